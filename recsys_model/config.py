@@ -1,0 +1,219 @@
+"""Settings of the model side: frozen dataclasses that check their own ranges.
+
+This module knows no YAML and no Ray; `recsys_platform.config` fills these classes from files.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from recsys_model.errors import ConfigError
+
+
+def require(condition: bool, message: str) -> None:
+    """Raise `ConfigError` with `message` unless `condition` holds."""
+    if not condition:
+        raise ConfigError(message)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GLMConfig:
+    """Geometry of a GLM (Du et al. 2021, arXiv 2103.10360)."""
+
+    num_layers: int
+    """Number of transformer blocks, at least 1."""
+    hidden_size: int
+    """Width of the residual stream; a multiple of `num_heads`."""
+    num_heads: int
+    """Number of attention heads, at least 1."""
+    vocab_size: int
+    """Rows of the tied word embedding."""
+    max_sequence_length: int = 1024
+    """Largest inter and intra position id; both tables have one row more."""
+    layernorm_epsilon: float = 1e-5
+    """Added to the variance in every LayerNorm."""
+    gelu: Literal["erf", "tanh"] = "erf"
+    """`erf`: the published Hugging Face code; `tanh`: the original training code."""
+    dropout: float = 0.0
+    """Dropout probability on embeddings, attention and residual branches, 0 to 1."""
+
+    def __post_init__(self) -> None:
+        for name in ("num_layers", "hidden_size", "num_heads", "vocab_size", "max_sequence_length"):
+            value = getattr(self, name)
+            require(value >= 1, f"model.{name} must be at least 1, got {value}")
+        require(
+            self.hidden_size % self.num_heads == 0,
+            f"model.hidden_size must be a multiple of num_heads, got {self.hidden_size} and {self.num_heads}",
+        )
+        require(0.0 <= self.dropout < 1.0, f"model.dropout must be in [0, 1), got {self.dropout}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WindowConfig:
+    """Sampling of long, medium and short-term behaviour (paper, Data Phase)."""
+
+    max_history: int = 20
+    """Largest number of events in one history."""
+    long_share: float = 0.1
+    """Share of the history taken from the long-term window."""
+    medium_share: float = 0.3
+    """Share of the history taken from the medium-term window."""
+    short_share: float = 0.6
+    """Share of the history taken from the short-term window."""
+    bounds: Literal["days", "quantile"] = "days"
+    """`days`: windows measured back from the target's time; `quantile`: by share of the events, for coarse times."""
+    short_days: float = 7.0
+    """Events at most this many days before the target are short-term."""
+    medium_days: float = 90.0
+    """Older events at most this many days before the target are medium-term; the rest is long-term."""
+    short_quantile: float = 0.3
+    """With `bounds: quantile`, the latest share of the events that counts as short-term."""
+    medium_quantile: float = 0.5
+    """With `bounds: quantile`, the next share, which counts as medium-term."""
+
+    def __post_init__(self) -> None:
+        require(self.max_history >= 1, f"window.max_history must be at least 1, got {self.max_history}")
+        shares = (self.long_share, self.medium_share, self.short_share)
+        require(
+            min(shares) >= 0.0 and abs(sum(shares) - 1.0) < 1e-6,
+            f"window shares must not be negative and must add up to 1, got {shares}",
+        )
+        require(
+            0.0 < self.short_days <= self.medium_days,
+            f"window.short_days must be positive and at most medium_days, got {self.short_days} and {self.medium_days}",
+        )
+        require(
+            min(self.short_quantile, self.medium_quantile) >= 0.0 and self.short_quantile + self.medium_quantile <= 1.0,
+            f"window quantiles must not be negative nor add up to more than 1, got "
+            f"{self.short_quantile} and {self.medium_quantile}",
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TextConfig:
+    """How rows become text."""
+
+    max_tokens: int = 1024
+    """Longest text in tokens, `[CLS]`, `[EOS]` and the target included; the oldest behaviour is dropped first."""
+    behaviour_fields: tuple[Literal["action", "categories", "rating", "time"], ...] = ()
+    """What is told of a behaviour besides the title, in this order; columns must exist."""
+
+    def __post_init__(self) -> None:
+        require(self.max_tokens >= 16, f"text.max_tokens must be at least 16, got {self.max_tokens}")
+        require(
+            len(set(self.behaviour_fields)) == len(self.behaviour_fields),
+            f"text.behaviour_fields names a field twice: {self.behaviour_fields}",
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ObjectiveConfig:
+    """What is hidden from the model (paper, Training Phase; `entity` 0.5, `sentence` 0.3, `document` 0.2 is GLM-10B's mix)."""
+
+    entity_weight: float = 0.5
+    """Relative frequency of the entity-level objective, `[MASK]`."""
+    sentence_weight: float = 0.3
+    """Relative frequency of the sentence-level objective, `[sMASK]`."""
+    document_weight: float = 0.2
+    """Relative frequency of the document-level objective, `[gMASK]`."""
+    next_item_weight: float = 1.0
+    """Relative frequency of the supervised task: one `[gMASK]` after the history, the target item as its span."""
+    mask_share: float = 0.15
+    """Share of the tokens that entity and sentence level hide."""
+    span_units: Literal["poisson", "single"] = "poisson"
+    """`poisson`: spans of whole units up to a Poisson(3) length; `single`: exactly one unit a span (Figure 1)."""
+    poisson_mean: float = 3.0
+    """Mean span length in tokens with `span_units: poisson`."""
+    max_span_tokens: int = 39
+    """Largest length drawn with `span_units: poisson`; a single unit may be longer."""
+    document_min_share: float = 0.5
+    """Smallest share of the text that the document level hides, up to all of it."""
+    document_span: Literal["suffix", "anywhere"] = "suffix"
+    """Where the document-level span lies: at the end of the text, as in generation, or anywhere."""
+    intra_mode: Literal["paper", "run", "glm"] = "paper"
+    """Intra position ids: of entities (paper), of runs of separate tokens too, or plain GLM."""
+
+    def __post_init__(self) -> None:
+        weights = (self.entity_weight, self.sentence_weight, self.document_weight, self.next_item_weight)
+        require(min(weights) >= 0.0, f"objective weights must not be negative, got {weights}")
+        require(sum(weights) > 0.0, "at least one objective weight must be above 0, got all 0")
+        require(0.0 < self.mask_share <= 1.0, f"objective.mask_share must be in (0, 1], got {self.mask_share}")
+        require(self.poisson_mean > 0.0, f"objective.poisson_mean must be above 0, got {self.poisson_mean}")
+        require(self.max_span_tokens >= 1, f"objective.max_span_tokens must be at least 1, got {self.max_span_tokens}")
+        require(
+            0.0 < self.document_min_share <= 1.0,
+            f"objective.document_min_share must be in (0, 1], got {self.document_min_share}",
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoraConfig:
+    """Low-rank adapters on the four named linears of every layer (paper, Implementation)."""
+
+    enabled: bool = True
+    """False trains all weights, which a small model trained from scratch needs."""
+    rank: int = 8
+    """Rank of the update, at least 1; the paper searches 2, 4, 8, 16, 32."""
+    alpha: float = 16.0
+    """The update is scaled by alpha / rank."""
+    dropout: float = 0.0
+    """Dropout on the input of the adapters, 0 to 1."""
+    train_position_embeddings: bool = False
+    """Also train both position tables: GLM has seen few intra ids in the places where entities put them."""
+
+    def __post_init__(self) -> None:
+        require(self.rank >= 1, f"lora.rank must be at least 1, got {self.rank}")
+        require(self.alpha > 0.0, f"lora.alpha must be above 0, got {self.alpha}")
+        require(0.0 <= self.dropout < 1.0, f"lora.dropout must be in [0, 1), got {self.dropout}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OptimizerConfig:
+    """AdamW with warm-up and a decaying learning rate."""
+
+    learning_rate: float = 1e-5
+    """Peak learning rate; 1.0e-5 is the paper's for GLM-10B."""
+    weight_decay: float = 0.01
+    """Decoupled weight decay of matrices; biases, LayerNorms and embeddings have none."""
+    betas: tuple[float, float] = (0.9, 0.98)
+    """Decay of AdamW's two moments."""
+    warmup_share: float = 0.05
+    """Share of the steps in which the rate rises linearly from 0."""
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    """How the rate goes on after the warm-up."""
+    final_share: float = 0.1
+    """The last learning rate as a share of the peak (not with `constant`)."""
+    max_grad_norm: float = 1.0
+    """Gradients are clipped to this global norm."""
+
+    def __post_init__(self) -> None:
+        require(self.learning_rate > 0.0, f"optimizer.learning_rate must be above 0, got {self.learning_rate}")
+        require(self.weight_decay >= 0.0, f"optimizer.weight_decay must not be negative, got {self.weight_decay}")
+        require(
+            len(self.betas) == 2 and all(0.0 <= beta < 1.0 for beta in self.betas),
+            f"optimizer.betas must be two numbers in [0, 1), got {self.betas}",
+        )
+        require(0.0 <= self.warmup_share <= 1.0, f"optimizer.warmup_share must be in [0, 1], got {self.warmup_share}")
+        require(0.0 <= self.final_share <= 1.0, f"optimizer.final_share must be in [0, 1], got {self.final_share}")
+        require(self.max_grad_norm > 0.0, f"optimizer.max_grad_norm must be above 0, got {self.max_grad_norm}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DecodingConfig:
+    """Trie-guided beam search."""
+
+    num_beams: int = 20
+    """Beams per request; at least the number of items asked for."""
+    scoring: Literal["trie", "lm"] = "trie"
+    """`trie`: each step renormalised over the allowed children; `lm`: as the language model gives it."""
+
+    def __post_init__(self) -> None:
+        require(self.num_beams >= 1, f"decoding.num_beams must be at least 1, got {self.num_beams}")
+
+
+PRESETS: dict[str, GLMConfig] = {
+    "glm-10b": GLMConfig(num_layers=48, hidden_size=4096, num_heads=64, vocab_size=50304),
+    "glm-2b": GLMConfig(num_layers=36, hidden_size=2048, num_heads=32, vocab_size=50304),
+    "glm-large": GLMConfig(num_layers=24, hidden_size=1024, num_heads=16, vocab_size=30592, max_sequence_length=512),
+    "glm-mini": GLMConfig(num_layers=4, hidden_size=192, num_heads=6, vocab_size=8192),
+}
+"""Published geometries, and `glm-mini` (trained from scratch; its vocabulary follows its own tokenizer)."""
