@@ -129,6 +129,10 @@ class ObjectiveConfig:
     """Smallest share of the text that the document level hides, up to all of it."""
     document_span: Literal["suffix", "anywhere"] = "suffix"
     """Where the document-level span lies: at the end of the text, as in generation, or anywhere."""
+    next_item_target: Literal["last", "any"] = "last"
+    """Item that the supervised task asks for: the example's target, or any item of its text after the first."""
+    item_loss: Literal["lm", "trie"] = "lm"
+    """How the token of an item is normalised: over the vocabulary (paper), or over its trie children, as decoding does."""
     intra_mode: Literal["paper", "run", "glm"] = "paper"
     """Intra position ids: of entities (paper), of runs of separate tokens too, or plain GLM."""
 

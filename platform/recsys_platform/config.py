@@ -131,7 +131,7 @@ class TrainConfig:
     """The training stage: workers, DeepSpeed, schedule, checkpoints."""
 
     num_workers: int = 2
-    """Data-parallel workers; 0 trains inside the calling process (unit tests)."""
+    """Data-parallel workers, at least 1."""
     use_gpu: bool = False
     """One GPU per worker."""
     cpus_per_worker: int = 1
@@ -160,13 +160,12 @@ class TrainConfig:
     """Times that a dead worker may be replaced before the run fails."""
 
     def __post_init__(self) -> None:
-        for name in ("cpus_per_worker", "batch_size", "accumulation_steps", "epochs", "log_every_steps"):
+        for name in ("num_workers", "cpus_per_worker", "batch_size", "accumulation_steps", "epochs", "log_every_steps"):
             value = getattr(self, name)
             require(value >= 1, f"train.{name} must be at least 1, got {value}")
         for name in ("validate_every_steps", "max_validation_batches", "keep_checkpoints"):
             value = getattr(self, name)
             require(value >= 1, f"train.{name} must be at least 1, got {value}")
-        require(self.num_workers >= 0, f"train.num_workers must not be negative, got {self.num_workers}")
         require(self.max_failures >= 0, f"train.max_failures must not be negative, got {self.max_failures}")
         require(
             self.max_minutes is None or self.max_minutes > 0.0,
@@ -216,6 +215,8 @@ class EvaluateConfig:
     """Whether items already in the user's history are taken out of the ranking."""
     bootstrap_samples: int = 1000
     """Resamples of the users for the 95 % intervals."""
+    use_gpu: bool = False
+    """One GPU, and bf16, for each worker."""
 
     def __post_init__(self) -> None:
         require(self.num_users >= 0, f"evaluate.num_users must not be negative, got {self.num_users}")
@@ -368,16 +369,25 @@ def build_config(document: Mapping[str, Any], source: str = "config") -> RunConf
     Raises:
         ConfigError: any key or value is wrong; all of them are listed with their paths.
     """
+    return _with_absolute_paths(build_section(RunConfig, document, source))
+
+
+def build_section(cls: type[T], document: Mapping[str, Any], source: str) -> T:
+    """Check a nested mapping and fill one settings class from it.
+
+    Raises:
+        ConfigError: any key or value is wrong; all of them are listed with their paths.
+    """
     try:
-        checked = _strict_model(RunConfig).model_validate(dict(document))
+        checked = _strict_model(cls).model_validate(dict(document))
     except pydantic.ValidationError as error:
         lines = [_describe(problem) for problem in error.errors()]
         raise ConfigError(f"{source} is not valid:\n  " + "\n  ".join(lines)) from error
     problems: list[str] = []
-    config = _build(RunConfig, checked, problems)
-    if config is None or problems:
+    section = _build(cls, checked, problems)
+    if section is None or problems:
         raise ConfigError(f"{source} is not valid:\n  " + "\n  ".join(problems))
-    return _with_absolute_paths(config)
+    return section
 
 
 def config_to_dict(config: RunConfig) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""The platform around `recsys_model`: Ray Data, Train, Tune and Serve, and the command line."""

@@ -1,0 +1,74 @@
+"""Reading the model of a checkpoint artifact: whole weights, or an adapter on the model it was trained on.
+
+Layout: `weights/` is a model folder; or `adapter/` is a PEFT folder and `base.json` holds the `path` of its base
+and the `digest` that it had.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from recsys_model.backbones.checkpoint import load_adapter, load_model
+from recsys_model.backbones.glm import GLM
+from recsys_model.errors import CheckpointError
+from recsys_platform.artifacts import sha256_of
+
+WEIGHTS_FOLDER = "weights"
+ADAPTER_FOLDER = "adapter"
+BASE_FILE = "base.json"
+
+
+def load_trained_model(folder: Path, *, dtype: torch.dtype = torch.float32, verify: bool = True) -> GLM:
+    """Return the trained model of a checkpoint artifact, an adapter merged into its base.
+
+    Merging happens in float32, since bfloat16 would round small updates away; `dtype` converts the result.
+    `verify=False` is for workers whose driver has called `check_base`: reading a large base twice takes minutes.
+
+    Raises:
+        CheckpointError: a part is missing or damaged, or the base is not what it was.
+    """
+    if (folder / WEIGHTS_FOLDER).is_dir():
+        return load_model(folder / WEIGHTS_FOLDER, dtype=dtype)
+    if verify:
+        check_base(folder)
+    path, _ = _read_base(folder)
+    return load_adapter(load_model(path), folder / ADAPTER_FOLDER).to(dtype)
+
+
+def check_base(folder: Path) -> None:
+    """Raise unless the base of an adapter checkpoint is unchanged; whole weights need none.
+
+    Raises:
+        CheckpointError: the base is gone or was changed.
+    """
+    if (folder / WEIGHTS_FOLDER).is_dir():
+        return
+    path, digest = _read_base(folder)
+    if not path.is_dir():
+        raise CheckpointError(
+            f"the adapter in {folder} was trained on {path}, which is gone; put that model back there"
+        )
+    if folder_digest(path) != digest:
+        raise CheckpointError(f"the adapter in {folder} was trained on {path}, which has changed since; train it anew")
+
+
+def folder_digest(folder: Path) -> str:
+    """Return one SHA-256 over names and contents of the files directly in a model folder."""
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    lines = [f"{path.name} {sha256_of(path)}\n" for path in files]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _read_base(folder: Path) -> tuple[Path, str]:
+    """Return where the model folder is that the adapter in `folder` belongs to, and its digest."""
+    try:
+        document: dict[str, Any] = json.loads((folder / BASE_FILE).read_text(encoding="utf-8"))
+        return Path(document["path"]), document["digest"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{folder} must hold {WEIGHTS_FOLDER}/, or {ADAPTER_FOLDER}/ and a {BASE_FILE} "
+            f"with path and digest: {error!r}"
+        ) from error

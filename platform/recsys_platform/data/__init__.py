@@ -1,0 +1,1 @@
+"""The data stage on Ray Data: interaction tables become training examples."""

@@ -1,0 +1,186 @@
+"""Checked interactions become one sequence per user.
+
+Rows meet by `bucket`, a hash of the user whose range depends on the number of rows alone, so what is
+written later does not depend on the number of blocks. The output has one row per bucket, with the
+bucket's users and rejects as lists of structs: a row is never split, whatever Ray Data does to blocks.
+
+A user's order is `position` where the table has it (times tie, and are coarser), else the time; the
+row number breaks what ties are left.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import ray
+
+from recsys_platform.data.contract import CHECKED_SCHEMA, check_interactions
+from recsys_platform.data.rejects import to_json
+from recsys_platform.data.sources import Table, build_dataset
+
+ROWS_PER_BUCKET = 25_000
+MAX_BUCKETS = 1024
+DUPLICATE_KEYS = ("user_id", "item", "timestamp", "position", "details")
+ORDER_KEYS = ("user_id", "position", "timestamp", "row")
+
+USER = pa.struct(
+    [
+        ("user_id", pa.string()),
+        ("items", pa.list_(pa.int32())),
+        ("timestamps", pa.list_(pa.float64())),
+        ("ratings", pa.list_(pa.float64())),
+        ("actions", pa.list_(pa.string())),
+    ]
+)
+"""One user's accepted interactions in order."""
+REJECT = pa.struct([("row", pa.int64()), ("reason", pa.string()), ("values", pa.string())])
+BUCKET_SCHEMA = pa.schema([("bucket", pa.int32()), ("users", pa.list_(USER)), ("rejects", pa.list_(REJECT))])
+"""Users are sorted by id, rejects by row."""
+
+
+def count_buckets(num_rows: int) -> int:
+    """Return the number of buckets, and so of output files per split, for a table of so many rows.
+
+    Example:
+        >>> count_buckets(10), count_buckets(198_502), count_buckets(1_000_000_000)
+        (1, 8, 1024)
+    """
+    return min(MAX_BUCKETS, -(-num_rows // ROWS_PER_BUCKET))
+
+
+def build_sequences(table: Table, item_ids: Sequence[str], num_blocks: int, *, uses_rating: bool) -> ray.data.Dataset:
+    """Return the dataset of buckets, which reads, checks and shuffles when it is consumed.
+
+    Args:
+        table: The interactions.
+        item_ids: Ids of the catalogue; the only thing that every worker holds whole.
+        num_blocks: Partitions of the shuffle.
+        uses_rating: Whether a rating that is no number spoils its row.
+    """
+    num_buckets = count_buckets(table.num_rows)
+    item_ids_ref = ray.put(pa.array(item_ids, pa.string()))
+    check = partial(_check_block, item_ids_ref=item_ids_ref, num_buckets=num_buckets, uses_rating=uses_rating)
+    group = partial(_group_partition, item_ids_ref=item_ids_ref)
+    checked = build_dataset(table).map_batches(check, batch_size=None, batch_format="pyarrow", zero_copy_batch=True)
+    shuffled = checked.repartition(num_blocks, keys=["bucket"])
+    return shuffled.map_batches(group, batch_size=None, batch_format="pyarrow", zero_copy_batch=True)
+
+
+def iter_buckets(block: pa.Table) -> Iterator[tuple[int, pa.Table, pa.Table]]:
+    """Yield (bucket, users, rejects) of a block of `BUCKET_SCHEMA`, the latter two as tables."""
+    for row in range(block.num_rows):
+        users, rejects = (
+            pa.Table.from_struct_array(block[name].slice(row, 1).combine_chunks().flatten())
+            for name in ("users", "rejects")
+        )
+        yield block["bucket"][row].as_py(), users, rejects
+
+
+def group_by_user(checked: pa.Table, item_ids: pa.Array) -> pa.Table:
+    """Turn all checked rows of some buckets into one row per bucket.
+
+    Args:
+        checked: Rows in the layout of `CHECKED_SCHEMA`, in any order; buckets are complete.
+        item_ids: Ids of the catalogue, to describe duplicates.
+
+    Returns:
+        A table in the layout of `BUCKET_SCHEMA`.
+    """
+    is_accepted = checked["reason"].is_null()
+    is_repeated = _find_repeated(checked.filter(is_accepted))
+    accepted = checked.filter(is_accepted)
+    rejects = pa.concat_tables(
+        [
+            checked.filter(pc.invert(is_accepted)).select(["bucket", "row", "reason", "values"]),
+            _describe_repeated(accepted.filter(is_repeated), item_ids),
+        ]
+    )
+    users = _build_sequences(accepted.filter(pc.invert(is_repeated)))
+    buckets = pc.unique(checked["bucket"]).sort()
+    return pa.table(
+        {
+            "bucket": buckets,
+            "users": _nest(users, buckets, USER, "user_id"),
+            "rejects": _nest(rejects, buckets, REJECT, "row"),
+        },
+        schema=BUCKET_SCHEMA,
+    )
+
+
+def _check_block(block: pa.Table, item_ids_ref: ray.ObjectRef, num_buckets: int, *, uses_rating: bool) -> pa.Table:
+    if block.num_rows == 0:
+        return CHECKED_SCHEMA.empty_table()
+    return check_interactions(block, ray.get(item_ids_ref), num_buckets, uses_rating=uses_rating)
+
+
+def _group_partition(checked: pa.Table, item_ids_ref: ray.ObjectRef) -> pa.Table:
+    """Group one partition of the shuffle; one that got no bucket arrives without columns."""
+    if checked.num_rows == 0:
+        return BUCKET_SCHEMA.empty_table()
+    return group_by_user(checked, ray.get(item_ids_ref))
+
+
+def _find_repeated(accepted: pa.Table) -> pa.Array:
+    """Mark every exact duplicate but the one with the smallest row number."""
+    order = pc.sort_indices(accepted, sort_keys=[(name, "ascending") for name in (*DUPLICATE_KEYS, "row")])
+    is_same = np.ones(max(accepted.num_rows - 1, 0), dtype=bool)
+    for name in DUPLICATE_KEYS:
+        column = accepted[name].take(order).combine_chunks()
+        is_same &= np.asarray(pc.equal(column[1:], column[:-1]).to_numpy(zero_copy_only=False), dtype=bool)
+    is_repeated = np.zeros(accepted.num_rows, dtype=bool)
+    is_repeated[order.to_numpy()[1:][is_same]] = True
+    return pa.array(is_repeated)
+
+
+def _describe_repeated(repeated: pa.Table, item_ids: pa.Array) -> pa.Table:
+    """Return duplicates as rejects, with the columns that are still at hand."""
+    described = repeated.select(["user_id", "timestamp"]).append_column("item_id", item_ids.take(repeated["item"]))
+    values = [to_json(row) for row in described.to_pylist()]
+    return pa.table(
+        {
+            "bucket": repeated["bucket"],
+            "row": repeated["row"],
+            "reason": pa.array(["duplicate"] * len(values), pa.string()),
+            "values": pa.array(values, pa.string()),
+        }
+    )
+
+
+def _build_sequences(accepted: pa.Table) -> pa.Table:
+    """Return one row per user: bucket, user id and the lists of `USER`."""
+    ordered = accepted.sort_by([(name, "ascending") for name in ORDER_KEYS]).combine_chunks()
+    starts = _run_starts(ordered["user_id"])
+    offsets = pa.array(np.append(starts, ordered.num_rows), pa.int32())
+    firsts = pa.array(starts, pa.int64())
+    columns = {"bucket": ordered["bucket"].take(firsts), "user_id": ordered["user_id"].take(firsts)}
+    for field, name in (("items", "item"), ("timestamps", "timestamp"), ("ratings", "rating"), ("actions", "action")):
+        columns[field] = pa.ListArray.from_arrays(offsets, _flat(ordered[name]))
+    return pa.table(columns)
+
+
+def _nest(rows: pa.Table, buckets: pa.Array, struct: pa.StructType, order: str) -> pa.Array:
+    """Gather rows into one list of structs per bucket."""
+    rows = rows.sort_by([("bucket", "ascending"), (order, "ascending")]).combine_chunks()
+    values = pa.StructArray.from_arrays(
+        [_flat(rows[field.name]).cast(field.type) for field in struct], fields=list(struct)
+    )
+    bounds = np.searchsorted(rows["bucket"].to_numpy(), buckets.to_numpy())
+    return pa.ListArray.from_arrays(pa.array(np.append(bounds, rows.num_rows), pa.int32()), values)
+
+
+def _run_starts(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """Return where each run of equal values starts."""
+    values = _flat(column)
+    if len(values) == 0:
+        return np.zeros(0, dtype=np.int64)
+    changes = pc.not_equal(values[1:], values[:-1]).to_numpy(zero_copy_only=False)
+    return np.append(0, np.flatnonzero(changes) + 1)
+
+
+def _flat(column: pa.ChunkedArray) -> pa.Array:
+    """Return one contiguous array."""
+    combined = column.combine_chunks()
+    return combined if isinstance(combined, pa.Array) else combined.chunk(0)

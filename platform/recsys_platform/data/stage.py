@@ -1,0 +1,173 @@
+"""The data stage: tables in, dataset artifact out.
+
+    interactions -> check -> shuffle by user -> sequences -> examples, interactions, rejects (one file per bucket)
+    items, users -> catalogue, tokenizer, features
+
+Memory does not grow with the interactions: they stream through Ray Data, whose shuffle spills to disk.
+"""
+
+import copy
+import json
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.data.context import DataContext, ShuffleStrategy
+from ray.exceptions import RayError
+
+from recsys_model.entities.catalog import Catalog
+from recsys_model.errors import DataError, RecsysError
+from recsys_platform.artifacts import refuse_to_overwrite, write_artifact
+from recsys_platform.config import RunConfig, config_to_dict
+from recsys_platform.data.contract import Items, Users, bucket_of
+from recsys_platform.data.examples import SPLITS
+from recsys_platform.data.rejects import build_reject_table, summarize
+from recsys_platform.data.sequences import build_sequences, count_buckets
+from recsys_platform.data.survey import Survey, survey_sequences
+from recsys_platform.data.vocabulary import Tables, build_vocabulary, open_tables, read_items, read_users
+from recsys_platform.data.writing import TOKENIZER_FOLDER, BucketWriter, Shared, write_table
+
+logger = logging.getLogger(__name__)
+
+SETTINGS_NAME = "settings.json"
+
+
+def run_data(config: RunConfig, *, overwrite: bool = False) -> dict[str, Any]:
+    """Turn the tables of a run into its dataset artifact.
+
+    Args:
+        config: The run.
+        overwrite: Whether an existing dataset may be replaced.
+
+    Returns:
+        `{"dataset": folder, "counts": ..., "seconds": ...}`.
+
+    Raises:
+        DataError: the input breaks its contract; nothing is left behind.
+        CheckpointError: the dataset exists and must not be overwritten.
+    """
+    started = time.monotonic()
+    refuse_to_overwrite(config.dataset_folder, overwrite=overwrite)
+    with _ray_data_settings(), _plain_errors():
+        tables = open_tables(config)
+        with write_artifact(config.dataset_folder, "dataset", config_to_dict(config), overwrite=overwrite) as (
+            folder,
+            counts,
+        ):
+            counts.update(_write_dataset(config, tables, folder))
+    seconds = round(time.monotonic() - started, 1)
+    logger.info("dataset %s written in %.1f s", config.dataset_folder, seconds)
+    return {"dataset": str(config.dataset_folder), "counts": counts, "seconds": seconds}
+
+
+def _write_dataset(config: RunConfig, tables: Tables, folder: Path) -> dict[str, Any]:
+    """Write everything but the manifest and return the counts."""
+    items = read_items(tables, config.input.max_reject_share)
+    users = read_users(tables, config.input.max_reject_share)
+    logger.info("%d items and %d rows of users accepted", len(items.item_ids), len(users.user_ids))
+    uses_rating = "rating" in config.text.behaviour_fields or "rating" in config.input.interactions.columns
+    sequences = build_sequences(
+        tables.interactions, items.item_ids, config.data.num_blocks, uses_rating=uses_rating
+    ).materialize()
+    survey = survey_sequences(sequences, config)
+    survey.rejects.check_share("interactions", tables.interactions.num_rows, config.input.max_reject_share)
+    if survey.num_interactions == 0:
+        raise DataError(f"input.interactions.path {tables.interactions.files.path} has no accepted row")
+    logger.info("%d interactions of %d users accepted", survey.num_interactions, survey.num_users)
+    catalog, num_changed = _write_vocabulary(config, tables, items, users, folder)
+    shared_ref = ray.put(Shared(catalog=catalog, item_categories=items.categories))
+    features = _put_features(users, count_buckets(tables.interactions.num_rows))
+    build_writer = (config, str(folder), shared_ref, features, survey.max_eval_rank)
+    written = sequences.map_batches(
+        BucketWriter,
+        fn_constructor_args=build_writer,
+        batch_size=None,
+        batch_format="pyarrow",
+        zero_copy_batch=True,
+        compute=_one_actor_per_cpu(sequences.num_blocks()),
+    ).take_all()
+    examples = {split: sum(row[split] for row in written) for split in SPLITS}
+    return _count(items, users, survey, examples) | {"texts_made_unique": num_changed}
+
+
+def _write_vocabulary(
+    config: RunConfig, tables: Tables, items: Items, users: Users, folder: Path
+) -> tuple[Catalog, int]:
+    """Write tokenizer, catalogue, settings and the rejects of the whole tables."""
+    tokenizer, catalog, num_changed = build_vocabulary(config, items, users, tables.features)
+    tokenizer.write(folder / TOKENIZER_FOLDER)
+    catalog.write(folder)
+    settings = {"user_features": list(tables.features)}
+    (folder / SETTINGS_NAME).write_text(json.dumps(settings, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    for name, rejects in (("items", items.rejects), ("users", users.rejects)):
+        write_table(folder / "rejects" / f"{name}.parquet", build_reject_table(name, rejects))
+    return catalog, num_changed
+
+
+def _put_features(users: Users, num_buckets: int) -> dict[int, ray.ObjectRef]:
+    """Put the features of each bucket's users into the object store, so that a writer fetches only its own."""
+    buckets: dict[int, dict[str, dict[str, str]]] = {}
+    for user_id, features in zip(users.user_ids, users.features, strict=True):
+        buckets.setdefault(bucket_of(user_id, num_buckets), {})[user_id] = features
+    return {bucket: ray.put(features) for bucket, features in buckets.items()}
+
+
+def _one_actor_per_cpu(num_blocks: int) -> ray.data.ActorPoolStrategy:
+    """Return a pool that grows to all CPUs, but to no more actors than there are blocks."""
+    num_cpus = int(ray.cluster_resources().get("CPU", 1))
+    return ray.data.ActorPoolStrategy(min_size=1, max_size=max(1, min(num_cpus, num_blocks)))
+
+
+def _count(items: Items, users: Users, survey: Survey, examples: dict[str, int]) -> dict[str, Any]:
+    rejects = {
+        "interactions": survey.rejects.counts,
+        "items": summarize(items.rejects).counts,
+        "users": summarize(users.rejects).counts,
+    }
+    return {
+        "users": survey.num_users,
+        "items": len(items.item_ids),
+        "interactions": survey.num_interactions,
+        "users_too_short": survey.num_short_users,
+        "users_with_features": len(users.user_ids),
+        "rejects": {table: dict(sorted(counts.items())) for table, counts in rejects.items()},
+        "examples": examples,
+    }
+
+
+@contextmanager
+def _ray_data_settings() -> Iterator[None]:
+    """Set what this stage needs of Ray Data, and put everything back afterwards."""
+    context = DataContext.get_current()
+    previous = copy.copy(context)
+    # the one strategy family that can partition by key; each partition stays one block
+    context.shuffle_strategy = ShuffleStrategy.SHUFFLE_V2
+    # an error in the user's data reaches the user as itself
+    context.raise_original_map_exception = True
+    try:
+        yield
+    finally:
+        DataContext._set_current(previous)
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Turn what a worker raised because of the input into the error itself, without Ray's traceback around it."""
+    try:
+        yield
+    except RayError as error:
+        cause = _root_cause(error)
+        if isinstance(cause, RecsysError):
+            raise type(cause)(str(cause)) from error
+        raise
+
+
+def _root_cause(error: BaseException) -> BaseException:
+    """Follow `cause` (Ray) and `__cause__` (Python) to where it began."""
+    while (cause := getattr(error, "cause", None) or error.__cause__) is not None:
+        error = cause
+    return error

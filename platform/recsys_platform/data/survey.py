@@ -1,0 +1,94 @@
+"""What is known of all sequences before examples are written: counts, rejects, the validation users."""
+
+import heapq
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import ray
+
+from recsys_platform.config import RunConfig
+from recsys_platform.data.examples import rank_of
+from recsys_platform.data.rejects import NUM_SAMPLES, Reject, RejectSummary
+from recsys_platform.data.sequences import REJECT, iter_buckets
+
+SURVEY_SCHEMA = pa.schema(
+    [
+        ("num_users", pa.int64()),
+        ("num_short_users", pa.int64()),
+        ("num_interactions", pa.int64()),
+        ("reasons", pa.list_(pa.struct([("reason", pa.string()), ("count", pa.int64())]))),
+        ("samples", pa.list_(REJECT)),
+        ("ranks", pa.list_(pa.uint64())),
+    ]
+)
+
+
+@dataclass(slots=True)
+class Survey:
+    """Sums over all buckets."""
+
+    num_users: int = 0
+    """Users with an accepted interaction."""
+    num_short_users: int = 0
+    """Users with too few of them to give an example."""
+    num_interactions: int = 0
+    """Accepted interactions."""
+    rejects: RejectSummary = field(default_factory=RejectSummary)
+    """Rejected interactions."""
+    max_eval_rank: int | None = None
+    """Largest `rank_of` of the validation users; None takes all."""
+
+
+def survey_sequences(sequences: ray.data.Dataset, config: RunConfig) -> Survey:
+    """Go over the sequences once; what comes back to the driver does not grow with the table."""
+    look = partial(
+        _survey_block,
+        min_interactions=config.data.min_user_interactions,
+        max_eval_users=config.data.max_eval_users,
+        seed=config.seed,
+    )
+    survey = Survey()
+    ranks: list[int] = []
+    for row in sequences.map_batches(look, batch_size=None, batch_format="pyarrow").take_all():
+        survey.num_users += row["num_users"]
+        survey.num_short_users += row["num_short_users"]
+        survey.num_interactions += row["num_interactions"]
+        reasons = Counter({entry["reason"]: entry["count"] for entry in row["reasons"]})
+        survey.rejects.add(reasons, (Reject(**sample) for sample in row["samples"]))
+        ranks = heapq.nsmallest(config.data.max_eval_users, [*ranks, *row["ranks"]])
+    if config.data.max_eval_users > 0 and ranks:
+        survey.max_eval_rank = ranks[-1]
+    return survey
+
+
+def _survey_block(block: pa.Table, min_interactions: int, max_eval_users: int, seed: int) -> pa.Table:
+    """Return one row per bucket of the block."""
+    rows = [
+        _survey_bucket(users, rejects, min_interactions, max_eval_users, seed)
+        for _, users, rejects in iter_buckets(block)
+    ]
+    return pa.Table.from_pylist(rows, schema=SURVEY_SCHEMA)
+
+
+def _survey_bucket(
+    users: pa.Table, rejects: pa.Table, min_interactions: int, max_eval_users: int, seed: int
+) -> dict[str, Any]:
+    lengths = pc.list_value_length(users["items"])
+    is_short = pc.less(lengths, min_interactions)
+    ranks: list[int] = []
+    if max_eval_users > 0:
+        long_enough = users["user_id"].filter(pc.invert(is_short)).to_pylist()
+        ranks = heapq.nsmallest(max_eval_users, (rank_of(seed, user_id) for user_id in long_enough))
+    reasons = Counter(rejects["reason"].to_pylist())
+    return {
+        "num_users": users.num_rows,
+        "num_short_users": pc.sum(is_short, min_count=0).as_py(),
+        "num_interactions": pc.sum(lengths, min_count=0).as_py(),
+        "reasons": [{"reason": reason, "count": count} for reason, count in reasons.items()],
+        "samples": rejects.slice(0, NUM_SAMPLES).to_pylist(),
+        "ranks": ranks,
+    }

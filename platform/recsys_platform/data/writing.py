@@ -1,0 +1,108 @@
+"""Writes one bucket's files: interactions, rejects, and the examples of each split.
+
+A file's name and bytes depend on its bucket alone: rows are sorted by user and target, row groups have
+a fixed size, and no bucket shares a file with another. Any number of blocks writes the same files.
+"""
+
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import ray
+
+from recsys_model.entities.catalog import Catalog
+from recsys_model.text.textualize import Textualizer
+from recsys_model.text.tokenizer import load_tokenizer
+from recsys_platform.config import RunConfig
+from recsys_platform.data.examples import EXAMPLE_SCHEMA, SPLITS, ExampleBuilder, Split, UserSequence, iter_users
+from recsys_platform.data.rejects import REJECTS_SCHEMA
+from recsys_platform.data.sequences import iter_buckets
+
+TOKENIZER_FOLDER = "tokenizer"
+ROWS_PER_GROUP = 1000
+"""Small enough for training to stream, large enough to compress."""
+INTERACTIONS_SCHEMA = pa.schema(
+    [("user_id", pa.string()), ("items", pa.list_(pa.int32())), ("timestamps", pa.list_(pa.float64()))]
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shared:
+    """What every writer needs, put into the object store once."""
+
+    catalog: Catalog
+    """Items and attributes."""
+    item_categories: list[tuple[str, ...]]
+    """Categories of each item of the catalogue."""
+
+
+class BucketWriter:
+    """A callable for `map_batches` that writes the buckets of a block and returns what it counted.
+
+    It runs as an actor, so the tokenizer and the catalogue are set up once per worker.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        folder: str,
+        shared_ref: ray.ObjectRef,
+        bucket_to_features_ref: Mapping[int, ray.ObjectRef],
+        max_eval_rank: int | None,
+    ) -> None:
+        shared: Shared = ray.get(shared_ref)
+        self._folder = Path(folder)
+        self._bucket_to_features_ref = bucket_to_features_ref
+        self._item_categories = shared.item_categories
+        textualizer = Textualizer(load_tokenizer(self._folder / TOKENIZER_FOLDER), shared.catalog, config.text)
+        self._builder = ExampleBuilder(textualizer, config.window, config.data, config.seed, max_eval_rank)
+
+    def __call__(self, block: pa.Table) -> pa.Table:
+        """Write all buckets of the block; the result has one row per bucket and split."""
+        counts = [self._write_bucket(*bucket) for bucket in iter_buckets(block)]
+        return pa.table({split: pa.array([count[split] for count in counts], pa.int64()) for split in SPLITS})
+
+    def _write_bucket(self, bucket: int, users: pa.Table, rejects: pa.Table) -> Counter[str]:
+        name = f"part-{bucket:05d}.parquet"
+        write_table(self._folder / "interactions" / name, users.select(INTERACTIONS_SCHEMA.names))
+        if rejects.num_rows > 0:
+            table = pa.array(["interactions"] * rejects.num_rows, pa.string())
+            rejects = rejects.add_column(0, "table", table).cast(REJECTS_SCHEMA)
+            write_table(self._folder / "rejects" / f"interactions-{bucket:05d}.parquet", rejects)
+        features_ref = self._bucket_to_features_ref.get(bucket)
+        features = {} if features_ref is None else ray.get(features_ref)
+        sequences = list(iter_users(users, self._item_categories))
+        counts: Counter[str] = Counter()
+        for split in SPLITS:
+            rows = self._iter_rows(sequences, features, split)
+            counts[split] = write_rows(self._folder / "examples" / split / name, EXAMPLE_SCHEMA, rows)
+        return counts
+
+    def _iter_rows(
+        self, sequences: Sequence[UserSequence], features: Mapping[str, Mapping[str, str]], split: Split
+    ) -> Iterator[dict[str, Any]]:
+        for user in sequences:
+            yield from self._builder.build(user, features.get(user.user_id, {}), split)
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write a table with row groups of the fixed size."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, path, row_group_size=ROWS_PER_GROUP, compression="zstd")
+
+
+def write_rows(path: Path, schema: pa.Schema, rows: Iterable[dict[str, Any]]) -> int:
+    """Write rows as they come, holding one row group in memory; return their number."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    num_rows = 0
+    remaining = iter(rows)
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        while group := list(itertools.islice(remaining, ROWS_PER_GROUP)):
+            writer.write_table(pa.Table.from_pylist(group, schema=schema))
+            num_rows += len(group)
+    return num_rows

@@ -1,0 +1,1 @@
+"""An embedded shop: made-up customers, items and purchases whose probabilities are known."""

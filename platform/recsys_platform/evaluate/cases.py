@@ -1,0 +1,123 @@
+"""The users of an evaluation: what is known of them and which item they took next.
+
+Reads the dataset artifact with pyarrow. The order of the cases depends on the user ids alone, so
+it is the same whatever the number of files the data stage wrote.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from recsys_model.errors import CheckpointError
+from recsys_model.text.textualize import TokenizedText
+
+Split = Literal["test", "valid"]
+HELD_OUT: dict[Split, int] = {"test": 1, "valid": 2}
+"""How many of each user's last events are not known when the split is evaluated."""
+
+_TEXT_COLUMNS = ("token_ids", "entity_starts", "entity_ends", "entity_items", "sentence_ends")
+_COLUMNS = ("user_id", "target_index", "target_item", "seen_items", *_TEXT_COLUMNS)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Case:
+    """One user, one item to find."""
+
+    user_id: str
+    """As in the interactions table."""
+    text: TokenizedText
+    """Everything that the model is told; the target is not in it."""
+    history: tuple[int, ...]
+    """Catalogue indices of all the user's events before the target, in order."""
+    target_item: int
+    """Catalogue index of the item to find."""
+    seen_items: frozenset[int]
+    """Distinct items of `history`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvaluationData:
+    """The cases, and what the baselines may count."""
+
+    cases: list[Case]
+    """In ascending order of user ids."""
+    known_sequences: list[np.ndarray]
+    """Catalogue indices of the events of every user of the dataset without the held-out ones."""
+    num_users_in_split: int
+    """Users that the split has, of whom `cases` may be a sample."""
+
+
+def load_evaluation_data(dataset_folder: Path, split: Split, num_users: int, seed: int) -> EvaluationData:
+    """Read the cases of a split and all known sequences; `num_users` are drawn by `seed`, 0 takes all.
+
+    Raises:
+        CheckpointError: the split is empty, or its targets are not the held-out events of the interactions.
+    """
+    files = sorted((dataset_folder / "examples" / split).glob("*.parquet"))
+    user_ids = sorted(user for file in files for user in _column(file, "user_id"))
+    if not user_ids:
+        raise CheckpointError(f"{dataset_folder} has no examples in its {split} split; run the data stage again")
+    drawn = set(draw_users(user_ids, num_users, seed))
+    sequences = _load_sequences(dataset_folder)
+    rows = [row for file in files for row in _rows_of(file, drawn)]
+    cases = [_build_case(row, sequences.get(row["user_id"]), split) for row in rows]
+    return EvaluationData(
+        cases=sorted(cases, key=lambda case: case.user_id),
+        known_sequences=[items[: -HELD_OUT[split]] for items in sequences.values()],
+        num_users_in_split=len(user_ids),
+    )
+
+
+def draw_users(user_ids: list[str], num_users: int, seed: int) -> list[str]:
+    """Return `num_users` of the ids drawn without replacement, in their order; all for 0 or too few of them.
+
+    Example:
+        >>> draw_users(["a", "b", "c"], 0, seed=1), len(draw_users(["a", "b", "c"], 2, seed=1))
+        (['a', 'b', 'c'], 2)
+    """
+    if num_users == 0 or num_users >= len(user_ids):
+        return list(user_ids)
+    places = np.random.default_rng(seed).choice(len(user_ids), size=num_users, replace=False)
+    return [user_ids[place] for place in sorted(places)]
+
+
+def _column(file: Path, name: str) -> list[str]:
+    return pq.read_table(file, columns=[name])[name].to_pylist()
+
+
+def _rows_of(file: Path, user_ids: set[str]) -> list[dict[str, Any]]:
+    table = pq.read_table(file, columns=list(_COLUMNS))
+    wanted = [user_id in user_ids for user_id in table["user_id"].to_pylist()]
+    return table.filter(pa.array(wanted, type=pa.bool_())).to_pylist()
+
+
+def _load_sequences(dataset_folder: Path) -> dict[str, np.ndarray]:
+    """Return every user's whole sequence, in ascending order of user ids."""
+    sequences: dict[str, np.ndarray] = {}
+    for file in sorted((dataset_folder / "interactions").glob("*.parquet")):
+        table = pq.read_table(file, columns=["user_id", "items"]).combine_chunks()
+        for user_id, items in zip(table["user_id"].to_pylist(), table["items"], strict=True):
+            sequences[user_id] = items.values.to_numpy(zero_copy_only=False).astype(np.int64)
+    return dict(sorted(sequences.items()))
+
+
+def _build_case(row: dict[str, Any], sequence: np.ndarray | None, split: Split) -> Case:
+    index = row["target_index"]
+    held_out = HELD_OUT[split]
+    if sequence is None or index != len(sequence) - held_out or row["target_item"] != sequence[index]:
+        raise CheckpointError(
+            f"the {split} target of user {row['user_id']!r} (event {index}, item {row['target_item']}) must be the event "
+            f"{held_out} from the end of that user's interactions; the dataset is inconsistent, run the data stage again"
+        )
+    text = TokenizedText(**{name: row[name] for name in _TEXT_COLUMNS})
+    return Case(
+        user_id=row["user_id"],
+        text=text.before(len(text.entity_starts) - 1),
+        history=tuple(int(item) for item in sequence[:index]),
+        target_item=row["target_item"],
+        seen_items=frozenset(row["seen_items"]),
+    )

@@ -1,0 +1,206 @@
+"""The evaluation stage: dataset and checkpoint in, report out."""
+
+import dataclasses
+import json
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from recsys_model.entities.catalog import Catalog, load_catalog
+from recsys_model.errors import ConfigError, DataError
+from recsys_model.evaluation.baselines import CoOccurrence, Popularity, rank_targets
+from recsys_model.evaluation.intervals import Estimate
+from recsys_model.evaluation.metrics import METRIC_NAMES, check_plausible, measure, measure_difference, rank_in
+from recsys_platform.artifacts import Manifest, check_parent, open_artifact, refuse_to_overwrite, write_artifact
+from recsys_platform.checkpoints import check_base
+from recsys_platform.config import RunConfig, config_to_dict
+from recsys_platform.evaluate.cases import Case, EvaluationData, load_evaluation_data
+from recsys_platform.evaluate.plots import write_hit_rate_plot
+from recsys_platform.evaluate.report import NUM_EXAMPLES, build_example, describe_protocol, format_report
+from recsys_platform.evaluate.workers import WorkerSettings, recommend_for_all, threads_per_worker
+
+logger = logging.getLogger(__name__)
+
+Ranks = dict[str, np.ndarray]
+"""Method -> each case's rank, 1 for the first place, 0 if the item was not returned."""
+
+LARGEST_K = 10
+"""Items that are asked for: what the widest metric looks at."""
+
+
+def run_evaluate(config: RunConfig, *, overwrite: bool = False) -> dict[str, Any]:
+    """Rank every held-out item against the whole catalogue and write the evaluation artifact; Ray must be initialised.
+
+    Returns the artifact's path, the metrics of every method with 95 % intervals, the paired difference
+    to the best baseline, the number of users, the seconds and the protocol in words.
+
+    Raises:
+        ConfigError: the beam is too narrow for the metrics.
+        CheckpointError: an artifact is missing, damaged or does not fit, or the evaluation exists already.
+    """
+    started = time.monotonic()
+    if config.decoding.num_beams < LARGEST_K:
+        raise ConfigError(
+            f"decoding.num_beams must be at least {LARGEST_K} to measure HR@{LARGEST_K}, got {config.decoding.num_beams}"
+        )
+    refuse_to_overwrite(config.evaluation_folder, overwrite=overwrite)
+    dataset = open_artifact(config.dataset_folder, "dataset")
+    checkpoint = open_artifact(config.checkpoint_folder, "checkpoint")
+    check_parent(checkpoint, dataset)
+    check_base(config.checkpoint_folder)
+    split = config.evaluate.split
+    data = load_evaluation_data(config.dataset_folder, split, config.evaluate.num_users, config.seed)
+    catalog = load_catalog(config.dataset_folder)
+    recommended, seconds_recommending = _recommend(config, checkpoint, data)
+    ranks = {"recsysllm": _ranks_of(recommended, data.cases), **_baseline_ranks(config, data, len(catalog.items))}
+    report = _build_report(config, data, catalog, ranks, recommended)
+    report["seconds_recommending"] = seconds_recommending
+    report["users_per_second"] = len(data.cases) / max(seconds_recommending, 1e-9)
+    report["seconds"] = time.monotonic() - started
+    parents = {"dataset": dataset.digest, "checkpoint": checkpoint.digest}
+    with write_artifact(
+        config.evaluation_folder, "evaluation", config_to_dict(config), parents, overwrite=overwrite
+    ) as (folder, counts):
+        counts |= {name: report[name] for name in ("num_users", "num_items", "metrics", "difference")}
+        _write_files(folder, report, data.cases, ranks, recommended)
+    result = ("metrics", "difference", "num_users", "seconds", "protocol")
+    return {"evaluation": str(config.evaluation_folder), **{name: report[name] for name in result}}
+
+
+def _recommend(config: RunConfig, checkpoint: Manifest, data: EvaluationData) -> tuple[list[list[int]], float]:
+    """Return the model's items for each case, best first, and the seconds it took, start of the workers included."""
+    evaluate = config.evaluate
+    settings = WorkerSettings(
+        dataset_folder=config.dataset_folder,
+        checkpoint_folder=config.checkpoint_folder,
+        decoding=config.decoding,
+        # the positions that the model was trained with, whatever the configuration says now
+        intra_mode=checkpoint.config["objective"]["intra_mode"],
+        exclude_seen=evaluate.exclude_seen,
+        num_threads=threads_per_worker(evaluate.num_workers),
+        use_gpu=evaluate.use_gpu,
+    )
+    logger.info("recommending for %d users with %d workers", len(data.cases), evaluate.num_workers)
+    started = time.monotonic()
+    recommended = recommend_for_all(
+        data.cases, settings, k=LARGEST_K, num_workers=evaluate.num_workers, batch_size=evaluate.batch_size
+    )
+    return recommended, time.monotonic() - started
+
+
+def _ranks_of(recommended: Sequence[Sequence[int]], cases: Sequence[Case]) -> np.ndarray:
+    return np.array([rank_in(items, case.target_item) for items, case in zip(recommended, cases, strict=True)])
+
+
+def _baseline_ranks(config: RunConfig, data: EvaluationData, num_items: int) -> Ranks:
+    histories = [case.history for case in data.cases]
+    targets = [case.target_item for case in data.cases]
+    excluded = [case.seen_items for case in data.cases] if config.evaluate.exclude_seen else None
+    rankers = {
+        "popularity": Popularity(data.known_sequences, num_items),
+        "co_occurrence": CoOccurrence(data.known_sequences, num_items),
+    }
+    return {method: rank_targets(ranker, histories, targets, excluded) for method, ranker in rankers.items()}
+
+
+def _build_report(
+    config: RunConfig, data: EvaluationData, catalog: Catalog, ranks: Ranks, recommended: Sequence[Sequence[int]]
+) -> dict[str, Any]:
+    sampling = {"num_samples": config.evaluate.bootstrap_samples, "seed": config.seed}
+    metrics: dict[str, Any] = {}
+    for method, method_ranks in ranks.items():
+        estimates = measure(method_ranks, **sampling)
+        check_plausible({name: estimate.value for name, estimate in estimates.items()})
+        metrics[method] = _plain(estimates)
+    baseline = max(("popularity", "co_occurrence"), key=lambda method: metrics[method]["hr_at_10"]["value"])
+    difference = measure_difference(ranks["recsysllm"], ranks[baseline], **sampling)
+    best_reachable = load_best_reachable(config)
+    if best_reachable is not None:
+        metrics["best_reachable"] = best_reachable
+    return {
+        "name": config.name,
+        "protocol": describe_protocol(
+            split=config.evaluate.split,
+            num_users=len(data.cases),
+            num_users_in_split=data.num_users_in_split,
+            num_items=len(catalog.items),
+            exclude_seen=config.evaluate.exclude_seen,
+            seed=config.seed,
+        ),
+        "metrics": metrics,
+        "difference": {"baseline": baseline, "metrics": _plain(difference)},
+        "num_users": len(data.cases),
+        "num_users_in_split": data.num_users_in_split,
+        "num_items": len(catalog.items),
+        "settings": {name: config_to_dict(config)[name] for name in ("evaluate", "decoding", "seed")},
+        "examples": _examples(data.cases, catalog, recommended, ranks["recsysllm"]),
+    }
+
+
+def _plain(estimates: Mapping[str, Estimate]) -> dict[str, Any]:
+    return {name: dataclasses.asdict(estimate) for name, estimate in estimates.items()}
+
+
+def load_best_reachable(config: RunConfig) -> dict[str, Any] | None:
+    """Return the figures in the `oracle.json` that the demo shop has beside its tables, None where there is none.
+
+    Raises:
+        DataError: the file does not hold figures.
+    """
+    table = config.input.interactions.path
+    path = Path(table).parent / "oracle.json"
+    if "://" in table or not path.is_file():
+        return None
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        figures = document.get("best_reachable", document)
+        found = {name: float(figures[name]) for name in METRIC_NAMES if name in figures}
+        split = document.get("split", "test")
+    except (ValueError, TypeError, AttributeError) as error:
+        raise DataError(f"{path} must hold metrics such as hr_at_10: {error!r}") from error
+    if split != config.evaluate.split or "hr_at_10" not in found:
+        return None
+    return {name: {"value": value, "low": None, "high": None} for name, value in found.items()}
+
+
+def _examples(
+    cases: Sequence[Case], catalog: Catalog, recommended: Sequence[Sequence[int]], ranks: np.ndarray
+) -> list[dict[str, Any]]:
+    """Return evenly spaced cases with titles."""
+
+    def titles(items: Sequence[int]) -> list[str]:
+        return [catalog.items[item].title or catalog.items[item].text for item in items]
+
+    places = np.linspace(0, len(cases) - 1, num=min(NUM_EXAMPLES, len(cases))).astype(int)
+    return [
+        build_example(
+            cases[place].user_id,
+            titles(cases[place].history),
+            titles([cases[place].target_item])[0],
+            titles(recommended[place][:5]),
+            int(ranks[place]),
+        )
+        for place in places
+    ]
+
+
+def _write_files(
+    folder: Path, report: dict[str, Any], cases: Sequence[Case], ranks: Ranks, recommended: Sequence[Sequence[int]]
+) -> None:
+    text = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False)
+    (folder / "report.json").write_text(text + "\n", encoding="utf-8")
+    (folder / "report.md").write_text(format_report(report), encoding="utf-8")
+    write_hit_rate_plot(folder / "hr_at_10.png", report["metrics"])
+    columns = {
+        "user_id": pa.array([case.user_id for case in cases], type=pa.string()),
+        "target_item": pa.array([case.target_item for case in cases], type=pa.int32()),
+        **{f"rank_{method}": pa.array(values, type=pa.int32()) for method, values in ranks.items()},
+        "recommended": pa.array(recommended, type=pa.list_(pa.int32())),
+    }
+    pq.write_table(pa.table(columns), folder / "ranks.parquet")

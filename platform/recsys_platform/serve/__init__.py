@@ -1,0 +1,1 @@
+"""The HTTP endpoint: bundle, recommender, Ray Serve application and its client."""

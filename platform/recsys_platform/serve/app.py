@@ -1,0 +1,198 @@
+"""The Ray Serve application: a stateless FastAPI ingress in front of batched generator replicas.
+
+Deploy it from Python with `serve.run(build_app({...}))` or from a Serve config file, whose
+`import_path` is `recsys_platform.serve.app:build_app`; `serve_config` writes such a file's content.
+"""
+
+import asyncio
+import dataclasses
+import importlib.metadata
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import Body, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from ray import serve
+from ray.exceptions import RayActorError
+from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
+from ray.serve.handle import DeploymentHandle
+
+from recsys_model.errors import ConfigError
+from recsys_platform.config import ServeConfig, build_section
+from recsys_platform.serve.schemas import Health, Problem, RecommendRequest, RecommendResponse, Rejection
+
+APP_NAME = "recsys"
+IMPORT_PATH = "recsys_platform.serve.app:build_app"
+RETRY_AFTER_S = 1
+HEALTH_TIMEOUT_S = 10.0
+REQUEST_TIMEOUT_S = 120.0
+UPSCALE_DELAY_S = 5.0
+DOWNSCALE_DELAY_S = 120.0
+MAX_CONSTRUCTOR_RETRIES = 3
+INGRESS_CPUS = 0.1
+PROXY_FIELDS = ("host", "port")
+
+api = FastAPI(
+    title="RecSysLLM on Ray",
+    version=importlib.metadata.version("recsysllm-on-ray"),
+    description="Recommendations by trie-guided generation: always items of the catalogue, always distinct.",
+)
+_overloaded: dict[int | str, dict[str, Any]] = {
+    429: {"description": "Too many requests wait already; try again after the seconds in `Retry-After`."},
+    503: {"description": "No generator is ready yet; try again after the seconds in `Retry-After`."},
+}
+
+
+def rejected(problems: Sequence[Problem]) -> JSONResponse:
+    """Return the 422 that names every problem."""
+    return JSONResponse(Rejection(detail=list(problems)).model_dump(), status_code=422)
+
+
+def unavailable(reason: str) -> JSONResponse:
+    """Return a 503 that asks to come back."""
+    return JSONResponse({"detail": reason}, status_code=503, headers={"Retry-After": str(RETRY_AFTER_S)})
+
+
+@api.exception_handler(RequestValidationError)
+async def refuse_invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+    """Answer 422 without repeating the input, which may be huge or, like NaN, no JSON."""
+    return rejected([Problem(loc=list(found["loc"]), msg=found["msg"], type=found["type"]) for found in error.errors()])
+
+
+@api.exception_handler(BackPressureError)
+async def refuse_overload(_: Request, error: BackPressureError) -> JSONResponse:
+    """Answer 429 when the queue in front of the generators is full."""
+    content = {"detail": f"the endpoint is overloaded: {error.message}"}
+    return JSONResponse(content, status_code=429, headers={"Retry-After": str(RETRY_AFTER_S)})
+
+
+@api.exception_handler(RayActorError)
+@api.exception_handler(DeploymentUnavailableError)
+async def refuse_without_generator(_: Request, error: Exception) -> JSONResponse:
+    """Answer 503 when the replica died on the way."""
+    return unavailable(f"the generator was lost: {type(error).__name__}")
+
+
+class Generator:
+    """A replica with its own copy of the model; requests that arrive together are decoded together."""
+
+    def __init__(self, bundle: str, config: ServeConfig) -> None:
+        # imported here so that the ingress, which shares this module, does not hold torch in memory.
+        import torch
+
+        from recsys_platform.serve.recommender import load_recommender
+
+        torch.set_num_threads(max(1, int(config.cpus_per_replica)))
+        self._recommender = load_recommender(Path(bundle), device="cuda" if config.use_gpu else "cpu")
+        batched = serve.batch(max_batch_size=config.max_batch_size, batch_wait_timeout_s=config.batch_wait_s)
+        self._answer = batched(self._answer_together)
+
+    async def recommend(self, request: RecommendRequest) -> RecommendResponse | Rejection:
+        """Answer one request, in a batch with those that arrive at the same time."""
+        return await self._answer(request)
+
+    async def describe(self) -> Health:
+        """Say which model stands ready."""
+        return Health(model=self._recommender.info, items=self._recommender.num_items)
+
+    async def _answer_together(self, requests: list[RecommendRequest]) -> list[RecommendResponse | Rejection]:
+        # in a thread: the event loop goes on collecting the next batch.
+        return await asyncio.to_thread(self._recommender.recommend, requests)
+
+
+# `serve.ingress` copies `api` and what its routes use as they are here: handlers and helpers stand above this line
+@serve.ingress(api)
+class Ingress:
+    """Checks requests, hands them to the generator, and turns its answers into HTTP."""
+
+    def __init__(self, generator: DeploymentHandle) -> None:
+        self._generator = generator
+
+    @api.post(
+        "/v1/recommend",
+        summary="Recommend items to one user",
+        response_model=RecommendResponse,
+        responses={422: {"model": Rejection, "description": "The fields that are wrong, and why."}, **_overloaded},
+    )
+    async def recommend(self, request: Annotated[RecommendRequest, Body()]) -> RecommendResponse | JSONResponse:
+        """Give the items that the user is most likely to want next, best first."""
+        answer = await self._generator.recommend.remote(request)
+        return rejected(answer.detail) if isinstance(answer, Rejection) else answer
+
+    @api.get(
+        "/healthz",
+        summary="Is a model loaded?",
+        response_model=Health,
+        responses=_overloaded,
+    )
+    async def healthz(self) -> Health | JSONResponse:
+        """Answer 200 only when a generator replica has loaded its model."""
+        try:
+            async with asyncio.timeout(HEALTH_TIMEOUT_S):
+                return await self._generator.describe.remote()
+        except TimeoutError:
+            return unavailable("no generator has answered yet")
+
+
+def build_app(args: dict[str, Any]) -> serve.Application:
+    """Return the application of a bundle, not yet deployed.
+
+    `args` holds `bundle`, the folder of a bundle artifact on every node, and any field of
+    `ServeConfig` but the address, which belongs into `http_options` of the Serve config.
+
+    Raises:
+        ConfigError: an argument is missing, unknown or wrong; all of them are named.
+    """
+    bundle, config = _read_args(args)
+    max_ongoing_requests = max(2 * config.max_batch_size, config.target_ongoing_requests) + 1
+    generator = serve.deployment(
+        name="generator",
+        ray_actor_options={"num_cpus": config.cpus_per_replica, "num_gpus": 1 if config.use_gpu else 0},
+        autoscaling_config={
+            "min_replicas": config.min_replicas,
+            "max_replicas": config.max_replicas,
+            "target_ongoing_requests": config.target_ongoing_requests,
+            "upscale_delay_s": UPSCALE_DELAY_S,
+            "downscale_delay_s": DOWNSCALE_DELAY_S,
+        },
+        max_ongoing_requests=max_ongoing_requests,
+        max_queued_requests=config.max_queued_requests,
+        max_constructor_retry_count=MAX_CONSTRUCTOR_RETRIES,
+    )(Generator)
+    ingress = serve.deployment(
+        name="ingress",
+        ray_actor_options={"num_cpus": INGRESS_CPUS},
+        # never the bottleneck: what the generators cannot take is refused by their own queue.
+        max_ongoing_requests=2 * (config.max_replicas * max_ongoing_requests + config.max_queued_requests),
+    )(Ingress)
+    return ingress.bind(generator.bind(bundle, config))
+
+
+def serve_config(bundle: Path, config: ServeConfig) -> dict[str, Any]:
+    """Return the content of a Serve config file, as `serve deploy` and a RayService take it."""
+    settings = dataclasses.asdict(config)
+    address = {name: settings.pop(name) for name in PROXY_FIELDS}
+    return {
+        "http_options": {**address, "request_timeout_s": REQUEST_TIMEOUT_S},
+        "applications": [
+            {
+                "name": APP_NAME,
+                "route_prefix": "/",
+                "import_path": IMPORT_PATH,
+                "args": {"bundle": str(bundle), **settings},
+            }
+        ],
+    }
+
+
+def _read_args(args: Mapping[str, Any]) -> tuple[str, ServeConfig]:
+    bundle = args.get("bundle")
+    misplaced = [name for name in PROXY_FIELDS if name in args]
+    if misplaced:
+        raise ConfigError(f"args.{misplaced[0]} belongs into http_options of the Serve config, not into its args")
+    if not isinstance(bundle, str) or not Path(bundle).is_absolute():
+        raise ConfigError(f"args.bundle must be the absolute path of a bundle artifact, got {bundle!r}")
+    settings = {name: value for name, value in args.items() if name != "bundle"}
+    return bundle, build_section(ServeConfig, settings, "args of the Serve application")

@@ -1,0 +1,1 @@
+"""The training stage: Ray Train around a DeepSpeed engine."""

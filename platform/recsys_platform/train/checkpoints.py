@@ -1,0 +1,38 @@
+"""What a run needs to go on at the exact step: DeepSpeed's state of every worker, and the progress."""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import ray.train
+import torch.distributed as dist
+
+from recsys_platform.train.engine import Engine
+from recsys_platform.train.progress import Progress
+
+PROGRESS_FILE = "progress.json"
+
+
+@contextmanager
+def saved_checkpoint(engine: Engine, progress: Progress) -> Iterator[ray.train.Checkpoint]:
+    """Write a checkpoint into a temporary folder for as long as the context lasts; every worker takes part."""
+    with tempfile.TemporaryDirectory(prefix="recsys-") as name:
+        engine.save(Path(name))
+        if dist.get_rank() == 0:
+            text = json.dumps({"step": progress.step, "elapsed_s": progress.elapsed_s})
+            (Path(name) / PROGRESS_FILE).write_text(text, encoding="utf-8")
+        yield ray.train.Checkpoint.from_directory(name)
+
+
+def restore_checkpoint(engine: Engine, progress: Progress) -> None:
+    """Set weights, optimiser and progress to the latest checkpoint of the run, if there is one."""
+    checkpoint = ray.train.get_checkpoint()
+    if checkpoint is None:
+        progress.start()
+        return
+    with checkpoint.as_directory() as name:
+        engine.load(Path(name))
+        saved = json.loads((Path(name) / PROGRESS_FILE).read_text(encoding="utf-8"))
+    progress.start(saved["step"], saved["elapsed_s"])

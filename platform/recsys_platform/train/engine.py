@@ -1,0 +1,149 @@
+"""A DeepSpeed engine around one model: steps whose gradients do not depend on how a batch is shared.
+
+The loss of a step is the mean over all targets of the global batch, so a worker's sum is scaled
+by the number of workers over that count: DeepSpeed averages over workers and micro steps.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from recsys_model.errors import CheckpointError
+from recsys_model.infilling.batch import Batch
+from recsys_model.training.loss import InfillingLoss
+from recsys_model.training.optimizer import parameter_groups
+from recsys_platform.config import RunConfig
+
+TAG = "state"
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What one optimiser step did."""
+
+    loss_sum: float
+    """Summed loss of this worker's share."""
+    num_targets: int
+    """Targets of the global batch."""
+    num_tokens: int
+    """Tokens of the global batch without padding."""
+    grad_norm: float
+    """Global norm before clipping."""
+
+
+def deepspeed_config(config: RunConfig) -> dict[str, Any]:
+    """Return DeepSpeed's settings for a run; the optimiser is handed over ready made."""
+    train = config.train
+    return {
+        "train_micro_batch_size_per_gpu": train.batch_size,
+        "gradient_accumulation_steps": train.accumulation_steps,
+        # without ZeRO, DeepSpeed clips but does not tell the norm; `Engine` clips then
+        "gradient_clipping": config.optimizer.max_grad_norm if train.zero_stage > 0 else 0.0,
+        "zero_optimization": {"stage": train.zero_stage},
+        "bf16": {"enabled": train.precision == "bf16"},
+        "steps_per_print": 10**9,
+        "wall_clock_breakdown": False,
+    }
+
+
+class Engine:
+    """Trains one model together with the other workers; torch.distributed must be up."""
+
+    def __init__(self, loss: InfillingLoss, config: RunConfig, device: torch.device) -> None:
+        self._config = config
+        self._device = device
+        self._world_size = dist.get_world_size()
+        self.model = loss.model
+        self._engine = _initialise(loss, config, device)
+
+    def step(self, batches: Sequence[Batch], learning_rate: float) -> StepResult:
+        """Make one optimiser step on this worker's micro batches."""
+        num_targets, num_tokens = self.sum_over_workers(
+            sum(batch.num_targets for batch in batches), sum(batch.num_tokens for batch in batches)
+        )
+        for group in self._engine.optimizer.param_groups:
+            group["lr"] = learning_rate
+        self._engine.train()
+        # DeepSpeed divides by the micro steps itself, whatever their sizes
+        scale = self._world_size * len(batches) / max(num_targets, 1.0)
+        loss_sum = torch.zeros((), device=self._device)
+        norm = 0.0
+        for batch in batches:
+            loss = self._engine(batch.to(self._device))
+            self._engine.backward(loss * scale)
+            loss_sum += loss.detach()
+            if self._config.train.zero_stage == 0 and batch is batches[-1]:
+                norm = nn.utils.clip_grad_norm_(self._engine.parameters(), self._config.optimizer.max_grad_norm)
+            self._engine.step()
+        if self._config.train.zero_stage > 0:
+            norm = self._engine.get_global_grad_norm()
+        return StepResult(float(loss_sum), int(num_targets), int(num_tokens), float(norm))
+
+    @torch.no_grad()
+    def mean_loss(self, batches: Sequence[tuple[Batch, bool]]) -> float:
+        """Return the mean loss per target over the batches of all workers that count."""
+        self._engine.eval()
+        loss_sum, num_targets = 0.0, 0
+        for batch, counts in batches:
+            loss = float(self._engine(batch.to(self._device)))
+            if counts:
+                loss_sum += loss
+                num_targets += batch.num_targets
+        loss_sum, total = self.sum_over_workers(loss_sum, num_targets)
+        return loss_sum / max(total, 1.0)
+
+    def sum_over_workers(self, *values: float) -> list[float]:
+        """Return each value summed over all workers."""
+        sums = torch.tensor(values, dtype=torch.float64, device=self._device)
+        dist.all_reduce(sums)
+        return sums.tolist()
+
+    @contextmanager
+    def whole_weights(self) -> Iterator[None]:
+        """Keep every worker's copy of the weights whole; ZeRO 3 has them in shares otherwise."""
+        if self._config.train.zero_stage < 3:
+            yield
+            return
+        import deepspeed
+
+        with deepspeed.zero.GatheredParameters(list(self.model.parameters())):
+            yield
+
+    def save(self, folder: Path) -> None:
+        """Write trained weights and optimiser state; every worker writes its part."""
+        self._engine.save_checkpoint(str(folder), tag=TAG, exclude_frozen_parameters=True)
+
+    def load(self, folder: Path) -> None:
+        """Go on from what `save` wrote with equally many workers.
+
+        Raises:
+            CheckpointError: the folder does not hold such a state.
+        """
+        frozen = any(not parameter.requires_grad for parameter in self.model.parameters())
+        path, _ = self._engine.load_checkpoint(str(folder), tag=TAG, load_module_strict=not frozen)
+        if path is None:
+            raise CheckpointError(f"{folder} holds no state of DeepSpeed; start anew with --overwrite")
+
+
+def _initialise(module: nn.Module, config: RunConfig, device: torch.device) -> Any:
+    """Start DeepSpeed, which picks its accelerator when it is first imported."""
+    if device.type == "cpu":
+        os.environ["DS_ACCELERATOR"] = "cpu"
+    import deepspeed
+
+    # building this op takes minutes and a compiler; gloo does without
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    optimizer = torch.optim.AdamW(
+        parameter_groups(module, config.optimizer), lr=config.optimizer.learning_rate, betas=config.optimizer.betas
+    )
+    engine, *_ = deepspeed.initialize(
+        model=module, optimizer=optimizer, config=deepspeed_config(config), dist_init_required=False
+    )
+    return engine

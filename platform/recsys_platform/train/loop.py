@@ -1,0 +1,143 @@
+"""What each training worker runs: steps, validation, checkpoints, and going on after a restart."""
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import ray.train
+import torch
+import torch.distributed as dist
+from ray.train.torch import get_device
+
+from recsys_model.backbones.glm import count_parameters
+from recsys_model.entities.catalog import load_catalog
+from recsys_model.entities.token_trie import build_token_trie
+from recsys_model.infilling.batch import Batch, ExampleCollator
+from recsys_model.infilling.example import ExampleBuilder
+from recsys_model.infilling.positions import PositionAutomaton
+from recsys_model.text.tokenizer import Tokenizer, load_tokenizer
+from recsys_model.training.loss import InfillingLoss
+from recsys_model.training.optimizer import learning_rate_share
+from recsys_platform.config import RunConfig
+from recsys_platform.train.batches import TrainingBatches, build_validation_batches, validation_rows
+from recsys_platform.train.checkpoints import restore_checkpoint, saved_checkpoint
+from recsys_platform.train.engine import Engine
+from recsys_platform.train.metrics import MetricsLog, StepWindow
+from recsys_platform.train.model import MAX_SEED, build_model
+from recsys_platform.train.progress import Progress
+from recsys_platform.train.reader import ExampleReader
+from recsys_platform.train.records import record_start, write_final
+
+FINAL = "final"
+
+
+def train_loop(settings: dict[str, Any]) -> None:
+    """Train until the end of the run; `settings` has its `config` and the `folder` for what it writes."""
+    config: RunConfig = settings["config"]
+    _prepare_process(config)
+    TrainingRun(config, Path(settings["folder"])).run()
+
+
+class TrainingRun:
+    """One worker's part of a run."""
+
+    def __init__(self, config: RunConfig, folder: Path) -> None:
+        self._config = config
+        self._folder = folder
+        self._is_first = dist.get_rank() == 0
+        tokenizer = load_tokenizer(config.dataset_folder / "tokenizer")
+        catalog = load_catalog(config.dataset_folder)
+        automaton = PositionAutomaton(catalog.pool(), config.objective.intra_mode)
+        trie = build_token_trie([item.token_ids for item in catalog.items], tokenizer.special.end)
+        builder = ExampleBuilder(config.objective, tokenizer.special, automaton, trie)
+        self._batches = _build_training_batches(config, ExampleCollator(builder, tokenizer.special.pad))
+        self._validation = _build_validation(config, builder, tokenizer)
+        self._progress = Progress(self._batches.steps_per_epoch * config.train.epochs, config.train.max_minutes)
+        model = build_model(config, tokenizer.vocab_size)
+        self._counts = {
+            "num_parameters": count_parameters(model),
+            "num_trainable_parameters": count_parameters(model, trainable_only=True),
+        }
+        self._engine = Engine(InfillingLoss(model, trie), config, get_device())
+
+    def run(self) -> None:
+        """Train from the last checkpoint, or from the beginning, to the end."""
+        train, progress = self._config.train, self._progress
+        restore_checkpoint(self._engine, progress)
+        record_start(self._folder, progress.step)
+        self._log = MetricsLog(self._folder, progress, self._batches.steps_per_epoch) if self._is_first else None
+        self._window = StepWindow()
+        batches = self._batches.from_step(progress.step)
+        while not progress.is_finished:
+            self._train_step(next(batches))
+            if progress.step % train.log_every_steps == 0 or progress.is_finished:
+                self._log_training()
+            at_epoch_end = progress.step % self._batches.steps_per_epoch == 0
+            if at_epoch_end or progress.step % train.validate_every_steps == 0 or progress.is_finished:
+                self._validate_and_save()
+        write_final(self._folder / FINAL, self._engine, self._counts)
+        if self._log is not None:
+            self._log.close()
+
+    def _train_step(self, batches: list[Batch]) -> None:
+        began = time.monotonic()
+        progress, optimizer = self._progress, self._config.optimizer
+        # one seed a step makes dropout the same in a resumed run
+        torch.manual_seed((self._config.seed * 1_000_003 + progress.step * 1_009 + dist.get_rank()) % MAX_SEED)
+        rate = optimizer.learning_rate * learning_rate_share(progress.share_after_step, optimizer)
+        result = self._engine.step(batches, rate)
+        # all workers take the clock of rank 0, so that they stop at the same step
+        (elapsed_s,) = self._engine.sum_over_workers(progress.own_elapsed_s() if self._is_first else 0.0)
+        progress.advance(elapsed_s)
+        self._window.add(result, rate, time.monotonic() - began)
+
+    def _log_training(self) -> None:
+        (loss_sum,) = self._engine.sum_over_workers(self._window.loss_sum)
+        self._write(self._window.metrics(loss_sum))
+        self._window = StepWindow()
+
+    def _validate_and_save(self) -> None:
+        """Measure the validation loss and report it with a checkpoint; waits for all workers."""
+        metrics = {"eval/loss": self._engine.mean_loss(self._validation)}
+        self._write(metrics)
+        told = {"step": self._progress.step, "epoch": self._progress.step / self._batches.steps_per_epoch, **metrics}
+        with saved_checkpoint(self._engine, self._progress) as checkpoint:
+            ray.train.report(told, checkpoint=checkpoint)
+
+    def _write(self, metrics: dict[str, float]) -> None:
+        if self._log is not None:
+            self._log.write(metrics)
+
+
+def _prepare_process(config: RunConfig) -> None:
+    """Set threads and log levels of a worker; what it logs shows up at the driver."""
+    torch.set_num_threads(config.train.cpus_per_worker)
+    logging.basicConfig()
+    logging.getLogger("recsys_platform").setLevel(logging.INFO)
+
+
+def _build_training_batches(config: RunConfig, collator: ExampleCollator) -> TrainingBatches:
+    return TrainingBatches(
+        ExampleReader(config.dataset_folder / "examples" / "train"),
+        collator,
+        seed=config.seed,
+        micro_rows=config.train.batch_size,
+        accumulation_steps=config.train.accumulation_steps,
+        worker_rank=dist.get_rank(),
+        num_workers=dist.get_world_size(),
+    )
+
+
+def _build_validation(config: RunConfig, builder: ExampleBuilder, tokenizer: Tokenizer) -> list[tuple[Batch, bool]]:
+    reader = ExampleReader(config.dataset_folder / "examples" / "valid")
+    limit = config.train.max_validation_batches * config.train.batch_size * dist.get_world_size()
+    return build_validation_batches(
+        reader,
+        builder,
+        tokenizer.special.pad,
+        validation_rows(reader.num_rows, limit, config.seed),
+        micro_rows=config.train.batch_size,
+        worker_rank=dist.get_rank(),
+        num_workers=dist.get_world_size(),
+    )

@@ -1,0 +1,110 @@
+"""Metrics of a training run: JSON lines, TensorBoard and one readable line on the terminal.
+
+The files lie on the storage that all nodes share and grow while the run goes on. After a restart
+what was written behind the checkpoint is taken back, so each step appears once.
+"""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+from torch.utils.tensorboard import SummaryWriter
+
+from recsys_platform.train.engine import StepResult
+from recsys_platform.train.progress import Progress
+from recsys_platform.train.records import read_lines
+
+logger = logging.getLogger(__name__)
+
+METRICS_FILE = "metrics.jsonl"
+TENSORBOARD = "tensorboard"
+
+
+class MetricsLog:
+    """Appends to the metrics of one run; for the worker of rank 0 only."""
+
+    def __init__(self, folder: Path, progress: Progress, steps_per_epoch: int) -> None:
+        """Open the log at the run's present step; later lines are removed."""
+        self._path = folder / METRICS_FILE
+        self._progress = progress
+        self._steps_per_epoch = steps_per_epoch
+        kept = [line for line in read_lines(self._path) if line["step"] <= progress.step]
+        self._path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+        self._board = SummaryWriter(str(folder / TENSORBOARD), purge_step=progress.step + 1)
+
+    def write(self, metrics: dict[str, float]) -> None:
+        """Write metrics of the present step."""
+        progress = self._progress
+        when = {
+            "step": progress.step,
+            "epoch": round(progress.step / self._steps_per_epoch, 4),
+            "minutes": round(progress.elapsed_s / 60, 4),
+        }
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({**when, **metrics}) + "\n")
+        for name, value in metrics.items():
+            self._board.add_scalar(name, value, progress.step)
+        self._board.flush()
+        logger.info("%s: %s", _readable_progress(progress), _readable_metrics(metrics))
+
+    def close(self) -> None:
+        """Flush TensorBoard."""
+        self._board.close()
+
+
+class StepWindow:
+    """Sums over the steps between two lines of metrics."""
+
+    def __init__(self) -> None:
+        self._loss_sum = self._seconds = 0.0
+        self._num_targets = self._num_tokens = 0
+        self._learning_rate = self._grad_norm = 0.0
+
+    def add(self, result: StepResult, learning_rate: float, seconds: float) -> None:
+        """Count one step."""
+        self._loss_sum += result.loss_sum
+        self._num_targets += result.num_targets
+        self._num_tokens += result.num_tokens
+        self._seconds += seconds
+        self._learning_rate, self._grad_norm = learning_rate, result.grad_norm
+
+    @property
+    def loss_sum(self) -> float:
+        """Summed loss of this worker."""
+        return self._loss_sum
+
+    def metrics(self, loss_sum: float) -> dict[str, float]:
+        """Return the metrics of the window, given the loss summed over all workers."""
+        return {
+            "train/loss": loss_sum / max(self._num_targets, 1),
+            "train/learning_rate": self._learning_rate,
+            "train/grad_norm": self._grad_norm,
+            "train/tokens_per_s": self._num_tokens / max(self._seconds, 1e-9),
+        }
+
+
+def last_values(lines: list[dict[str, Any]]) -> dict[str, float]:
+    """Return the last value of each metric.
+
+    Example:
+        >>> last_values([{"step": 1, "train/loss": 2.0}, {"step": 2, "train/loss": 1.5}, {"step": 2, "eval/loss": 3.0}])
+        {'train/loss': 1.5, 'eval/loss': 3.0}
+    """
+    return {name: value for line in lines for name, value in line.items() if "/" in name}
+
+
+def _readable_progress(progress: Progress) -> str:
+    share = progress.share_done
+    minutes_left = progress.elapsed_s / 60 * (1 - share) / max(share, 1e-9)
+    return f"step {progress.step} of {progress.num_steps}, {share:.0%} done, about {minutes_left:.1f} min left"
+
+
+def _readable_metrics(metrics: dict[str, float]) -> str:
+    """Write metrics for people.
+
+    Example:
+        >>> _readable_metrics({"train/tokens_per_s": 12345.6, "train/learning_rate": 0.00012})
+        'train/tokens_per_s 12,346, train/learning_rate 0.00012'
+    """
+    return ", ".join(f"{k} {v:,.0f}" if abs(v) >= 1000 else f"{k} {v:.4g}" for k, v in metrics.items())

@@ -1,0 +1,108 @@
+"""The model that a run trains: new or loaded, with or without adapters."""
+
+import hashlib
+from pathlib import Path
+
+import torch
+from peft import PeftModel
+from torch import nn
+
+from recsys_model.backbones.checkpoint import load_geometry, load_model, write_adapter, write_model
+from recsys_model.backbones.glm import GLM
+from recsys_model.config import GLMConfig, require
+from recsys_model.errors import CheckpointError
+from recsys_model.training.lora import apply_lora
+from recsys_platform.artifacts import MANIFEST_NAME, open_artifact, sha256_of
+from recsys_platform.config import RunConfig
+
+WEIGHTS = "weights"
+ADAPTER = "adapter"
+BASE_FILE = "base.json"
+MAX_SEED = 2**63
+
+
+def check_model(config: RunConfig, vocab_size: int) -> GLMConfig:
+    """Return the geometry of the run's model after checking that text and tokens fit it.
+
+    Raises:
+        ConfigError: settings contradict each other or the weights.
+        CheckpointError: the weights are missing or damaged.
+    """
+    if config.model.weights is None:
+        require(
+            not config.lora.enabled,
+            "lora.enabled needs model.weights: adapters on random weights learn nothing of use. "
+            "Set lora.enabled to false to train all weights of a new model",
+        )
+        geometry = config.model.geometry(vocab_size)
+    else:
+        geometry = load_geometry(base_weights_folder(Path(config.model.weights)))
+    require(
+        config.text.max_tokens <= geometry.max_sequence_length,
+        f"text.max_tokens must be at most the model's max_sequence_length {geometry.max_sequence_length}, "
+        f"got {config.text.max_tokens}; give the data stage a smaller one",
+    )
+    require(
+        vocab_size <= geometry.vocab_size,
+        f"the dataset's tokenizer has {vocab_size} tokens and the model only {geometry.vocab_size}; "
+        "set tokenizer.path to the model's own tokenizer and run the data stage again",
+    )
+    return geometry
+
+
+def base_weights_folder(weights: Path) -> Path:
+    """Return the model folder behind `model.weights`: a checkpoint artifact or a published model.
+
+    Raises:
+        CheckpointError: it is a checkpoint that holds only an adapter.
+    """
+    if not (weights / MANIFEST_NAME).is_file():
+        return weights
+    if not (weights / WEIGHTS).is_dir():
+        raise CheckpointError(
+            f"{weights} holds an adapter, not a whole model; set model.weights to the model it was trained on, "
+            "or make a bundle, which merges both"
+        )
+    return weights / WEIGHTS
+
+
+def verified_digest(weights: Path) -> str:
+    """Return one SHA-256 over the files of the model behind `model.weights`.
+
+    Raises:
+        CheckpointError: it is a damaged checkpoint artifact, or holds only an adapter.
+    """
+    if (weights / MANIFEST_NAME).is_file():
+        open_artifact(weights, "checkpoint")
+    folder = base_weights_folder(weights)
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    lines = [f"{path.name} {sha256_of(path)}\n" for path in files]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def build_model(config: RunConfig, vocab_size: int) -> GLM | PeftModel:
+    """Return the model to train, in float32, or bfloat16 where the run says so.
+
+    New weights depend on the run's seed only.
+    """
+    dtype = torch.bfloat16 if config.train.precision == "bf16" else torch.float32
+    geometry = check_model(config, vocab_size)
+    if config.model.weights is None:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed % MAX_SEED)
+            return GLM(geometry).to(dtype)
+    model = load_model(base_weights_folder(Path(config.model.weights)), dtype=dtype)
+    if not config.lora.enabled:
+        return model
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed % MAX_SEED)
+        return apply_lora(model, config.lora)
+
+
+def write_trained(folder: Path, model: nn.Module) -> None:
+    """Write all weights, or only the adapter where one was trained."""
+    if isinstance(model, PeftModel):
+        write_adapter(folder / ADAPTER, model)
+    else:
+        assert isinstance(model, GLM), "a run trains a GLM or adapters on one"
+        write_model(folder / WEIGHTS, model)

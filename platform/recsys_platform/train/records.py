@@ -1,0 +1,55 @@
+"""Small files that the workers of a run leave on the shared storage, and the stage reads.
+
+starts.jsonl     one line for each time that the workers started
+workers.json     where each worker of the latest start runs
+metrics.jsonl    see `recsys_platform.train.metrics`
+final/           the trained weights or adapter, and the number of parameters
+"""
+
+import json
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+import torch.distributed as dist
+
+from recsys_platform.train.engine import Engine
+from recsys_platform.train.model import write_trained
+
+STARTS_FILE = "starts.jsonl"
+WORKERS_FILE = "workers.json"
+PARAMETERS_FILE = "parameters.json"
+
+
+def record_start(folder: Path, step: int) -> None:
+    """Note that the workers of a run started, or started again, at `step`; all of them take part."""
+    mine = {"worker_rank": dist.get_rank(), "host": socket.gethostname(), "pid": os.getpid()}
+    workers: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(workers, mine)
+    if dist.get_rank() == 0:
+        (folder / WORKERS_FILE).write_text(json.dumps(workers) + "\n", encoding="utf-8")
+        with (folder / STARTS_FILE).open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step}) + "\n")
+
+
+def resumed_at_steps(folder: Path) -> list[int]:
+    """Return the steps at which a run went on after its first start."""
+    return [line["step"] for line in read_lines(folder / STARTS_FILE)[1:]]
+
+
+def write_final(folder: Path, engine: Engine, counts: dict[str, int]) -> None:
+    """Write what was trained and the number of parameters; all workers take part, rank 0 writes."""
+    with engine.whole_weights():
+        if dist.get_rank() == 0:
+            write_trained(folder, engine.model)
+            (folder / PARAMETERS_FILE).write_text(json.dumps(counts) + "\n", encoding="utf-8")
+    dist.barrier()
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Read JSON lines, none where the file is missing; a last line that a kill cut off is left out."""
+    if not path.is_file():
+        return []
+    text = path.read_text(encoding="utf-8")
+    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]

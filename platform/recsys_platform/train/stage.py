@@ -1,0 +1,136 @@
+"""The training stage: dataset in, checkpoint out, through a Ray Train run that survives dead workers."""
+
+import json
+import logging
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ray.train.torch import TorchConfig
+from ray.train.v2.api.callback import UserCallback
+from ray.train.v2.api.config import CheckpointConfig, FailureConfig, ScalingConfig
+from ray.train.v2.api.config import RunConfig as RayRunConfig
+from ray.train.v2.api.exceptions import TrainingFailedError
+from ray.train.v2.torch.torch_trainer import TorchTrainer
+
+from recsys_model.config import require
+from recsys_model.errors import CheckpointError
+from recsys_model.text.tokenizer import load_tokenizer
+from recsys_platform.artifacts import Manifest, open_artifact, refuse_to_overwrite, write_artifact
+from recsys_platform.config import RunConfig, config_to_dict
+from recsys_platform.train.loop import FINAL, train_loop
+from recsys_platform.train.metrics import METRICS_FILE, TENSORBOARD
+from recsys_platform.train.model import ADAPTER, BASE_FILE, WEIGHTS, base_weights_folder, check_model, verified_digest
+from recsys_platform.train.records import read_lines
+from recsys_platform.train.report import CURVE_FILE, build_report, draw_learning_curve, write_report
+from recsys_platform.train.runs import RUN_FILE, identity_of_run, open_run_folder
+
+logger = logging.getLogger(__name__)
+
+RUN_FOLDER = "ray_train"
+
+
+def run_train(config: RunConfig, *, resume: bool = False, overwrite: bool = False) -> dict[str, Any]:
+    """Train on the run's dataset and write its checkpoint artifact; Ray must be initialised.
+
+    The artifact holds the weights of the last step.
+
+    Raises:
+        ConfigError: the settings contradict each other, the dataset or the weights.
+        CheckpointError: an artifact is missing, damaged or in the way; there is an unfinished run and `resume` is
+            false, or none and `resume` is true; or the workers died more often than `train.max_failures`.
+    """
+    refuse_to_overwrite(config.checkpoint_folder, overwrite=overwrite)
+    dataset = open_artifact(config.dataset_folder, "dataset")
+    check_dataset(config, dataset)
+    weights_digest = None if config.model.weights is None else verified_digest(Path(config.model.weights))
+    folder = config.folder / RUN_FOLDER
+    identity = identity_of_run(config, dataset.digest, weights_digest)
+    open_run_folder(folder, identity, resume=resume, overwrite=overwrite)
+    fit(build_trainer(config, folder))
+    report = write_checkpoint(config, folder, dataset, weights_digest, overwrite=overwrite)
+    shutil.rmtree(folder)
+    logger.info("checkpoint %s: %d steps in %.1f minutes", config.checkpoint_folder, report["steps"], report["minutes"])
+    return {"checkpoint": str(config.checkpoint_folder), **report}
+
+
+def can_resume(config: RunConfig) -> bool:
+    """Return whether the run has an unfinished training that `run_train(config, resume=True)` would go on with."""
+    return (config.folder / RUN_FOLDER / RUN_FILE).is_file()
+
+
+def check_dataset(config: RunConfig, dataset: Manifest) -> None:
+    """Raise unless the dataset has examples whose texts and tokens fit the model.
+
+    Raises:
+        ConfigError: they do not fit.
+        DataError: a split has no example.
+    """
+    vocab_size = load_tokenizer(config.dataset_folder / "tokenizer").vocab_size
+    geometry = check_model(config, vocab_size)
+    max_tokens = dataset.config["text"]["max_tokens"]
+    require(
+        max_tokens <= geometry.max_sequence_length,
+        f"the dataset was made with text.max_tokens {max_tokens}, more than the model's max_sequence_length "
+        f"{geometry.max_sequence_length}; run the data stage again with a smaller text.max_tokens",
+    )
+
+
+def build_trainer(config: RunConfig, folder: Path, callbacks: Sequence[UserCallback] = ()) -> TorchTrainer:
+    """Return a trainer that is not started; it writes into `folder`, which all nodes must see."""
+    train = config.train
+    resources = {"CPU": float(train.cpus_per_worker), **({"GPU": 1.0} if train.use_gpu else {})}
+    return TorchTrainer(
+        train_loop,
+        train_loop_config={"config": config, "folder": str(folder)},
+        torch_config=TorchConfig(backend="nccl" if train.use_gpu else "gloo"),
+        scaling_config=ScalingConfig(
+            num_workers=train.num_workers, use_gpu=train.use_gpu, resources_per_worker=resources
+        ),
+        run_config=RayRunConfig(
+            name=config.name,
+            storage_path=str(folder),
+            checkpoint_config=CheckpointConfig(num_to_keep=train.keep_checkpoints),
+            failure_config=FailureConfig(max_failures=train.max_failures),
+            callbacks=list(callbacks),
+        ),
+    )
+
+
+def fit(trainer: TorchTrainer) -> None:
+    """Train to the end.
+
+    Raises:
+        CheckpointError: the workers failed more often than allowed.
+    """
+    try:
+        trainer.fit()
+    except TrainingFailedError as error:
+        raise CheckpointError(
+            f"training failed: {error}\nmend the cause, then go on from the last checkpoint with --resume"
+        ) from error
+
+
+def write_checkpoint(
+    config: RunConfig, run_folder: Path, dataset: Manifest, weights_digest: str | None, *, overwrite: bool
+) -> dict[str, Any]:
+    """Turn a finished run into the checkpoint artifact and return its report."""
+    parents = {"dataset": dataset.digest} | ({} if weights_digest is None else {"weights": weights_digest})
+    with write_artifact(
+        config.checkpoint_folder, "checkpoint", config_to_dict(config), parents, overwrite=overwrite
+    ) as (folder, counts):
+        final = run_folder / FINAL
+        if (final / ADAPTER).is_dir():
+            shutil.copytree(final / ADAPTER, folder / ADAPTER)
+            base = {"path": str(base_weights_folder(Path(str(config.model.weights)))), "digest": weights_digest}
+            (folder / BASE_FILE).write_text(json.dumps(base, indent=1) + "\n", encoding="utf-8")
+        else:
+            shutil.copytree(final / WEIGHTS, folder / WEIGHTS)
+        shutil.copytree(run_folder / TENSORBOARD, folder / TENSORBOARD)
+        shutil.copy(run_folder / METRICS_FILE, folder)
+        draw_learning_curve(folder / CURVE_FILE, read_lines(run_folder / METRICS_FILE))
+        report = build_report(run_folder, final)
+        write_report(folder, report)
+        counts.update(report)
+    return report

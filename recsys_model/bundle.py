@@ -1,0 +1,162 @@
+"""What is served: one folder with weights, tokenizer, catalogue and settings; safetensors and JSON, no pickle.
+
+Adapters are merged into the weights before. The settings are those that shaped the training
+examples, so that a request is turned into the same text that the model was trained on.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_type_hints
+
+import torch
+
+from recsys_model.backbones.checkpoint import load_model, write_model
+from recsys_model.backbones.glm import GLM
+from recsys_model.config import DecodingConfig, TextConfig, WindowConfig
+from recsys_model.entities.catalog import Catalog, load_catalog
+from recsys_model.errors import CheckpointError, ConfigError, DataError
+from recsys_model.infilling.positions import IntraMode
+from recsys_model.text.tokenizer import Tokenizer, load_tokenizer
+
+SETTINGS_FILE = "bundle.json"
+WEIGHTS_FOLDER = "weights"
+TOKENIZER_FOLDER = "tokenizer"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BundleSettings:
+    """How a request becomes a prompt, and how its answer is searched."""
+
+    window: WindowConfig
+    """Time-window sampling of the history."""
+    text: TextConfig
+    """How features and behaviours become text."""
+    decoding: DecodingConfig
+    """Trie-guided beam search."""
+    intra_mode: IntraMode
+    """How the model's intra position ids were counted in training."""
+    user_features: tuple[str, ...]
+    """Names of the user features that the model was told in training."""
+    seed: int
+    """Seed of the window sampling."""
+
+    def __post_init__(self) -> None:
+        if self.intra_mode not in get_args(IntraMode):
+            raise ConfigError(f"intra_mode must be one of {get_args(IntraMode)}, got {self.intra_mode!r}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bundle:
+    """A loaded bundle; the model stands in evaluation mode on its device."""
+
+    model: GLM
+    tokenizer: Tokenizer
+    catalog: Catalog
+    settings: BundleSettings
+
+
+def write_bundle(
+    folder: Path,
+    model: GLM,
+    tokenizer: Tokenizer,
+    catalog: Catalog,
+    settings: BundleSettings,
+    dtype: torch.dtype | None = None,
+) -> None:
+    """Write everything that serving needs into `folder`, which is created; `dtype` converts the weights.
+
+    Raises:
+        CheckpointError: model, tokenizer and settings do not fit each other.
+    """
+    _check_fit(model, tokenizer, settings, str(folder))
+    folder.mkdir(parents=True, exist_ok=True)
+    write_model(folder / WEIGHTS_FOLDER, model, dtype)
+    tokenizer.write(folder / TOKENIZER_FOLDER)
+    catalog.write(folder)
+    text = json.dumps(dataclasses.asdict(settings), indent=1, allow_nan=False)
+    (folder / SETTINGS_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def load_bundle(folder: Path, *, device: str = "cpu", dtype: torch.dtype | None = None) -> Bundle:
+    """Read a bundle and put its model on `device`; without a `dtype`, bf16 on a GPU and fp32 elsewhere.
+
+    Raises:
+        CheckpointError: a file is missing or damaged, a setting is unknown, or the parts do not fit.
+    """
+    settings = load_settings(folder)
+    if dtype is None:
+        dtype = torch.bfloat16 if torch.device(device).type == "cuda" else torch.float32
+    model = load_model(folder / WEIGHTS_FOLDER, dtype=dtype)
+    tokenizer = load_tokenizer(folder / TOKENIZER_FOLDER)
+    try:
+        catalog = load_catalog(folder)
+    except DataError as error:
+        raise CheckpointError(f"{folder} holds no bundle: {error}") from error
+    _check_fit(model, tokenizer, settings, str(folder))
+    return Bundle(model=model.to(device).eval(), tokenizer=tokenizer, catalog=catalog, settings=settings)
+
+
+def load_settings(folder: Path) -> BundleSettings:
+    """Read a bundle's settings alone.
+
+    Raises:
+        CheckpointError: the file is missing or damaged, or a setting is unknown, missing or out of range.
+    """
+    path = folder / SETTINGS_FILE
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{folder} holds no bundle: {SETTINGS_FILE} cannot be read: {error}") from error
+    try:
+        return settings_from_dict(BundleSettings, document)
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} is not valid: {error}") from error
+
+
+def settings_from_dict(cls: type[T], document: Any, where: str = "") -> T:
+    """Fill a frozen settings class, and those inside it, from exactly its own keys.
+
+    Raises:
+        ConfigError: a key is unknown or missing, or a value is out of range.
+
+    Example:
+        >>> settings_from_dict(DecodingConfig, {"num_beams": 3, "scoring": "trie"})
+        DecodingConfig(num_beams=3, scoring='trie')
+        >>> settings_from_dict(DecodingConfig, {"num_beams": 3, "scoring": "trie", "beams": 3}, "decoding")
+        Traceback (most recent call last):
+        recsys_model.errors.ConfigError: decoding must have the keys num_beams, scoring; unknown: beams; missing: none
+    """
+    hints = get_type_hints(cls)
+    found = set(document) if isinstance(document, Mapping) else set()
+    if found != set(hints):
+        unknown = ", ".join(sorted(found - set(hints))) or "none"
+        missing = ", ".join(sorted(set(hints) - found)) or "none"
+        raise ConfigError(
+            f"{where or 'the settings'} must have the keys {', '.join(hints)}; unknown: {unknown}; missing: {missing}"
+        )
+    values: dict[str, Any] = {}
+    for name, hint in hints.items():
+        value = document[name]
+        if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+            value = settings_from_dict(hint, value, f"{where}.{name}" if where else name)
+        values[name] = tuple(value) if isinstance(value, list) else value
+    return cls(**values)
+
+
+def _check_fit(model: GLM, tokenizer: Tokenizer, settings: BundleSettings, source: str) -> None:
+    geometry = model.config
+    if tokenizer.vocab_size > geometry.vocab_size:
+        raise CheckpointError(
+            f"{source}: the model must have a row for each of the tokenizer's {tokenizer.vocab_size} tokens, "
+            f"got {geometry.vocab_size}; it was trained with another tokenizer"
+        )
+    if settings.text.max_tokens > geometry.max_sequence_length:
+        raise CheckpointError(
+            f"{source}: text.max_tokens must be at most the model's max_sequence_length "
+            f"{geometry.max_sequence_length}, got {settings.text.max_tokens}"
+        )

@@ -1,0 +1,1 @@
+"""Trie-guided generation of items."""

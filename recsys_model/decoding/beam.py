@@ -1,0 +1,214 @@
+"""Trie-guided beam search: the answer to a prompt is always an item of the catalogue.
+
+All requests of a call advance in lockstep, one token a step. Every log-probability is at most 0, so a beam's
+score bounds all items below it: a beam that cannot beat the k-th best finished item is dropped. Finished items
+are kept beside the beams, and a subtree that holds only excluded items is never entered; so every beam leads
+to an item, no beam vanishes without leaving one, and `min(k, items left)` items come back.
+
+Intra position ids come from the same `PositionAutomaton` that numbers part B in training. What follows `[S]` is
+always a path of the item trie, so the automaton is run once over its nodes and looked up afterwards.
+
+Shape suffixes: R = requests, W = beams of a request, P = beams alive in all requests, C = children of their nodes,
+M = children of the request that has most, D = hidden size, N = nodes of the trie, I = items, A = tokens of part A.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from recsys_model.backbones.glm import GLM
+from recsys_model.config import DecodingConfig
+from recsys_model.decoding.cache import BeamCache, PartAEncoder
+from recsys_model.decoding.excluded import ExclusionCounter, ExclusionFilter
+from recsys_model.decoding.hypotheses import DEAD, Beams, Finished, best_beams, first_beams, rank_in_group
+from recsys_model.decoding.scoring import ChildScorer
+from recsys_model.entities.catalog import Catalog
+from recsys_model.entities.token_trie import TokenTrie, build_token_trie
+from recsys_model.errors import ConfigError, DataError
+from recsys_model.infilling.example import PartA
+from recsys_model.infilling.positions import IntraMode, PositionAutomaton
+from recsys_model.text.tokenizer import SpecialTokens
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """One item for one request."""
+
+    item: int
+    """Catalogue index."""
+    score: float
+    """Sum of the log-probabilities of its tokens and `[E]`, at most 0."""
+
+
+class TrieGuidedGenerator:
+    """Generates the best items of a catalogue for prompts; the model's weights may change between calls.
+
+    `scoring: trie` renormalises each step over the children of the node in the trie of all items, excluded or not,
+    so excluding an item does not change the scores of the others.
+    """
+
+    def __init__(
+        self,
+        model: GLM,
+        catalog: Catalog,
+        special: SpecialTokens,
+        config: DecodingConfig,
+        intra_mode: IntraMode = "paper",
+    ) -> None:
+        """Compile the trie and the position ids for the device that the model is on.
+
+        Raises:
+            ConfigError: an item has more tokens than the model has position ids.
+            DataError: the catalogue is empty or two items have the same tokens.
+        """
+        trie = build_token_trie([item.token_ids for item in catalog.items], special.end)
+        intra_ids = node_intra_ids(trie, PositionAutomaton(catalog.pool(), intra_mode))
+        device = model.word_embeddings.weight.device
+        self._model = model
+        self._special = special
+        self._config = config
+        self._device = device
+        self._scorer = ChildScorer(model, trie, config.scoring)
+        self._exclusions = ExclusionCounter(trie, device)
+        self._input_N = torch.tensor([special.start, *trie.tokens[1:].tolist()], device=device)
+        self._intra_N = torch.tensor(intra_ids, device=device)
+        self._final_N = torch.from_numpy(_final_nodes(trie, config)).to(device)
+        self._first_item_N = torch.from_numpy(trie.items[trie.item_start]).to(device, torch.int64)
+        self._check_position_id(max(intra_ids), "the longest item")
+
+    @torch.inference_mode()
+    def recommend(
+        self, prompts: Sequence[PartA], k: int, excluded: Sequence[Collection[int]] | None = None
+    ) -> list[list[Recommendation]]:
+        """Return for each prompt its best items, best first: distinct, none of them excluded.
+
+        Each list has `min(k, items left)` entries; `excluded` gives the catalogue indices not wanted per prompt.
+        All prompts are searched together, so memory grows with their number.
+
+        Raises:
+            ConfigError: `k` is below 1 or above the number of beams, or a prompt is too long for the model.
+            DataError: `excluded` does not fit the prompts or the catalogue.
+        """
+        if not 1 <= k <= self._config.num_beams:
+            raise ConfigError(
+                f"k must be from 1 to decoding.num_beams ({self._config.num_beams}), got {k}; "
+                "ask for fewer items or raise decoding.num_beams"
+            )
+        excluded = [()] * len(prompts) if excluded is None else excluded
+        if len(excluded) != len(prompts):
+            raise DataError(f"excluded must have one entry per prompt, got {len(excluded)} for {len(prompts)} prompts")
+        if not prompts:
+            return []
+        was_training = self._model.training
+        self._model.eval()
+        try:
+            finished = self._search(prompts, k, self._exclusions.filter_of(excluded))
+        finally:
+            self._model.train(was_training)
+        return [[Recommendation(item, score) for item, score in pairs] for pairs in finished.as_lists()]
+
+    def _search(self, prompts: Sequence[PartA], k: int, exclusion: ExclusionFilter) -> Finished:
+        """Advance all beams until none can improve its request's items."""
+        cache = BeamCache(self._encode(prompts))
+        inter_R = torch.tensor([prompt.mask_position for prompt in prompts], device=self._device)
+        finished = Finished(len(prompts), k, self._device)
+        beams = first_beams(len(prompts), self._device)
+        while beams.nodes.numel():
+            cache.advance(beams.parents)
+            hidden_RWD = self._model.hidden_states(
+                self._input_N[beams.nodes],
+                inter_R[beams.requests, None].expand_as(beams.nodes),
+                self._intra_N[beams.nodes],
+                cache,
+            )
+            beams = self._step(beams, hidden_RWD, finished, exclusion)
+            beams = _without_done_requests(beams, cache)
+        return finished
+
+    def _encode(self, prompts: Sequence[PartA]) -> PartAEncoder:
+        """Run part A of all prompts through the model, padded at the end."""
+        self._check_position_id(max(prompt.inter_position_ids[-1] for prompt in prompts), "the longest prompt")
+        lens_R = torch.tensor([len(prompt.token_ids) for prompt in prompts], device=self._device)
+        position_A = torch.arange(int(lens_R.max()), device=self._device)
+        encoder = PartAEncoder(position_A[None, :] < lens_R[:, None])
+        self._model.hidden_states(
+            self._padded([prompt.token_ids for prompt in prompts], self._special.pad),
+            self._padded([prompt.inter_position_ids for prompt in prompts], 0),
+            self._padded([prompt.intra_position_ids for prompt in prompts], 0),
+            encoder,
+        )
+        return encoder
+
+    def _step(self, beams: Beams, hidden_RWD: Tensor, finished: Finished, exclusion: ExclusionFilter) -> Beams:
+        """Score the children of all beams, hand finished items over and choose the next beams."""
+        num_requests, num_beams = beams.nodes.shape
+        slot_P = (beams.scores.flatten() > DEAD).nonzero().squeeze(1)
+        children = self._scorer.expand(beams.nodes.flatten()[slot_P])
+        log_prob_C = self._scorer.log_probs(hidden_RWD.flatten(0, 1)[slot_P], children)
+        slot_C = slot_P[children.rows]
+        request_C = slot_C // num_beams
+        has_item_C = exclusion.has_item(beams.requests[request_C], children.nodes)
+        score_C = (beams.scores.flatten()[slot_C] + log_prob_C).where(has_item_C, DEAD)
+
+        rank_C = rank_in_group(request_C, num_requests)
+        slot_RM = slot_C.new_zeros((num_requests, int(rank_C.max()) + 1))
+        node_RM, score_RM = torch.zeros_like(slot_RM), torch.full_like(slot_RM, DEAD, dtype=torch.float32)
+        slot_RM[request_C, rank_C] = slot_C
+        node_RM[request_C, rank_C] = children.nodes
+        score_RM[request_C, rank_C] = score_C
+
+        final_RM = self._final_N[node_RM]
+        bound_R = finished.add(beams.requests, score_RM.where(final_RM, DEAD), self._first_item_N[node_RM])
+        open_RM = ~final_RM & (score_RM > bound_R[:, None])
+        parent_RM = slot_RM % num_beams
+        return best_beams(beams.requests, score_RM.where(open_RM, DEAD), node_RM, parent_RM, self._config.num_beams)
+
+    def _check_position_id(self, position_id: int, what: str) -> None:
+        limit = self._model.config.max_sequence_length
+        if position_id > limit:
+            raise ConfigError(f"position ids must be at most {limit} (max_sequence_length), {what} needs {position_id}")
+
+    def _padded(self, rows: Sequence[Sequence[int]], fill: int) -> Tensor:
+        length = max(len(row) for row in rows)
+        return torch.tensor([[*row, *[fill] * (length - len(row))] for row in rows], device=self._device)
+
+
+def node_intra_ids(trie: TokenTrie, automaton: PositionAutomaton) -> list[int]:
+    """Return the intra position id of the token of every node when its path is generated after `[S]`, root first.
+
+    The root stands for `[S]` itself. `[E]` is only a target and has no id: leaves get 0.
+    """
+    states = [automaton.start()]
+    intra_ids = [states[0].position]
+    is_leaf = trie.first_child[:-1] == trie.first_child[1:]
+    rows = zip(trie.tokens.tolist(), trie.parents.tolist(), is_leaf.tolist(), strict=True)
+    for token, parent, leaf in list(rows)[1:]:
+        states.append(states[parent] if leaf else automaton.feed(states[parent], token))
+        intra_ids.append(0 if leaf else states[-1].position)
+    return intra_ids
+
+
+def _final_nodes(trie: TokenTrie, config: DecodingConfig) -> npt.NDArray[np.bool_]:
+    """Say at which nodes the score of an item is known.
+
+    That is at its leaf. With `scoring: trie` it is already where only one item is left, for what follows is
+    certain and adds 0.
+    """
+    if config.scoring == "trie":
+        return trie.item_end - trie.item_start == 1
+    return trie.first_child[:-1] == trie.first_child[1:]
+
+
+def _without_done_requests(beams: Beams, cache: BeamCache) -> Beams:
+    """Drop requests that have no beam left, once they are half of all; copying the others has a price too."""
+    if not beams.nodes.numel():
+        return beams
+    kept_R = (beams.scores[:, 0] > DEAD).nonzero().squeeze(1)
+    if 2 * len(kept_R) > len(beams.scores):
+        return beams
+    cache.keep_requests(kept_R)
+    return beams.keep_requests(kept_R)

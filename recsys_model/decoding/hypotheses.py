@@ -1,0 +1,87 @@
+"""What a beam search holds: beams that go on, items that are finished, and how the next beams are chosen.
+
+Shape suffixes: R = requests, W = beams of a request, M = candidates of the request that has most,
+K = items asked for, G = entries that belong to groups.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+DEAD = float("-inf")
+"""Score of a slot that holds nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beams:
+    """The beams of the requests that are still searching, best first; a dead slot has score `DEAD` and node 0."""
+
+    requests: Tensor
+    """Index of each request among all prompts of the call, [R]."""
+    nodes: Tensor
+    """Node of the item trie that each beam has reached, [R, W]."""
+    scores: Tensor
+    """Sum of log-probabilities so far, [R, W]."""
+    parents: Tensor
+    """The beam of the step before that each beam goes on from, [R, W]."""
+
+    def keep_requests(self, kept_R: Tensor) -> "Beams":
+        """Return the beams of the requests at the indices `kept_R`."""
+        return Beams(self.requests[kept_R], self.nodes[kept_R], self.scores[kept_R], self.parents[kept_R])
+
+
+def first_beams(num_requests: int, device: torch.device) -> Beams:
+    """Return one beam at the root for each request."""
+    root_RW = torch.zeros((num_requests, 1), dtype=torch.int64, device=device)
+    return Beams(torch.arange(num_requests, device=device), root_RW, root_RW.float(), root_RW)
+
+
+def best_beams(request_R: Tensor, score_RM: Tensor, node_RM: Tensor, parent_RM: Tensor, max_beams: int) -> Beams:
+    """Return the best `max_beams` candidates of each request, without slots that would be dead for all."""
+    best = score_RM.topk(min(max_beams, score_RM.shape[1]), dim=1)
+    num_beams = int((best.values > DEAD).sum(dim=1).max())
+    score_RW, index_RW = best.values[:, :num_beams], best.indices[:, :num_beams]
+    alive_RW = score_RW > DEAD
+    node_RW = node_RM.gather(1, index_RW).where(alive_RW, 0)
+    parent_RW = parent_RM.gather(1, index_RW).where(alive_RW, 0)
+    return Beams(request_R, node_RW, score_RW, parent_RW)
+
+
+class Finished:
+    """The best `k` finished items of each request so far."""
+
+    def __init__(self, num_requests: int, k: int, device: torch.device) -> None:
+        self._score_RK = torch.full((num_requests, k), DEAD, device=device)
+        self._item_RK = torch.zeros((num_requests, k), dtype=torch.int64, device=device)
+
+    def add(self, request_R: Tensor, score_RM: Tensor, item_RM: Tensor) -> Tensor:
+        """Take in items (score `DEAD`: none) and return each request's k-th best score, `DEAD` if it has fewer."""
+        scores_RX = torch.cat([self._score_RK[request_R], score_RM], dim=1)
+        items_RX = torch.cat([self._item_RK[request_R], item_RM], dim=1)
+        best = scores_RX.topk(self._score_RK.shape[1], dim=1)
+        self._score_RK[request_R] = best.values
+        self._item_RK[request_R] = items_RX.gather(1, best.indices)
+        return best.values[:, -1]
+
+    def as_lists(self) -> list[list[tuple[int, float]]]:
+        """Return (item, score) per request, best first; of equal scores the lower item index comes first."""
+        rows = zip(self._item_RK.tolist(), self._score_RK.tolist(), strict=True)
+        return [
+            sorted(
+                (pair for pair in zip(items, scores, strict=True) if pair[1] > DEAD),
+                key=lambda pair: (-pair[1], pair[0]),
+            )
+            for items, scores in rows
+        ]
+
+
+def rank_in_group(group_G: Tensor, num_groups: int) -> Tensor:
+    """Number the entries of each group from 0; groups are ascending.
+
+    >>> rank_in_group(torch.tensor([0, 0, 2, 2, 2]), 3).tolist()
+    [0, 1, 0, 1, 2]
+    """
+    counts = torch.bincount(group_G, minlength=num_groups)
+    first = counts.cumsum(0) - counts
+    return torch.arange(len(group_G), device=group_G.device) - first[group_G]

@@ -1,0 +1,104 @@
+"""Log-probabilities of the allowed next tokens of many beams at once.
+
+`trie`: normalised over the children of the beam's node, so a node with one child costs nothing and its child
+has log-probability 0. `lm`: normalised over the whole vocabulary, as the language model gives it.
+
+Shape suffixes: P = beams that are alive, C = children of all their nodes, U = different tokens among them,
+D = hidden size, V = vocabulary, N = nodes of the trie.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from recsys_model.backbones.glm import GLM
+from recsys_model.entities.token_trie import TokenTrie
+
+Scoring = Literal["trie", "lm"]
+
+DENSE_ADVANTAGE = 8
+"""One output of a matrix product costs about this many times less than one gathered dot product."""
+MAX_GATHERED_ELEMENTS = 1 << 24
+"""Largest number of matrix elements that are gathered at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Children:
+    """The children of several nodes, one after the other."""
+
+    rows: Tensor
+    """Index of the beam whose child it is, ascending, [C]."""
+    nodes: Tensor
+    """The child's node, [C]."""
+    counts: Tensor
+    """Number of children of each beam's node, [P]."""
+
+
+class ChildScorer:
+    """Expands nodes of a trie and scores their children with the output matrix of a model."""
+
+    def __init__(self, model: GLM, trie: TokenTrie, scoring: Scoring) -> None:
+        device = model.word_embeddings.weight.device
+        self._model = model
+        self._scoring = scoring
+        self._token_N = torch.from_numpy(trie.tokens).to(device, torch.int64)
+        self._first_child_N = torch.from_numpy(trie.first_child).to(device, torch.int64)
+
+    def expand(self, node_P: Tensor) -> Children:
+        """Return the children of the given nodes."""
+        first_P = self._first_child_N[node_P]
+        num_P = self._first_child_N[node_P + 1] - first_P
+        row_C = torch.repeat_interleave(torch.arange(len(node_P), device=node_P.device), num_P)
+        shift_P = first_P - (num_P.cumsum(0) - num_P)
+        node_C = shift_P[row_C] + torch.arange(len(row_C), device=node_P.device)
+        return Children(row_C, node_C, num_P)
+
+    def log_probs(self, hidden_PD: Tensor, children: Children) -> Tensor:
+        """Return the log-probability of every child given its beam's state, float32, [C]."""
+        token_C = self._token_N[children.nodes]
+        if self._scoring == "lm":
+            logits_PV = self._model.logits(hidden_PD).float()
+            return logits_PV[children.rows, token_C] - logits_PV.logsumexp(dim=-1)[children.rows]
+        logits_C = self._branch_logits(hidden_PD, children, token_C)
+        return _segment_log_softmax(logits_C, children.rows, len(hidden_PD))
+
+    def _branch_logits(self, hidden_PD: Tensor, children: Children, token_C: Tensor) -> Tensor:
+        """Project on the tokens of branch nodes only; an only child gets 0, which becomes log-probability 0."""
+        logits_C = torch.zeros(len(token_C), device=hidden_PD.device)
+        chosen_C = (children.counts > 1)[children.rows]
+        if chosen_C.all():
+            return self._project(hidden_PD, children.rows, token_C)
+        branch_row_P = (children.counts > 1).cumsum(0) - 1
+        row_C = branch_row_P[children.rows[chosen_C]]
+        logits_C[chosen_C] = self._project(hidden_PD[children.counts > 1], row_C, token_C[chosen_C])
+        return logits_C
+
+    def _project(self, hidden_PD: Tensor, row_C: Tensor, token_C: Tensor) -> Tensor:
+        """Return `hidden[row] . weight[token]` for every pair, in float32."""
+        weight_VD = self._model.word_embeddings.weight
+        used_V = torch.zeros(len(weight_VD), dtype=torch.bool, device=token_C.device)
+        used_V[token_C] = True
+        token_U = used_V.nonzero().squeeze(1)
+        if len(hidden_PD) * len(token_U) <= DENSE_ADVANTAGE * len(token_C):
+            column_V = used_V.cumsum(0) - 1
+            logits_PU = hidden_PD.float() @ weight_VD[token_U].float().T
+            return logits_PU[row_C, column_V[token_C]]
+        chunk = max(1, MAX_GATHERED_ELEMENTS // weight_VD.shape[1])
+        pairs = zip(row_C.split(chunk), token_C.split(chunk), strict=True)
+        return torch.cat(
+            [torch.linalg.vecdot(hidden_PD[row].float(), weight_VD[token].float()) for row, token in pairs]
+        )
+
+
+def _segment_log_softmax(logits_C: Tensor, row_C: Tensor, num_rows: int) -> Tensor:
+    """Log-softmax over the entries of each row.
+
+    >>> _segment_log_softmax(torch.tensor([0.0, 0.0, 5.0]), torch.tensor([0, 0, 1]), 2).exp()
+    tensor([0.5000, 0.5000, 1.0000])
+    """
+    largest_P = logits_C.new_zeros(num_rows).scatter_reduce(0, row_C, logits_C, "amax", include_self=False)
+    shifted_C = logits_C - largest_P[row_C]
+    total_P = logits_C.new_zeros(num_rows).index_add(0, row_C, shifted_C.exp())
+    return shifted_C - total_P.log()[row_C]

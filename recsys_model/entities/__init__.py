@@ -1,0 +1,1 @@
+"""The entity pool: items and attribute values, their texts and tokens, and the tries over them."""

@@ -1,0 +1,176 @@
+"""The catalogue: items and attribute values with their unique texts and token ids.
+
+A catalogue index is the position of an item in `Catalog.items`; it is what the model side speaks about.
+On disk: `catalog.jsonl` (one item a line, in index order) and `attributes.jsonl`, UTF-8.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+from recsys_model.entities.pool import EntityPool
+from recsys_model.entities.references import ReferenceIndex
+from recsys_model.entities.unique_texts import fold_whitespace
+from recsys_model.entities.unique_texts import make_unique_texts as make_unique_texts
+from recsys_model.errors import DataError
+
+CATALOG_NAME = "catalog.jsonl"
+ATTRIBUTES_NAME = "attributes.jsonl"
+
+
+class EntityEncoder(Protocol):
+    """What is needed of a tokenizer here."""
+
+    def encode_entity(self, text: str) -> list[int]:
+        """Return the token ids of `text`, at least one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogItem:
+    """One item."""
+
+    item_id: str
+    """The user's own name of the item."""
+    title: str
+    """The title as given; may be empty or shared with another item."""
+    text: str
+    """The unique entity text."""
+    token_ids: tuple[int, ...]
+    """Tokens of `text` with one leading blank; at least one."""
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Every entity of the recommendation task."""
+
+    items: list[CatalogItem]
+    """By catalogue index."""
+    attributes: dict[str, tuple[int, ...]]
+    """Text of an attribute value -> its token ids."""
+
+    @cached_property
+    def item_id_to_index(self) -> dict[str, int]:
+        """Item id -> catalogue index."""
+        return {item.item_id: index for index, item in enumerate(self.items)}
+
+    @cached_property
+    def _references(self) -> ReferenceIndex:
+        return ReferenceIndex(
+            [item.item_id for item in self.items],
+            [item.title for item in self.items],
+            [item.text for item in self.items],
+        )
+
+    def find(self, reference: str) -> int:
+        """Return the catalogue index of an item id, of a title that only one item has, or of a unique text.
+
+        Raises:
+            DataError: nothing fits, or several items have this title; the message names what would fit.
+        """
+        return self._references.find(reference)
+
+    def pool(self) -> EntityPool:
+        """Return a new entity pool of all items and attribute values."""
+        pool = EntityPool()
+        for item in self.items:
+            pool.add(item.token_ids)
+        for token_ids in self.attributes.values():
+            pool.add(token_ids)
+        return pool
+
+    def write(self, folder: Path) -> None:
+        """Write `catalog.jsonl` and `attributes.jsonl` into `folder`, which must exist."""
+        attributes = ({"text": text, "token_ids": token_ids} for text, token_ids in self.attributes.items())
+        _write_lines(folder / CATALOG_NAME, (asdict(item) for item in self.items))
+        _write_lines(folder / ATTRIBUTES_NAME, attributes)
+
+
+def build_catalog(
+    item_ids: Sequence[str],
+    titles: Sequence[str],
+    texts: Sequence[str],
+    attribute_values: Iterable[str],
+    tokenizer: EntityEncoder,
+) -> Catalog:
+    """Tokenise the unique texts of `make_unique_texts` and the attribute values, each of which is kept once.
+
+    Raises:
+        DataError: the item columns differ in length, an item id occurs twice, two items have the same tokens,
+            or a text has none.
+    """
+    if not len(item_ids) == len(titles) == len(texts):
+        raise DataError(
+            f"item ids, titles and texts must be equally many, got {len(item_ids)}, {len(titles)}, {len(texts)}"
+        )
+    items = [
+        CatalogItem(item_id, title, text, tuple(tokenizer.encode_entity(text)))
+        for item_id, title, text in zip(item_ids, titles, texts, strict=True)
+    ]
+    _check_items(items)
+    values = sorted({fold_whitespace(value) for value in attribute_values} - {""})
+    return Catalog(items=items, attributes={value: tuple(tokenizer.encode_entity(value)) for value in values})
+
+
+def load_catalog(folder: Path) -> Catalog:
+    """Read what `Catalog.write` wrote.
+
+    Raises:
+        DataError: a file is missing or a line is not what was written.
+    """
+    items: list[CatalogItem] = []
+    for where, row in _read_lines(folder / CATALOG_NAME):
+        _check_row(where, row, {"item_id": str, "title": str, "text": str, "token_ids": list})
+        items.append(CatalogItem(row["item_id"], row["title"], row["text"], tuple(row["token_ids"])))
+    _check_items(items)
+    attributes: dict[str, tuple[int, ...]] = {}
+    for where, row in _read_lines(folder / ATTRIBUTES_NAME):
+        _check_row(where, row, {"text": str, "token_ids": list})
+        attributes[row["text"]] = tuple(row["token_ids"])
+    return Catalog(items=items, attributes=attributes)
+
+
+def _check_items(items: Sequence[CatalogItem]) -> None:
+    """Every item needs an id of its own and tokens of its own."""
+    item_ids: set[str] = set()
+    tokens_to_item: dict[tuple[int, ...], CatalogItem] = {}
+    for item in items:
+        if item.item_id in item_ids:
+            raise DataError(f"item ids must be unique, got {item.item_id!r} twice; remove one of the two rows")
+        if not item.token_ids:
+            raise DataError(f"item {item.item_id!r} has no tokens for its text {item.text!r}; give it a text")
+        other = tokens_to_item.setdefault(item.token_ids, item)
+        if other is not item:
+            raise DataError(
+                f"items {other.item_id!r} and {item.item_id!r} have the same tokens "
+                f"(texts {other.text!r} and {item.text!r}); make their texts unique first"
+            )
+        item_ids.add(item.item_id)
+
+
+def _check_row(where: str, row: Any, field_to_type: dict[str, type]) -> None:
+    for name, kind in field_to_type.items():
+        if not isinstance(row, dict) or not isinstance(row.get(name), kind):
+            raise DataError(f"{where} must have a {kind.__name__} {name!r}; write the catalogue anew")
+
+
+def _write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def _read_lines(path: Path) -> Iterator[tuple[str, Any]]:
+    """Yield where each line is, for messages, and its content."""
+    if not path.is_file():
+        raise DataError(f"{path} is missing; the folder holds no catalogue")
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, start=1):
+            where = f"{path}:{number}"
+            try:
+                yield where, json.loads(line)
+            except ValueError as error:
+                raise DataError(f"{where} is not JSON: {error}; write the catalogue anew") from error

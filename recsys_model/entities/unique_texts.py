@@ -1,0 +1,99 @@
+"""Give every item a text of its own, since two items may share a title.
+
+Only what tells two items apart is appended, in a fixed order: brand, last category, short id.
+The result depends on the set of items, not on their order.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+
+from recsys_model.errors import DataError
+
+MAX_READABLE_ID = 12
+"""An item id up to this many characters is appended as it is, a longer one as a hash."""
+
+
+def fold_whitespace(text: str) -> str:
+    r"""Strip `text` and make every run of white space in it one blank.
+
+    >>> fold_whitespace("  Hand\tCream  2 oz ")
+    'Hand Cream 2 oz'
+    """
+    return " ".join(text.split())
+
+
+def make_unique_texts(
+    titles: Sequence[str],
+    brands: Sequence[str | None],
+    categories: Sequence[Sequence[str]],
+    item_ids: Sequence[str],
+) -> tuple[list[str], int]:
+    """Return one text per item, all different, and the number of texts that had to be extended.
+
+    A text is the title with its white space folded; an empty title is replaced by brand and last category,
+    or by the id. Texts that are equal are extended by whatever differs between them, until all are different.
+    A replaced title counts only if the replacement had to be extended too.
+
+    Raises:
+        DataError: the arguments differ in length, or an item id occurs twice.
+
+    >>> make_unique_texts(["Comb", "Comb", " Comb  2"], ["Ada", "Bo", None], [[], [], []], ["a", "b", "c"])
+    (['Comb (Ada)', 'Comb (Bo)', 'Comb 2'], 2)
+    """
+    _check_arguments(titles, brands, categories, item_ids)
+    brand_texts = [fold_whitespace(brand or "") for brand in brands]
+    category_texts = [fold_whitespace(names[-1]) if names else "" for names in categories]
+    short_ids = [_short_id(item_id) for item_id in item_ids]
+    rows = zip(titles, brand_texts, category_texts, short_ids, strict=True)
+    plain_texts = [
+        fold_whitespace(title) or " ".join(filter(None, (brand, category))) or short_id
+        for title, brand, category, short_id in rows
+    ]
+    texts = list(plain_texts)
+    for suffixes in (brand_texts, category_texts, short_ids):
+        _extend_equal_texts(texts, suffixes)
+    digests = [_digest(item_id, size=16) for item_id in item_ids]
+    while _extend_equal_texts(texts, digests):
+        pass
+    return texts, sum(text != plain for text, plain in zip(texts, plain_texts, strict=True))
+
+
+def _check_arguments(
+    titles: Sequence[str],
+    brands: Sequence[str | None],
+    categories: Sequence[Sequence[str]],
+    item_ids: Sequence[str],
+) -> None:
+    lengths = (len(titles), len(brands), len(categories), len(item_ids))
+    if len(set(lengths)) > 1:
+        raise DataError(f"titles, brands, categories and item ids must be equally many, got {lengths}")
+    seen: set[str] = set()
+    for item_id in item_ids:
+        if item_id in seen:
+            raise DataError(f"item ids must be unique, got {item_id!r} twice; remove one of the two rows")
+        seen.add(item_id)
+
+
+def _extend_equal_texts(texts: list[str], suffixes: Sequence[str]) -> bool:
+    """Append its suffix to every text that occurs more than once, where the suffixes differ; say if any did."""
+    text_to_indices: dict[str, list[int]] = defaultdict(list)
+    for index, text in enumerate(texts):
+        text_to_indices[text].append(index)
+    changed = False
+    for text, indices in text_to_indices.items():
+        if len({suffixes[index] for index in indices}) == 1:
+            continue
+        for index in indices:
+            texts[index] = f"{text} ({suffixes[index]})" if suffixes[index] else text
+        changed = True
+    return changed
+
+
+def _short_id(item_id: str) -> str:
+    readable = fold_whitespace(item_id)
+    return readable if 0 < len(readable) <= MAX_READABLE_ID else _digest(item_id, size=4)
+
+
+def _digest(item_id: str, *, size: int) -> str:
+    return hashlib.blake2b(item_id.encode(), digest_size=size).hexdigest()

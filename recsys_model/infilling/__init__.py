@@ -1,0 +1,1 @@
+"""What RecSysLLM changes in GLM: masks, spans and positions that respect entities."""

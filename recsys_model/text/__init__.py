@@ -1,0 +1,1 @@
+"""From tables to text whose entities are known."""

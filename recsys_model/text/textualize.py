@@ -1,0 +1,213 @@
+"""User features and behaviours become one text whose entities are known (paper, Data Phase).
+
+    User: age 25-34, city Berlin. History: Red Tent, buy. Red Tent Pole. Camping Stove
+
+Values of features and titles of items are entities; everything else is plain text. A behaviour is
+a sentence, closed by a full stop of its own, so a full stop inside a title ends nothing.
+"""
+
+import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Protocol
+
+from recsys_model.config import TextConfig
+from recsys_model.errors import DataError
+from recsys_model.text.tokenizer import Tokenizer
+
+ATTRIBUTE = -1
+"""Stands in `entity_items` for an entity that is not an item."""
+NUM_FRAME_TOKENS = 2
+"""`[CLS]` and `[EOS]`."""
+FEATURES_OPENING = "User:"
+HISTORY_OPENING = "History:"
+SENTENCE_END = "."
+FEATURE_SEPARATOR = ","
+
+
+class TokenizedEntity(Protocol):
+    """Anything with token ids."""
+
+    @property
+    def token_ids(self) -> Sequence[int]:
+        """Tokens of the entity."""
+        ...
+
+
+class EntityTokens(Protocol):
+    """What this module needs of a catalogue."""
+
+    @property
+    def items(self) -> Sequence[TokenizedEntity]:
+        """Items in catalogue order."""
+        ...
+
+    @property
+    def attributes(self) -> Mapping[str, Sequence[int]]:
+        """Attribute value -> its tokens."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Behaviour:
+    """One event of a user's history."""
+
+    item: int
+    """Index in the catalogue."""
+    timestamp: float
+    """Unix seconds."""
+    action: str | None = None
+    """What the user did, if known."""
+    categories: tuple[str, ...] = ()
+    """Categories of the item, coarse to fine."""
+    rating: float | None = None
+    """What the user gave, if known."""
+
+
+@dataclass(slots=True)
+class TokenizedText:
+    """Token ids of a text, without `[CLS]` and `[EOS]`, and where its entities and sentences are."""
+
+    token_ids: list[int] = field(default_factory=list)
+    """The tokens."""
+    entity_starts: list[int] = field(default_factory=list)
+    """First token of each entity."""
+    entity_ends: list[int] = field(default_factory=list)
+    """One past the last token of each entity."""
+    entity_items: list[int] = field(default_factory=list)
+    """Catalogue index of each entity, or `ATTRIBUTE`."""
+    sentence_ends: list[int] = field(default_factory=list)
+    """One past the last token of each sentence."""
+
+    def __len__(self) -> int:
+        return len(self.token_ids)
+
+    def add_text(self, token_ids: Sequence[int]) -> None:
+        """Append plain text."""
+        self.token_ids.extend(token_ids)
+
+    def add_entity(self, token_ids: Sequence[int], item: int) -> None:
+        """Append an entity."""
+        self.entity_starts.append(len(self.token_ids))
+        self.token_ids.extend(token_ids)
+        self.entity_ends.append(len(self.token_ids))
+        self.entity_items.append(item)
+
+    def end_sentence(self) -> None:
+        """Mark the end of a sentence here."""
+        self.sentence_ends.append(len(self.token_ids))
+
+    def extend(self, other: "TokenizedText") -> None:
+        """Append another text."""
+        offset = len(self.token_ids)
+        self.token_ids.extend(other.token_ids)
+        self.entity_starts.extend(start + offset for start in other.entity_starts)
+        self.entity_ends.extend(end + offset for end in other.entity_ends)
+        self.entity_items.extend(other.entity_items)
+        self.sentence_ends.extend(end + offset for end in other.sentence_ends)
+
+    def before(self, entity: int) -> "TokenizedText":
+        """Return the text in front of one of its entities, an index into `entity_starts`."""
+        cut = self.entity_starts[entity]
+        return TokenizedText(
+            token_ids=self.token_ids[:cut],
+            entity_starts=self.entity_starts[:entity],
+            entity_ends=self.entity_ends[:entity],
+            entity_items=self.entity_items[:entity],
+            sentence_ends=[end for end in self.sentence_ends if end <= cut],
+        )
+
+
+class Textualizer:
+    """Builds the text of one example."""
+
+    def __init__(self, tokenizer: Tokenizer, catalog: EntityTokens, config: TextConfig) -> None:
+        self._config = config
+        self._catalog = catalog
+        self._encode_text = lru_cache(maxsize=65536)(tokenizer.encode_text)
+        self._encode_entity = lru_cache(maxsize=65536)(tokenizer.encode_entity)
+
+    def build(
+        self, features: Mapping[str, str], history: Sequence[Behaviour], target: int | None = None
+    ) -> TokenizedText:
+        """Return the text of a user's features and history, chronological, and of the target at its end.
+
+        The oldest behaviour is dropped first, then the last feature, until the text fits.
+
+        Raises:
+            DataError: the target alone is longer than `max_tokens`.
+        """
+        answer = TokenizedText()
+        if target is not None:
+            answer.add_entity(self._catalog.items[target].token_ids, target)
+            answer.end_sentence()
+        opening = TokenizedText()
+        opening.add_text(self._encode_text(HISTORY_OPENING))
+        room = self._config.max_tokens - NUM_FRAME_TOKENS - len(opening) - len(answer)
+        if room < 0:
+            raise DataError(
+                f"text.max_tokens is {self._config.max_tokens}, too small for an item of {len(answer)} tokens; raise it"
+            )
+        text = self._features(features, room)
+        text.extend(opening)
+        for sentence in self._latest_that_fit(history, room - len(text) + len(opening)):
+            text.extend(sentence)
+        text.extend(answer)
+        return text
+
+    def _features(self, features: Mapping[str, str], room: int) -> TokenizedText:
+        """Tell as many features as fit into `room` tokens, as one sentence."""
+        if not features:
+            return TokenizedText()
+        text = TokenizedText()
+        end = self._encode_text(SENTENCE_END)
+        for name, value in features.items():
+            piece = TokenizedText()
+            opening = f"{FEATURE_SEPARATOR} {name}" if len(text) > 0 else f"{FEATURES_OPENING} {name}"
+            piece.add_text(self._encode_text(opening))
+            piece.add_entity(self._attribute(value), ATTRIBUTE)
+            if len(text) + len(piece) + len(end) > room:
+                break
+            text.extend(piece)
+        if len(text) > 0:
+            text.add_text(end)
+            text.end_sentence()
+        return text
+
+    def _latest_that_fit(self, history: Sequence[Behaviour], room: int) -> list[TokenizedText]:
+        kept: list[TokenizedText] = []
+        for behaviour in reversed(history):
+            sentence = self._behaviour(behaviour)
+            room -= len(sentence)
+            if room < 0:
+                break
+            kept.append(sentence)
+        return kept[::-1]
+
+    def _behaviour(self, behaviour: Behaviour) -> TokenizedText:
+        sentence = TokenizedText()
+        sentence.add_entity(self._catalog.items[behaviour.item].token_ids, behaviour.item)
+        for name in self._config.behaviour_fields:
+            told = _told(behaviour, name)
+            if told is not None:
+                sentence.add_text(self._encode_text(f"{FEATURE_SEPARATOR} {told}"))
+        sentence.add_text(self._encode_text(SENTENCE_END))
+        sentence.end_sentence()
+        return sentence
+
+    def _attribute(self, value: str) -> Sequence[int]:
+        known = self._catalog.attributes.get(value)
+        return self._encode_entity(value) if known is None else known
+
+
+def _told(behaviour: Behaviour, name: str) -> str | None:
+    """Return what is told of one field of a behaviour, if it is known."""
+    if name == "action":
+        return behaviour.action
+    if name == "categories":
+        return behaviour.categories[-1] if behaviour.categories else None
+    if name == "rating":
+        return None if behaviour.rating is None else f"rated {behaviour.rating:g}"
+    moment = datetime.datetime.fromtimestamp(behaviour.timestamp, tz=datetime.UTC)
+    return f"{moment:%B %Y}"

@@ -1,0 +1,156 @@
+"""Piecewise tokenisation: text and entities are encoded apart, so neighbours never change an entity's tokens.
+
+Special tokens have ids of their own beyond the reach of text: `[MASK]` inside a title is five
+ordinary characters. Two kinds exist: a byte-level BPE trained on a catalogue, and GLM's GPT-2 BPE.
+"""
+
+import dataclasses
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tokenizers
+
+from recsys_model.errors import CheckpointError, ConfigError, DataError
+
+BACKEND_FILE = "tokenizer.json"
+SPECIAL_FILE = "special_tokens.json"
+GPT2_VOCAB_FILE = "vocab.json"
+GPT2_MERGES_FILE = "merges.txt"
+NUM_GPT2_TOKENS = 50257
+GLM_GPT2_VOCAB_SIZE = 50304
+"""Rows of the word embedding of the published English GLMs, the unused ones included."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SpecialTokens:
+    """Ids of the tokens that structure an example."""
+
+    pad: int
+    """Fills a batch up."""
+    eos: int
+    """`<|endoftext|>`, ends part A."""
+    start: int
+    """`[S]`, the first input of a span."""
+    end: int
+    """`[E]`, the last target of a span."""
+    cls: int
+    """`[CLS]`, begins part A."""
+    mask: int
+    """`[MASK]`, an entity-level blank."""
+    gmask: int
+    """`[gMASK]`, a document-level blank or an answer."""
+    smask: int
+    """`[sMASK]`, a sentence-level blank."""
+
+
+GLM_GPT2_SPECIAL = SpecialTokens(
+    pad=50256, eos=50256, start=50257, end=50258, cls=50259, mask=50260, gmask=50263, smask=50264
+)
+"""The published ids of glm-10b and glm-2b."""
+
+
+class Tokenizer:
+    """A byte-level BPE and the special ids beside it.
+
+    `vocab_size` counts the rows that the word embedding needs.
+
+    Example:
+        >>> tokenizer = train_tokenizer(["red tent", "red tent pole"], vocab_size=300)
+        >>> tokenizer.decode(tokenizer.encode_entity("red [MASK] tent"))
+        ' red [MASK] tent'
+        >>> tokenizer.special.mask in tokenizer.encode_text("[MASK]")
+        False
+    """
+
+    def __init__(self, backend: tokenizers.Tokenizer, special: SpecialTokens, vocab_size: int) -> None:
+        self.special = special
+        self.vocab_size = vocab_size
+        self._backend = backend
+        self._special_ids = frozenset(dataclasses.astuple(special))
+
+    def encode_text(self, text: str) -> list[int]:
+        """Return the token ids of plain text; never a special id."""
+        return self._backend.encode(text, add_special_tokens=False).ids
+
+    def encode_entity(self, text: str) -> list[int]:
+        """Return the token ids of an entity, which always carries one leading blank.
+
+        Raises:
+            DataError: the entity is empty.
+        """
+        if not text.strip():
+            raise DataError(f"an entity must not be empty, got {text!r}")
+        return self.encode_text(f" {text}")
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of token ids; special ids have none."""
+        return self._backend.decode([token for token in ids if token not in self._special_ids])
+
+    def write(self, folder: Path) -> None:
+        """Write the tokenizer into `folder`, which is created."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._backend.save(str(folder / BACKEND_FILE))
+        description = {"special": dataclasses.asdict(self.special), "vocab_size": self.vocab_size}
+        (folder / SPECIAL_FILE).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
+
+
+def load_tokenizer(folder: Path) -> Tokenizer:
+    """Read what `Tokenizer.write` wrote.
+
+    Raises:
+        CheckpointError: a file is missing or damaged.
+    """
+    try:
+        description: dict[str, Any] = json.loads((folder / SPECIAL_FILE).read_text(encoding="utf-8"))
+        backend = tokenizers.Tokenizer.from_str((folder / BACKEND_FILE).read_text(encoding="utf-8"))
+        return Tokenizer(backend, SpecialTokens(**description["special"]), description["vocab_size"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise CheckpointError(f"{folder} holds no tokenizer: {error}") from error
+
+
+def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
+    """Train a byte-level BPE on texts; fewer tokens than `vocab_size` come out where the texts are few.
+
+    Raises:
+        ConfigError: `vocab_size` has no room for the 256 bytes and the special tokens.
+    """
+    names = [item.name for item in dataclasses.fields(SpecialTokens)]
+    alphabet = tokenizers.pre_tokenizers.ByteLevel.alphabet()
+    if vocab_size < len(alphabet) + len(names):
+        raise ConfigError(f"tokenizer.vocab_size must be at least {len(alphabet) + len(names)}, got {vocab_size}")
+    backend = _byte_level(tokenizers.models.BPE())
+    trainer = tokenizers.trainers.BpeTrainer(  # pyrefly: ignore[unexpected-keyword]
+        vocab_size=vocab_size - len(names), initial_alphabet=alphabet, show_progress=False
+    )
+    backend.train_from_iterator((f" {text}" for text in texts), trainer)
+    num_tokens = backend.get_vocab_size()
+    special = SpecialTokens(**{name: num_tokens + offset for offset, name in enumerate(names)})
+    return Tokenizer(backend, special, num_tokens + len(names))
+
+
+def load_gpt2_tokenizer(folder: Path) -> Tokenizer:
+    """Read the GPT-2 BPE of a published English GLM and give its command tokens their published ids.
+
+    Raises:
+        CheckpointError: `vocab.json` or `merges.txt` is missing or is not GPT-2's.
+    """
+    for name in (GPT2_VOCAB_FILE, GPT2_MERGES_FILE):
+        if not (folder / name).is_file():
+            raise CheckpointError(f"{folder} holds no GPT-2 tokenizer: {name} is missing")
+    model = tokenizers.models.BPE.from_file(str(folder / GPT2_VOCAB_FILE), str(folder / GPT2_MERGES_FILE))
+    backend = _byte_level(model)
+    if backend.get_vocab_size() != NUM_GPT2_TOKENS:
+        raise CheckpointError(
+            f"{folder} is not GPT-2's tokenizer: {NUM_GPT2_TOKENS} tokens expected, got {backend.get_vocab_size()}"
+        )
+    return Tokenizer(backend, GLM_GPT2_SPECIAL, GLM_GPT2_VOCAB_SIZE)
+
+
+def _byte_level(model: Any) -> tokenizers.Tokenizer:
+    backend = tokenizers.Tokenizer(model)
+    backend.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = tokenizers.decoders.ByteLevel()
+    return backend

@@ -1,0 +1,1 @@
+"""Loss, adapters and optimiser settings; no Ray, no DeepSpeed."""

@@ -1,0 +1,132 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from recsys_model.errors import DataError
+from recsys_platform.config import RunConfig, build_config
+from recsys_platform.evaluate.plots import write_hit_rate_plot
+from recsys_platform.evaluate.report import (
+    build_example,
+    describe_protocol,
+    format_difference,
+    format_report,
+    format_table,
+)
+from recsys_platform.evaluate.stage import load_best_reachable
+
+ENTRY = {"value": 0.12346, "low": 0.1, "high": 0.15}
+NAMES = ("hr_at_1", "hr_at_5", "hr_at_10", "ndcg_at_5", "ndcg_at_10")
+METRICS = {
+    "popularity": {name: {"value": 0.01, "low": 0.0, "high": 0.02} for name in NAMES},
+    "recsysllm": dict.fromkeys(NAMES, ENTRY),
+    "best_reachable": {"hr_at_10": {"value": 0.5, "low": None, "high": None}},
+}
+
+
+def test_the_table_has_the_model_first_and_a_dash_where_nothing_is_known():
+    model = " | ".join(["0.1235 [0.1000, 0.1500]"] * 5)
+    popularity = " | ".join(["0.0100 [0.0000, 0.0200]"] * 5)
+
+    assert format_table(METRICS).splitlines() == [
+        "| method | HR@1 | HR@5 | HR@10 | NDCG@5 | NDCG@10 |",
+        "|---|---|---|---|---|---|",
+        f"| RecSysLLM | {model} |",
+        f"| popularity | {popularity} |",
+        "| best reachable (the shop's own probabilities) | - | - | 0.5000 | - | - |",
+    ]
+
+
+def test_the_difference_names_the_baseline_and_carries_signs():
+    difference = {"baseline": "co_occurrence", "metrics": {"hr_at_10": {"value": -0.01, "low": -0.02, "high": 0.001}}}
+
+    assert format_difference(difference) == (
+        "RecSysLLM minus last-item co-occurrence, paired over the same users: HR@10 -0.0100 [-0.0200, +0.0010]."
+    )
+
+
+def test_the_protocol_of_a_sampled_test_split_says_what_was_known_and_removed():
+    text = describe_protocol(
+        split="test", num_users=2000, num_users_in_split=22363, num_items=12101, exclude_seen=True, seed=7
+    )
+
+    assert text == (
+        "Leave-one-out, test split: the last event of each user (2,000 drawn with seed 7 of 22,363 users) is ranked "
+        "against the whole catalogue of 12,101 items, items of the user's history taken out; known of a user is "
+        "everything before it, the validation event included. RecSysLLM ranks by trie-guided beam search. "
+        "The baselines rank the same cases and count every event of every user but the last one. "
+        "In brackets: 95 % intervals, bootstrap over users."
+    )
+
+
+def test_the_protocol_of_a_whole_validation_split_holds_back_two_events():
+    text = describe_protocol(split="valid", num_users=5, num_users_in_split=5, num_items=9, exclude_seen=False, seed=0)
+
+    assert "the last event but one of each user (all 5 users)" in text
+    assert "9 items, nothing taken out; known of a user is everything before it." in text
+    assert "every user but the last two." in text
+
+
+def test_a_report_shows_the_latest_titles_the_truth_and_where_it_was_found():
+    history = [f"item {number}" for number in range(10)]
+    report = {
+        "name": "run",
+        "protocol": "How it was done.",
+        "metrics": METRICS,
+        "difference": {"baseline": "popularity", "metrics": {"hr_at_1": ENTRY}},
+        "num_users": 2,
+        "seconds": 3.4,
+        "seconds_recommending": 2.0,
+        "users_per_second": 1.0,
+        "settings": {"evaluate": {"num_workers": 2}},
+        "examples": [
+            build_example("ann", history, "tent", ["pole", "tent"], 2),
+            build_example("bob", ["hat"], "cap", ["pole"], 0),
+        ],
+    }
+
+    text = format_report(report)
+
+    assert text.startswith("# Evaluation of run\n\nHow it was done.\n\n| method |")
+    shown = "".join(f"  - item {number}\n" for number in range(2, 10))
+    assert text.endswith(
+        f"### User ann\n\n- history (2 earlier events not shown):\n{shown}"
+        "- took next: **tent** (rank 2)\n- recommended:\n  1. pole\n  2. **tent**\n\n"
+        "### User bob\n\n- history:\n  - hat\n- took next: **cap** (not among the recommended)\n- recommended:\n  1. pole\n"
+    )
+
+
+def test_the_plot_is_a_png(tmp_path):
+    write_hit_rate_plot(tmp_path / "plot.png", METRICS)
+
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG\r\n")
+
+
+def run_config(folder: Path, interactions: str = "interactions.csv") -> RunConfig:
+    tables = {"interactions": {"path": str(folder / interactions)}, "items": {"path": str(folder / "items.csv")}}
+    return build_config({"name": "run", "storage": str(folder), "input": tables})
+
+
+def test_the_figures_of_an_oracle_beside_the_tables_are_read(tmp_path):
+    assert load_best_reachable(run_config(tmp_path)) is None
+
+    oracle = {"split": "test", "hr_at_10": 0.5, "ndcg_at_10": 0.25, "note": "exact"}
+    (tmp_path / "oracle.json").write_text(json.dumps(oracle))
+
+    assert load_best_reachable(run_config(tmp_path)) == {
+        "hr_at_10": {"value": 0.5, "low": None, "high": None},
+        "ndcg_at_10": {"value": 0.25, "low": None, "high": None},
+    }
+
+
+def test_an_oracle_of_another_split_is_left_aside(tmp_path):
+    (tmp_path / "oracle.json").write_text(json.dumps({"split": "valid", "hr_at_10": 0.5}))
+
+    assert load_best_reachable(run_config(tmp_path)) is None
+
+
+def test_a_damaged_oracle_is_refused(tmp_path):
+    (tmp_path / "oracle.json").write_text(json.dumps({"split": "test", "hr_at_10": "many"}))
+
+    with pytest.raises(DataError, match="must hold metrics such as hr_at_10"):
+        load_best_reachable(run_config(tmp_path))

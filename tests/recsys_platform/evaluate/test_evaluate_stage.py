@@ -1,0 +1,149 @@
+import dataclasses
+import json
+import re
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from recsys_model.backbones.checkpoint import write_model
+from recsys_model.backbones.glm import GLM
+from recsys_model.decoding.beam import TrieGuidedGenerator
+from recsys_model.entities.catalog import load_catalog
+from recsys_model.errors import CheckpointError, ConfigError
+from recsys_model.evaluation.metrics import METRIC_NAMES
+from recsys_model.infilling.example import build_prompt
+from recsys_model.text.tokenizer import load_tokenizer
+from recsys_platform.artifacts import open_artifact, write_artifact
+from recsys_platform.checkpoints import load_trained_model
+from recsys_platform.config import RunConfig, config_to_dict
+from recsys_platform.evaluate.cases import load_evaluation_data
+from recsys_platform.evaluate.report import format_table
+from recsys_platform.evaluate.stage import run_evaluate
+from tests.recsys_platform.tiny_dataset import SEQUENCES, TITLES, tiny_config, write_tiny_dataset
+
+
+def write_checkpoint(config: RunConfig) -> None:
+    """Write a checkpoint with random weights, made from the run's dataset."""
+    tokenizer = load_tokenizer(config.dataset_folder / "tokenizer")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = GLM(config.model.geometry(tokenizer.vocab_size))
+        torch.nn.init.normal_(model.word_embeddings.weight, std=1.0)  # far apart, so that beams do not tie
+    parents = {"dataset": open_artifact(config.dataset_folder, "dataset").digest}
+    with write_artifact(config.checkpoint_folder, "checkpoint", config_to_dict(config), parents) as (folder, _):
+        write_model(folder / "weights", model)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> RunConfig:
+    """A run whose data and train stages are done."""
+    config = tiny_config(tmp_path_factory.mktemp("evaluate"), evaluate={"num_workers": 2, "batch_size": 5})
+    write_tiny_dataset(config)
+    write_checkpoint(config)
+    return config
+
+
+def with_settings(config: RunConfig, name: str, **changes) -> RunConfig:
+    """Return the run with changed evaluation settings and its results in a folder of their own."""
+    folder = config.folder.parent / name
+    folder.mkdir()
+    for stage in ("dataset", "checkpoint"):
+        (folder / stage).symlink_to(config.folder / stage)
+    return dataclasses.replace(config, name=name, evaluate=dataclasses.replace(config.evaluate, **changes))
+
+
+def recommended_one_by_one(config: RunConfig, exclude_seen: bool) -> list[list[int]]:
+    """Ask the generator in this process, each user alone."""
+    special = load_tokenizer(config.dataset_folder / "tokenizer").special
+    model = load_trained_model(config.checkpoint_folder).eval()
+    generator = TrieGuidedGenerator(model, load_catalog(config.dataset_folder), special, config.decoding)
+    cases = load_evaluation_data(config.dataset_folder, "test", 0, 0).cases
+    answers = [
+        generator.recommend([build_prompt(case.text, special)], 10, [case.seen_items] if exclude_seen else None)
+        for case in cases
+    ]
+    return [[found.item for found in answer[0]] for answer in answers]
+
+
+def rank_of(items: list[int], target: int) -> int:
+    return items.index(target) + 1 if target in items else 0
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("exclude_seen", [False, True])
+def test_two_workers_give_what_the_generator_gives_user_by_user(ray_cluster, run, exclude_seen):
+    config = with_settings(run, f"seen-{exclude_seen}", exclude_seen=exclude_seen)
+    expected = recommended_one_by_one(config, exclude_seen)
+
+    result = run_evaluate(config)
+
+    table = pq.read_table(config.evaluation_folder / "ranks.parquet")
+    targets = [items[-1] for items in SEQUENCES.values()]
+    assert table["user_id"].to_pylist() == list(SEQUENCES)
+    assert table["target_item"].to_pylist() == targets
+    assert table["recommended"].to_pylist() == expected
+    ranks = [rank_of(items, target) for items, target in zip(expected, targets, strict=True)]
+    assert table["rank_recsysllm"].to_pylist() == ranks
+    hits = sum(1 <= rank <= 5 for rank in ranks)
+    assert result["metrics"]["recsysllm"]["hr_at_5"]["value"] == pytest.approx(hits / len(SEQUENCES))
+    # who stands somewhere in the circle of four items has the next one as target: what always came next is right,
+    # but for the two thirds of the users who come round to an item that they have, where seen items are taken out
+    expected_hits = 8 if exclude_seen else 24
+    assert result["metrics"]["co_occurrence"]["hr_at_1"]["value"] == pytest.approx(expected_hits / 24)
+
+
+@pytest.mark.e2e
+def test_the_artifact_and_the_result_tell_the_same(ray_cluster, run):
+    config = with_settings(run, "artifact", num_users=7, num_workers=1)
+    oracle = {"split": "test", "best_reachable": {"hr_at_1": 0.5, "hr_at_10": 0.75}}
+    Path(config.input.interactions.path).with_name("oracle.json").write_text(json.dumps(oracle))
+
+    result = run_evaluate(config)
+
+    folder = config.evaluation_folder
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    manifest = open_artifact(folder, "evaluation")
+    parents = {name: open_artifact(config.folder / name, name).digest for name in ("dataset", "checkpoint")}
+    assert manifest.parents == parents
+    assert manifest.counts["metrics"] == result["metrics"] == report["metrics"]
+    assert result["evaluation"] == str(folder)
+    assert result["num_users"] == pq.read_table(folder / "ranks.parquet").num_rows == 7
+    assert result["protocol"].startswith(
+        "Leave-one-out, test split: the last event of each user (7 drawn with seed 0 of 24"
+    )
+    assert set(result["metrics"]) == {"recsysllm", "popularity", "co_occurrence", "best_reachable"}
+    assert all(set(result["metrics"][method]) == set(METRIC_NAMES) for method in ("recsysllm", "popularity"))
+    assert result["metrics"]["best_reachable"]["hr_at_10"] == {"value": 0.75, "low": None, "high": None}
+    text = (folder / "report.md").read_text(encoding="utf-8")
+    assert result["protocol"] in text
+    assert format_table(result["metrics"]) in text
+    assert len(report["examples"]) == 7
+    assert all(set(example["history"]) <= set(TITLES) for example in report["examples"])
+    assert (folder / "hr_at_10.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_beam_narrower_than_ten_is_refused(run):
+    narrow = dataclasses.replace(run, decoding=dataclasses.replace(run.decoding, num_beams=9))
+
+    with pytest.raises(ConfigError, match=re.escape("decoding.num_beams must be at least 10 to measure HR@10, got 9")):
+        run_evaluate(narrow)
+
+
+def test_a_checkpoint_of_another_dataset_is_refused(tmp_path):
+    config = tiny_config(tmp_path)
+    write_tiny_dataset(config)
+    with write_artifact(config.checkpoint_folder, "checkpoint", {}, {"dataset": "0" * 64}):
+        pass
+
+    with pytest.raises(CheckpointError, match="was made from another dataset"):
+        run_evaluate(config)
+
+
+def test_an_evaluation_that_exists_is_not_overwritten_unasked(tmp_path):
+    config = tiny_config(tmp_path)
+    config.evaluation_folder.mkdir(parents=True)
+
+    with pytest.raises(CheckpointError, match="exists already"):
+        run_evaluate(config)

@@ -1,0 +1,230 @@
+"""The recommender without Ray: a random model, a small shop, real decoding."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recsys_model.bundle import Bundle
+from recsys_model.infilling.example import build_prompt
+from recsys_model.text.textualize import Behaviour, Textualizer
+from recsys_model.text.windows import sample_history
+from recsys_platform.serve.recommender import Prompt, Recommender, feature_text
+from recsys_platform.serve.schemas import ModelInfo, Problem, RecommendRequest, RecommendResponse, Rejection
+
+DAY = 86400.0
+NOW = 1000 * DAY
+INFO = ModelInfo(name="shop", digest="d" * 64, version="0", created="2024-01-01T00:00:00+00:00")
+ITEM_IDS = {f"i{index}" for index in range(8)}
+
+
+@pytest.fixture(scope="module")
+def recommender(shop_bundle: Bundle) -> Recommender:
+    return Recommender(shop_bundle, INFO, clock=lambda: NOW)
+
+
+def request(*items: str, **fields: Any) -> RecommendRequest:
+    """A request whose events lie one day apart, the last one yesterday."""
+    times = [NOW - (len(items) - index) * DAY for index in range(len(items))]
+    history = [{"item": item, "time": time} for item, time in zip(items, times, strict=True)]
+    return RecommendRequest.model_validate({"history": history, "k": 3, **fields})
+
+
+def good(recommender: Recommender, asked: RecommendRequest) -> RecommendResponse:
+    (answer,) = recommender.recommend([asked])
+    assert isinstance(answer, RecommendResponse), answer
+    return answer
+
+
+def problems(recommender: Recommender, asked: RecommendRequest) -> list[Problem]:
+    (answer,) = recommender.recommend([asked])
+    assert isinstance(answer, Rejection), answer
+    return answer.detail
+
+
+def prompt(recommender: Recommender, asked: RecommendRequest) -> Prompt:
+    read = recommender.read(asked)
+    assert isinstance(read, Prompt), read
+    return read
+
+
+def ids(answer: RecommendResponse) -> list[str]:
+    return [item.id for item in answer.items]
+
+
+def test_every_answer_is_k_distinct_items_of_the_catalogue_best_first(recommender: Recommender):
+    answer = good(recommender, request("i0", "i3", k=5))
+    assert len(answer.items) == len(set(ids(answer))) == 5
+    assert set(ids(answer)) <= ITEM_IDS - {"i0", "i3"}
+    scores = [item.score for item in answer.items]
+    assert scores == sorted(scores, reverse=True)
+    assert max(scores) <= 0.0
+    assert answer.model == INFO
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    items=st.lists(st.sampled_from(sorted(ITEM_IDS)), max_size=12),
+    k=st.integers(min_value=1, max_value=8),
+    exclude_seen=st.booleans(),
+)
+def test_any_history_gets_valid_and_distinct_items(
+    recommender: Recommender, items: list[str], k: int, exclude_seen: bool
+):
+    found = ids(good(recommender, request(*items, k=k, exclude_seen=exclude_seen)))
+    allowed = ITEM_IDS - set(items) if exclude_seen else ITEM_IDS
+    assert len(found) == len(set(found)) == min(k, len(allowed))
+    assert set(found) <= allowed
+
+
+def test_a_smaller_k_gives_the_head_of_the_same_ranking(recommender: Recommender):
+    whole = good(recommender, request("i1", k=7))
+    assert good(recommender, request("i1", k=2)).items == whole.items[:2]
+
+
+def test_a_title_means_the_same_as_the_id_of_its_item(recommender: Recommender):
+    assert good(recommender, request("Red Tent", "Stove Fuel")) == good(recommender, request("i0", "i4"))
+
+
+def test_an_item_without_a_title_is_answered_with_the_text_that_stands_for_it(
+    recommender: Recommender, shop_bundle: Bundle
+):
+    answer = good(recommender, request("i0", k=7))
+    titles = {item.id: item.title for item in answer.items}
+    assert titles["i7"] == shop_bundle.catalog.items[7].text != ""
+    assert titles["i1"] == "Red Tent Pole"
+
+
+def test_an_unknown_item_is_named_by_its_place_with_what_might_be_meant(recommender: Recommender):
+    (problem,) = problems(recommender, request("i0", "Red Tant"))
+    assert (problem.loc, problem.type) == (["body", "history", 1, "item"], "unknown_item")
+    assert "Red Tent" in problem.msg
+
+
+def test_a_title_that_two_items_share_is_refused(recommender: Recommender):
+    (problem,) = problems(recommender, request("Lamp"))
+    assert problem.loc == ["body", "history", 0, "item"]
+    assert "i5" in problem.msg
+    assert "i6" in problem.msg
+
+
+def test_an_unknown_feature_is_named_with_the_known_ones(recommender: Recommender):
+    (problem,) = problems(recommender, request(user_features={"agee": 25}))
+    assert problem.loc == ["body", "user_features", "agee"]
+    assert "age, city, member" in problem.msg
+
+
+def test_more_items_than_beams_are_refused_at_k(recommender: Recommender):
+    (problem,) = problems(recommender, request(k=11))
+    assert problem.loc == ["body", "k"]
+    assert "at most 10" in problem.msg
+    assert "got 11" in problem.msg
+
+
+def test_all_problems_of_a_request_are_reported_at_once(recommender: Recommender):
+    asked = request("nothing", "i0", "nowhere", k=100, user_features={"x": 1}, time=0.0)
+    assert [problem.loc[1:] for problem in problems(recommender, asked)] == [
+        ["k"],
+        ["user_features", "x"],
+        ["history", 0, "time"],
+        ["history", 0, "item"],
+        ["history", 1, "time"],
+        ["history", 2, "time"],
+        ["history", 2, "item"],
+    ]
+
+
+def test_a_bad_request_does_not_touch_the_others_of_its_batch(recommender: Recommender):
+    first, second = request("i0", "i1", k=2), request("i4", k=6, exclude_seen=False)
+    answers = recommender.recommend([first, request("nothing"), second])
+    assert isinstance(answers[1], Rejection)
+    for answer, alone in ((answers[0], good(recommender, first)), (answers[2], good(recommender, second))):
+        assert isinstance(answer, RecommendResponse)
+        assert ids(answer) == ids(alone)
+        assert [item.score for item in answer.items] == pytest.approx([item.score for item in alone.items], abs=1e-5)
+
+
+def test_an_empty_batch_has_no_answers(recommender: Recommender):
+    assert recommender.recommend([]) == []
+
+
+def test_a_new_user_without_history_is_answered(recommender: Recommender):
+    assert len(good(recommender, request()).items) == 3
+
+
+def test_a_feature_value_that_training_never_saw_is_answered(recommender: Recommender):
+    assert len(good(recommender, request(user_features={"city": "Atlantis", "age": 99})).items) == 3
+
+
+def expected_prompt(
+    bundle: Bundle, features: dict[str, str], history: Sequence[Behaviour], moment: float
+) -> tuple[list[int], list[int]]:
+    """What training makes of the same user, the target taken off its text again."""
+    timestamps = [behaviour.timestamp for behaviour in history]
+    kept = sample_history(timestamps, moment, bundle.settings.window, (3, "", len(history)))
+    textualizer = Textualizer(bundle.tokenizer, bundle.catalog, bundle.settings.text)
+    example = textualizer.build(features, [history[index] for index in kept], target=2)
+    part_a = build_prompt(example.before(-1), bundle.tokenizer.special, "paper")
+    return part_a.token_ids, part_a.intra_position_ids
+
+
+def test_a_request_becomes_the_prompt_that_training_makes_of_the_same_user(
+    recommender: Recommender, shop_bundle: Bundle
+):
+    items = [0, 1, 2, 3, 4, 5, 6, 0, 1, 3]
+    times = [NOW - age * DAY for age in (900, 700, 500, 200, 60, 40, 20, 5, 3, 1)]
+    history = [Behaviour(item=item, timestamp=time) for item, time in zip(items, times, strict=True)]
+    events = [{"item": f"i{item}", "time": time} for item, time in zip(items, times, strict=True)]
+    asked = RecommendRequest.model_validate(
+        {"user_features": {"city": "Berlin", "age": 25}, "history": events, "time": NOW}
+    )
+    found = prompt(recommender, asked).part_a
+    expected = expected_prompt(shop_bundle, {"age": "25", "city": "Berlin"}, history, NOW)
+    assert (found.token_ids, found.intra_position_ids) == expected
+
+
+def test_the_windows_are_measured_back_from_the_time_of_the_request(recommender: Recommender, shop_bundle: Bundle):
+    # of 4 events the quotas give 3 to the last 7 days and 1 to the 90 days before, where only i0 lies
+    events = [{"item": f"i{index}", "time": index * DAY} for index in range(8)]
+    asked = RecommendRequest.model_validate({"history": events, "time": 7.5 * DAY})
+    texts = [shop_bundle.catalog.items[index].text for index in (0, 5, 6, 7)]
+    told = shop_bundle.tokenizer.decode(prompt(recommender, asked).part_a.token_ids)
+    assert told == "History:" + "".join(f" {text}." for text in texts)
+
+
+def test_events_may_come_in_any_order_and_ties_keep_the_order_given(recommender: Recommender):
+    def read(*events: tuple[str, float]) -> list[int]:
+        history = [{"item": item, "time": time} for item, time in events]
+        return prompt(recommender, RecommendRequest.model_validate({"history": history})).part_a.token_ids
+
+    in_order = read(("i0", 1.0), ("i1", 2.0), ("i2", 2.0))
+    assert read(("i1", 2.0), ("i2", 2.0), ("i0", 1.0)) == in_order
+    assert read(("i2", 2.0), ("i1", 2.0), ("i0", 1.0)) != in_order
+
+
+def test_events_without_a_time_happen_at_the_moment_of_the_request_in_the_order_given(recommender: Recommender):
+    bare = RecommendRequest.model_validate({"history": [{"item": "i1"}, {"item": "i0", "time": 5.0}, {"item": "i2"}]})
+    timed = RecommendRequest.model_validate(
+        {"history": [{"item": "i0", "time": 5.0}, {"item": "i1", "time": NOW}, {"item": "i2", "time": NOW}]}
+    )
+    assert prompt(recommender, bare) == prompt(recommender, timed)
+
+
+def test_a_clock_behind_the_last_event_is_no_error_when_no_time_is_given(recommender: Recommender):
+    events = [{"item": "i0", "time": NOW + 60.0}]
+    assert len(good(recommender, RecommendRequest.model_validate({"history": events, "k": 1})).items) == 1
+
+
+def test_seen_items_are_excluded_even_where_the_sampled_history_leaves_them_out(recommender: Recommender):
+    asked = request("i0", "i1", "i2", "i3", "i4", "i5", "i6", k=8)
+    assert ids(good(recommender, asked)) == ["i7"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(" two words ", "two words"), (True, "true"), (25, "25"), (25.0, "25"), (3.04, "3.04"), (1e20, "1" + 20 * "0")],
+)
+def test_feature_values_are_written_as_in_training(value: str | float | bool, text: str):
+    assert feature_text(value) == text

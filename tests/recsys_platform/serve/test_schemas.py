@@ -1,0 +1,91 @@
+"""What the endpoint lets in: every rule with the field that breaks it."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from recsys_platform.serve.schemas import MAX_HISTORY, MAX_TEXT, RecommendRequest, parse_time
+
+
+def wrong(document: Any) -> dict[tuple[str | int, ...], str]:
+    """Field -> kind of its problem."""
+    with pytest.raises(ValidationError) as caught:
+        RecommendRequest.model_validate(document)
+    return {found["loc"]: found["type"] for found in caught.value.errors()}
+
+
+def test_an_empty_request_takes_the_defaults():
+    request = RecommendRequest.model_validate({})
+    assert request.model_dump() == {"user_features": {}, "history": [], "k": 10, "exclude_seen": True, "time": None}
+
+
+@pytest.mark.parametrize(
+    ("time", "seconds"),
+    [
+        (0, 0.0),
+        (1398902400, 1398902400.0),
+        (-1.5, -1.5),
+        ("1970-01-02", 86400.0),
+        ("1970-01-01T01:00:00Z", 3600.0),
+        ("1970-01-01T01:00:00+01:00", 0.0),
+        ("1970-01-01 00:00:00.250", 0.25),
+    ],
+)
+def test_times_are_unix_seconds_or_iso_8601_in_utc_unless_a_zone_is_named(time: Any, seconds: float):
+    request = RecommendRequest.model_validate({"history": [{"item": "a", "time": time}]})
+    assert request.history[0].time == seconds
+
+
+@pytest.mark.parametrize("literal", ["NaN", "Infinity", "-Infinity", "1e13", "-1e12", "true", '"soon"', '""', "[1]"])
+def test_a_time_that_is_none_is_refused_at_its_field(literal: str):
+    document = json.loads(f'{{"history": [{{"item": "a", "time": {literal}}}], "time": {literal}}}')
+    assert wrong(document) == {("history", 0, "time"): "value_error", ("time",): "value_error"}
+
+
+@given(st.datetimes())
+def test_any_time_survives_writing_it_as_iso_8601(moment: Any):
+    epoch = moment.replace(year=1970, month=1, day=1, hour=0, minute=0, second=0, microsecond=0)
+    assert parse_time(moment.isoformat()) == (moment - epoch).total_seconds()
+
+
+@pytest.mark.parametrize(
+    ("document", "problems"),
+    [
+        ({"history": [{"time": 0}]}, {("history", 0, "item"): "missing"}),
+        ({"history": [{"item": "a", "time": 0, "when": 1}]}, {("history", 0, "when"): "extra_forbidden"}),
+        ({"history": [{"item": " ", "time": 0}]}, {("history", 0, "item"): "value_error"}),
+        ({"history": [{"item": 7, "time": 0}]}, {("history", 0, "item"): "string_type"}),
+        ({"history": [{"item": "a" * (MAX_TEXT + 1)}]}, {("history", 0, "item"): "string_too_long"}),
+        ({"history": [{"item": "\ud800"}]}, {("history", 0, "item"): "string_unicode"}),
+        ({"history": [{"item": "a", "rating": float("nan")}]}, {("history", 0, "rating"): "finite_number"}),
+        ({"history": [{"item": "a"}] * (MAX_HISTORY + 1)}, {("history",): "too_long"}),
+        ({"k": 0}, {("k",): "greater_than_equal"}),
+        ({"k": 2.5}, {("k",): "int_type"}),
+        ({"top": 3}, {("top",): "extra_forbidden"}),
+        ({"user_features": {"age": None}}, {("user_features", "age"): "value_error"}),
+        ({"user_features": {"age": float("inf")}}, {("user_features", "age"): "value_error"}),
+        ({"user_features": {"city": "x" * (MAX_TEXT + 1)}}, {("user_features", "city"): "value_error"}),
+        ({"user_features": {"city": "\ud800"}}, {("user_features", "city"): "value_error"}),
+        ({"user_features": {f"f{number}": 1 for number in range(201)}}, {("user_features",): "too_long"}),
+    ],
+)
+def test_a_broken_rule_names_its_field(document: Any, problems: dict[tuple[str | int, ...], str]):
+    assert wrong(document) == problems
+
+
+def test_feature_values_keep_their_type():
+    values = {"a": "x", "b": 1, "c": 1.5, "d": True}
+    found = RecommendRequest.model_validate({"user_features": values}).user_features
+    assert [(name, type(value), value) for name, value in found.items()] == [
+        (name, type(value), value) for name, value in values.items()
+    ]
+
+
+def test_openapi_describes_every_field():
+    document = RecommendRequest.model_json_schema()
+    for schema in (document, document["$defs"]["HistoryEvent"]):
+        assert all(field.get("description") for field in schema["properties"].values())
