@@ -194,11 +194,12 @@ def _serve(options: argparse.Namespace) -> Result:
 
     config = _load(options)
     stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
     started = time.monotonic()
     with connected(config.num_cpus):
         url = start_endpoint(config)
+        # only now: starting Ray puts its own handlers in their place
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stopped.set())
         _say(f"answering at {url}/v1/recommend; its documentation is at {url}/docs; Ctrl-C ends it")
         stopped.wait()
         stop_endpoint()
@@ -295,9 +296,10 @@ def _say_train(result: Result) -> None:
 
 
 def _say_evaluation(result: Result) -> None:
-    from recsys_platform.evaluate.report import format_table
+    from recsys_platform.evaluate.report import format_difference, format_table
 
-    _say(f"{result['protocol']}\n{format_table(result['metrics'])}")
+    _say(f"{result['protocol']}\n\n{format_table(result['metrics'])}\n")
+    _say(format_difference(result["difference"]))
     _say(f"report in {result['evaluation']}")
 
 
@@ -305,7 +307,7 @@ def _say_request(payload: dict[str, Any]) -> None:
     features = ", ".join(f"{name} {value}" for name, value in payload["user_features"].items())
     _say(f"a user ({features}) whose latest items are")
     for event in payload["history"][-5:]:
-        _say(f"    {event['title']}")
+        _say(f"    {event['item']}")
 
 
 def _say_items(answer: dict[str, Any]) -> None:

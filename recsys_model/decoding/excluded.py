@@ -29,7 +29,7 @@ class ExclusionCounter:
             DataError: an index is not one of the catalogue.
         """
         num_items = len(self._row_of_I)
-        pairs = [(request, int(item)) for request, items in enumerate(excluded) for item in set(items)]
+        pairs = [(request, item) for request, items in enumerate(excluded) for item in set(items)]
         for request, item in pairs:
             if not 0 <= item < num_items:
                 raise DataError(

@@ -111,8 +111,10 @@ def load_tokenizer(folder: Path) -> Tokenizer:
         raise CheckpointError(f"{folder} holds no tokenizer: {error}") from error
 
 
-def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
+def train_tokenizer(texts: Iterable[str], vocab_size: int, *, merge_words: bool = False) -> Tokenizer:
     """Train a byte-level BPE on texts; fewer tokens than `vocab_size` come out where the texts are few.
+
+    With `merge_words` one token may span several words ("Nail Lacquer,"), which makes titles shorter.
 
     Raises:
         ConfigError: `vocab_size` has no room for the 256 bytes and the special tokens.
@@ -121,7 +123,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     alphabet = tokenizers.pre_tokenizers.ByteLevel.alphabet()
     if vocab_size < len(alphabet) + len(names):
         raise ConfigError(f"tokenizer.vocab_size must be at least {len(alphabet) + len(names)}, got {vocab_size}")
-    backend = _byte_level(tokenizers.models.BPE())
+    backend = _byte_level(tokenizers.models.BPE(), split_words=not merge_words)
     trainer = tokenizers.trainers.BpeTrainer(  # pyrefly: ignore[unexpected-keyword]
         vocab_size=vocab_size - len(names), initial_alphabet=alphabet, show_progress=False
     )
@@ -149,8 +151,8 @@ def load_gpt2_tokenizer(folder: Path) -> Tokenizer:
     return Tokenizer(backend, GLM_GPT2_SPECIAL, GLM_GPT2_VOCAB_SIZE)
 
 
-def _byte_level(model: Any) -> tokenizers.Tokenizer:
+def _byte_level(model: Any, *, split_words: bool = True) -> tokenizers.Tokenizer:
     backend = tokenizers.Tokenizer(model)
-    backend.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=split_words)
     backend.decoder = tokenizers.decoders.ByteLevel()
     return backend

@@ -14,16 +14,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from recsys_model.errors import DataError
+from recsys_platform.data.arrow import Mask, flatten, pc, to_mask
 
 MAX_SECONDS = 1e11
 """From here on (the year 5138) a number is no time in seconds; milliseconds since 2001 are above it."""
 CATEGORY_SEPARATOR = "|"
 NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
-
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +53,7 @@ def to_ids(column: pa.ChunkedArray, name: str) -> pa.Array:
     if not (pa.types.is_integer(kind) or _is_text(kind)):
         raise DataError(f"column {name} must hold strings or integers, got the type {kind}")
     texts = pa.array(column.cast(pa.string()).to_pylist(), pa.string()) if _is_view(kind) else column.cast(pa.string())
-    return _flat(pc.if_else(pc.equal(texts, ""), None, texts))
+    return flatten(pc.if_else(pc.equal(texts, ""), None, texts))
 
 
 def to_seconds(column: pa.ChunkedArray) -> Numbers:
@@ -84,10 +82,10 @@ def to_numbers(column: pa.ChunkedArray) -> Numbers:
         return _parse_distinct(column, _parse_number)
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind):
         values = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-        is_null = np.isnan(values) | _flat(column.is_null()).to_numpy(zero_copy_only=False)
+        is_null = np.isnan(values) | to_mask(column.is_null())
         is_infinite = np.isinf(values)
         return Numbers(np.where(is_infinite, np.nan, values), is_null, is_infinite)
-    is_null = _flat(column.is_null()).to_numpy(zero_copy_only=False)
+    is_null = to_mask(column.is_null())
     return Numbers(np.full(len(column), np.nan), is_null, ~is_null)
 
 
@@ -124,7 +122,7 @@ def _json_list(text: str) -> list[Any] | None:
 
 def _parse_distinct(column: pa.ChunkedArray, parse: Callable[[str], float]) -> Numbers:
     """Parse each distinct text once; `parse` raises ValueError."""
-    encoded = _flat(column.cast(pa.large_string()).dictionary_encode())
+    encoded = flatten(column.cast(pa.large_string()).dictionary_encode())
     parsed: list[float] = []
     bad: list[bool] = []
     for text in encoded.dictionary.to_pylist():
@@ -165,6 +163,8 @@ def _to_text(value: Any) -> str | None:
         return None
     if isinstance(value, float):
         return _trim_float(value)
+    if isinstance(value, bool):
+        return json.dumps(value)  # true and false, as in JSON lines and in requests
     text = json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, (list, dict)) else str(value)
     return text.strip() or None
 
@@ -190,8 +190,3 @@ def _is_text(kind: pa.DataType) -> bool:
 
 def _is_view(kind: pa.DataType) -> bool:
     return pa.types.is_string_view(kind)
-
-
-def _flat(column: Any) -> Any:
-    """Return one contiguous array."""
-    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from recsys_model.entities.unique_texts import fold_whitespace
 from recsys_platform.data import columns
+from recsys_platform.data.arrow import pc, to_mask
 from recsys_platform.data.rejects import Reject, Verdict
 from recsys_platform.data.sources import MALFORMED, ROW
 
@@ -89,15 +89,15 @@ def check_interactions(block: pa.Table, item_ids: pa.Array, num_buckets: int, *,
     block_item_ids = columns.to_ids(block["item_id"], "item_id")
     times = columns.to_seconds(block["timestamp"])
     items = pc.index_in(block_item_ids, value_set=item_ids)
-    verdict.reject(_mask(block[MALFORMED].is_valid()), "malformed_line")
-    verdict.reject(_mask(user_ids.is_null()), "null_user")
-    verdict.reject(_mask(block_item_ids.is_null()), "null_item")
+    verdict.reject(to_mask(block[MALFORMED].is_valid()), "malformed_line")
+    verdict.reject(to_mask(user_ids.is_null()), "null_user")
+    verdict.reject(to_mask(block_item_ids.is_null()), "null_item")
     verdict.reject(times.is_null, "null_timestamp")
     verdict.reject(times.is_unparsable, "unparsable_timestamp")
     verdict.reject(np.abs(times.values) >= columns.MAX_SECONDS, "timestamp_not_in_seconds")
     positions = _check_positions(block, verdict)
     ratings = _check_ratings(block, verdict, uses_rating=uses_rating)
-    verdict.reject(_mask(items.is_null()), "unknown_item")
+    verdict.reject(to_mask(items.is_null()), "unknown_item")
     rejected = np.flatnonzero(~verdict.is_accepted)
     values = np.full(block.num_rows, None, dtype=object)
     values[rejected] = [reject.values for reject in verdict.list_rejects(block)]
@@ -163,8 +163,8 @@ def bucket_of(user_id: str | None, num_buckets: int) -> int:
 
 def _check_ids(table: pa.Table, ids: pa.Array, verdict: Verdict) -> None:
     """Reject malformed lines, null ids, and all but the first row of an id."""
-    verdict.reject(_mask(table[MALFORMED].is_valid()), "malformed_line")
-    verdict.reject(_mask(ids.is_null()), "null_id")
+    verdict.reject(to_mask(table[MALFORMED].is_valid()), "malformed_line")
+    verdict.reject(to_mask(ids.is_null()), "null_id")
     firsts: dict[str, int] = {}
     is_repeated = [firsts.setdefault(key, row) != row for row, key in enumerate(ids.to_pylist())]
     verdict.reject(np.array(is_repeated, dtype=bool), "duplicate_id")
@@ -207,7 +207,3 @@ def _hash_details(block: pa.Table) -> np.ndarray:
             digest = hashlib.blake2b(repr(known).encode("utf-8", "surrogatepass"), digest_size=8).digest()
             hashes[index] = int.from_bytes(digest, "big", signed=True)
     return hashes
-
-
-def _mask(array: pa.Array | pa.ChunkedArray) -> columns.Mask:
-    return np.asarray(array.to_numpy(zero_copy_only=False), dtype=bool)

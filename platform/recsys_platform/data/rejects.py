@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from recsys_model.errors import DataError
-from recsys_platform.data.columns import Mask
+from recsys_platform.data.arrow import Mask
 from recsys_platform.data.sources import MALFORMED, ROW
 
 REJECTS_SCHEMA = pa.schema(

@@ -14,12 +14,13 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import ray
 
+from recsys_platform.data.arrow import flatten, pc, to_mask
 from recsys_platform.data.contract import CHECKED_SCHEMA, check_interactions
 from recsys_platform.data.rejects import to_json
-from recsys_platform.data.sources import Table, build_dataset
+from recsys_platform.data.sources import build_dataset
+from recsys_platform.data.tables import Table
 
 ROWS_PER_BUCKET = 25_000
 MAX_BUCKETS = 1024
@@ -51,6 +52,18 @@ def count_buckets(num_rows: int) -> int:
     return min(MAX_BUCKETS, -(-num_rows // ROWS_PER_BUCKET))
 
 
+def partition_boundaries(num_buckets: int, num_blocks: int) -> list[int | float]:
+    """Return the first bucket of every partition but the first.
+
+    Example:
+        >>> partition_boundaries(8, 4), partition_boundaries(3, 16), partition_boundaries(8, 1)
+        ([2, 4, 6], [1, 2], [8])
+    """
+    num_partitions = min(num_blocks, num_buckets)
+    # without any boundary Ray Data would sample its own, so one partition is asked for as it and an empty one
+    return [num_buckets * index // num_partitions for index in range(1, num_partitions)] or [num_buckets]
+
+
 def build_sequences(table: Table, item_ids: Sequence[str], num_blocks: int, *, uses_rating: bool) -> ray.data.Dataset:
     """Return the dataset of buckets, which reads, checks and shuffles when it is consumed.
 
@@ -65,7 +78,8 @@ def build_sequences(table: Table, item_ids: Sequence[str], num_blocks: int, *, u
     check = partial(_check_block, item_ids_ref=item_ids_ref, num_buckets=num_buckets, uses_rating=uses_rating)
     group = partial(_group_partition, item_ids_ref=item_ids_ref)
     checked = build_dataset(table).map_batches(check, batch_size=None, batch_format="pyarrow", zero_copy_batch=True)
-    shuffled = checked.repartition(num_blocks, keys=["bucket"])
+    # explicit boundaries: no sampling pass, every bucket in one block, blocks of equal numbers of buckets
+    shuffled = checked.sort("bucket", boundaries=partition_boundaries(num_buckets, num_blocks))
     return shuffled.map_batches(group, batch_size=None, batch_format="pyarrow", zero_copy_batch=True)
 
 
@@ -129,7 +143,7 @@ def _find_repeated(accepted: pa.Table) -> pa.Array:
     is_same = np.ones(max(accepted.num_rows - 1, 0), dtype=bool)
     for name in DUPLICATE_KEYS:
         column = accepted[name].take(order).combine_chunks()
-        is_same &= np.asarray(pc.equal(column[1:], column[:-1]).to_numpy(zero_copy_only=False), dtype=bool)
+        is_same &= to_mask(pc.equal(column[1:], column[:-1]))
     is_repeated = np.zeros(accepted.num_rows, dtype=bool)
     is_repeated[order.to_numpy()[1:][is_same]] = True
     return pa.array(is_repeated)
@@ -157,7 +171,7 @@ def _build_sequences(accepted: pa.Table) -> pa.Table:
     firsts = pa.array(starts, pa.int64())
     columns = {"bucket": ordered["bucket"].take(firsts), "user_id": ordered["user_id"].take(firsts)}
     for field, name in (("items", "item"), ("timestamps", "timestamp"), ("ratings", "rating"), ("actions", "action")):
-        columns[field] = pa.ListArray.from_arrays(offsets, _flat(ordered[name]))
+        columns[field] = pa.ListArray.from_arrays(offsets, flatten(ordered[name]))
     return pa.table(columns)
 
 
@@ -165,7 +179,7 @@ def _nest(rows: pa.Table, buckets: pa.Array, struct: pa.StructType, order: str) 
     """Gather rows into one list of structs per bucket."""
     rows = rows.sort_by([("bucket", "ascending"), (order, "ascending")]).combine_chunks()
     values = pa.StructArray.from_arrays(
-        [_flat(rows[field.name]).cast(field.type) for field in struct], fields=list(struct)
+        [flatten(rows[field.name]).cast(field.type) for field in struct], fields=list(struct)
     )
     bounds = np.searchsorted(rows["bucket"].to_numpy(), buckets.to_numpy())
     return pa.ListArray.from_arrays(pa.array(np.append(bounds, rows.num_rows), pa.int32()), values)
@@ -173,14 +187,8 @@ def _nest(rows: pa.Table, buckets: pa.Array, struct: pa.StructType, order: str) 
 
 def _run_starts(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
     """Return where each run of equal values starts."""
-    values = _flat(column)
+    values = flatten(column)
     if len(values) == 0:
         return np.zeros(0, dtype=np.int64)
     changes = pc.not_equal(values[1:], values[:-1]).to_numpy(zero_copy_only=False)
     return np.append(0, np.flatnonzero(changes) + 1)
-
-
-def _flat(column: pa.ChunkedArray) -> pa.Array:
-    """Return one contiguous array."""
-    combined = column.combine_chunks()
-    return combined if isinstance(combined, pa.Array) else combined.chunk(0)

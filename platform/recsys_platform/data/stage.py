@@ -6,23 +6,19 @@
 Memory does not grow with the interactions: they stream through Ray Data, whose shuffle spills to disk.
 """
 
-import copy
 import json
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import ray
-from ray.data.context import DataContext, ShuffleStrategy
-from ray.exceptions import RayError
 
 from recsys_model.entities.catalog import Catalog
-from recsys_model.errors import DataError, RecsysError
+from recsys_model.errors import DataError
 from recsys_platform.artifacts import refuse_to_overwrite, write_artifact
 from recsys_platform.config import RunConfig, config_to_dict
+from recsys_platform.data.context import plain_errors, ray_data_settings
 from recsys_platform.data.contract import Items, Users, bucket_of
 from recsys_platform.data.examples import SPLITS
 from recsys_platform.data.rejects import build_reject_table, summarize
@@ -52,7 +48,7 @@ def run_data(config: RunConfig, *, overwrite: bool = False) -> dict[str, Any]:
     """
     started = time.monotonic()
     refuse_to_overwrite(config.dataset_folder, overwrite=overwrite)
-    with _ray_data_settings(), _plain_errors():
+    with ray_data_settings(), plain_errors():
         tables = open_tables(config)
         with write_artifact(config.dataset_folder, "dataset", config_to_dict(config), overwrite=overwrite) as (
             folder,
@@ -90,7 +86,7 @@ def _write_dataset(config: RunConfig, tables: Tables, folder: Path) -> dict[str,
         zero_copy_batch=True,
         compute=_one_actor_per_cpu(sequences.num_blocks()),
     ).take_all()
-    examples = {split: sum(row[split] for row in written) for split in SPLITS}
+    examples: dict[str, int] = {split: sum(row[split] for row in written) for split in SPLITS}
     return _count(items, users, survey, examples) | {"texts_made_unique": num_changed}
 
 
@@ -137,37 +133,3 @@ def _count(items: Items, users: Users, survey: Survey, examples: dict[str, int])
         "rejects": {table: dict(sorted(counts.items())) for table, counts in rejects.items()},
         "examples": examples,
     }
-
-
-@contextmanager
-def _ray_data_settings() -> Iterator[None]:
-    """Set what this stage needs of Ray Data, and put everything back afterwards."""
-    context = DataContext.get_current()
-    previous = copy.copy(context)
-    # the one strategy family that can partition by key; each partition stays one block
-    context.shuffle_strategy = ShuffleStrategy.SHUFFLE_V2
-    # an error in the user's data reaches the user as itself
-    context.raise_original_map_exception = True
-    try:
-        yield
-    finally:
-        DataContext._set_current(previous)
-
-
-@contextmanager
-def _plain_errors() -> Iterator[None]:
-    """Turn what a worker raised because of the input into the error itself, without Ray's traceback around it."""
-    try:
-        yield
-    except RayError as error:
-        cause = _root_cause(error)
-        if isinstance(cause, RecsysError):
-            raise type(cause)(str(cause)) from error
-        raise
-
-
-def _root_cause(error: BaseException) -> BaseException:
-    """Follow `cause` (Ray) and `__cause__` (Python) to where it began."""
-    while (cause := getattr(error, "cause", None) or error.__cause__) is not None:
-        error = cause
-    return error

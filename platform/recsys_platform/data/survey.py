@@ -7,10 +7,10 @@ from functools import partial
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import ray
 
 from recsys_platform.config import RunConfig
+from recsys_platform.data.arrow import pc
 from recsys_platform.data.examples import rank_of
 from recsys_platform.data.rejects import NUM_SAMPLES, Reject, RejectSummary
 from recsys_platform.data.sequences import REJECT, iter_buckets

@@ -13,11 +13,12 @@ from recsys_model.entities.catalog import Catalog, build_catalog, make_unique_te
 from recsys_model.errors import DataError
 from recsys_model.text.textualize import FEATURE_SEPARATOR, FEATURES_OPENING, HISTORY_OPENING, SENTENCE_END
 from recsys_model.text.tokenizer import Tokenizer, load_gpt2_tokenizer, train_tokenizer
-from recsys_platform.config import RunConfig, TableConfig, TokenizerConfig
+from recsys_platform.config import RunConfig, TokenizerConfig
 from recsys_platform.data import contract
 from recsys_platform.data.contract import Items, Users
 from recsys_platform.data.rejects import Reject, summarize
-from recsys_platform.data.sources import Table, open_table, read_whole
+from recsys_platform.data.sources import read_whole
+from recsys_platform.data.tables import Table, open_table
 
 USED_ITEM_COLUMNS = (*contract.ITEM_REQUIRED, "brand", "categories")
 
@@ -42,10 +43,10 @@ def open_tables(config: RunConfig) -> Tables:
     Raises:
         DataError: a table or one of its columns is missing, or a column that a setting needs.
     """
-    interactions = _open(
-        config.input.interactions, "interactions", contract.INTERACTION_REQUIRED, contract.INTERACTION_OPTIONAL
+    interactions = open_table(
+        "interactions", config.input.interactions, contract.INTERACTION_REQUIRED, contract.INTERACTION_OPTIONAL
     )
-    items = _open(config.input.items, "items", contract.ITEM_REQUIRED, contract.ITEM_OPTIONAL)
+    items = open_table("items", config.input.items, contract.ITEM_REQUIRED, contract.ITEM_OPTIONAL)
     needed = {"action": interactions, "rating": interactions, "categories": items}
     for name in config.text.behaviour_fields:
         table = needed.get(name)
@@ -101,10 +102,6 @@ def build_vocabulary(
     return tokenizer, build_catalog(items.item_ids, items.titles, texts, values, tokenizer), num_changed
 
 
-def _open(config: TableConfig, name: str, required: Sequence[str], optional: Sequence[str] | None) -> Table:
-    return open_table(name, config, required, optional)
-
-
 def _open_users(config: RunConfig) -> tuple[Table | None, tuple[str, ...]]:
     """Open the users table with the configured features, or with all its columns."""
     wanted = config.input.user_features
@@ -125,7 +122,7 @@ def _check_rejects(name: str, rejects: Sequence[Reject], table: Table, max_share
 def _build_tokenizer(config: TokenizerConfig, corpus: Iterator[str]) -> Tokenizer:
     if config.path is not None:
         return load_gpt2_tokenizer(Path(config.path))
-    return train_tokenizer(corpus, config.vocab_size)
+    return train_tokenizer(corpus, config.vocab_size, merge_words=config.merge_words)
 
 
 def _fixed_words(features: Sequence[str]) -> Iterator[str]:

@@ -18,6 +18,8 @@ from recsys_model.text.textualize import TokenizedText
 Split = Literal["test", "valid"]
 HELD_OUT: dict[Split, int] = {"test": 1, "valid": 2}
 """How many of each user's last events are not known when the split is evaluated."""
+NEVER_TRAINED_ON = 2
+"""Last events of each user that no training example asks for, so no baseline may count them either."""
 
 _TEXT_COLUMNS = ("token_ids", "entity_starts", "entity_ends", "entity_items", "sentence_ends")
 _COLUMNS = ("user_id", "target_index", "target_item", "seen_items", *_TEXT_COLUMNS)
@@ -45,14 +47,14 @@ class EvaluationData:
 
     cases: list[Case]
     """In ascending order of user ids."""
-    known_sequences: list[np.ndarray]
-    """Catalogue indices of the events of every user of the dataset without the held-out ones."""
+    training_sequences: list[np.ndarray]
+    """Catalogue indices of the events of every user of the dataset that the model was trained on."""
     num_users_in_split: int
     """Users that the split has, of whom `cases` may be a sample."""
 
 
 def load_evaluation_data(dataset_folder: Path, split: Split, num_users: int, seed: int) -> EvaluationData:
-    """Read the cases of a split and all known sequences; `num_users` are drawn by `seed`, 0 takes all.
+    """Read the cases of a split and all training sequences; `num_users` are drawn by `seed`, 0 takes all.
 
     Raises:
         CheckpointError: the split is empty, or its targets are not the held-out events of the interactions.
@@ -67,7 +69,7 @@ def load_evaluation_data(dataset_folder: Path, split: Split, num_users: int, see
     cases = [_build_case(row, sequences.get(row["user_id"]), split) for row in rows]
     return EvaluationData(
         cases=sorted(cases, key=lambda case: case.user_id),
-        known_sequences=[items[: -HELD_OUT[split]] for items in sequences.values()],
+        training_sequences=[items[:-NEVER_TRAINED_ON] for items in sequences.values()],
         num_users_in_split=len(user_ids),
     )
 

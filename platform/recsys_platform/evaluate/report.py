@@ -60,11 +60,10 @@ def describe_protocol(
     known = "everything before it, the validation event included" if split == "test" else "everything before it"
     removed = "items of the user's history taken out" if exclude_seen else "nothing taken out"
     which = "all" if num_users == num_users_in_split else f"{num_users:,} drawn with seed {seed} of"
-    kept = "but the last one" if split == "test" else "but the last two"
     return (
         f"Leave-one-out, {split} split: the {target} of each user ({which} {num_users_in_split:,} users) is ranked "
         f"against the whole catalogue of {num_items:,} items, {removed}; known of a user is {known}. RecSysLLM ranks by "
-        f"trie-guided beam search. The baselines rank the same cases and count every event of every user {kept}. "
+        f"trie-guided beam search. The baselines rank the same cases and count what the model was trained on, every user's events but the last two. "
         f"In brackets: 95 % intervals, bootstrap over users."
     )
 

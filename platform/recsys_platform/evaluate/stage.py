@@ -103,8 +103,8 @@ def _baseline_ranks(config: RunConfig, data: EvaluationData, num_items: int) -> 
     targets = [case.target_item for case in data.cases]
     excluded = [case.seen_items for case in data.cases] if config.evaluate.exclude_seen else None
     rankers = {
-        "popularity": Popularity(data.known_sequences, num_items),
-        "co_occurrence": CoOccurrence(data.known_sequences, num_items),
+        "popularity": Popularity(data.training_sequences, num_items),
+        "co_occurrence": CoOccurrence(data.training_sequences, num_items),
     }
     return {method: rank_targets(ranker, histories, targets, excluded) for method, ranker in rankers.items()}
 

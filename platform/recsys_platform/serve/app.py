@@ -50,29 +50,26 @@ def rejected(problems: Sequence[Problem]) -> JSONResponse:
     return JSONResponse(Rejection(detail=list(problems)).model_dump(), status_code=422)
 
 
-def unavailable(reason: str) -> JSONResponse:
-    """Return a 503 that asks to come back."""
-    return JSONResponse({"detail": reason}, status_code=503, headers={"Retry-After": str(RETRY_AFTER_S)})
+def busy(status_code: int, reason: str) -> JSONResponse:
+    """Return a 429 or 503 that asks to come back."""
+    return JSONResponse({"detail": reason}, status_code=status_code, headers={"Retry-After": str(RETRY_AFTER_S)})
+
+
+async def answer_of(response: Any) -> Any:
+    """Return what a handle's `response` holds, or the 429 or 503 that stands for its not coming."""
+    # exception handlers do not get these errors: a Serve replica puts its own ones in their place
+    try:
+        return await response
+    except BackPressureError as error:
+        return busy(429, f"the endpoint is overloaded: {error.message}")
+    except (RayActorError, DeploymentUnavailableError) as error:
+        return busy(503, f"the generator was lost: {type(error).__name__}")
 
 
 @api.exception_handler(RequestValidationError)
 async def refuse_invalid(_: Request, error: RequestValidationError) -> JSONResponse:
     """Answer 422 without repeating the input, which may be huge or, like NaN, no JSON."""
     return rejected([Problem(loc=list(found["loc"]), msg=found["msg"], type=found["type"]) for found in error.errors()])
-
-
-@api.exception_handler(BackPressureError)
-async def refuse_overload(_: Request, error: BackPressureError) -> JSONResponse:
-    """Answer 429 when the queue in front of the generators is full."""
-    content = {"detail": f"the endpoint is overloaded: {error.message}"}
-    return JSONResponse(content, status_code=429, headers={"Retry-After": str(RETRY_AFTER_S)})
-
-
-@api.exception_handler(RayActorError)
-@api.exception_handler(DeploymentUnavailableError)
-async def refuse_without_generator(_: Request, error: Exception) -> JSONResponse:
-    """Answer 503 when the replica died on the way."""
-    return unavailable(f"the generator was lost: {type(error).__name__}")
 
 
 class Generator:
@@ -118,7 +115,7 @@ class Ingress:
     )
     async def recommend(self, request: Annotated[RecommendRequest, Body()]) -> RecommendResponse | JSONResponse:
         """Give the items that the user is most likely to want next, best first."""
-        answer = await self._generator.recommend.remote(request)
+        answer = await answer_of(self._generator.recommend.remote(request))
         return rejected(answer.detail) if isinstance(answer, Rejection) else answer
 
     @api.get(
@@ -131,9 +128,9 @@ class Ingress:
         """Answer 200 only when a generator replica has loaded its model."""
         try:
             async with asyncio.timeout(HEALTH_TIMEOUT_S):
-                return await self._generator.describe.remote()
+                return await answer_of(self._generator.describe.remote())
         except TimeoutError:
-            return unavailable("no generator has answered yet")
+            return busy(503, "no generator has answered yet")
 
 
 def build_app(args: dict[str, Any]) -> serve.Application:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from recsys_model.bundle import Bundle, load_bundle
 from recsys_model.decoding.beam import Recommendation, TrieGuidedGenerator
+from recsys_model.entities.unique_texts import fold_whitespace
 from recsys_model.errors import DataError
 from recsys_model.infilling.example import PartA, build_prompt
 from recsys_model.text.textualize import Behaviour, Textualizer
@@ -186,14 +187,14 @@ def describe_model(manifest: Manifest) -> ModelInfo:
 
 
 def feature_text(value: str | float | bool) -> str:
-    """Write a feature value as the data stage writes it: whole numbers without a point, booleans as in JSON.
+    """Write a feature value as the data stage writes it: whole numbers without a point, blanks folded.
 
     Example:
-        >>> [feature_text(value) for value in (True, 25, 25.0, 1.5, " Berlin ")]
-        ['true', '25', '25', '1.5', 'Berlin']
+        >>> [feature_text(value) for value in (True, 25, 25.0, 1.5, " New  York ")]
+        ['true', '25', '25', '1.5', 'New York']
     """
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return str(value).strip()
+    return fold_whitespace(str(value))

@@ -1,6 +1,5 @@
 """The model that a run trains: new or loaded, with or without adapters."""
 
-import hashlib
 from pathlib import Path
 
 import torch
@@ -12,12 +11,10 @@ from recsys_model.backbones.glm import GLM
 from recsys_model.config import GLMConfig, require
 from recsys_model.errors import CheckpointError
 from recsys_model.training.lora import apply_lora
-from recsys_platform.artifacts import MANIFEST_NAME, open_artifact, sha256_of
+from recsys_platform.artifacts import MANIFEST_NAME, open_artifact
+from recsys_platform.checkpoints import ADAPTER_FOLDER, WEIGHTS_FOLDER, folder_digest
 from recsys_platform.config import RunConfig
 
-WEIGHTS = "weights"
-ADAPTER = "adapter"
-BASE_FILE = "base.json"
 MAX_SEED = 2**63
 
 
@@ -58,12 +55,12 @@ def base_weights_folder(weights: Path) -> Path:
     """
     if not (weights / MANIFEST_NAME).is_file():
         return weights
-    if not (weights / WEIGHTS).is_dir():
+    if not (weights / WEIGHTS_FOLDER).is_dir():
         raise CheckpointError(
             f"{weights} holds an adapter, not a whole model; set model.weights to the model it was trained on, "
             "or make a bundle, which merges both"
         )
-    return weights / WEIGHTS
+    return weights / WEIGHTS_FOLDER
 
 
 def verified_digest(weights: Path) -> str:
@@ -74,10 +71,7 @@ def verified_digest(weights: Path) -> str:
     """
     if (weights / MANIFEST_NAME).is_file():
         open_artifact(weights, "checkpoint")
-    folder = base_weights_folder(weights)
-    files = sorted(path for path in folder.iterdir() if path.is_file())
-    lines = [f"{path.name} {sha256_of(path)}\n" for path in files]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    return folder_digest(base_weights_folder(weights))
 
 
 def build_model(config: RunConfig, vocab_size: int) -> GLM | PeftModel:
@@ -102,7 +96,7 @@ def build_model(config: RunConfig, vocab_size: int) -> GLM | PeftModel:
 def write_trained(folder: Path, model: nn.Module) -> None:
     """Write all weights, or only the adapter where one was trained."""
     if isinstance(model, PeftModel):
-        write_adapter(folder / ADAPTER, model)
+        write_adapter(folder / ADAPTER_FOLDER, model)
     else:
         assert isinstance(model, GLM), "a run trains a GLM or adapters on one"
-        write_model(folder / WEIGHTS, model)
+        write_model(folder / WEIGHTS_FOLDER, model)

@@ -69,7 +69,7 @@ class EpochOrder:
                 rows = np.concatenate([rows, np.resize(beginning, missing)])
             cut = num_whole * self._batch_rows
             left_over = rows[cut:]
-            if first_batch + num_whole > start_batch:
+            if num_whole and first_batch + num_whole > start_batch:
                 yield Chunk(number, first_batch, rows[:cut])
             first_batch += num_whole
         assert first_batch == self.num_batches, "the chunks hold every batch of the epoch"

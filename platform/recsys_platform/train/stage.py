@@ -18,10 +18,11 @@ from recsys_model.config import require
 from recsys_model.errors import CheckpointError
 from recsys_model.text.tokenizer import load_tokenizer
 from recsys_platform.artifacts import Manifest, open_artifact, refuse_to_overwrite, write_artifact
+from recsys_platform.checkpoints import ADAPTER_FOLDER, BASE_FILE, WEIGHTS_FOLDER
 from recsys_platform.config import RunConfig, config_to_dict
 from recsys_platform.train.loop import FINAL, train_loop
 from recsys_platform.train.metrics import METRICS_FILE, TENSORBOARD
-from recsys_platform.train.model import ADAPTER, BASE_FILE, WEIGHTS, base_weights_folder, check_model, verified_digest
+from recsys_platform.train.model import base_weights_folder, check_model, verified_digest
 from recsys_platform.train.records import read_lines
 from recsys_platform.train.report import CURVE_FILE, build_report, draw_learning_curve, write_report
 from recsys_platform.train.runs import RUN_FILE, identity_of_run, open_run_folder
@@ -31,10 +32,12 @@ logger = logging.getLogger(__name__)
 RUN_FOLDER = "ray_train"
 
 
-def run_train(config: RunConfig, *, resume: bool = False, overwrite: bool = False) -> dict[str, Any]:
+def run_train(
+    config: RunConfig, *, resume: bool = False, overwrite: bool = False, callbacks: Sequence[UserCallback] = ()
+) -> dict[str, Any]:
     """Train on the run's dataset and write its checkpoint artifact; Ray must be initialised.
 
-    The artifact holds the weights of the last step.
+    The artifact holds the weights of the last step. `callbacks` see what the workers report.
 
     Raises:
         ConfigError: the settings contradict each other, the dataset or the weights.
@@ -48,7 +51,7 @@ def run_train(config: RunConfig, *, resume: bool = False, overwrite: bool = Fals
     folder = config.folder / RUN_FOLDER
     identity = identity_of_run(config, dataset.digest, weights_digest)
     open_run_folder(folder, identity, resume=resume, overwrite=overwrite)
-    fit(build_trainer(config, folder))
+    fit(build_trainer(config, folder, callbacks))
     report = write_checkpoint(config, folder, dataset, weights_digest, overwrite=overwrite)
     shutil.rmtree(folder)
     logger.info("checkpoint %s: %d steps in %.1f minutes", config.checkpoint_folder, report["steps"], report["minutes"])
@@ -121,12 +124,12 @@ def write_checkpoint(
         config.checkpoint_folder, "checkpoint", config_to_dict(config), parents, overwrite=overwrite
     ) as (folder, counts):
         final = run_folder / FINAL
-        if (final / ADAPTER).is_dir():
-            shutil.copytree(final / ADAPTER, folder / ADAPTER)
+        if (final / ADAPTER_FOLDER).is_dir():
+            shutil.copytree(final / ADAPTER_FOLDER, folder / ADAPTER_FOLDER)
             base = {"path": str(base_weights_folder(Path(str(config.model.weights)))), "digest": weights_digest}
             (folder / BASE_FILE).write_text(json.dumps(base, indent=1) + "\n", encoding="utf-8")
         else:
-            shutil.copytree(final / WEIGHTS, folder / WEIGHTS)
+            shutil.copytree(final / WEIGHTS_FOLDER, folder / WEIGHTS_FOLDER)
         shutil.copytree(run_folder / TENSORBOARD, folder / TENSORBOARD)
         shutil.copy(run_folder / METRICS_FILE, folder)
         draw_learning_curve(folder / CURVE_FILE, read_lines(run_folder / METRICS_FILE))

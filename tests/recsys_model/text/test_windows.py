@@ -6,7 +6,7 @@ from collections import Counter
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys_model.config import WindowConfig
@@ -74,6 +74,7 @@ histories = st.lists(st.sampled_from([0.0, 1.0, 6.0, 7.0, 8.0, 30.0, 89.0, 90.0,
 )
 
 
+@settings(deadline=None)
 @given(histories, configs, st.integers(0, 3))
 def test_a_history_has_as_many_events_as_the_budget_allows_in_the_users_order(history, config, seed):
     chosen = sample_history(history, NOW, config, (seed, "ann", len(history)))
@@ -82,18 +83,18 @@ def test_a_history_has_as_many_events_as_the_budget_allows_in_the_users_order(hi
     assert all(0 <= index < len(history) for index in chosen)
 
 
+@settings(deadline=None)
 @given(histories, configs)
 def test_every_window_gives_what_the_slow_reference_gives(history, config):
     names = window_names(history, config)
     sizes = {name: names.count(name) for name in ("long", "medium", "short")}
-    if len(history) <= config.max_history:
-        expected = sizes
-    else:
-        expected = reference_takes(sizes, reference_quotas(config))
+    fits = len(history) <= config.max_history
+    expected = sizes if fits else reference_takes(sizes, reference_quotas(config))
     counted = Counter(names[index] for index in sample_history(history, NOW, config, KEY))
     assert {name: counted[name] for name in sizes} == expected
 
 
+@settings(deadline=None)
 @given(histories, configs)
 def test_the_short_window_keeps_its_latest_events(history, config):
     names = window_names(history, config)
@@ -102,6 +103,7 @@ def test_the_short_window_keeps_its_latest_events(history, config):
     assert chosen == short[len(short) - len(chosen) :]
 
 
+@settings(deadline=None)
 @given(histories, st.integers(1, 25))
 def test_quantile_bounds_count_events_and_ignore_times(history, budget):
     config = WindowConfig(max_history=budget, bounds="quantile")

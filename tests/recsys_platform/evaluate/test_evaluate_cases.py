@@ -58,7 +58,7 @@ def test_a_case_tells_everything_before_the_last_event_and_nothing_of_it(tmp_pat
 
     assert [case.user_id for case in data.cases] == ["ann", "bob", "cyd"]
     assert data.cases[1] == bobs_case(index=3, target=0)
-    assert [sequence.tolist() for sequence in data.known_sequences] == [[0, 1], [3, 1, 4], [2, 2]]
+    assert [sequence.tolist() for sequence in data.training_sequences] == [[0], [3, 1], [2]]
     assert data.num_users_in_split == 3
 
 
@@ -66,7 +66,7 @@ def test_the_validation_split_holds_back_the_test_event_too(tmp_path):
     data = load_evaluation_data(write_dataset(tmp_path, held_out=2, split="valid"), "valid", num_users=0, seed=0)
 
     assert data.cases[1] == bobs_case(index=2, target=4)
-    assert [sequence.tolist() for sequence in data.known_sequences] == [[0], [3, 1], [2]]
+    assert [sequence.tolist() for sequence in data.training_sequences] == [[0], [3, 1], [2]]
 
 
 @pytest.mark.parametrize("num_users", [0, 2])
@@ -76,8 +76,8 @@ def test_the_cases_do_not_depend_on_the_number_of_files(tmp_path, num_users):
 
     assert one.cases == three.cases
     assert len(one.cases) == (num_users or 3)
-    assert all(np.array_equal(*pair) for pair in zip(one.known_sequences, three.known_sequences, strict=True))
-    assert len(three.known_sequences) == 3
+    assert all(np.array_equal(*pair) for pair in zip(one.training_sequences, three.training_sequences, strict=True))
+    assert len(three.training_sequences) == 3
 
 
 def test_drawn_users_follow_the_seed_and_keep_their_order():

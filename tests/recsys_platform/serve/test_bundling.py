@@ -13,6 +13,7 @@ from recsys_model.config import LoraConfig
 from recsys_model.errors import CheckpointError
 from recsys_model.training.lora import apply_lora
 from recsys_platform.artifacts import open_artifact, write_artifact
+from recsys_platform.checkpoints import folder_digest
 from recsys_platform.config import RunConfig, build_config, config_to_dict
 from recsys_platform.serve.bundling import run_bundle
 from recsys_platform.serve.stage import ensure_bundle
@@ -75,7 +76,8 @@ def test_an_adapter_is_merged_into_the_weights(tmp_path: Path, shop_bundle: Bund
         _,
     ):
         write_adapter(folder / "adapter", adapted)
-        (folder / "base.json").write_text(json.dumps({"path": str(tmp_path / "base")}))
+        base_document = {"path": str(tmp_path / "base"), "digest": folder_digest(tmp_path / "base")}
+        (folder / "base.json").write_text(json.dumps(base_document))
     run_bundle(config)
     merged = load_bundle(config.bundle_folder).model.state_dict()
     query = "transformer.layers.0.attention.query_key_value"

@@ -224,7 +224,7 @@ def test_seen_items_are_excluded_even_where_the_sampled_history_leaves_them_out(
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(" two words ", "two words"), (True, "true"), (25, "25"), (25.0, "25"), (3.04, "3.04"), (1e20, "1" + 20 * "0")],
+    [(" two  words ", "two words"), (True, "true"), (25, "25"), (25.0, "25"), (3.04, "3.04"), (1e20, "1" + 20 * "0")],
 )
 def test_feature_values_are_written_as_in_training(value: str | float | bool, text: str):
     assert feature_text(value) == text

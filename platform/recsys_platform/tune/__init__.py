@@ -1,0 +1,1 @@
+"""The search for the LoRA rank with Ray Tune (Figure 3 of the paper)."""

@@ -1,0 +1,74 @@
+"""The result of the search as a table and as a picture like Figure 3 of the paper."""
+
+import csv
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+
+from recsys_platform.tune.trial import RankResult
+
+PAPER_RANK_TO_HR_AT_1 = {2: 0.3709, 4: 0.4276, 8: 0.4965, 16: 0.4989, 32: 0.462}
+"""Figure 3: GLM-10B on Alipay data, one of the candidates; not comparable in height."""
+CSV_FILE = "ranks.csv"
+MARKDOWN_FILE = "ranks.md"
+PLOT_FILE = "hr_at_1.png"
+
+
+def best_of(results: Sequence[RankResult]) -> RankResult:
+    """Return the result with the highest HR@1; of equals the lower loss, then the lower rank."""
+    return min(results, key=lambda result: (-result.hr_at_1, result.eval_loss, result.rank))
+
+
+def write_tables(folder: Path, results: Sequence[RankResult], num_users: int) -> None:
+    """Write the table as CSV and as Markdown."""
+    with (folder / CSV_FILE).open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=[item.name for item in dataclasses.fields(RankResult)])
+        writer.writeheader()
+        writer.writerows(dataclasses.asdict(result) for result in results)
+    (folder / MARKDOWN_FILE).write_text(format_table(results, num_users), encoding="utf-8")
+
+
+def format_table(results: Sequence[RankResult], num_users: int) -> str:
+    """Return the table in Markdown, the best rank in bold."""
+    best = best_of(results)
+    lines = [
+        "| LoRA rank | trainable parameters | HR@1 | 95 % interval | eval loss | minutes |",
+        "|---:|---:|---:|:---:|---:|---:|",
+    ]
+    for result in results:
+        rank = f"**{result.rank}**" if result is best else str(result.rank)
+        lines.append(
+            f"| {rank} | {result.num_trainable_parameters:,} | {result.hr_at_1:.4f} "
+            f"| {result.hr_at_1_low:.4f}-{result.hr_at_1_high:.4f} | {result.eval_loss:.4f} | {result.minutes:.2f} |"
+        )
+    note = f"HR@1 on {num_users} validation users against the whole catalogue; best rank: {best.rank}."
+    return "\n".join([*lines, "", note, ""])
+
+
+def draw_plot(path: Path, results: Sequence[RankResult]) -> None:
+    """Draw HR@1 against the rank, and the paper's values beside it."""
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    ours, paper = figure.subplots(1, 2)
+    ranks = [result.rank for result in results]
+    below = [result.hr_at_1 - result.hr_at_1_low for result in results]
+    above = [result.hr_at_1_high - result.hr_at_1 for result in results]
+    ours.errorbar(ranks, [result.hr_at_1 for result in results], yerr=[below, above], marker="o", capsize=3)
+    _label(ours, ranks, "this run, with 95 % intervals")
+    paper_ranks = list(PAPER_RANK_TO_HR_AT_1)
+    paper.plot(paper_ranks, list(PAPER_RANK_TO_HR_AT_1.values()), marker="o", color="grey")
+    _label(paper, paper_ranks, "paper, Figure 3 (GLM-10B, Alipay)")
+    figure.savefig(path, dpi=120)
+
+
+def _label(axes: Axes, ranks: Sequence[int], title: str) -> None:
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(ranks, [str(rank) for rank in ranks])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlabel("LoRA rank")
+    axes.set_ylabel("HR@1")
+    axes.set_title(title)
+    axes.grid(alpha=0.3)

@@ -1,0 +1,82 @@
+"""One trial: train adapters of one rank, then measure HR@1 on validation users."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import ray.tune
+from ray.tune.integration.ray_train import TuneReportCallback
+
+from recsys_model.evaluation.intervals import Estimate, bootstrap_mean
+from recsys_model.evaluation.metrics import hit_gains, rank_in
+from recsys_platform.config import RunConfig
+from recsys_platform.evaluate.cases import load_evaluation_data
+from recsys_platform.evaluate.workers import WorkerSettings, recommend_for_all, threads_per_worker
+from recsys_platform.train.stage import run_train
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class RankResult:
+    """One line of the table."""
+
+    rank: int
+    """Rank of the adapters."""
+    num_trainable_parameters: int
+    """Parameters of the adapters."""
+    hr_at_1: float
+    """Share of the validation users whose item came first."""
+    hr_at_1_low: float
+    """Lower end of the 95 % interval of `hr_at_1`."""
+    hr_at_1_high: float
+    """Upper end of the 95 % interval of `hr_at_1`."""
+    eval_loss: float
+    """Validation loss of the last step."""
+    minutes: float
+    """Minutes of training, without set-up."""
+
+
+def run_trial(space: dict[str, Any], *, config: RunConfig, folder: str) -> None:
+    """Train and measure with `space["rank"]`, and report a `RankResult` to Ray Tune."""
+    trial = trial_config(config, space["rank"], Path(folder))
+    trained = run_train(trial, callbacks=[TuneReportCallback()])
+    hit_rate = measure_hit_rate(trial)
+    result = RankResult(
+        rank=space["rank"],
+        num_trainable_parameters=trained["num_trainable_parameters"],
+        hr_at_1=hit_rate.value,
+        hr_at_1_low=hit_rate.low,
+        hr_at_1_high=hit_rate.high,
+        eval_loss=trained["metrics"]["eval/loss"],
+        minutes=trained["minutes"],
+    )
+    ray.tune.report(dataclasses.asdict(result))
+
+
+def trial_config(config: RunConfig, rank: int, folder: Path) -> RunConfig:
+    """Return the run of one trial: a folder and a name of its own, on the dataset of the search."""
+    return dataclasses.replace(
+        config,
+        name=f"{config.name}-rank-{rank}",
+        storage=str(folder),
+        dataset=str(config.dataset_folder),
+        lora=dataclasses.replace(config.lora, rank=rank),
+    )
+
+
+def measure_hit_rate(config: RunConfig) -> Estimate:
+    """Return HR@1 of a run's checkpoint on `tune.num_users` validation users, against the whole catalogue."""
+    evaluate = config.evaluate
+    cases = load_evaluation_data(config.dataset_folder, "valid", config.tune.num_users, config.seed).cases
+    settings = WorkerSettings(
+        dataset_folder=config.dataset_folder,
+        checkpoint_folder=config.checkpoint_folder,
+        decoding=config.decoding,
+        intra_mode=config.objective.intra_mode,
+        exclude_seen=evaluate.exclude_seen,
+        num_threads=threads_per_worker(evaluate.num_workers),
+        use_gpu=evaluate.use_gpu,
+    )
+    found = recommend_for_all(cases, settings, k=1, num_workers=evaluate.num_workers, batch_size=evaluate.batch_size)
+    ranks = np.array([rank_in(items, case.target_item) for items, case in zip(found, cases, strict=True)])
+    return bootstrap_mean(hit_gains(ranks, 1), num_samples=evaluate.bootstrap_samples, seed=config.seed)

@@ -1,0 +1,83 @@
+"""The Serve config inside the RayService, deployed for real."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from ray import serve
+from ray.serve.context import _get_global_client
+from ray.serve.schema import ServeDeploySchema
+
+from recsys_model.bundle import Bundle, write_bundle
+from recsys_platform.artifacts import write_artifact
+from recsys_platform.serve.stage import stop_endpoint, wait_until_healthy
+
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("ray_cluster")]
+
+MANIFEST = Path(__file__).resolve().parents[2] / "k8s" / "base" / "endpoint.yaml"
+
+
+def free_port() -> int:
+    """A port that nothing uses, outside those that Ray gives to its workers."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        if not 10002 <= port <= 19999:
+            return port
+
+
+@pytest.fixture(scope="module")
+def document(tmp_path_factory: pytest.TempPathFactory, shop_bundle: Bundle) -> dict[str, Any]:
+    """The config as the manifest holds it, but for the address and the place of the bundle."""
+    folder = tmp_path_factory.mktemp("runs") / "demo" / "bundle"
+    with write_artifact(folder, "bundle", {"name": "demo"}) as (partial, _):
+        write_bundle(partial, shop_bundle.model, shop_bundle.tokenizer, shop_bundle.catalog, shop_bundle.settings)
+    document = yaml.safe_load(yaml.safe_load(MANIFEST.read_text(encoding="utf-8"))["spec"]["serveConfigV2"])
+    document["http_options"].update(host="127.0.0.1", port=free_port())
+    document["applications"][0]["args"]["bundle"] = str(folder)
+    return document
+
+
+@pytest.fixture(scope="module")
+def url(document: dict[str, Any]) -> Iterator[str]:
+    serve.start(proxy_location=document["proxy_location"], http_options=document["http_options"])
+    try:
+        # what the operator does through the REST interface of the head
+        _get_global_client().deploy_apps(ServeDeploySchema.model_validate(document), _blocking=True)
+        url = f"http://127.0.0.1:{document['http_options']['port']}"
+        wait_until_healthy(url)
+        yield url
+    finally:
+        stop_endpoint()
+
+
+def test_the_endpoint_of_the_manifest_recommends_items_of_the_catalogue_over_http(url: str, shop_bundle: Bundle):
+    request = {"user_features": {"city": "Berlin"}, "history": [{"item": "i0"}, {"item": "Stove Fuel"}], "k": 5}
+    response = httpx.post(f"{url}/v1/recommend", json=request, timeout=60.0)
+    assert response.status_code == 200, response.text
+    items = response.json()["items"]
+    found = {item["id"] for item in items}
+    assert len(items) == len(found) == 5
+    assert found <= {item.item_id for item in shop_bundle.catalog.items} - {"i0", "i4"}
+    assert all(item["title"] for item in items)
+
+
+def test_a_bad_request_to_the_endpoint_of_the_manifest_names_the_field(url: str):
+    response = httpx.post(f"{url}/v1/recommend", json={"k": "many"}, timeout=60.0)
+    assert (response.status_code, response.json()["detail"][0]["loc"]) == (422, ["body", "k"])
+
+
+def test_what_the_manifest_sets_is_what_runs(url: str, document: dict[str, Any]):
+    (wanted,) = document["applications"]
+    status = serve.status().applications[wanted["name"]]
+    assert (status.status, set(status.deployments)) == ("RUNNING", {"ingress", "generator"})
+    details = _get_global_client().get_serve_details()["applications"][wanted["name"]]
+    generator = details["deployments"]["generator"]["deployment_config"]
+    assert details["route_prefix"] == wanted["route_prefix"]
+    assert generator["max_replicas_per_node"] == wanted["deployments"][0]["max_replicas_per_node"]
+    assert generator["autoscaling_config"]["max_replicas"] == wanted["args"]["max_replicas"]

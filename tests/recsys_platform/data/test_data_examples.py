@@ -1,0 +1,87 @@
+"""Leave one out: which event is a target in which split, and what an example may know."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recsys_model.config import TextConfig, WindowConfig
+from recsys_model.entities.catalog import build_catalog
+from recsys_model.text.textualize import Behaviour, Textualizer
+from recsys_model.text.tokenizer import train_tokenizer
+from recsys_platform.config import DataConfig
+from recsys_platform.data.examples import SPLITS, ExampleBuilder, UserSequence, rank_of
+
+TITLES = [f"thing {number}" for number in range(12)]
+TOKENIZER = train_tokenizer(TITLES, vocab_size=300)
+CATALOG = build_catalog([f"i{number}" for number in range(12)], TITLES, TITLES, [], TOKENIZER)
+
+
+def builder(targets_per_user: int = 1, max_history: int = 50, max_eval_rank: int | None = None) -> ExampleBuilder:
+    textualizer = Textualizer(TOKENIZER, CATALOG, TextConfig())
+    data = DataConfig(targets_per_user=targets_per_user)
+    return ExampleBuilder(textualizer, WindowConfig(max_history=max_history), data, 0, max_eval_rank)
+
+
+def user_of(items: list[int]) -> UserSequence:
+    events = [Behaviour(item=item, timestamp=float(time)) for time, item in enumerate(items)]
+    return UserSequence("ann", tuple(events))
+
+
+def targets(built: ExampleBuilder, num_events: int, split: str) -> list[int]:
+    rows = built.build(user_of(list(range(num_events))), {}, split)
+    return [row["target_index"] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("num_events", "targets_per_user", "train"),
+    [(3, 1, []), (4, 1, [1]), (6, 1, [3]), (6, 2, [2, 3]), (6, 9, [1, 2, 3]), (6, 0, [1, 2, 3])],
+)
+def test_training_targets_are_the_last_training_events_that_have_a_history(num_events, targets_per_user, train):
+    assert targets(builder(targets_per_user), num_events, "train") == train
+    assert targets(builder(targets_per_user), num_events, "valid") == [num_events - 2]
+    assert targets(builder(targets_per_user), num_events, "test") == [num_events - 1]
+
+
+def test_a_user_with_too_few_events_gives_no_example():
+    assert [targets(builder(0), 2, split) for split in SPLITS] == [[], [], []]
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 11), min_size=3, max_size=20), st.integers(0, 4), st.integers(1, 30))
+def test_an_example_knows_earlier_events_only_and_ends_with_its_target(items, targets_per_user, max_history):
+    for split in SPLITS:
+        for row in builder(targets_per_user, max_history).build(user_of(items), {}, split):
+            index = row["target_index"]
+            *history, target = row["entity_items"]
+            assert target == row["target_item"] == items[index]
+            assert row["entity_ends"][-1] == len(row["token_ids"])
+            assert len(history) == min(index, max_history)
+            remaining = iter(items[:index])
+            assert all(item in remaining for item in history), "the history is a subsequence of what came before"
+            assert row["seen_items"] == ([] if split == "train" else items[:index])
+            assert split != "train" or index < len(items) - 2
+
+
+def test_a_whole_example():
+    rows = list(builder().build(user_of([3, 4, 5]), {"city": "Rome"}, "test"))
+    assert len(rows) == 1
+    text = TOKENIZER.decode(rows[0]["token_ids"])
+    assert text.startswith("User: city Rome.")
+    assert text.endswith("History: thing 3. thing 4. thing 5")
+    assert rows[0] | {"token_ids": [], "entity_starts": [], "entity_ends": [], "sentence_ends": []} == {
+        "user_id": "ann",
+        "target_index": 2,
+        "token_ids": [],
+        "entity_starts": [],
+        "entity_ends": [],
+        "entity_items": [-1, 3, 4, 5],
+        "sentence_ends": [],
+        "target_item": 5,
+        "seen_items": [3, 4],
+    }
+
+
+def test_only_drawn_users_validate_while_all_train_and_test():
+    below = builder(max_eval_rank=rank_of(0, "ann") - 1)
+    assert [targets(below, 5, split) for split in SPLITS] == [[2], [], [4]]
+    assert targets(builder(max_eval_rank=rank_of(0, "ann")), 5, "valid") == [3]

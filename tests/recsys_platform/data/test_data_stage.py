@@ -1,0 +1,218 @@
+"""The whole data stage on a real Ray, with tiny tables."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from recsys_model.entities.catalog import load_catalog
+from recsys_model.errors import CheckpointError, DataError
+from recsys_model.text.tokenizer import load_tokenizer
+from recsys_platform.artifacts import open_artifact
+from recsys_platform.config import RunConfig, build_config
+from recsys_platform.data import sequences
+from recsys_platform.data.stage import run_data
+
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("ray_cluster")]
+
+NUM_USERS = 40
+NUM_ITEMS = 15
+
+
+def shop() -> dict[str, list[dict[str, Any]]]:
+    """40 users with 2 to 8 events that tie in time, 15 items of which two share a title and one has none."""
+    interactions = [
+        {
+            "user_id": f"u{user}",
+            "item_id": (user * 7 + event * 3) % NUM_ITEMS,
+            "timestamp": 1000 * (event // 2),
+            "position": event,
+        }
+        for event in range(8)
+        for user in range(NUM_USERS)
+        if event < 2 + user % 7
+    ]
+    titles = ["Tent", "Tent", None, *(f"Thing [MASK] {number}" for number in range(3, NUM_ITEMS))]
+    items = [
+        {"item_id": str(item), "title": title, "categories": f"All|C{item % 2}"} for item, title in enumerate(titles)
+    ]
+    users = [
+        {"user_id": f"u{user}", "age": 20 + user, "city": "Rome" if user % 2 else None} for user in range(NUM_USERS)
+    ]
+    return {"interactions": interactions, "items": items, "users": users}
+
+
+def write_table(rows: list[dict[str, Any]], path: Path, ending: str) -> None:
+    if ending == "parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path, row_group_size=50)
+    elif ending == "jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    else:
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+def make_config(
+    folder: Path, tables: dict[str, list[dict[str, Any]]], ending: str = "parquet", **sections: Any
+) -> RunConfig:
+    for name, rows in tables.items():
+        write_table(rows, folder / f"{name}.{ending}", ending)
+    document: dict[str, Any] = {
+        "name": f"run-{ending}",
+        "storage": str(folder / "runs"),
+        "input": {name: {"path": str(folder / f"{name}.{ending}")} for name in tables},
+        "tokenizer": {"vocab_size": 400},
+    }
+    document["input"] |= sections.pop("input", {})
+    return build_config(document | sections)
+
+
+def read_rows(folder: Path) -> list[dict[str, Any]]:
+    return [row for path in sorted(folder.glob("*.parquet")) for row in pq.read_table(path).to_pylist()]
+
+
+def checksums(config: RunConfig) -> dict[str, str]:
+    files = open_artifact(config.dataset_folder, "dataset").files
+    return {name: entry["sha256"] for name, entry in files.items()}
+
+
+def test_the_number_of_blocks_and_the_format_change_no_byte(tmp_path, monkeypatch):
+    # six buckets: a user's rows lie in several row groups, and several buckets share a block
+    monkeypatch.setattr(sequences, "ROWS_PER_BUCKET", 33)
+    results = {}
+    for ending, num_blocks in (("parquet", 1), ("parquet", 16), ("csv", 4), ("jsonl", 4)):
+        config = make_config(tmp_path, shop(), ending, data={"num_blocks": num_blocks})
+        report = run_data(config, overwrite=True)
+        results[ending, num_blocks] = (checksums(config), report["counts"])
+    expected = results["parquet", 1]
+    assert len([name for name in expected[0] if name.startswith("examples/train/")]) == 6
+    for run, result in results.items():
+        assert result == expected, run
+
+
+def test_a_dataset_holds_what_its_manifest_counts(tmp_path):
+    config = make_config(tmp_path, shop(), data={"targets_per_user": 0, "max_eval_users": 5})
+    report = run_data(config)
+    folder = config.dataset_folder
+    manifest = open_artifact(folder, "dataset")
+    lengths = [2 + user % 7 for user in range(NUM_USERS)]
+    long_enough = [length for length in lengths if length >= 3]
+    assert report["dataset"] == str(folder)
+    assert report["counts"] == manifest.counts
+    assert manifest.counts == {
+        "users": NUM_USERS,
+        "items": NUM_ITEMS,
+        "interactions": sum(lengths),
+        "users_too_short": NUM_USERS - len(long_enough),
+        "users_with_features": NUM_USERS,
+        "rejects": {"interactions": {}, "items": {"empty_title": 1}, "users": {}},
+        "examples": {"train": sum(length - 3 for length in long_enough), "valid": 5, "test": len(long_enough)},
+        "texts_made_unique": 2,
+    }
+    splits = {split: read_rows(folder / "examples" / split) for split in ("train", "valid", "test")}
+    assert {split: len(rows) for split, rows in splits.items()} == manifest.counts["examples"]
+    sequences_read = {row["user_id"]: row for row in read_rows(folder / "interactions")}
+    expected = {
+        f"u{user}": [(user * 7 + event * 3) % NUM_ITEMS for event in range(2 + user % 7)] for user in range(NUM_USERS)
+    }
+    assert {user: row["items"] for user, row in sequences_read.items()} == expected
+    for split, rows in splits.items():
+        for row in rows:
+            past = expected[row["user_id"]][: row["target_index"]]
+            assert row["target_item"] == expected[row["user_id"]][row["target_index"]]
+            assert [item for item in row["entity_items"] if item >= 0] == [*past, row["target_item"]]
+            assert row["seen_items"] == ([] if split == "train" else past)
+    assert json.loads((folder / "settings.json").read_text()) == {"user_features": ["age", "city"]}
+
+
+def test_text_in_titles_is_data_and_features_are_attribute_entities(tmp_path):
+    config = make_config(tmp_path, shop())
+    run_data(config)
+    tokenizer, catalog = load_tokenizer(config.dataset_folder / "tokenizer"), load_catalog(config.dataset_folder)
+    row = next(row for row in read_rows(config.dataset_folder / "examples" / "test") if row["user_id"] == "u1")
+    texts = [catalog.items[item].text for item in (7, 10, 13)]
+    text = tokenizer.decode(row["token_ids"])
+    assert text.startswith("User: age 21, city Rome.")
+    assert text.endswith(f"History: {texts[0]}. {texts[1]}. {texts[2]}")
+    assert not {tokenizer.special.mask, tokenizer.special.gmask} & set(row["token_ids"])
+    assert row["entity_items"] == [-1, -1, 7, 10, 13]
+    assert set(catalog.attributes) == {"Rome", *map(str, range(20, 20 + NUM_USERS))}
+
+
+def bad_rows() -> list[dict[str, Any]]:
+    good = {"user_id": "u1", "item_id": 1, "timestamp": "5"}
+    return [
+        good | {"user_id": None},
+        good | {"item_id": None},
+        good | {"timestamp": None},
+        good | {"timestamp": "soon"},
+        good | {"item_id": 99},
+        good | {"timestamp": "77"},
+        good | {"timestamp": "77"},
+    ]
+
+
+def test_every_bad_row_is_in_the_rejects_table_with_its_number(tmp_path):
+    tables = shop()
+    for row in tables["interactions"]:
+        del row["position"]
+    num_good = len(tables["interactions"])
+    tables["interactions"] += bad_rows()
+    tables["users"].append({"user_id": "u1"})
+    config = make_config(tmp_path, tables, "jsonl")
+    counts = run_data(config)["counts"]
+    expected = ["null_user", "null_item", "null_timestamp", "unparsable_timestamp", "unknown_item", "duplicate"]
+    rejects = sorted(read_rows(config.dataset_folder / "rejects"), key=lambda row: (row["table"], row["row"]))
+    assert [(row["table"], row["row"], row["reason"]) for row in rejects] == [
+        *(
+            ("interactions", num_good + offset, reason)
+            for offset, reason in zip((0, 1, 2, 3, 4, 6), expected, strict=True)
+        ),
+        ("items", 2, "empty_title"),
+        ("users", NUM_USERS, "duplicate_id"),
+    ]
+    assert json.loads(rejects[4]["values"]) == {"user_id": "u1", "item_id": "99", "timestamp": "5"}
+    assert counts["rejects"] == {
+        "interactions": dict.fromkeys(sorted(expected), 1),
+        "items": {"empty_title": 1},
+        "users": {"duplicate_id": 1},
+    }
+    assert counts["interactions"] == num_good + 1
+
+
+def test_too_many_bad_rows_stop_the_stage_and_leave_nothing(tmp_path):
+    tables = shop()
+    tables["interactions"] += bad_rows() * 5
+    config = make_config(tmp_path, tables, "jsonl")
+    with pytest.raises(DataError, match=r"rows of the interactions table .* are rejected, more than input.max_reject"):
+        run_data(config)
+    assert list(config.folder.iterdir()) == []
+
+
+def test_an_existing_dataset_is_not_replaced_unasked(tmp_path):
+    config = make_config(tmp_path, shop())
+    config.dataset_folder.mkdir(parents=True)
+    with pytest.raises(CheckpointError, match="exists already"):
+        run_data(config)
+
+
+def test_an_error_inside_a_worker_arrives_as_itself(tmp_path):
+    tables = shop()
+    config = make_config(tmp_path, tables)
+    rows = [row | {"user_id": [row["user_id"]]} for row in tables["interactions"]]
+    write_table(rows, tmp_path / "interactions.parquet", "parquet")
+    with pytest.raises(DataError, match=r"^column user_id must hold strings or integers, got the type list"):
+        run_data(config)
+    assert list(config.folder.iterdir()) == []
+
+
+def test_a_behaviour_field_needs_its_column(tmp_path):
+    config = make_config(tmp_path, shop(), text={"behaviour_fields": ["rating"]})
+    with pytest.raises(DataError, match=r"text.behaviour_fields names rating, but input.interactions.path"):
+        run_data(config)

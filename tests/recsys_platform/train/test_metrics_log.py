@@ -1,0 +1,56 @@
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from recsys_platform.train.engine import StepResult
+from recsys_platform.train.metrics import METRICS_FILE, TENSORBOARD, MetricsLog, StepWindow
+from recsys_platform.train.progress import Progress
+from recsys_platform.train.records import read_lines
+
+
+def progress_at(step: int, elapsed_s: float) -> Progress:
+    progress = Progress(num_steps=8)
+    progress.start(step, elapsed_s)
+    return progress
+
+
+def test_metrics_are_written_with_step_epoch_and_minutes(tmp_path):
+    log = MetricsLog(tmp_path, progress_at(2, 30.0), steps_per_epoch=4)
+    log.write({"train/loss": 1.5})
+    log.close()
+
+    assert read_lines(tmp_path / METRICS_FILE) == [{"step": 2, "epoch": 0.5, "minutes": 0.5, "train/loss": 1.5}]
+    board = EventAccumulator(str(tmp_path / TENSORBOARD))
+    board.Reload()
+    assert [(event.step, event.value) for event in board.Scalars("train/loss")] == [(2, 1.5)]
+
+
+def test_lines_behind_the_checkpoint_are_taken_back_and_a_torn_one_is_dropped(tmp_path):
+    lines = '{"step": 2, "train/loss": 3.0}\n{"step": 4, "train/loss": 2.0}\n{"step": 5, "trai'
+    (tmp_path / METRICS_FILE).write_text(lines)
+
+    MetricsLog(tmp_path, progress_at(3, 0.0), steps_per_epoch=4).close()
+
+    assert read_lines(tmp_path / METRICS_FILE) == [{"step": 2, "train/loss": 3.0}]
+
+
+def test_a_line_says_how_far_the_run_is_and_what_is_left(tmp_path, caplog):
+    caplog.set_level("INFO", logger="recsys_platform")
+    log = MetricsLog(tmp_path, progress_at(2, 60.0), steps_per_epoch=4)
+    log.write({"train/loss": 1.25, "train/tokens_per_s": 12345.0})
+    log.close()
+
+    assert caplog.messages == ["step 2 of 8, 25% done, about 3.0 min left: train/loss 1.25, train/tokens_per_s 12,345"]
+
+
+def test_a_window_gives_the_mean_loss_of_a_target_and_the_last_rate():
+    window = StepWindow()
+    window.add(StepResult(loss_sum=6.0, num_targets=4, num_tokens=100, grad_norm=0.5), 0.1, seconds=2.0)
+    window.add(StepResult(loss_sum=2.0, num_targets=6, num_tokens=60, grad_norm=0.25), 0.2, seconds=2.0)
+
+    assert window.loss_sum == 8.0
+    assert window.metrics(loss_sum=20.0) == {
+        "train/loss": pytest.approx(2.0),
+        "train/learning_rate": 0.2,
+        "train/grad_norm": 0.25,
+        "train/tokens_per_s": pytest.approx(40.0),
+    }
