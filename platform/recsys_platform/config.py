@@ -149,7 +149,7 @@ class TrainConfig:
     epochs: int = 8
     """Passes over the training examples; the hidden spans are drawn anew each time."""
     max_minutes: float | None = None
-    """Stop after so many minutes of training, the schedule following the clock; none trains all epochs."""
+    """Stop after so many minutes of training even if epochs are left, the schedule following the clock."""
     log_every_steps: int = 10
     """Optimiser steps between two lines of metrics."""
     validate_every_steps: int = 200

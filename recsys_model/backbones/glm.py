@@ -8,6 +8,7 @@ Shape suffixes: B = examples, T = tokens, D = hidden size, H = heads, E = size o
 
 import math
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -15,6 +16,8 @@ from recsys_model.backbones.base import Attention
 from recsys_model.config import GLMConfig
 
 INITIAL_STD = 0.02
+INITIAL_STD_WIDTH = 1024
+"""Hidden size at which linears begin with `INITIAL_STD`; narrower ones need more, or they hardly see their input."""
 
 
 class GLM(nn.Module):
@@ -53,15 +56,25 @@ class GLM(nn.Module):
         return self.hidden_states(token_ids_BT, inter_position_ids_BT, intra_position_ids_BT, attention)
 
     def _initialise(self, module: nn.Module) -> None:
-        """Draw small normal weights; those that write to the residual stream smaller with depth."""
-        if isinstance(module, (nn.Linear, nn.Embedding)):
+        """Draw small normal weights; those that write to the residual stream smaller with depth.
+
+        Position tables begin as sinusoids of the same size: with random rows a small model has to learn
+        anew at every position what "the item before" means.
+        """
+        linear_std = INITIAL_STD * math.sqrt(INITIAL_STD_WIDTH / self.config.hidden_size)
+        if isinstance(module, nn.Embedding):
             nn.init.normal_(module.weight, std=INITIAL_STD)
         if isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=linear_std)
             nn.init.zeros_(module.bias)
         if isinstance(module, GLMBlock):
-            scaled_std = INITIAL_STD / math.sqrt(2 * self.config.num_layers)
+            scaled_std = linear_std / math.sqrt(2 * self.config.num_layers)
             nn.init.normal_(module.attention.dense.weight, std=scaled_std)
             nn.init.normal_(module.mlp.dense_4h_to_h.weight, std=scaled_std)
+        if isinstance(module, GLMTransformer):
+            for table in (module.position_embeddings, module.block_position_embeddings):
+                with torch.no_grad():
+                    table.weight.copy_(sinusoids(table.num_embeddings, table.embedding_dim))
 
 
 class GLMTransformer(nn.Module):
@@ -142,6 +155,16 @@ class GLMMLP(nn.Module):
         """Return the transformed states."""
         inner_BTF = functional.gelu(self.dense_h_to_4h(normed_BTD), approximate=self.approximate)
         return self.dense_4h_to_h(inner_BTF)
+
+
+def sinusoids(num_positions: int, width: int) -> Tensor:
+    """Return sines and cosines of falling frequency (Vaswani et al. 2017), [positions, width], of size `INITIAL_STD`."""
+    position_T = torch.arange(num_positions, dtype=torch.float32)
+    half = (width + 1) // 2
+    frequency_F = torch.exp(torch.arange(half, dtype=torch.float32) * (-math.log(10_000.0) / half))
+    angle_TF = position_T[:, None] * frequency_F
+    waves_TD = torch.stack([angle_TF.sin(), angle_TF.cos()], dim=-1).flatten(1)[:, :width]
+    return waves_TD * (INITIAL_STD * math.sqrt(2.0))
 
 
 def count_parameters(model: nn.Module, *, trainable_only: bool = False) -> int:

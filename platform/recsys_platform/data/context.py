@@ -1,6 +1,5 @@
 """What the data stage asks of Ray Data: its settings, and errors without Ray's traceback around them."""
 
-import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,15 +13,16 @@ from recsys_model.errors import RecsysError
 def ray_data_settings() -> Iterator[None]:
     """Set what this stage needs of Ray Data, and put everything back afterwards."""
     context = DataContext.get_current()
-    previous = copy.copy(context)
-    # with given boundaries it is 30 times as fast as the hash shuffles at Beauty's size, and none of its workers abort
+    previous = context.shuffle_strategy, context.raise_original_map_exception
+    # with given boundaries, warm, on 2 busy cores: 0.6 s for 200 k rows where the hash shuffles take 10-25 s,
+    # and 8 s for 3 M rows where they take 36-64 s
     context.shuffle_strategy = ShuffleStrategy.SORT_SHUFFLE_PULL_BASED
     # an error in the user's data reaches the user as itself
     context.raise_original_map_exception = True
     try:
         yield
     finally:
-        DataContext._set_current(previous)
+        context.shuffle_strategy, context.raise_original_map_exception = previous
 
 
 @contextmanager

@@ -2,9 +2,8 @@
 
 Short-term taste: a *project*, a ring of six categories that is walked along within days, until another
 project begins weeks later. It decides the next category, and the categories of one ring also lie in others,
-so the last event alone does not tell the project. Long-term taste: favourite brand (by department) and
-series, which decide the item within the category. Consecutive steps lie in different departments, so the
-last event says little about the next brand.
+so the last event alone does not tell the project. Long-term taste: favourite brand and series, which
+decide the item within the category; one event alone shows neither for certain.
 
 Shape suffixes: B = brands, C = categories, I = items, L = series, N = items of one category,
 S = states (project, step) in the order of `STATES`.
@@ -41,7 +40,7 @@ FOLLOWERS = 2
 """A project is followed by one of so many next ones in `PROJECTS` ..."""
 FOLLOWER_SHARE = 0.8
 """... with this probability, otherwise by any other."""
-FAVOURITE_BRAND, FAVOURITE_SERIES = 0.9, 0.6
+FAVOURITE_BRAND, FAVOURITE_SERIES = 0.8, 0.7
 """Probability of the favourite among brands and among series; the rest is split evenly."""
 REPEAT_FACTOR = 0.04
 """An item that the customer has bought already is so much less attractive."""

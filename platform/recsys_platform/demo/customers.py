@@ -1,14 +1,14 @@
 """Customers of the demo shop: features that anyone can see, and the long-term taste that they hint at.
 
-A customer has one favourite brand in each department and one favourite series. Each is what a feature
-says with probability `FEATURE_STRENGTH`, otherwise drawn from all.
+A customer has one favourite brand and one favourite series. Each is what a feature says with
+probability `FEATURE_STRENGTH`, otherwise drawn from all. City and age say nothing.
 """
 
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from recsys_platform.demo.titles import BRANDS, DEPARTMENTS
+from recsys_platform.demo.titles import BRANDS
 
 FEATURE_STRENGTH = 0.8
 """Probability that a feature decides the taste it hints at."""
@@ -17,9 +17,7 @@ FEATURES: dict[str, tuple[str, ...]] = {
     "activity": ("paddling", "hiking", "climbing", "cycling", "fishing"),
     "age_group": ("18-25", "26-35", "36-45", "46-60", "over 60"),
 }
-"""Feature -> values; one feature for each department in order, value i hints at brand i after `BRAND_SHIFT`."""
-BRAND_SHIFT = {"city": 0, "activity": 2, "age_group": 4}
-"""How far a feature's values are turned against the brands."""
+"""Feature -> values; value i of `activity` hints at brand i."""
 SEGMENTS = ("starter", "regular", "expert", "collector", "guide")
 """Values of the feature `segment`: value i hints at series i."""
 
@@ -32,10 +30,10 @@ class Customer:
     """Id in the tables."""
     features: dict[str, str]
     """City, activity, age group and segment."""
-    favourite_brands: dict[str, str]
-    """Department -> brand; not in the tables."""
+    favourite_brand: str
+    """Not in the tables."""
     favourite_series: str
-    """Series; not in the tables."""
+    """Not in the tables."""
 
 
 def build_customers(rng: random.Random, num_users: int, series: Sequence[str]) -> list[Customer]:
@@ -43,15 +41,13 @@ def build_customers(rng: random.Random, num_users: int, series: Sequence[str]) -
     return [_build_customer(rng, f"U{number:05d}", series) for number in range(1, num_users + 1)]
 
 
-def brand_prior(department: str, features: dict[str, str]) -> dict[str, float]:
-    """Return the probability of each brand to be the favourite in `department`, given the features.
+def brand_prior(features: dict[str, str]) -> dict[str, float]:
+    """Return the probability of each brand to be the favourite, given the features.
 
-    >>> brand_prior("Camp", {"city": "Bergen"})["Boreal"]
+    >>> brand_prior({"activity": "hiking"})["Boreal"]
     0.84
     """
-    name = dict(zip(DEPARTMENTS, FEATURES, strict=True))[department]
-    hinted = BRANDS[(FEATURES[name].index(features[name]) + BRAND_SHIFT[name]) % len(BRANDS)]
-    return _prior(BRANDS, hinted)
+    return _prior(BRANDS, BRANDS[FEATURES["activity"].index(features["activity"])])
 
 
 def series_prior(series: Sequence[str], features: dict[str, str]) -> dict[str, float]:
@@ -71,7 +67,7 @@ def _build_customer(rng: random.Random, user_id: str, series: Sequence[str]) -> 
     return Customer(
         user_id=user_id,
         features=features,
-        favourite_brands={name: _draw(rng, brand_prior(name, features)) for name in DEPARTMENTS},
+        favourite_brand=_draw(rng, brand_prior(features)),
         favourite_series=_draw(rng, series_prior(series, features)),
     )
 

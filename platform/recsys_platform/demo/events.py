@@ -12,7 +12,7 @@ import numpy as np
 
 from recsys_platform.demo.behaviour import STATE_CATEGORY_S, STATES, Shelves, build_start, build_transition
 from recsys_platform.demo.customers import Customer
-from recsys_platform.demo.titles import BRANDS, CATEGORIES, CATEGORY_TO_DEPARTMENT
+from recsys_platform.demo.titles import BRANDS
 
 PERIOD_START = 1_672_531_200
 """2023-01-01 00:00 UTC, in unix seconds."""
@@ -45,7 +45,7 @@ def build_events(rng: random.Random, customer: Customer, shelves: Shelves) -> li
     items: list[int] = []
     for state in states:
         category = int(STATE_CATEGORY_S[state])
-        chances_N = shelves.choices(category, items)[favourites(customer, shelves, category)]
+        chances_N = shelves.choices(category, items)[favourites(customer, shelves)]
         numbers = shelves.category_to_items[category].tolist()
         items.append(rng.choices(numbers, weights=chances_N.tolist())[0])
     actions = rng.choices(("click", "buy"), weights=(CLICK_SHARE, 1.0 - CLICK_SHARE), k=len(items))
@@ -56,10 +56,9 @@ def build_events(rng: random.Random, customer: Customer, shelves: Shelves) -> li
     ]
 
 
-def favourites(customer: Customer, shelves: Shelves, category: int) -> tuple[int, int]:
-    """Return the indices of the brand and the series that the customer likes in a category."""
-    department = CATEGORY_TO_DEPARTMENT[CATEGORIES[category]]
-    return BRANDS.index(customer.favourite_brands[department]), shelves.series.index(customer.favourite_series)
+def favourites(customer: Customer, shelves: Shelves) -> tuple[int, int]:
+    """Return the indices of the brand and the series that the customer likes."""
+    return BRANDS.index(customer.favourite_brand), shelves.series.index(customer.favourite_series)
 
 
 def _draw_states(rng: random.Random, num_events: int) -> list[int]:

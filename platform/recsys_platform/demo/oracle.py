@@ -10,7 +10,7 @@ Shape suffixes: B = brands, C = categories, I = items, L = series, N = items of 
 A taste is a table BL of the probabilities that this brand and this series are the favourites.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +25,7 @@ from recsys_platform.demo.behaviour import (
 )
 from recsys_platform.demo.customers import Customer, brand_prior, series_prior
 from recsys_platform.demo.events import Event, favourites
-from recsys_platform.demo.titles import BRANDS, CATEGORIES, CATEGORY_TO_DEPARTMENT, DEPARTMENTS
+from recsys_platform.demo.titles import BRANDS, CATEGORIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,26 +42,26 @@ class Shop:
 
 def best_probabilities(shop: Shop, user: int) -> np.ndarray:
     """Return the true probability of each item to be the customer's last event, given all that came before it."""
-    return _item_probabilities(shop, user, _next_categories(shop, user), _true_tastes(shop, user))
+    return _item_probabilities(shop, user, _next_categories(shop, user), _true_taste(shop, user))
 
 
 def short_term_probabilities(shop: Shop, user: int) -> np.ndarray:
     """Return the probabilities for a predictor that knows the current project, but not the customer's taste."""
     num_tastes = len(BRANDS) * len(shop.shelves.series)
     taste_BL = np.full((len(BRANDS), len(shop.shelves.series)), 1.0 / num_tastes)
-    return _item_probabilities(shop, user, _next_categories(shop, user), dict.fromkeys(DEPARTMENTS, taste_BL))
+    return _item_probabilities(shop, user, _next_categories(shop, user), taste_BL)
 
 
 def long_term_probabilities(shop: Shop, user: int) -> np.ndarray:
     """Return the probabilities for a predictor that knows the customer's taste, but not the current project."""
     states = [event.state for events in shop.histories for event in events[:-1]]
     share_C = category_probabilities(np.bincount(states, minlength=len(STATES)) / len(states))
-    return _item_probabilities(shop, user, share_C, _true_tastes(shop, user))
+    return _item_probabilities(shop, user, share_C, _true_taste(shop, user))
 
 
 def observable_probabilities(shop: Shop, user: int) -> np.ndarray:
     """Return the probabilities for a predictor that knows only the customer's features and history."""
-    return _item_probabilities(shop, user, _inferred_categories(shop, user), _inferred_tastes(shop, user))
+    return _item_probabilities(shop, user, _inferred_categories(shop, user), _inferred_taste(shop, user))
 
 
 def ranking_metrics(probability_UI: np.ndarray, target_U: np.ndarray) -> dict[str, float]:
@@ -96,40 +96,31 @@ def _inferred_categories(shop: Shop, user: int) -> np.ndarray:
     return category_probabilities(state_S)
 
 
-def _true_tastes(shop: Shop, user: int) -> dict[str, np.ndarray]:
-    tastes = {name: np.zeros((len(BRANDS), len(shop.shelves.series))) for name in DEPARTMENTS}
-    for category, name in enumerate(CATEGORY_TO_DEPARTMENT.values()):
-        tastes[name][favourites(shop.customers[user], shop.shelves, category)] = 1.0
-    return tastes
+def _true_taste(shop: Shop, user: int) -> np.ndarray:
+    taste_BL = np.zeros((len(BRANDS), len(shop.shelves.series)))
+    taste_BL[favourites(shop.customers[user], shop.shelves)] = 1.0
+    return taste_BL
 
 
-def _inferred_tastes(shop: Shop, user: int) -> dict[str, np.ndarray]:
-    """Weigh every taste by the features and the history; the departments share the favourite series."""
-    features, series = shop.customers[user].features, shop.shelves.series
-    joint = {name: np.array(list(brand_prior(name, features).values()))[:, None] for name in DEPARTMENTS}
+def _inferred_taste(shop: Shop, user: int) -> np.ndarray:
+    """Weigh every taste by the features and the history."""
+    features, shelves = shop.customers[user].features, shop.shelves
+    brand_B = np.array(list(brand_prior(features).values()))
+    taste_BL = brand_B[:, None] * np.array(list(series_prior(shelves.series, features).values()))
     bought: list[int] = []
     for event in shop.histories[user][:-1]:
-        item = shop.shelves.items[event.item]
-        category = CATEGORIES.index(item.category)
-        is_chosen_N = shop.shelves.category_to_items[category] == event.item
-        joint[item.department] = (
-            joint[item.department] * shop.shelves.choices(category, bought)[:, :, is_chosen_N][..., 0]
-        )
+        category = CATEGORIES.index(shelves.items[event.item].category)
+        is_chosen_N = shelves.category_to_items[category] == event.item
+        taste_BL = taste_BL * shelves.choices(category, bought)[:, :, is_chosen_N][..., 0]
         bought.append(event.item)
-    evidence = {name: joint_BL.sum(axis=0) for name, joint_BL in joint.items()}
-    series_L = np.array(list(series_prior(series, features).values())) * np.prod(
-        np.broadcast_arrays(*evidence.values()), axis=0
-    )
-    series_L /= series_L.sum()
-    return {name: joint_BL / evidence[name] * series_L for name, joint_BL in joint.items()}
+    return taste_BL / taste_BL.sum()
 
 
-def _item_probabilities(shop: Shop, user: int, chances_C: np.ndarray, tastes: Mapping[str, np.ndarray]) -> np.ndarray:
+def _item_probabilities(shop: Shop, user: int, chances_C: np.ndarray, taste_BL: np.ndarray) -> np.ndarray:
     """Combine the chances of each category and, within each, of each taste."""
     bought = {event.item for event in shop.histories[user][:-1]}
     probability_I = np.zeros(len(shop.shelves.items))
     for category in np.flatnonzero(chances_C).tolist():
-        taste_BL = tastes[CATEGORY_TO_DEPARTMENT[CATEGORIES[category]]]
         chances_N = np.einsum("bl,bln->n", taste_BL, shop.shelves.choices(category, bought))
         probability_I[shop.shelves.category_to_items[category]] = chances_C[category] * chances_N
     return probability_I

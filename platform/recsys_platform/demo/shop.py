@@ -28,7 +28,7 @@ from recsys_platform.demo.titles import build_items, series_of
 
 logger = logging.getLogger(__name__)
 
-VERSION = 1
+VERSION = 2
 """Changes whenever the same seed gives another shop."""
 ORACLE_NAME = "oracle.json"
 KNOWLEDGE = (

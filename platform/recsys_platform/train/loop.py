@@ -1,7 +1,10 @@
 """What each training worker runs: steps, validation, checkpoints, and going on after a restart."""
 
 import logging
+import math
 import time
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import torch.distributed as dist
 from ray.train.torch import get_device
 
 from recsys_model.backbones.glm import count_parameters
+from recsys_model.config import require
 from recsys_model.entities.catalog import load_catalog
 from recsys_model.entities.token_trie import build_token_trie
 from recsys_model.infilling.batch import Batch, ExampleCollator
@@ -70,7 +74,7 @@ class TrainingRun:
         self._window = StepWindow()
         batches = self._batches.from_step(progress.step)
         while not progress.is_finished:
-            self._train_step(next(batches))
+            self._train_step(batches)
             if progress.step % train.log_every_steps == 0 or progress.is_finished:
                 self._log_training()
             at_epoch_end = progress.step % self._batches.steps_per_epoch == 0
@@ -80,8 +84,9 @@ class TrainingRun:
         if self._log is not None:
             self._log.close()
 
-    def _train_step(self, batches: list[Batch]) -> None:
+    def _train_step(self, steps: Iterator[list[Batch]]) -> None:
         began = time.monotonic()
+        batches = next(steps)
         progress, optimizer = self._progress, self._config.optimizer
         # one seed a step makes dropout the same in a resumed run
         torch.manual_seed((self._config.seed * 1_000_003 + progress.step * 1_009 + dist.get_rank()) % MAX_SEED)
@@ -106,6 +111,9 @@ class TrainingRun:
             ray.train.report(told, checkpoint=checkpoint)
 
     def _write(self, metrics: dict[str, float]) -> None:
+        """Log metrics, the same on all workers, and end a run that has gone astray before its weights are saved."""
+        wrong = {name: value for name, value in metrics.items() if not math.isfinite(value)}
+        require(not wrong, f"training diverged at step {self._progress.step}: {wrong}; lower optimizer.learning_rate")
         if self._log is not None:
             self._log.write(metrics)
 
@@ -115,6 +123,9 @@ def _prepare_process(config: RunConfig) -> None:
     torch.set_num_threads(config.train.cpus_per_worker)
     logging.basicConfig()
     logging.getLogger("recsys_platform").setLevel(logging.INFO)
+    # two lines a checkpoint from every worker, and torch's renamings that concern DeepSpeed
+    logging.getLogger("ray.train").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", category=FutureWarning, module="torch")
 
 
 def _build_training_batches(config: RunConfig, collator: ExampleCollator) -> TrainingBatches:

@@ -15,7 +15,7 @@ from ray.train.v2.api.exceptions import TrainingFailedError
 from ray.train.v2.torch.torch_trainer import TorchTrainer
 
 from recsys_model.config import require
-from recsys_model.errors import CheckpointError
+from recsys_model.errors import CheckpointError, DataError
 from recsys_model.text.tokenizer import load_tokenizer
 from recsys_platform.artifacts import Manifest, open_artifact, refuse_to_overwrite, write_artifact
 from recsys_platform.checkpoints import ADAPTER_FOLDER, BASE_FILE, WEIGHTS_FOLDER
@@ -23,6 +23,7 @@ from recsys_platform.config import RunConfig, config_to_dict
 from recsys_platform.train.loop import FINAL, train_loop
 from recsys_platform.train.metrics import METRICS_FILE, TENSORBOARD
 from recsys_platform.train.model import base_weights_folder, check_model, verified_digest
+from recsys_platform.train.reader import ExampleReader
 from recsys_platform.train.records import read_lines
 from recsys_platform.train.report import CURVE_FILE, build_report, draw_learning_curve, write_report
 from recsys_platform.train.runs import RUN_FILE, identity_of_run, open_run_folder
@@ -78,6 +79,9 @@ def check_dataset(config: RunConfig, dataset: Manifest) -> None:
         f"the dataset was made with text.max_tokens {max_tokens}, more than the model's max_sequence_length "
         f"{geometry.max_sequence_length}; run the data stage again with a smaller text.max_tokens",
     )
+    for split in ("train", "valid"):
+        if ExampleReader(config.dataset_folder / "examples" / split).num_rows == 0:
+            raise DataError(f"{config.dataset_folder} has no examples in its {split} split; it needs more interactions")
 
 
 def build_trainer(config: RunConfig, folder: Path, callbacks: Sequence[UserCallback] = ()) -> TorchTrainer:

@@ -57,8 +57,8 @@ def test_the_best_probabilities_equal_a_count_over_spelled_out_choices(shop: Sho
         weights = {}
         for number, item in enumerate(shop.shelves.items):
             if item.category == category:
-                brand = 0.9 if item.brand == customer.favourite_brands[item.department] else 0.1 / 4
-                series = 0.6 if item.series == customer.favourite_series else 0.4 / 2
+                brand = 0.8 if item.brand == customer.favourite_brand else 0.2 / 4
+                series = 0.7 if item.series == customer.favourite_series else 0.3 / 2
                 weights[number] = item.appeal * brand * series * (0.04 if number in bought else 1.0)
         expected += [(number, chance * weight / sum(weights.values())) for number, weight in weights.items()]
     np.testing.assert_allclose(best_probabilities(shop, user), [chance for _, chance in sorted(expected)])

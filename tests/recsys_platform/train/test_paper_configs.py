@@ -25,3 +25,13 @@ def test_the_search_tries_the_ranks_of_figure_3_on_the_dataset_of_the_training()
     assert search.tune.ranks == (2, 4, 8, 16, 32)
     assert search.dataset_folder == training.dataset_folder
     assert search.model == training.model
+
+
+def test_the_laptop_search_reads_what_the_demo_leaves():
+    laptop = A100.parent / "laptop"
+    search, demo = load_config(laptop / "tune.yaml"), load_config(laptop / "demo.yaml")
+
+    assert search.tune.ranks == (2, 8)
+    assert search.dataset_folder == demo.dataset_folder
+    assert search.model.weights == str(demo.checkpoint_folder)
+    assert (search.text, search.objective, search.input) == (demo.text, demo.objective, demo.input)
