@@ -19,7 +19,7 @@ def test_the_standard_library_keeps_its_platform_module() -> None:
 
 
 def test_no_test_folder_is_a_package_that_could_hide_a_library() -> None:
-    assert [path for path in (ROOT / "tests").rglob("__init__.py")] == []
+    assert list((ROOT / "tests").rglob("__init__.py")) == []
 
 
 def test_ci_runs_make_test_and_nothing_else() -> None:

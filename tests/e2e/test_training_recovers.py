@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +42,10 @@ def reached_step(config: RunConfig) -> int:
     return max((line["step"] for line in lines if "eval/loss" in line), default=0)
 
 
-def wait_for_step(config: RunConfig, step: int) -> None:
+def wait_for_step(config: RunConfig, step: int, is_alive: Callable[[], bool] = lambda: True) -> None:
     deadline = time.monotonic() + DEADLINE_S
     while reached_step(config) < step:
+        assert is_alive(), f"the run ended before step {step}"
         assert time.monotonic() < deadline, f"the run did not reach step {step} in {DEADLINE_S:.0f} s"
         time.sleep(0.02)
 
@@ -120,7 +121,7 @@ def test_after_a_killed_driver_the_command_goes_on_when_asked_and_refuses_when_n
     config_file.write_text(yaml.safe_dump(config_to_dict(config) | {"num_cpus": 4}))
 
     with driver(config_file, tmp_path / "driver.log") as process:
-        wait_for_step(config, KILL_AFTER_STEP)
+        wait_for_step(config, KILL_AFTER_STEP, is_alive=lambda: process.poll() is None)
         os.kill(process.pid, signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
         workers = json.loads((config.folder / RUN_FOLDER / WORKERS_FILE).read_text())

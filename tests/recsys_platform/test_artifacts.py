@@ -25,10 +25,15 @@ def test_written_artifact_opens_with_its_counts_and_checksums(tmp_path: Path) ->
     assert {"ray", "torch"} <= set(manifest.versions)
 
 
-def test_failure_while_writing_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match="boom"), write_artifact(tmp_path / "a", "dataset", {}) as (partial, _):
+def write_half(folder: Path) -> None:
+    with write_artifact(folder, "dataset", {}) as (partial, _):
         (partial / "half").write_text("x")
         raise RuntimeError("boom")
+
+
+def test_failure_while_writing_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="boom"):
+        write_half(tmp_path / "a")
     assert list(tmp_path.iterdir()) == []
 
 

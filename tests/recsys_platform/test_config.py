@@ -40,7 +40,9 @@ def test_value_of_the_wrong_type_is_reported_with_its_path() -> None:
 
 def test_overrides_reach_nested_keys_and_keep_their_types(tmp_path: Path) -> None:
     path = write(tmp_path, MINIMAL)
-    config = load_config(path, ["lora.rank=16", "optimizer.learning_rate=2e-4", "tune.ranks=[2, 8]", "input.users=null"])
+    config = load_config(
+        path, ["lora.rank=16", "optimizer.learning_rate=2e-4", "tune.ranks=[2, 8]", "input.users=null"]
+    )
     assert (config.lora.rank, config.optimizer.learning_rate, config.tune.ranks) == (16, 2e-4, (2, 8))
     assert config.input.users is None
 

@@ -1,5 +1,7 @@
 """Spans are whole units, in order, apart from each other, within the budget."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -38,7 +40,7 @@ def assert_whole_units(text: TokenizedText, spans: list[tuple[int, int]]) -> Non
     ends = {end for _, end in units_of(text)}
     assert all(start < end and start in starts and end in ends for start, end in spans)
     assert spans == sorted(spans)
-    assert all(left[1] <= right[0] for left, right in zip(spans, spans[1:], strict=False))
+    assert all(left[1] <= right[0] for left, right in itertools.pairwise(spans))
 
 
 def test_units_are_entities_and_separate_tokens() -> None:
@@ -52,7 +54,7 @@ def test_entity_level_hides_whole_units_with_one_between_spans(units: list, seed
     spans = entity_level_spans(text, config, np.random.default_rng(seed))
     assert_whole_units(text, spans)
     assert spans, "something is always hidden"
-    assert all(left[1] < right[0] for left, right in zip(spans, spans[1:], strict=False))
+    assert all(left[1] < right[0] for left, right in itertools.pairwise(spans))
     budget = max(1, round(share * len(text)))
     hidden = sum(end - start for start, end in spans)
     assert hidden <= 2 * budget or (len(spans) == 1 and spans[0] in units_of(text))

@@ -1,5 +1,6 @@
 """Texts, their entities and sentences, and what is dropped when they are too long."""
 
+import itertools
 from dataclasses import dataclass
 
 import pytest
@@ -38,7 +39,7 @@ def told(text: TokenizedText) -> Told:
             decode(text.token_ids[start:end]) for start, end in zip(text.entity_starts, text.entity_ends, strict=True)
         ],
         items=text.entity_items,
-        sentences=[decode(text.token_ids[a:b]) for a, b in zip(bounds, bounds[1:], strict=False)],
+        sentences=[decode(text.token_ids[a:b]) for a, b in itertools.pairwise(bounds)],
     )
 
 

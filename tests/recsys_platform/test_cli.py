@@ -1,0 +1,84 @@
+"""The command line: help that teaches, errors in one line, JSON for scripts."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from recsys_platform.cli import build_parser, main
+
+STAGES = ("data", "train", "tune", "evaluate", "bundle", "serve", "demo")
+
+
+@pytest.mark.parametrize("command", [*STAGES, "recommend", "demo-shop"])
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([command, "--help"])
+    assert caught.value.code == 0
+    text = capsys.readouterr().out
+    assert f"usage: recsys {command}" in text
+    assert "--json" in text
+
+
+def test_help_names_every_command_and_how_to_change_a_setting(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    text = capsys.readouterr().out
+    assert all(f"recsys {command} CONFIG" in text for command in STAGES if command != "demo")
+    assert "--set lora.rank=16" in text
+
+
+def test_wrong_usage_is_status_2(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["train"])
+    assert caught.value.code == 2
+    assert "config" in capsys.readouterr().err
+
+
+def test_error_is_one_line_on_standard_error_and_status_1(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "missing.yaml"]) == 1
+    captured = capsys.readouterr()
+    assert captured.err == "recsys data: config file missing.yaml does not exist\n"
+    assert captured.out == ""
+
+
+def test_error_is_a_json_document_too_when_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "missing.yaml", "--json"]) == 1
+    document = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert document == {
+        "command": "data",
+        "error": "config file missing.yaml does not exist",
+        "type": "ConfigError",
+    }
+
+
+def test_stage_without_its_input_names_the_stage_to_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "run.yaml"
+    config.write_text(
+        f"name: x\nstorage: {tmp_path}\nlora: {{enabled: false}}\n"
+        "input: {interactions: {path: a.csv}, items: {path: b.csv}}\n"
+    )
+    assert main(["bundle", str(config)]) == 1
+    assert "Run the" in capsys.readouterr().err
+
+
+def test_demo_shop_command_writes_tables_and_ends_with_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo-shop", str(tmp_path / "shop"), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert document["counts"]["items"] == 300
+    assert (tmp_path / "shop" / "interactions.parquet").is_file()
+
+
+def test_resume_and_resume_if_started_exclude_each_other() -> None:
+    with pytest.raises(SystemExit):
+        build_parser().parse_args(["train", "x.yaml", "--resume", "--resume-if-started"])
+
+
+def test_unreachable_endpoint_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["recommend", "--url", "http://127.0.0.1:9", "--history", "Red Tent"]) == 1
+    assert "http://127.0.0.1:9" in capsys.readouterr().err
+
+
+def test_feature_without_a_value_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["recommend", "--feature", "age"]) == 1
+    assert "--feature wants NAME=VALUE, got 'age'" in capsys.readouterr().err
