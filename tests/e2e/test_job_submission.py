@@ -1,5 +1,6 @@
 """The data and train stages as Ray jobs, through the dashboard's job API of a head that the test starts."""
 
+import contextlib
 import json
 import os
 import signal
@@ -45,7 +46,6 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         f"--port={port}",
         f"--dashboard-port={dashboard}",
         "--dashboard-host=127.0.0.1",
-        "--node-ip-address=127.0.0.1",
     ]
     log = (temp / "head.log").open("w")
     process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
@@ -53,7 +53,10 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield f"http://127.0.0.1:{dashboard}"
     finally:
         os.killpg(process.pid, signal.SIGTERM)
-        process.wait(timeout=60)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=60)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         log.close()
 
 
