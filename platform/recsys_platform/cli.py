@@ -221,7 +221,7 @@ def _demo_shop(options: argparse.Namespace) -> Result:
     from recsys_platform.demo.shop import write_demo_shop
 
     counts = write_demo_shop(options.folder, seed=options.seed)
-    _say(f"demo shop in {options.folder}: {json.dumps(counts)}")
+    _say(f"demo shop in {options.folder}: {_shop_line(counts)}")
     return {"folder": str(options.folder), **counts}
 
 
@@ -238,7 +238,7 @@ def _demo(options: argparse.Namespace) -> Result:
 
     config = _load(options)
     shop = Path(config.input.interactions.path).parent
-    _say(f"[1/6] the demo shop: {json.dumps(write_demo_shop(shop))}")
+    _say(f"[1/6] the demo shop: {_shop_line(write_demo_shop(shop))}")
     with connected(config.num_cpus):
         _say("[2/6] data: tables -> dataset")
         data = run_data(config, overwrite=True)
@@ -287,11 +287,17 @@ def _say_data(result: Result) -> None:
     _say(f"  examples: {counts['examples']}; in {result['dataset']} after {result['seconds']:.0f} s")
 
 
+def _shop_line(shop: Result) -> str:
+    counts = ", ".join(f"{number:,} {name}" for name, number in shop["counts"].items())
+    return f"{counts}; best reachable HR@10 {shop['best_reachable']['hr_at_10']:.3f}"
+
+
 def _say_train(result: Result) -> None:
+    metrics = ", ".join(f"{name} {value:.4g}" for name, value in result["metrics"].items())
     resumed = f", resumed {result['resumed']} times" if result["resumed"] else ""
     _say(
         f"checkpoint: {result['num_trainable_parameters']:,} of {result['num_parameters']:,} parameters trained, "
-        f"{result['steps']} steps in {result['minutes']:.1f} min{resumed}; {result['metrics']}; in {result['checkpoint']}"
+        f"{result['steps']} steps in {result['minutes']:.1f} min{resumed}; {metrics}; in {result['checkpoint']}"
     )
 
 
