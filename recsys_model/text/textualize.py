@@ -143,7 +143,7 @@ class Textualizer:
             answer.add_entity(self._catalog.items[target].token_ids, target)
             answer.end_sentence()
         opening = TokenizedText()
-        opening.add_text(self._encode_text(HISTORY_OPENING))
+        opening.add_text(self._encode_text(f" {HISTORY_OPENING}" if features else HISTORY_OPENING))
         room = self._config.max_tokens - NUM_FRAME_TOKENS - len(opening) - len(answer)
         if room < 0:
             raise DataError(

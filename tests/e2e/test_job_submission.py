@@ -37,7 +37,7 @@ def free_port() -> int:
 @pytest.fixture(scope="module")
 def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Start a head node with its dashboard in a process group of its own; yield the dashboard's address."""
-    port, dashboard = free_port(), free_port()
+    port, dashboard, agent = free_port(), free_port(), free_port()
     temp = tmp_path_factory.mktemp("r", numbered=True)
     environment = os.environ | {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
     environment.pop("RAY_ADDRESS", None)
@@ -45,6 +45,7 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     command += [
         f"--port={port}",
         f"--dashboard-port={dashboard}",
+        f"--dashboard-agent-listen-port={agent}",
         "--dashboard-host=127.0.0.1",
     ]
     log = (temp / "head.log").open("w")
@@ -61,7 +62,7 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def connect(address: str) -> JobSubmissionClient:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while True:
         try:
             return JobSubmissionClient(address)
@@ -70,9 +71,21 @@ def connect(address: str) -> JobSubmissionClient:
             time.sleep(1)
 
 
+def submit(client: JobSubmissionClient, entrypoint: str) -> str:
+    """Submit; right after the start of the head its job agent may not have registered yet."""
+    deadline = time.monotonic() + 120
+    while True:
+        try:
+            return client.submit_job(entrypoint=entrypoint, runtime_env={"working_dir": str(ROOT / "ray_configs")})
+        except RuntimeError as error:
+            if "No available agent" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(1)
+
+
 def run_job(client: JobSubmissionClient, entrypoint: str) -> dict:
     """Submit, wait, and return the JSON document on the last line of the job's output."""
-    job = client.submit_job(entrypoint=entrypoint, runtime_env={"working_dir": str(ROOT / "ray_configs")})
+    job = submit(client, entrypoint)
     deadline = time.monotonic() + DEADLINE_S
     while (status := client.get_job_status(job)) not in {JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.STOPPED}:
         assert time.monotonic() < deadline, client.get_job_logs(job)[-3000:]

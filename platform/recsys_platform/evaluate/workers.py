@@ -114,5 +114,6 @@ def _room(use_gpu: bool) -> int:
 def _start_workers(settings: WorkerSettings, count: int) -> list[ActorProxy[RecommendationWorker]]:
     # a dead worker is replaced twice, its batch is sent again
     options = {"num_cpus": 1, "num_gpus": int(settings.use_gpu), "max_restarts": 2, "max_task_retries": 2}
-    worker_class = ray.remote(**options)(RecommendationWorker)
+    # inside a trial of Ray Tune, the default strategy keeps out of the trial's own tenth of a CPU
+    worker_class = ray.remote(**options, scheduling_strategy="DEFAULT")(RecommendationWorker)
     return [worker_class.remote(settings) for _ in range(count)]

@@ -54,12 +54,12 @@ def build(history: list[Behaviour], target: int | None = None, **settings: objec
 
 def test_features_and_history_become_one_text_with_known_entities() -> None:
     assert told(build(events(0, 2), target=1)) == Told(
-        text="User: age 25-34, city Berlin.History: Red Tent. Mr. Stove, Vol. 2.. Red Tent Pole",
+        text="User: age 25-34, city Berlin. History: Red Tent. Mr. Stove, Vol. 2.. Red Tent Pole",
         entities=[" 25-34", " Berlin", " Red Tent", " Mr. Stove, Vol. 2.", " Red Tent Pole"],
         items=[ATTRIBUTE, ATTRIBUTE, 0, 2, 1],
         sentences=[
             "User: age 25-34, city Berlin.",
-            "History: Red Tent.",
+            " History: Red Tent.",
             " Mr. Stove, Vol. 2..",
             " Red Tent Pole",
         ],
@@ -75,12 +75,12 @@ def test_text_that_looks_like_structure_stays_inside_its_entity() -> None:
 def test_fields_of_a_behaviour_are_plain_text_in_the_order_asked() -> None:
     event = Behaviour(item=0, timestamp=0.0, action="buy", categories=("Outdoor", "Tents"), rating=4.0)
     text = told(build([event], behaviour_fields=("rating", "action", "time", "categories")))
-    assert text.sentences[-1] == "History: Red Tent, rated 4, buy, January 1970, Tents."
+    assert text.sentences[-1] == " History: Red Tent, rated 4, buy, January 1970, Tents."
     assert text.entities[-1] == " Red Tent"
 
 
 def test_unknown_fields_of_a_behaviour_are_left_out() -> None:
-    assert told(build(events(0), behaviour_fields=("rating", "action"))).sentences[-1] == "History: Red Tent."
+    assert told(build(events(0), behaviour_fields=("rating", "action"))).sentences[-1] == " History: Red Tent."
 
 
 def test_oldest_behaviour_is_dropped_first() -> None:

@@ -90,6 +90,14 @@ def plain_steps(model: torch.nn.Module, trie: TokenTrie, config: RunConfig, step
     return norms
 
 
+def without_key_bias(name: str, weights: torch.Tensor) -> torch.Tensor:
+    """Leave out what has no gradient but rounding errors, of which AdamW makes whole steps: softmax ignores it."""
+    if not name.endswith("query_key_value.bias"):
+        return weights
+    query, _, value = weights.chunk(3)
+    return torch.cat([query, value])
+
+
 @pytest.mark.parametrize("zero_stage", [0, 1, 2, 3])
 @pytest.mark.parametrize("max_grad_norm", [0.3, 100.0])
 def test_a_step_equals_plain_adamw_on_the_mean_over_all_targets(run, zero_stage, max_grad_norm):
@@ -104,10 +112,11 @@ def test_a_step_equals_plain_adamw_on_the_mean_over_all_targets(run, zero_stage,
 
     assert [result.grad_norm for result in results] == pytest.approx(expected_norms, rel=1e-4)
     assert [result.num_targets for result in results] == [sum(b.num_targets for b in batches) for batches in steps]
-    # the bias of the keys has no gradient but rounding errors, which AdamW blows up to 1e-5
     with engine.whole_weights():
         for (name, ours), theirs in zip(model.named_parameters(), reference.parameters(), strict=True):
-            torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=5e-5, msg=name)
+            torch.testing.assert_close(
+                without_key_bias(name, ours), without_key_bias(name, theirs), rtol=1e-4, atol=5e-5, msg=name
+            )
 
 
 def test_the_validation_loss_is_the_mean_over_targets_of_batches_that_count(run):
