@@ -11,6 +11,9 @@ import ray
 def ray_cluster() -> Iterator[None]:
     """A private local cluster with four logical CPUs."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if ray.is_initialized():  # by the fixture of the same name in the other folder
+        yield
+        return
     ray.init(address="local", num_cpus=4, include_dashboard=False)
     yield
     ray.shutdown()

@@ -76,7 +76,7 @@ def submit(client: JobSubmissionClient, entrypoint: str) -> str:
     deadline = time.monotonic() + 120
     while True:
         try:
-            return client.submit_job(entrypoint=entrypoint, runtime_env={"working_dir": str(ROOT / "ray_configs")})
+            return client.submit_job(entrypoint=entrypoint, runtime_env={"working_dir": str(ROOT)})
         except RuntimeError as error:
             if "No available agent" not in str(error) or time.monotonic() > deadline:
                 raise
@@ -105,7 +105,7 @@ def test_data_and_train_run_as_jobs_and_hand_over_through_the_storage(
     assert document["name"] == "demo"
     client = connect(head)
     recsys = Path(sys.executable).parent / "recsys"
-    settings = f"laptop/demo.yaml --set storage={tmp_path} --set train.epochs=1 --set train.max_minutes=null --json"
+    settings = f"ray_configs/laptop/demo.yaml --set storage={tmp_path} --set train.epochs=1 --set train.max_minutes=null --json"
     data = run_job(client, f"{recsys} data {settings}")
     train = run_job(client, f"{recsys} train {settings}")
     assert data["counts"]["users"] == 40
