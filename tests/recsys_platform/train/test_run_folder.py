@@ -57,3 +57,5 @@ def test_settings_of_later_stages_may_change_before_a_resume(tmp_path, config):
     changed = dataclasses.replace(config, serve=dataclasses.replace(config.serve, port=9000))
 
     open_run_folder(tmp_path / "run", identity_of_run(changed, "d", None), resume=True, overwrite=False)
+
+    assert json.loads((tmp_path / "run" / RUN_FILE).read_text()) == identity_of_run(config, "d", None)
