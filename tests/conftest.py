@@ -1,8 +1,11 @@
-"""Folders of shared test material, which lie beside the project and may be absent."""
+"""What tests share: one Ray cluster, a tiny bundle, and the test material that lies beside the project."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import ray
 import torch
 
 from recsys_model.backbones.glm import GLM
@@ -19,6 +22,16 @@ def _folder(name: str) -> Path:
     if not folder.is_dir():
         pytest.skip(f"the shared folder {name!r} does not lie beside the project")
     return folder
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[None]:
+    """Four logical CPUs, so that two workers and what feeds them fit; joined by no other process."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    ray.init(address="local", num_cpus=4, include_dashboard=False)
+    yield
+    ray.shutdown()
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from recsys_model.errors import ConfigError, RecsysError
+from recsys_platform import summaries
 from recsys_platform.config import RunConfig, load_config
 
 DESCRIPTION = """Train and serve RecSysLLM, an LLM recommender, from interaction tables.
@@ -141,7 +142,7 @@ def _data(options: argparse.Namespace) -> Result:
     config = _load(options)
     with connected(config.num_cpus):
         result = run_data(config, overwrite=options.overwrite)
-    _say_data(result)
+    _say(summaries.of_data(result))
     return result
 
 
@@ -153,7 +154,7 @@ def _train(options: argparse.Namespace) -> Result:
     resume = options.resume or (options.resume_if_started and can_resume(config))
     with connected(config.num_cpus):
         result = run_train(config, resume=resume, overwrite=options.overwrite)
-    _say_train(result)
+    _say(summaries.of_train(result))
     return result
 
 
@@ -176,7 +177,7 @@ def _evaluate(options: argparse.Namespace) -> Result:
     config = _load(options)
     with connected(config.num_cpus):
         result = run_evaluate(config, overwrite=options.overwrite)
-    _say_evaluation(result)
+    _say(summaries.of_evaluation(result))
     return result
 
 
@@ -213,7 +214,7 @@ def _recommend(options: argparse.Namespace) -> Result:
     payload["user_features"] = dict(_feature(text) for text in options.feature)
     payload["exclude_seen"] = not options.include_seen
     answer = ask(options.url, payload, options.timeout_s)
-    _say_items(answer)
+    _say(summaries.of_answer(answer))
     return answer
 
 
@@ -221,7 +222,7 @@ def _demo_shop(options: argparse.Namespace) -> Result:
     from recsys_platform.demo.shop import write_demo_shop
 
     counts = write_demo_shop(options.folder, seed=options.seed)
-    _say(f"demo shop in {options.folder}: {_shop_line(counts)}")
+    _say(f"demo shop in {options.folder}: {summaries.of_shop(counts)}")
     return {"folder": str(options.folder), **counts}
 
 
@@ -238,17 +239,17 @@ def _demo(options: argparse.Namespace) -> Result:
 
     config = _load(options)
     shop = Path(config.input.interactions.path).parent
-    _say(f"[1/6] the demo shop: {_shop_line(write_demo_shop(shop))}")
+    _say(f"[1/6] the demo shop: {summaries.of_shop(write_demo_shop(shop))}")
     with connected(config.num_cpus):
         _say("[2/6] data: tables -> dataset")
         data = run_data(config, overwrite=True)
-        _say_data(data)
+        _say(summaries.of_data(data))
         _say("[3/6] train: dataset -> checkpoint")
         train = run_train(config, overwrite=True)
-        _say_train(train)
+        _say(summaries.of_train(train))
         _say("[4/6] evaluate: every user's last purchase against the whole catalogue")
         evaluation = run_evaluate(config, overwrite=True)
-        _say_evaluation(evaluation)
+        _say(summaries.of_evaluation(evaluation))
         _say("[5/6] bundle")
         bundle = run_bundle(config, overwrite=True)
         _say("[6/6] serve: one request over HTTP")
@@ -258,8 +259,8 @@ def _demo(options: argparse.Namespace) -> Result:
             answer = ask(url, payload, 60.0)
         finally:
             stop_endpoint()
-    _say_request(payload)
-    _say_items(answer)
+    _say(summaries.of_request(payload))
+    _say(summaries.of_answer(answer))
     return {"data": data, "train": train, "evaluate": evaluation, "bundle": bundle, "answer": answer}
 
 
@@ -276,50 +277,6 @@ def _feature(text: str) -> tuple[str, str]:
     if not separator or not name:
         raise ConfigError(f"--feature wants NAME=VALUE, got {text!r}")
     return name, value
-
-
-def _say_data(result: Result) -> None:
-    counts = result["counts"]
-    _say(f"dataset: {counts['users']} users, {counts['items']} items, {counts['interactions']} interactions")
-    for table, reasons in counts["rejects"].items():
-        for reason, number in reasons.items():
-            _say(f"  rejected in {table}: {number} with {reason}")
-    _say(f"  examples: {counts['examples']}; in {result['dataset']} after {result['seconds']:.0f} s")
-
-
-def _shop_line(shop: Result) -> str:
-    counts = ", ".join(f"{number:,} {name}" for name, number in shop["counts"].items())
-    return f"{counts}; best reachable HR@10 {shop['best_reachable']['hr_at_10']:.3f}"
-
-
-def _say_train(result: Result) -> None:
-    metrics = ", ".join(f"{name} {value:.4g}" for name, value in result["metrics"].items())
-    resumed = f", resumed {result['resumed']} times" if result["resumed"] else ""
-    _say(
-        f"checkpoint: {result['num_trainable_parameters']:,} of {result['num_parameters']:,} parameters trained, "
-        f"{result['steps']} steps in {result['minutes']:.1f} min{resumed}; {metrics}; in {result['checkpoint']}"
-    )
-
-
-def _say_evaluation(result: Result) -> None:
-    from recsys_platform.evaluate.report import format_difference, format_table
-
-    _say(f"{result['protocol']}\n\n{format_table(result['metrics'])}\n")
-    _say(format_difference(result["difference"]))
-    _say(f"report in {result['evaluation']}")
-
-
-def _say_request(payload: dict[str, Any]) -> None:
-    features = ", ".join(f"{name} {value}" for name, value in payload["user_features"].items())
-    _say(f"a user ({features}) whose latest items are")
-    for event in payload["history"][-5:]:
-        _say(f"    {event['item']}")
-
-
-def _say_items(answer: dict[str, Any]) -> None:
-    _say("recommended:")
-    for place, item in enumerate(answer["items"], start=1):
-        _say(f"{place:4d}. {item['title']}  ({item['id']}, score {item['score']:.3f})")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import pyarrow as pa
 from recsys_model.config import WindowConfig
 from recsys_model.text.textualize import Behaviour, Textualizer
 from recsys_model.text.windows import sample_history
-from recsys_platform.config import DataConfig
+from recsys_platform.settings import DataConfig
 
 Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.fs
 
 from recsys_model.errors import DataError
-from recsys_platform.config import TableConfig
+from recsys_platform.settings import TableConfig
 
 ENDING_TO_FORMAT = {
     ".parquet": "parquet",

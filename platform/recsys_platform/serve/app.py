@@ -20,8 +20,9 @@ from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 
 from recsys_model.errors import ConfigError
-from recsys_platform.config import ServeConfig, build_section
 from recsys_platform.serve.schemas import Health, Problem, RecommendRequest, RecommendResponse, Rejection
+from recsys_platform.settings import ServeConfig
+from recsys_platform.strict import build_section
 
 APP_NAME = "recsys"
 IMPORT_PATH = "recsys_platform.serve.app:build_app"

@@ -8,8 +8,8 @@ from recsys_model.config import TextConfig, WindowConfig
 from recsys_model.entities.catalog import build_catalog
 from recsys_model.text.textualize import Behaviour, Textualizer
 from recsys_model.text.tokenizer import train_tokenizer
-from recsys_platform.config import DataConfig
 from recsys_platform.data.examples import SPLITS, ExampleBuilder, UserSequence, rank_of
+from recsys_platform.settings import DataConfig
 
 TITLES = [f"thing {number}" for number in range(12)]
 TOKENIZER = train_tokenizer(TITLES, vocab_size=300)

@@ -1,0 +1,55 @@
+"""What each stage did, in the words that the command line prints."""
+
+from typing import Any
+
+Result = dict[str, Any]
+
+
+def of_shop(shop: Result) -> str:
+    """Return the size of a demo shop and the best HR@10 that its generator leaves open."""
+    counts = ", ".join(f"{number:,} {name}" for name, number in shop["counts"].items())
+    return f"{counts}; best reachable HR@10 {shop['best_reachable']['hr_at_10']:.3f}"
+
+
+def of_data(result: Result) -> str:
+    """Return what became of the tables, every reason for a rejection on a line."""
+    counts = result["counts"]
+    lines = [f"dataset: {counts['users']} users, {counts['items']} items, {counts['interactions']} interactions"]
+    for table, reasons in counts["rejects"].items():
+        lines += [f"  rejected in {table}: {number} with {reason}" for reason, number in reasons.items()]
+    lines.append(f"  examples: {counts['examples']}; in {result['dataset']} after {result['seconds']:.0f} s")
+    return "\n".join(lines)
+
+
+def of_train(result: Result) -> str:
+    """Return how much was trained, for how long, and how it ended."""
+    metrics = ", ".join(f"{name} {value:.4g}" for name, value in result["metrics"].items())
+    resumed = f", resumed {result['resumed']} times" if result["resumed"] else ""
+    return (
+        f"checkpoint: {result['num_trainable_parameters']:,} of {result['num_parameters']:,} parameters trained, "
+        f"{result['steps']} steps in {result['minutes']:.1f} min{resumed}; {metrics}; in {result['checkpoint']}"
+    )
+
+
+def of_evaluation(result: Result) -> str:
+    """Return the protocol, the table of metrics and where the report lies."""
+    from recsys_platform.evaluate.report import format_difference, format_table
+
+    table = format_table(result["metrics"])
+    difference = format_difference(result["difference"])
+    return f"{result['protocol']}\n\n{table}\n\n{difference}\nreport in {result['evaluation']}"
+
+
+def of_request(payload: dict[str, Any]) -> str:
+    """Return the user whom the demo asks for."""
+    features = ", ".join(f"{name} {value}" for name, value in payload["user_features"].items())
+    lines = [f"a user ({features}) whose latest items are"]
+    return "\n".join(lines + [f"    {event['item']}" for event in payload["history"][-5:]])
+
+
+def of_answer(answer: dict[str, Any]) -> str:
+    """Return recommended items, best first."""
+    lines = ["recommended:"]
+    for place, item in enumerate(answer["items"], start=1):
+        lines.append(f"{place:4d}. {item['title']}  ({item['id']}, score {item['score']:.3f})")
+    return "\n".join(lines)
