@@ -123,8 +123,7 @@ def _prepare_process(config: RunConfig) -> None:
     torch.set_num_threads(config.train.cpus_per_worker)
     logging.basicConfig()
     logging.getLogger("recsys_platform").setLevel(logging.INFO)
-    # two lines a checkpoint from every worker, and torch's renamings that concern DeepSpeed
-    logging.getLogger("ray.train").setLevel(logging.WARNING)
+    # renamings of torch that concern DeepSpeed
     warnings.filterwarnings("ignore", category=FutureWarning, module="torch")
 
 

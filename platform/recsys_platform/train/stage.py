@@ -9,10 +9,9 @@ from typing import Any
 
 from ray.train.torch import TorchConfig
 from ray.train.v2.api.callback import UserCallback
-from ray.train.v2.api.config import CheckpointConfig, FailureConfig, ScalingConfig
+from ray.train.v2.api.config import CheckpointConfig, FailureConfig, LoggingConfig, ScalingConfig
 from ray.train.v2.api.config import RunConfig as RayRunConfig
 from ray.train.v2.api.exceptions import TrainingFailedError
-from ray.train.v2.torch.torch_trainer import TorchTrainer
 
 from recsys_model.config import require
 from recsys_model.errors import CheckpointError, DataError
@@ -27,6 +26,7 @@ from recsys_platform.train.reader import ExampleReader
 from recsys_platform.train.records import read_lines
 from recsys_platform.train.report import CURVE_FILE, build_report, draw_learning_curve, write_report
 from recsys_platform.train.runs import RUN_FILE, identity_of_run, open_run_folder
+from recsys_platform.train.trainer import Trainer
 
 logger = logging.getLogger(__name__)
 
@@ -84,11 +84,11 @@ def check_dataset(config: RunConfig, dataset: Manifest) -> None:
             raise DataError(f"{config.dataset_folder} has no examples in its {split} split; it needs more interactions")
 
 
-def build_trainer(config: RunConfig, folder: Path, callbacks: Sequence[UserCallback] = ()) -> TorchTrainer:
+def build_trainer(config: RunConfig, folder: Path, callbacks: Sequence[UserCallback] = ()) -> Trainer:
     """Return a trainer that is not started; it writes into `folder`, which all nodes must see."""
     train = config.train
     resources = {"CPU": float(train.cpus_per_worker), **({"GPU": 1.0} if train.use_gpu else {})}
-    return TorchTrainer(
+    return Trainer(
         train_loop,
         train_loop_config={"config": config, "folder": str(folder)},
         torch_config=TorchConfig(backend="nccl" if train.use_gpu else "gloo"),
@@ -101,11 +101,13 @@ def build_trainer(config: RunConfig, folder: Path, callbacks: Sequence[UserCallb
             checkpoint_config=CheckpointConfig(num_to_keep=train.keep_checkpoints),
             failure_config=FailureConfig(max_failures=train.max_failures),
             callbacks=list(callbacks),
+            # its own lines tell of resources and reports; ours of steps, losses and the time left
+            logging_config=LoggingConfig(log_level="WARNING"),
         ),
     )
 
 
-def fit(trainer: TorchTrainer) -> None:
+def fit(trainer: Trainer) -> None:
     """Train to the end.
 
     Raises:
