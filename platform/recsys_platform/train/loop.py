@@ -12,6 +12,7 @@ import ray.train
 import torch
 import torch.distributed as dist
 from ray.train.torch import get_device
+from ray.train.v2._internal.execution import context
 
 from recsys_model.backbones.glm import count_parameters
 from recsys_model.config import require
@@ -123,6 +124,8 @@ def _prepare_process(config: RunConfig) -> None:
     torch.set_num_threads(config.train.cpus_per_worker)
     logging.basicConfig()
     logging.getLogger("recsys_platform").setLevel(logging.INFO)
+    # two lines a checkpoint from every worker; Ray names this logger after its file, out of LoggingConfig's reach
+    logging.getLogger(context.__file__).setLevel(logging.WARNING)
     # renamings of torch that concern DeepSpeed
     warnings.filterwarnings("ignore", category=FutureWarning, module="torch")
 
