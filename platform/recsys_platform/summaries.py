@@ -1,6 +1,9 @@
 """What each stage did, in the words that the command line prints."""
 
+from collections.abc import Sequence
 from typing import Any
+
+from recsys_model.evaluation.audit_table import AuditedRow
 
 Result = dict[str, Any]
 
@@ -53,3 +56,10 @@ def of_answer(answer: dict[str, Any]) -> str:
     for place, item in enumerate(answer["items"], start=1):
         lines.append(f"{place:4d}. {item['title']}  ({item['id']}, score {item['score']:.3f})")
     return "\n".join(lines)
+
+
+def of_audit(rows: Sequence[AuditedRow]) -> str:
+    """Return every impossible row with the bound that it breaks, and how many there are."""
+    broken = [row for row in rows if row.broken is not None]
+    lines = [f"line {row.line}, {row.label}: {row.broken}" for row in broken]
+    return "\n".join([*lines, f"{len(broken)} of {len(rows)} rows are impossible"])
