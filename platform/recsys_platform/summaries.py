@@ -17,7 +17,9 @@ def of_shop(shop: Result) -> str:
 def of_data(result: Result) -> str:
     """Return what became of the tables, every reason for a rejection on a line."""
     counts = result["counts"]
-    lines = [f"dataset: {counts['users']} users, {counts['items']} items, {counts['interactions']} interactions"]
+    source = counts["input"]
+    lines = [f"input: {source['format']}, {source['why']}", *(f"  {note}" for note in source["notes"])]
+    lines.append(f"dataset: {counts['users']} users, {counts['items']} items, {counts['interactions']} interactions")
     for table, reasons in counts["rejects"].items():
         lines += [f"  rejected in {table}: {number} with {reason}" for reason, number in reasons.items()]
     lines.append(f"  examples: {counts['examples']}; in {result['dataset']} after {result['seconds']:.0f} s")

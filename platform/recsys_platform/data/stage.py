@@ -21,6 +21,7 @@ from recsys_platform.config import RunConfig, config_to_dict
 from recsys_platform.data.context import plain_errors, ray_data_settings
 from recsys_platform.data.contract import Items, Users, bucket_of
 from recsys_platform.data.examples import SPLITS
+from recsys_platform.data.importers.importing import resolve_input
 from recsys_platform.data.rejects import build_reject_table, summarize
 from recsys_platform.data.sequences import build_sequences, count_buckets
 from recsys_platform.data.survey import Survey, survey_sequences
@@ -49,12 +50,14 @@ def run_data(config: RunConfig, *, overwrite: bool = False) -> dict[str, Any]:
     started = time.monotonic()
     refuse_to_overwrite(config.dataset_folder, overwrite=overwrite)
     with ray_data_settings(), plain_errors():
-        tables = open_tables(config)
+        resolved, source = resolve_input(config)
+        tables = open_tables(resolved)
         with write_artifact(config.dataset_folder, "dataset", config_to_dict(config), overwrite=overwrite) as (
             folder,
             counts,
         ):
-            counts.update(_write_dataset(config, tables, folder))
+            counts.update(_write_dataset(resolved, tables, folder))
+            counts["input"] = source.to_dict()
     seconds = round(time.monotonic() - started, 1)
     logger.info("dataset %s written in %.1f s", config.dataset_folder, seconds)
     return {"dataset": str(config.dataset_folder), "counts": counts, "seconds": seconds}
