@@ -22,6 +22,7 @@ def of_data(result: Result) -> str:
     lines.append(f"dataset: {counts['users']} users, {counts['items']} items, {counts['interactions']} interactions")
     for table, reasons in counts["rejects"].items():
         lines += [f"  rejected in {table}: {number} with {reason}" for reason, number in reasons.items()]
+    lines += [f"  {finding['text']}" for finding in counts["leaks"] if finding["is_shown"]]
     lines.append(f"  examples: {counts['examples']}; in {result['dataset']} after {result['seconds']:.0f} s")
     return "\n".join(lines)
 
