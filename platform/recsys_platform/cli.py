@@ -31,6 +31,7 @@ A run is one YAML file; its stages hand over folders under <storage>/<name>:
   recsys bundle CONFIG     checkpoint -> bundle
   recsys serve CONFIG      bundle -> HTTP         (Ray Serve)
   recsys recommend         ask a running endpoint
+  recsys audit TABLE.csv   find figures of HR and NDCG that no ranking can have
 
 Every command joins the cluster that RAY_ADDRESS names, else starts a local Ray, and also runs as
   ray job submit --working-dir . -- recsys train ray_configs/laptop/demo.yaml
@@ -61,6 +62,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_stage(commands, "bundle", "collect what is served in one folder", _bundle)
     _add_stage(commands, "serve", "answer HTTP requests until interrupted", _serve)
     _add_recommend(commands)
+    audit = commands.add_parser("audit", help="find figures of HR and NDCG that no ranking can have; status 1 if any")
+    audit.add_argument("table", type=Path, help="CSV: method, dataset, hr@1, hr@5, ndcg@5, hr@10, ndcg@10; any empty")
+    _finish(audit, _audit)
     shop = commands.add_parser("demo-shop", help="write the tables of the generated demo shop")
     shop.add_argument("folder", type=Path, help="where the tables go")
     shop.add_argument("--seed", type=int, default=7, help="seed of the generator (default 7)")
@@ -71,7 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit status: 0 done, 1 refused or failed, 2 wrong usage."""
+    """Run one command; return its exit status: 0 done, 1 refused, failed or found impossible, 2 wrong usage."""
     options = build_parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -84,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     if options.json:
         print(json.dumps({"command": options.command, **result}, allow_nan=False))
-    return 0
+    return 1 if result.get("impossible") else 0
 
 
 def _add_stage(commands: Any, name: str, help_text: str, run: Callable[..., Result]) -> argparse.ArgumentParser:
@@ -216,6 +220,15 @@ def _recommend(options: argparse.Namespace) -> Result:
     answer = ask(options.url, payload, options.timeout_s)
     _say(summaries.of_answer(answer))
     return answer
+
+
+def _audit(options: argparse.Namespace) -> Result:
+    from recsys_model.evaluation.audit_table import audit_file
+
+    rows = audit_file(options.table)
+    _say(summaries.of_audit(rows))
+    impossible = [{"line": row.line, "row": row.label, "broken": str(row.broken)} for row in rows if row.broken]
+    return {"table": str(options.table), "rows": len(rows), "impossible": impossible}
 
 
 def _demo_shop(options: argparse.Namespace) -> Result:

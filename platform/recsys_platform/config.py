@@ -36,6 +36,9 @@ from recsys_platform.settings import (
 )
 from recsys_platform.strict import apply_override, build_section
 
+IMPORTED = ("interactions", "items")
+"""Tables that every imported folder gives."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunConfig:
@@ -95,6 +98,11 @@ class RunConfig:
         return Path(self.dataset) if self.dataset is not None else self.folder / "dataset"
 
     @property
+    def tables_folder(self) -> Path:
+        """The tables that were imported from `input.folder`."""
+        return self.folder / "tables"
+
+    @property
     def checkpoint_folder(self) -> Path:
         """The checkpoint artifact of this run."""
         return self.folder / "checkpoint"
@@ -136,12 +144,35 @@ def build_config(document: Mapping[str, Any], source: str = "config") -> RunConf
     Raises:
         ConfigError: any key or value is wrong; all of them are listed with their paths.
     """
-    return _with_absolute_paths(build_section(RunConfig, document, source))
+    return _with_absolute_paths(build_section(RunConfig, _with_imported_tables(document), source))
 
 
 def config_to_dict(config: RunConfig) -> dict[str, Any]:
     """Return the whole configuration as plain JSON types."""
     return _plain(dataclasses.asdict(config))
+
+
+def _with_imported_tables(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Where the input is a folder, say where the tables of it will be."""
+    tables = document.get("input")
+    if not isinstance(tables, Mapping) or tables.get("folder") is None:
+        return document
+    imported = {name: {"path": f"{{storage}}/{document.get('name')}/tables/{name}.parquet"} for name in IMPORTED}
+    return {**document, "input": {**imported, **tables}}
+
+
+def _check_folder(config: RunConfig) -> None:
+    """Raise if tables are named beside the folder that they are to be taken from."""
+    if config.input.folder is None:
+        return
+    named = [
+        name for name in IMPORTED if getattr(config.input, name).path != str(config.tables_folder / f"{name}.parquet")
+    ]
+    if named or config.input.users is not None:
+        raise ConfigError(
+            f"input.folder holds all tables, so no other may be named; got {[*named, *(['users'] if config.input.users else [])]} "
+            "beside it. Take them or input.folder out of input"
+        )
 
 
 def _with_absolute_paths(config: RunConfig) -> RunConfig:
@@ -168,8 +199,9 @@ def _with_absolute_paths(config: RunConfig) -> RunConfig:
         interactions=resolve_table(config.input.interactions, "input.interactions.path"),
         items=resolve_table(config.input.items, "input.items.path"),
         users=None if config.input.users is None else resolve_table(config.input.users, "input.users.path"),
+        folder=resolve(config.input.folder, "input.folder"),
     )
-    return dataclasses.replace(
+    resolved = dataclasses.replace(
         config,
         storage=storage,
         dataset=resolve(config.dataset, "dataset"),
@@ -177,6 +209,8 @@ def _with_absolute_paths(config: RunConfig) -> RunConfig:
         tokenizer=dataclasses.replace(config.tokenizer, path=resolve(config.tokenizer.path, "tokenizer.path")),
         model=dataclasses.replace(config.model, weights=resolve(config.model.weights, "model.weights")),
     )
+    _check_folder(resolved)
+    return resolved
 
 
 def _absolute(path: str, key: str) -> str:

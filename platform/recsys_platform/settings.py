@@ -24,7 +24,7 @@ class TableConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InputConfig:
-    """The tables of a shop and how many bad rows are tolerated."""
+    """The tables of a shop, or a folder that they are imported from, and how many bad rows are tolerated."""
 
     interactions: TableConfig
     """Columns user_id, item_id, timestamp; optional position, rating, action, review_text, summary."""
@@ -32,6 +32,10 @@ class InputConfig:
     """Columns item_id, title; optional brand, categories, price, description."""
     users: TableConfig | None = None
     """Column user_id and any features."""
+    folder: str | None = None
+    """A folder to take all tables from, in place of naming them: a local path, `s3://` or `gs://`."""
+    format: Literal["auto", "tables", "mcauley", "movielens", "recbole", "p5"] = "auto"
+    """What is in `folder`; `auto` goes by its files."""
     user_features: tuple[str, ...] | None = None
     """Feature columns of `users` to tell the model; none given takes all of them."""
     max_reject_share: float = 0.1
@@ -41,6 +45,10 @@ class InputConfig:
         require(
             0.0 <= self.max_reject_share <= 1.0,
             f"input.max_reject_share must be in [0, 1], got {self.max_reject_share}",
+        )
+        require(
+            self.folder is not None or self.format == "auto",
+            f"input.format says what is in input.folder, which is missing; got input.format {self.format}",
         )
 
 
@@ -71,6 +79,8 @@ class DataConfig:
     """Training examples per user: its last so many training events, each a target once; 0 takes every event."""
     max_eval_users: int = 0
     """Users in the validation split, drawn by seed; 0 takes all."""
+    max_leak_share: float = 0.01
+    """The data stage stops when the input gives away a larger share of the test targets; 1.0 only reports."""
 
     def __post_init__(self) -> None:
         require(self.num_blocks >= 1, f"data.num_blocks must be at least 1, got {self.num_blocks}")
@@ -79,6 +89,10 @@ class DataConfig:
             f"data.min_user_interactions must be at least 3, got {self.min_user_interactions}",
         )
         require(self.targets_per_user >= 0, f"data.targets_per_user must not be negative, got {self.targets_per_user}")
+        require(
+            0.0 <= self.max_leak_share <= 1.0,
+            f"data.max_leak_share must be in [0, 1], got {self.max_leak_share}",
+        )
         require(self.max_eval_users >= 0, f"data.max_eval_users must not be negative, got {self.max_eval_users}")
 
 

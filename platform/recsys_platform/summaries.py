@@ -1,6 +1,9 @@
 """What each stage did, in the words that the command line prints."""
 
+from collections.abc import Sequence
 from typing import Any
+
+from recsys_model.evaluation.audit_table import AuditedRow
 
 Result = dict[str, Any]
 
@@ -14,9 +17,12 @@ def of_shop(shop: Result) -> str:
 def of_data(result: Result) -> str:
     """Return what became of the tables, every reason for a rejection on a line."""
     counts = result["counts"]
-    lines = [f"dataset: {counts['users']} users, {counts['items']} items, {counts['interactions']} interactions"]
+    source = counts["input"]
+    lines = [f"input: {source['format']}, {source['why']}", *(f"  {note}" for note in source["notes"])]
+    lines.append(f"dataset: {counts['users']} users, {counts['items']} items, {counts['interactions']} interactions")
     for table, reasons in counts["rejects"].items():
         lines += [f"  rejected in {table}: {number} with {reason}" for reason, number in reasons.items()]
+    lines += [f"  {finding['text']}" for finding in counts["leaks"] if finding["is_shown"]]
     lines.append(f"  examples: {counts['examples']}; in {result['dataset']} after {result['seconds']:.0f} s")
     return "\n".join(lines)
 
@@ -53,3 +59,10 @@ def of_answer(answer: dict[str, Any]) -> str:
     for place, item in enumerate(answer["items"], start=1):
         lines.append(f"{place:4d}. {item['title']}  ({item['id']}, score {item['score']:.3f})")
     return "\n".join(lines)
+
+
+def of_audit(rows: Sequence[AuditedRow]) -> str:
+    """Return every impossible row with the bound that it breaks, and how many there are."""
+    broken = [row for row in rows if row.broken is not None]
+    lines = [f"line {row.line}, {row.label}: {row.broken}" for row in broken]
+    return "\n".join([*lines, f"{len(broken)} of {len(rows)} rows are impossible"])

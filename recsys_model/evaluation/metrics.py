@@ -6,8 +6,7 @@ NDCG@k with one positive is 1 / log2(rank + 1) for a rank up to k, else 0.
 Shape suffixes: U = users.
 """
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -66,20 +65,3 @@ def measure_difference(
         name: bootstrap_mean(gains(ranks, name) - gains(other_ranks, name), num_samples=num_samples, seed=seed)
         for name in METRIC_NAMES
     }
-
-
-def check_plausible(values: Mapping[str, float]) -> None:
-    """Assert that the figures of `METRIC_NAMES` can come from one positive per case.
-
-    A hit on the first place adds exactly 1 to both metrics; one on the places 2 to 5 adds between
-    1 / log2(6) and 1 / log2(3) to NDCG; one on the places 6 to 10 between 1 / log2(11) and 1 / log2(7).
-    """
-    hr_1, hr_5, hr_10, ndcg_5, ndcg_10 = (values[name] for name in METRIC_NAMES)
-    found = ", ".join(f"{name} {values[name]:.6f}" for name in METRIC_NAMES)
-    tolerance = 1e-9
-    assert -tolerance <= hr_1 <= hr_5 + tolerance, f"HR must be between 0 and 1 and rise with k: {found}"
-    assert hr_5 <= hr_10 + tolerance <= 1.0 + 2 * tolerance, f"HR must be between 0 and 1 and rise with k: {found}"
-    lowest, highest = hr_1 + (hr_5 - hr_1) / math.log2(6), hr_1 + (hr_5 - hr_1) / math.log2(3)
-    assert lowest - tolerance <= ndcg_5 <= highest + tolerance, f"NDCG@5 does not fit HR@1 and HR@5: {found}"
-    lowest, highest = ndcg_5 + (hr_10 - hr_5) / math.log2(11), ndcg_5 + (hr_10 - hr_5) / math.log2(7)
-    assert lowest - tolerance <= ndcg_10 <= highest + tolerance, f"NDCG@10 does not fit NDCG@5 and HR: {found}"

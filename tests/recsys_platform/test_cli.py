@@ -10,7 +10,7 @@ from recsys_platform.cli import build_parser, main
 STAGES = ("data", "train", "tune", "evaluate", "bundle", "serve", "demo")
 
 
-@pytest.mark.parametrize("command", [*STAGES, "recommend", "demo-shop"])
+@pytest.mark.parametrize("command", [*STAGES, "recommend", "demo-shop", "audit"])
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main([command, "--help"])
@@ -67,6 +67,29 @@ def test_demo_shop_command_writes_tables_and_ends_with_json(tmp_path: Path, caps
     document = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert document["counts"]["items"] == 300
     assert (tmp_path / "shop" / "interactions.parquet").is_file()
+
+
+def test_audit_is_status_1_where_a_row_is_impossible(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("method,dataset,hr@5,ndcg@5\nours,shop,0.50,0.45\n")
+    assert main(["audit", str(table)]) == 0
+    assert capsys.readouterr().out == "0 of 1 rows are impossible\n"
+    table.write_text("method,dataset,hr@5,ndcg@5\nours,shop,0.50,0.45\ntheirs,shop,0.50,0.55\n")
+    assert main(["audit", str(table), "--json"]) == 1
+    said, document = capsys.readouterr().out.rstrip().rsplit("\n", 1)
+    bound = "NDCG@5 0.55 cannot exceed 0.5050, given HR@5 0.50, one positive per case and their rounding"
+    assert said == f"line 3, theirs, shop: {bound}\n1 of 2 rows are impossible"
+    assert json.loads(document) == {
+        "command": "audit",
+        "table": str(table),
+        "rows": 2,
+        "impossible": [{"line": 3, "row": "theirs, shop", "broken": bound}],
+    }
+
+
+def test_audit_of_no_table_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["audit", str(tmp_path / "none.csv")]) == 1
+    assert "none.csv cannot be read as UTF-8 text" in capsys.readouterr().err
 
 
 def test_resume_and_resume_if_started_exclude_each_other() -> None:

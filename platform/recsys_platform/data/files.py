@@ -35,7 +35,7 @@ class TableFiles:
 
     def open_filesystem(self) -> pyarrow.fs.FileSystem:
         """Connect to the filesystem; every process does so for itself."""
-        return _filesystem(self.path)[0]
+        return filesystem_of(self.path)[0]
 
 
 def find_files(table: str, config: TableConfig) -> TableFiles:
@@ -45,7 +45,7 @@ def find_files(table: str, config: TableConfig) -> TableFiles:
         DataError: nothing is there, it cannot be reached, or its format is unclear.
     """
     try:
-        filesystem, root = _filesystem(config.path)
+        filesystem, root = filesystem_of(config.path)
         paths = _list_files(filesystem, root)
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"input.{table}.path {config.path} cannot be read: {error}") from error
@@ -62,7 +62,8 @@ def find_files(table: str, config: TableConfig) -> TableFiles:
     return TableFiles(table=table, path=config.path, format=formats.pop(), paths=paths)
 
 
-def _filesystem(path: str) -> tuple[pyarrow.fs.FileSystem, str]:
+def filesystem_of(path: str) -> tuple[pyarrow.fs.FileSystem, str]:
+    """Return the filesystem that a local path or a URI names, and the path inside it."""
     if "://" in path:
         return pyarrow.fs.FileSystem.from_uri(path)
     return pyarrow.fs.LocalFileSystem(), path

@@ -16,6 +16,8 @@ from recsys_platform.data.files import TableFiles
 Record = dict[str, str | None]
 SCANNED_FOR_COLUMNS = 1000
 MAX_REPORTED_CHARACTERS = 500
+MALFORMED = "#malformed"
+"""Column with the text of a line that is no record, else null."""
 
 
 class MalformedLine:

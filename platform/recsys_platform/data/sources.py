@@ -20,13 +20,12 @@ from ray.data.block import BlockMetadata
 from ray.data.datasource import Datasource, ReadTask
 
 from recsys_model.errors import DataError
-from recsys_platform.data.records import MalformedLine, Record, iter_records
+from recsys_platform.data.records import MALFORMED, MalformedLine, Record, iter_records
 from recsys_platform.data.tables import Chunk, Table
 
 ROWS_PER_BLOCK = 65536
 ESTIMATED_BYTES_PER_ROW = 64
 ROW = "#row"
-MALFORMED = "#malformed"
 
 
 def build_dataset(table: Table) -> ray.data.Dataset:
@@ -101,9 +100,12 @@ def _read_row_group(table: Table, chunk: Chunk) -> Iterator[pa.Table]:
         if lacking:
             raise DataError(f"{chunk.path} (input.{table.files.table}) lacks the columns {lacking} of the first file")
         theirs = list(table.columns.values())
-        for batch in file.iter_batches(ROWS_PER_BLOCK, row_groups=[chunk.row_group], columns=theirs):
-            piece = pa.Table.from_batches([batch]).select(theirs).rename_columns(names)
-            yield piece.append_column(MALFORMED, pa.nulls(piece.num_rows, pa.string()))
+        # an imported table tells of the lines that were none
+        told = [MALFORMED] if MALFORMED in found else []
+        for batch in file.iter_batches(ROWS_PER_BLOCK, row_groups=[chunk.row_group], columns=[*theirs, *told]):
+            whole = pa.Table.from_batches([batch])
+            malformed = whole[MALFORMED] if told else pa.nulls(whole.num_rows, pa.string())
+            yield whole.select(theirs).rename_columns(names).append_column(MALFORMED, malformed)
 
 
 def _read_text(table: Table, chunk: Chunk) -> Iterator[pa.Table]:

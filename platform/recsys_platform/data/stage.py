@@ -2,6 +2,7 @@
 
     interactions -> check -> shuffle by user -> sequences -> examples, interactions, rejects (one file per bucket)
     items, users -> catalogue, tokenizer, features
+    sequences -> leak checks
 
 Memory does not grow with the interactions: they stream through Ray Data, whose shuffle spills to disk.
 """
@@ -21,6 +22,9 @@ from recsys_platform.config import RunConfig, config_to_dict
 from recsys_platform.data.context import plain_errors, ray_data_settings
 from recsys_platform.data.contract import Items, Users, bucket_of
 from recsys_platform.data.examples import SPLITS
+from recsys_platform.data.importers.importing import resolve_input
+from recsys_platform.data.leak_search import find_leaks
+from recsys_platform.data.leaks import refuse_leaks
 from recsys_platform.data.rejects import build_reject_table, summarize
 from recsys_platform.data.sequences import build_sequences, count_buckets
 from recsys_platform.data.survey import Survey, survey_sequences
@@ -43,18 +47,20 @@ def run_data(config: RunConfig, *, overwrite: bool = False) -> dict[str, Any]:
         `{"dataset": folder, "counts": ..., "seconds": ...}`.
 
     Raises:
-        DataError: the input breaks its contract; nothing is left behind.
+        DataError: the input breaks its contract or gives test targets away; nothing is left behind.
         CheckpointError: the dataset exists and must not be overwritten.
     """
     started = time.monotonic()
     refuse_to_overwrite(config.dataset_folder, overwrite=overwrite)
     with ray_data_settings(), plain_errors():
-        tables = open_tables(config)
+        resolved, source = resolve_input(config)
+        tables = open_tables(resolved)
         with write_artifact(config.dataset_folder, "dataset", config_to_dict(config), overwrite=overwrite) as (
             folder,
             counts,
         ):
-            counts.update(_write_dataset(config, tables, folder))
+            counts.update(_write_dataset(resolved, tables, folder))
+            counts["input"] = source.to_dict()
     seconds = round(time.monotonic() - started, 1)
     logger.info("dataset %s written in %.1f s", config.dataset_folder, seconds)
     return {"dataset": str(config.dataset_folder), "counts": counts, "seconds": seconds}
@@ -77,6 +83,8 @@ def _write_dataset(config: RunConfig, tables: Tables, folder: Path) -> dict[str,
     catalog, num_changed = _write_vocabulary(config, tables, items, users, folder)
     shared_ref = ray.put(Shared(catalog=catalog, item_categories=items.categories))
     features = _put_features(users, count_buckets(tables.interactions.num_rows))
+    findings = find_leaks(sequences, catalog, features, tables.features, config.data.min_user_interactions)
+    refuse_leaks(findings, config.data.max_leak_share)
     build_writer = (config, str(folder), shared_ref, features, survey.max_eval_rank)
     written = sequences.map_batches(
         BucketWriter,
@@ -87,7 +95,8 @@ def _write_dataset(config: RunConfig, tables: Tables, folder: Path) -> dict[str,
         compute=_one_actor_per_cpu(sequences.num_blocks()),
     ).take_all()
     examples: dict[str, int] = {split: sum(row[split] for row in written) for split in SPLITS}
-    return _count(items, users, survey, examples) | {"texts_made_unique": num_changed}
+    leaks = [finding.to_dict() for finding in findings]
+    return _count(items, users, survey, examples) | {"texts_made_unique": num_changed, "leaks": leaks}
 
 
 def _write_vocabulary(

@@ -14,7 +14,7 @@ import ray
 
 from recsys_model.errors import DataError
 from recsys_platform.data.files import TableFiles, find_files
-from recsys_platform.data.records import count_records, find_columns
+from recsys_platform.data.records import MALFORMED, count_records, find_columns
 from recsys_platform.settings import TableConfig
 
 FOOTER_THREADS = 16
@@ -85,7 +85,7 @@ def _find_columns(files: TableFiles) -> list[str]:
     if files.format != "parquet":
         return find_columns(files)
     with files.open_filesystem().open_input_file(files.paths[0]) as source:
-        return pq.read_schema(source).names
+        return [name for name in pq.read_schema(source).names if name != MALFORMED]
 
 
 def _map_columns(

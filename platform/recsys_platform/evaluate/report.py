@@ -6,6 +6,7 @@ Knows no Ray and no model: it turns ranks and titles into text.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from recsys_model.evaluation.audit import check_possible
 from recsys_model.evaluation.metrics import METRIC_NAMES
 
 Metrics = Mapping[str, Mapping[str, Mapping[str, float | None]]]
@@ -21,6 +22,17 @@ METHOD_TITLES: dict[str, str] = {
 
 NUM_EXAMPLES = 10
 _MAX_HISTORY_TITLES = 8
+
+
+def refuse_impossible(metrics: Metrics) -> None:
+    """Refuse figures that no ranking with one positive per case can have.
+
+    Raises:
+        DataError: with the method and the bound that is broken.
+    """
+    for method, entries in metrics.items():
+        values = {name: entry["value"] for name, entry in entries.items()}
+        check_possible(METHOD_TITLES[method], {name: value for name, value in values.items() if value is not None})
 
 
 def format_table(metrics: Metrics) -> str:

@@ -16,13 +16,19 @@ from recsys_model.entities.catalog import Catalog, load_catalog
 from recsys_model.errors import ConfigError, DataError
 from recsys_model.evaluation.baselines import CoOccurrence, Popularity, rank_targets
 from recsys_model.evaluation.intervals import Estimate
-from recsys_model.evaluation.metrics import METRIC_NAMES, check_plausible, measure, measure_difference, rank_in
+from recsys_model.evaluation.metrics import METRIC_NAMES, measure, measure_difference, rank_in
 from recsys_platform.artifacts import Manifest, check_parent, open_artifact, refuse_to_overwrite, write_artifact
 from recsys_platform.checkpoints import check_base
 from recsys_platform.config import RunConfig, config_to_dict
 from recsys_platform.evaluate.cases import Case, EvaluationData, load_evaluation_data
 from recsys_platform.evaluate.plots import write_hit_rate_plot
-from recsys_platform.evaluate.report import NUM_EXAMPLES, build_example, describe_protocol, format_report
+from recsys_platform.evaluate.report import (
+    NUM_EXAMPLES,
+    build_example,
+    describe_protocol,
+    format_report,
+    refuse_impossible,
+)
 from recsys_platform.evaluate.workers import WorkerSettings, recommend_for_all, threads_per_worker
 
 logger = logging.getLogger(__name__)
@@ -43,6 +49,7 @@ def run_evaluate(config: RunConfig, *, overwrite: bool = False) -> dict[str, Any
     Raises:
         ConfigError: the beam is too narrow for the metrics.
         CheckpointError: an artifact is missing, damaged or does not fit, or the evaluation exists already.
+        DataError: no ranking can have the figures of a method; nothing is written.
     """
     started = time.monotonic()
     if config.decoding.num_beams < LARGEST_K:
@@ -116,13 +123,13 @@ def _build_report(
     metrics: dict[str, Any] = {}
     for method, method_ranks in ranks.items():
         estimates = measure(method_ranks, **sampling)
-        check_plausible({name: estimate.value for name, estimate in estimates.items()})
         metrics[method] = _plain(estimates)
     baseline = max(("popularity", "co_occurrence"), key=lambda method: metrics[method]["hr_at_10"]["value"])
     difference = measure_difference(ranks["recsysllm"], ranks[baseline], **sampling)
     best_reachable = load_best_reachable(config)
     if best_reachable is not None:
         metrics["best_reachable"] = best_reachable
+    refuse_impossible(metrics)
     return {
         "name": config.name,
         "protocol": describe_protocol(

@@ -29,7 +29,8 @@ def shop() -> dict[str, list[dict[str, Any]]]:
         {
             "user_id": f"u{user}",
             "item_id": (user * 7 + event * 3) % NUM_ITEMS,
-            "timestamp": 1000 * (event // 2),
+            # users that take the same items do so at other times, else they would be the same user twice
+            "timestamp": 1000 * (event // 2) + user,
             "position": event,
         }
         for event in range(8)
@@ -105,6 +106,16 @@ def test_a_dataset_holds_what_its_manifest_counts(tmp_path):
     long_enough = [length for length in lengths if length >= 3]
     assert report["dataset"] == str(folder)
     assert report["counts"] == manifest.counts
+    leaks = manifest.counts.pop("leaks")
+    assert {leak["check"] for leak in leaks if leak["num_cases"] == len(long_enough) and leak["share"] == 0.0} == {
+        "target_in_feature age",
+        "target_in_feature city",
+        "target_in_history",
+        "numbered_texts",
+        "numbered_ids",
+        "future_in_history",
+        "test_example_in_train",
+    }
     assert manifest.counts == {
         "users": NUM_USERS,
         "items": NUM_ITEMS,
@@ -114,6 +125,13 @@ def test_a_dataset_holds_what_its_manifest_counts(tmp_path):
         "rejects": {"interactions": {}, "items": {"empty_title": 1}, "users": {}},
         "examples": {"train": sum(length - 3 for length in long_enough), "valid": 5, "test": len(long_enough)},
         "texts_made_unique": 2,
+        "input": {
+            "format": "tables",
+            "why": "input.interactions and input.items name them",
+            "files": [],
+            "notes": [],
+            "rows": {},
+        },
     }
     splits = {split: read_rows(folder / "examples" / split) for split in ("train", "valid", "test")}
     assert {split: len(rows) for split, rows in splits.items()} == manifest.counts["examples"]
@@ -193,6 +211,20 @@ def test_too_many_bad_rows_stop_the_stage_and_leave_nothing(tmp_path):
     with pytest.raises(DataError, match=r"rows of the interactions table .* are rejected, more than input.max_reject"):
         run_data(config)
     assert list(config.folder.iterdir()) == []
+
+
+def test_a_feature_that_names_the_target_stops_the_stage_unless_that_is_allowed(tmp_path):
+    tables = shop()
+    last_items = {row["user_id"]: f"{row['item_id']}" for row in tables["interactions"]}
+    for user in tables["users"]:
+        user["latest"] = last_items[user["user_id"]]
+    config = make_config(tmp_path, tables)
+    with pytest.raises(DataError, match=r"gives test targets away.*\n  leak target_in_feature latest: "):
+        run_data(config)
+    assert list(config.folder.iterdir()) == []
+    allowed = make_config(tmp_path, tables, data={"max_leak_share": 1.0})
+    (leak,) = (leak for leak in run_data(allowed)["counts"]["leaks"] if leak["check"] == "target_in_feature latest")
+    assert leak["is_shown"]
 
 
 def test_an_existing_dataset_is_not_replaced_unasked(tmp_path):

@@ -12,6 +12,7 @@ from recsys_platform.evaluate.report import (
     format_difference,
     format_report,
     format_table,
+    refuse_impossible,
 )
 from recsys_platform.evaluate.stage import load_best_reachable
 
@@ -93,6 +94,16 @@ def test_a_report_shows_the_latest_titles_the_truth_and_where_it_was_found():
         "- took next: **tent** (rank 2)\n- recommended:\n  1. pole\n  2. **tent**\n\n"
         "### User bob\n\n- history:\n  - hat\n- took next: **cap** (not among the recommended)\n- recommended:\n  1. pole\n"
     )
+
+
+def test_figures_that_no_ranking_has_are_refused_whichever_method_has_them():
+    refuse_impossible(METRICS)
+    oracle = {"best_reachable": {"hr_at_10": {"value": 0.5, "low": None, "high": None}, "ndcg_at_10": {"value": 0.51}}}
+
+    with pytest.raises(
+        DataError, match=r"the figures of best reachable .* NDCG@10 0.510000 cannot exceed 0.5000, given"
+    ):
+        refuse_impossible(METRICS | oracle)
 
 
 def test_the_plot_is_a_png(tmp_path):

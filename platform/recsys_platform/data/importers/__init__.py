@@ -1,0 +1,1 @@
+"""Folders of published data sets become the tables of the input contract."""

@@ -1,0 +1,90 @@
+"""The leak checks of `leaks` over all users of a run, on Ray Data.
+
+Of each test case some 30 bytes come back to the driver, which holds the users' features anyway.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import ray
+
+from recsys_model.entities.catalog import Catalog
+from recsys_platform.data.leaks import (
+    CASES_SCHEMA,
+    Finding,
+    collect_cases,
+    find_trained_on,
+    judge_cases,
+    names_of_items,
+)
+from recsys_platform.data.sequences import iter_buckets
+
+TRAINED_SCHEMA = pa.schema([("example", pa.uint64())])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lookups:
+    """What every worker needs to collect cases."""
+
+    name_to_item: Mapping[str, int]
+    """Texts that name one item -> its catalogue index."""
+    feature_names: tuple[str, ...]
+    """Features that the model is told."""
+    min_interactions: int
+    """Users with fewer events have no case."""
+
+
+def find_leaks(
+    sequences: ray.data.Dataset,
+    catalog: Catalog,
+    features: Mapping[int, ray.ObjectRef],
+    feature_names: Sequence[str],
+    min_interactions: int,
+) -> list[Finding]:
+    """Go over the sequences twice and return the finding of every check.
+
+    Args:
+        sequences: Buckets of users, at hand.
+        catalog: Items by catalogue index.
+        features: Bucket -> features of its users.
+        feature_names: Features that the model is told.
+        min_interactions: Users with fewer events have no case.
+    """
+    ids, titles, texts = zip(*((item.item_id, item.title, item.text) for item in catalog.items), strict=True)
+    lookups = Lookups(
+        name_to_item=names_of_items(ids, titles, texts),
+        feature_names=tuple(feature_names),
+        min_interactions=min_interactions,
+    )
+    cases = _run(sequences, partial(_collect_block, lookups_ref=ray.put(lookups), features=features), CASES_SCHEMA)
+    examples_ref = ray.put(np.unique(cases["example"].to_numpy()))
+    search = partial(_search_block, examples_ref=examples_ref, min_interactions=min_interactions)
+    trained_on = np.unique(_run(sequences, search, TRAINED_SCHEMA)["example"].to_numpy())
+    return judge_cases(cases, trained_on, ids, texts, feature_names)
+
+
+def _run(sequences: ray.data.Dataset, look: partial[pa.Table], schema: pa.Schema) -> pa.Table:
+    found = sequences.map_batches(look, batch_size=None, batch_format="pyarrow", zero_copy_batch=True)
+    blocks: list[Any] = list(found.iter_batches(batch_size=None, batch_format="pyarrow"))
+    return pa.concat_tables([schema.empty_table(), *(block.cast(schema) for block in blocks if block.num_rows > 0)])
+
+
+def _collect_block(block: pa.Table, lookups_ref: ray.ObjectRef, features: Mapping[int, ray.ObjectRef]) -> pa.Table:
+    lookups: Lookups = ray.get(lookups_ref)
+    tables = [CASES_SCHEMA.empty_table()]
+    for bucket, users, _ in iter_buckets(block):
+        known = ray.get(features[bucket]) if bucket in features else {}
+        tables.append(
+            collect_cases(users, known, lookups.feature_names, lookups.name_to_item, lookups.min_interactions)
+        )
+    return pa.concat_tables(tables)
+
+
+def _search_block(block: pa.Table, examples_ref: ray.ObjectRef, min_interactions: int) -> pa.Table:
+    test_examples = ray.get(examples_ref)
+    found = [find_trained_on(users, test_examples, min_interactions) for _, users, _ in iter_buckets(block)]
+    return pa.table({"example": pa.chunked_array(found, pa.uint64())}, schema=TRAINED_SCHEMA)
