@@ -83,8 +83,8 @@ def test_everything_that_does_not_fit_is_named_at_once(tmp_path: Path) -> None:
 def test_other_models_and_empty_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="holds no model"):
         load_model(tmp_path)
-    (tmp_path / "config.json").write_text('{"model_type": "llama"}')
-    with pytest.raises(CheckpointError, match="model_type must be 'glm', got 'llama'"):
+    (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
+    with pytest.raises(CheckpointError, match=r"model_type must be one of 'glm', 'chatglm', .* got 'gpt2'"):
         load_model(tmp_path)
 
 

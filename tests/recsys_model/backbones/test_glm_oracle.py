@@ -9,9 +9,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional
 
-from recsys_model.backbones.base import FullAttention, part_a_and_part_b_mask
+from recsys_model.backbones.base import FullAttention, count_parameters, part_a_and_part_b_mask
 from recsys_model.backbones.checkpoint import fit_state
-from recsys_model.backbones.glm import GLM, count_parameters
+from recsys_model.backbones.glm import GLM
 from recsys_model.config import PRESETS, GLMConfig
 
 CASES = ("a1_sep_vector", "a3_mask4d", "a6_recsysllm_fig1", "a6_glm_fig1")
