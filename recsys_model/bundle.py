@@ -13,8 +13,8 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 import torch
 
+from recsys_model.backbones.base import Backbone
 from recsys_model.backbones.checkpoint import load_model, write_model
-from recsys_model.backbones.glm import GLM
 from recsys_model.config import DecodingConfig, TextConfig, WindowConfig
 from recsys_model.entities.catalog import Catalog, load_catalog
 from recsys_model.errors import CheckpointError, ConfigError, DataError
@@ -54,7 +54,7 @@ class BundleSettings:
 class Bundle:
     """A loaded bundle; the model stands in evaluation mode on its device."""
 
-    model: GLM
+    model: Backbone
     tokenizer: Tokenizer
     catalog: Catalog
     settings: BundleSettings
@@ -62,7 +62,7 @@ class Bundle:
 
 def write_bundle(
     folder: Path,
-    model: GLM,
+    model: Backbone,
     tokenizer: Tokenizer,
     catalog: Catalog,
     settings: BundleSettings,
@@ -148,7 +148,7 @@ def settings_from_dict(cls: type[T], document: Any, where: str = "") -> T:
     return cls(**values)
 
 
-def _check_fit(model: GLM, tokenizer: Tokenizer, settings: BundleSettings, source: str) -> None:
+def _check_fit(model: Backbone, tokenizer: Tokenizer, settings: BundleSettings, source: str) -> None:
     geometry = model.config
     if tokenizer.vocab_size > geometry.vocab_size:
         raise CheckpointError(

@@ -1,7 +1,7 @@
 """Reading the model of a checkpoint artifact: whole weights, or an adapter on the model it was trained on.
 
-Layout: `weights/` is a model folder; or `adapter/` is a PEFT folder and `base.json` holds the `path` of its base
-and the `digest` that it had.
+Layout: `weights/` is a model folder; or `adapter/` is a PEFT folder and `base.json` holds the `path` of its base,
+a model folder or GGUF file, the `digest` that it had, and the `mask` of a causal decoder, null as the base has it.
 """
 
 import hashlib
@@ -11,8 +11,9 @@ from typing import Any
 
 import torch
 
+from recsys_model.backbones.base import Backbone
 from recsys_model.backbones.checkpoint import load_adapter, load_model
-from recsys_model.backbones.glm import GLM
+from recsys_model.backbones.geometry import Mask
 from recsys_model.errors import CheckpointError
 from recsys_platform.artifacts import sha256_of
 
@@ -21,7 +22,7 @@ ADAPTER_FOLDER = "adapter"
 BASE_FILE = "base.json"
 
 
-def load_trained_model(folder: Path, *, dtype: torch.dtype = torch.float32, verify: bool = True) -> GLM:
+def load_trained_model(folder: Path, *, dtype: torch.dtype = torch.float32, verify: bool = True) -> Backbone:
     """Return the trained model of a checkpoint artifact, an adapter merged into its base.
 
     Merging happens in float32, since bfloat16 would round small updates away; `dtype` converts the result.
@@ -34,8 +35,8 @@ def load_trained_model(folder: Path, *, dtype: torch.dtype = torch.float32, veri
         return load_model(folder / WEIGHTS_FOLDER, dtype=dtype)
     if verify:
         check_base(folder)
-    path, _ = _read_base(folder)
-    return load_adapter(load_model(path), folder / ADAPTER_FOLDER).to(dtype)
+    path, _, mask = _read_base(folder)
+    return load_adapter(load_model(path, mask=mask), folder / ADAPTER_FOLDER).to(dtype)
 
 
 def check_base(folder: Path) -> None:
@@ -46,8 +47,8 @@ def check_base(folder: Path) -> None:
     """
     if (folder / WEIGHTS_FOLDER).is_dir():
         return
-    path, digest = _read_base(folder)
-    if not path.is_dir():
+    path, digest, _ = _read_base(folder)
+    if not path.exists():
         raise CheckpointError(
             f"the adapter in {folder} was trained on {path}, which is gone; put that model back there"
         )
@@ -56,17 +57,23 @@ def check_base(folder: Path) -> None:
 
 
 def folder_digest(folder: Path) -> str:
-    """Return one SHA-256 over names and contents of the files directly in a model folder."""
-    files = sorted(path for path in folder.iterdir() if path.is_file())
+    """Return one SHA-256 over names and contents of the files directly in a model folder, or of one GGUF file.
+
+    Raises:
+        CheckpointError: there is neither.
+    """
+    if not folder.exists():
+        raise CheckpointError(f"model.weights {folder} does not exist; set it to a model folder or a GGUF file")
+    files = [folder] if folder.is_file() else sorted(path for path in folder.iterdir() if path.is_file())
     lines = [f"{path.name} {sha256_of(path)}\n" for path in files]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _read_base(folder: Path) -> tuple[Path, str]:
-    """Return where the model folder is that the adapter in `folder` belongs to, and its digest."""
+def _read_base(folder: Path) -> tuple[Path, str, Mask | None]:
+    """Return where the model is that the adapter in `folder` belongs to, its digest, and the mask it was trained with."""
     try:
         document: dict[str, Any] = json.loads((folder / BASE_FILE).read_text(encoding="utf-8"))
-        return Path(document["path"]), document["digest"]
+        return Path(document["path"]), document["digest"], document.get("mask")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
             f"{folder} must hold {WEIGHTS_FOLDER}/, or {ADAPTER_FOLDER}/ and a {BASE_FILE} "

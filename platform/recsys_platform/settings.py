@@ -7,6 +7,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Literal
 
+from recsys_model.backbones.geometry import CausalConfig, ChatGLMConfig, Mask, new_llama
 from recsys_model.config import PRESETS, GLMConfig, require
 
 
@@ -57,7 +58,7 @@ class TokenizerConfig:
     """Where the token ids come from."""
 
     path: str | None = None
-    """Folder of a published GLM tokenizer (GPT-2 vocab.json and merges.txt); none trains a BPE on the catalogue."""
+    """Tokenizer of the published model: a folder (see `recsys_model.text.pretrained`) or GGUF file; none trains a BPE."""
     vocab_size: int = 8192
     """Size of the trained BPE, special tokens included."""
     merge_words: bool = False
@@ -98,10 +99,12 @@ class DataConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelConfig:
-    """Which GLM, and where its weights come from."""
+    """Which language model, and where its weights come from."""
 
+    family: Literal["glm", "chatglm", "causal"] = "glm"
+    """`glm`; `chatglm`: ChatGLM-6B; `causal`: a decoder of transformers (Llama, SmolLM2, Qwen2, Qwen3)."""
     preset: Literal["glm-10b", "glm-2b", "glm-large", "glm-mini"] = "glm-mini"
-    """Geometry to start from; its vocabulary follows the tokenizer when the weights are new."""
+    """Sizes of a new model to start from, whatever the family; its vocabulary follows the tokenizer."""
     num_layers: int | None = None
     """Replaces the preset's value when given."""
     hidden_size: int | None = None
@@ -113,13 +116,32 @@ class ModelConfig:
     dropout: float | None = None
     """Replaces the preset's value when given."""
     weights: str | None = None
-    """A checkpoint artifact of this project or the folder of a published GLM; none starts from random weights."""
+    """A checkpoint artifact, the folder of a published model, or a GGUF file; none starts from random weights."""
+    mask: Mask | None = None
+    """What part A sees in a causal decoder: `prefix`, itself in both directions, or `causal`; none: as the weights say."""
 
-    def geometry(self, vocab_size: int) -> GLMConfig:
-        """Return the preset with this section's replacements and `vocab_size` rows of word embeddings."""
+    def __post_init__(self) -> None:
+        require(
+            self.mask is None or self.family == "causal",
+            f"model.mask is for model.family causal, got {self.mask!r} for {self.family}; take it out",
+        )
+        require(
+            self.dropout is None or self.family == "glm",
+            f"model.dropout is for model.family glm, got {self.dropout} for {self.family}; take it out",
+        )
+
+    def geometry(self, vocab_size: int) -> GLMConfig | ChatGLMConfig | CausalConfig:
+        """Return the family's geometry of the preset's sizes, this section's replacements and `vocab_size` rows."""
         names = ("num_layers", "hidden_size", "num_heads", "max_sequence_length", "dropout")
         changes = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        return dataclasses.replace(PRESETS[self.preset], vocab_size=vocab_size, **changes)
+        glm = dataclasses.replace(PRESETS[self.preset], vocab_size=vocab_size, **changes)
+        if self.family == "glm":
+            return glm
+        sizes = {name: getattr(glm, name) for name in (*names[:3], "vocab_size")}
+        if self.family == "chatglm":
+            inner_size, length = 4 * glm.hidden_size, glm.max_sequence_length
+            return ChatGLMConfig(**sizes, inner_hidden_size=inner_size, max_sequence_length=length)
+        return new_llama(**sizes, max_length=glm.max_sequence_length, mask=self.mask or "prefix")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

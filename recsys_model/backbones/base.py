@@ -1,23 +1,49 @@
 """What every backbone offers, and how attention is told what it may see.
 
 A backbone computes queries, keys and values; an `Attention` decides which keys a query sees and
-whether they are kept. Training passes a mask, decoding a cache.
+whether they are kept, and knows where its queries stand. Training passes a mask, decoding a cache.
+Nothing outside this package needs to know which family of models it works with.
 
-Shape suffixes: B = examples, T = tokens, S = keys, H = heads, E = size of a head.
+Shape suffixes: B = examples, T = tokens, S = keys, H = heads, G = heads of keys and values (H or fewer),
+E = size of a head, D = hidden size, V = vocabulary, X = any leading shape.
 """
 
-from typing import Protocol
+from abc import ABC, abstractmethod
+from typing import ClassVar, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
+
+
+class Geometry(Protocol):
+    """What the rest of the project needs to know of a model's configuration, which is a frozen dataclass."""
+
+    @property
+    def vocab_size(self) -> int:
+        """Rows of the word embedding."""
+        ...
+
+    @property
+    def hidden_size(self) -> int:
+        """Width of the residual stream."""
+        ...
+
+    @property
+    def max_sequence_length(self) -> int:
+        """Largest inter and intra position id."""
+        ...
 
 
 class Attention(Protocol):
     """Mixes values for the queries of one layer."""
 
-    def __call__(self, layer: int, query_BHTE: Tensor, key_BHTE: Tensor, value_BHTE: Tensor) -> Tensor:
+    def __call__(self, layer: int, query_BHTE: Tensor, key_BGTE: Tensor, value_BGTE: Tensor) -> Tensor:
         """Return one mixed value for each query, of the shape of `query_BHTE`."""
+        ...
+
+    def positions(self) -> Tensor:
+        """Return the place of each query in the sequence as it is laid out, [B, T]: part A, then part B."""
         ...
 
 
@@ -29,12 +55,109 @@ class FullAttention:
         self._visible_B1TT = visible_BTT[:, None]
         self._dropout = dropout
 
-    def __call__(self, layer: int, query_BHTE: Tensor, key_BHTE: Tensor, value_BHTE: Tensor) -> Tensor:
+    def __call__(self, layer: int, query_BHTE: Tensor, key_BGTE: Tensor, value_BGTE: Tensor) -> Tensor:
         """Attend; the layer makes no difference here."""
         del layer
-        return functional.scaled_dot_product_attention(
-            query_BHTE, key_BHTE, value_BHTE, attn_mask=self._visible_B1TT, dropout_p=self._dropout
-        )
+        return attend(query_BHTE, key_BGTE, value_BGTE, self._visible_B1TT, self._dropout)
+
+    def positions(self) -> Tensor:
+        """Return 0, 1, 2, ... for each example."""
+        num_examples, _, num_tokens, _ = self._visible_B1TT.shape
+        return torch.arange(num_tokens, device=self._visible_B1TT.device).expand(num_examples, -1)
+
+
+class Backbone(nn.Module, ABC):
+    """A language model that fills blanks."""
+
+    family: ClassVar[str]
+    """Name of the family in `model.family`."""
+    lora_targets: ClassVar[tuple[str, ...]]
+    """Names of the linears of every layer that get adapters."""
+    position_tables: ClassVar[tuple[str, ...]] = ()
+    """Learned position tables, trained beside adapters when asked."""
+    new_tables: ClassVar[tuple[str, ...]] = ()
+    """Tables that the published weights do not have, so that they are always trained beside adapters."""
+
+    @property
+    @abstractmethod
+    def config(self) -> Geometry:
+        """The geometry, a frozen dataclass."""
+
+    @abstractmethod
+    def hidden_states(
+        self,
+        token_ids_BT: Tensor,
+        inter_position_ids_BT: Tensor,
+        intra_position_ids_BT: Tensor,
+        attention: Attention,
+    ) -> Tensor:
+        """Return the states that are projected on the vocabulary, [B, T, D]."""
+
+    @abstractmethod
+    def logits(self, hidden_XD: Tensor) -> Tensor:
+        """Project states of any leading shape on the vocabulary, [X, V]."""
+
+    @abstractmethod
+    def output_rows(self, token_ids_X: Tensor) -> Tensor:
+        """Return the rows of the output matrix for some tokens, [X, D]."""
+
+    def own_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the tensors of a published state under this model's names, without those that it computes itself."""
+        return state
+
+    @property
+    def part_a_is_causal(self) -> bool:
+        """Whether a token of part A sees only those before it."""
+        return False
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
+    def visible(self, part_a_lens_B: Tensor, num_tokens: int) -> Tensor:
+        """Return which keys each query may see in training, [B, T, T]."""
+        lens_B = torch.zeros_like(part_a_lens_B) if self.part_a_is_causal else part_a_lens_B
+        return part_a_and_part_b_mask(lens_B, num_tokens)
+
+    def forward(
+        self,
+        token_ids_BT: Tensor,
+        inter_position_ids_BT: Tensor,
+        intra_position_ids_BT: Tensor,
+        attention: Attention,
+    ) -> Tensor:
+        """Return `hidden_states`, [B, T, D]."""
+        return self.hidden_states(token_ids_BT, inter_position_ids_BT, intra_position_ids_BT, attention)
+
+
+class OutputHead(nn.Linear):
+    """An output matrix of its own, not tied to the word embedding.
+
+    Its rows are read through `forward` too: ZeRO 3 brings the shares of a weight together only around that.
+    """
+
+    def __init__(self, hidden_size: int, vocab_size: int) -> None:
+        super().__init__(hidden_size, vocab_size, bias=False)
+
+    def forward(self, input: Tensor, *, rows: bool = False) -> Tensor:  # noqa: A002, nn.Linear's own name
+        """Project states on the vocabulary; with `rows`, return the matrix's rows for token ids instead."""
+        return functional.embedding(input, self.weight) if rows else functional.linear(input, self.weight)
+
+
+def attend(query_BHTE: Tensor, key_BGSE: Tensor, value_BGSE: Tensor, visible: Tensor, dropout: float = 0.0) -> Tensor:
+    """Return softmax(query . key / sqrt(E)) . value where `visible`, which broadcasts to [B, H, T, S].
+
+    With fewer key heads than query heads, each serves several neighbouring query heads.
+    """
+    num_shared = query_BHTE.shape[1] // key_BGSE.shape[1]
+    if num_shared > 1 and query_BHTE.device.type != "cpu":
+        # CUDA has no fast kernel for a mask together with shared heads
+        key_BGSE, value_BGSE = (states.repeat_interleave(num_shared, dim=1) for states in (key_BGSE, value_BGSE))
+        num_shared = 1
+    return functional.scaled_dot_product_attention(
+        query_BHTE, key_BGSE, value_BGSE, attn_mask=visible, dropout_p=dropout, enable_gqa=num_shared > 1
+    )
 
 
 def part_a_and_part_b_mask(part_a_lens_B: Tensor, num_tokens: int) -> Tensor:
@@ -50,3 +173,8 @@ def part_a_and_part_b_mask(part_a_lens_B: Tensor, num_tokens: int) -> Tensor:
     causal_TT = position_T[:, None] >= position_T[None, :]
     in_part_a_BT = position_T[None, :] < part_a_lens_B[:, None]
     return causal_TT[None, :, :] | in_part_a_BT[:, None, :]
+
+
+def count_parameters(model: nn.Module, *, trainable_only: bool = False) -> int:
+    """Return the number of parameters; a tied one counts once."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad or not trainable_only)

@@ -1,79 +1,72 @@
-"""Model folders: `config.json` and weights, in the layout of the published GLM checkpoints.
+"""Model folders: `config.json` and weights, in the layout of the published checkpoints of each family.
 
-Reads safetensors or PyTorch files, whole or sharded, with tensor names bare or behind `glm.`;
-writes bare safetensors. Every missing, unknown or misshapen tensor is named in one error.
+Reads safetensors or PyTorch files, whole or sharded, and GGUF files; writes safetensors under the published
+names. Every missing, unknown or misshapen tensor is named in one error.
 """
 
-import dataclasses
 import json
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft import PeftModel
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from recsys_model.backbones.glm import GLM
-from recsys_model.config import GLMConfig
+from recsys_model.backbones.base import Backbone, Geometry
+from recsys_model.backbones.families import build_backbone, document_from_geometry, geometry_from_document
+from recsys_model.backbones.geometry import Mask
+from recsys_model.backbones.gguf import is_gguf, read_gguf_document, read_gguf_state
 from recsys_model.errors import CheckpointError
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
-PUBLISHED_PREFIX = "glm."
-_FIELD_TO_KEY = {"num_heads": "num_attention_heads"}
 _MAX_NAMED = 8
 
 
-def write_model(folder: Path, model: GLM, dtype: torch.dtype | None = None) -> None:
+def write_model(folder: Path, model: Backbone, dtype: torch.dtype | None = None) -> None:
     """Write geometry and weights into `folder`, which is created; `dtype` converts the weights."""
     folder.mkdir(parents=True, exist_ok=True)
-    geometry = {_FIELD_TO_KEY.get(name, name): value for name, value in dataclasses.asdict(model.config).items()}
-    text = json.dumps({"model_type": "glm", **geometry}, indent=1)
+    text = json.dumps(document_from_geometry(model.config), indent=1)
     (folder / CONFIG_FILE).write_text(text + "\n", encoding="utf-8")
     tensors = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in model.state_dict().items()}
     save_file(tensors, folder / WEIGHTS_FILE, metadata={"format": "pt"})
 
 
-def load_model(folder: Path, *, dtype: torch.dtype = torch.float32) -> GLM:
-    """Read a GLM that `write_model` wrote, or a published one.
+def load_model(path: Path, *, dtype: torch.dtype = torch.float32, mask: Mask | None = None) -> Backbone:
+    """Read a model that `write_model` wrote, a published one, or a GGUF file.
+
+    `mask` replaces what the folder says of a causal decoder's mask.
 
     Raises:
         CheckpointError: a file is missing or damaged, or tensors do not fit the geometry in `config.json`.
     """
-    config = load_geometry(folder)
     with torch.device("meta"):
-        model = GLM(config)
-    state = load_state(folder)
-    fit_state(model, state, str(folder))
+        model = build_backbone(load_geometry(path, mask))
+    state = model.own_state(read_gguf_state(path) if is_gguf(path) else load_state(path))
+    fit_state(model, state, str(path))
     model.load_state_dict({name: tensor.to(dtype) for name, tensor in state.items()}, assign=True)
     return model
 
 
-def load_geometry(folder: Path) -> GLMConfig:
-    """Read the geometry from a model folder's `config.json`.
+def load_geometry(path: Path, mask: Mask | None = None) -> Geometry:
+    """Read the geometry from a model folder's `config.json`, or from a GGUF file.
 
     Raises:
-        CheckpointError: the file is missing, damaged or not a GLM's.
+        CheckpointError: the file is missing, damaged or not that of a known model.
     """
-    path = folder / CONFIG_FILE
+    document = read_gguf_document(path) if is_gguf(path) else _read_config(path)
     try:
-        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{folder} holds no model: {CONFIG_FILE} cannot be read: {error}") from error
-    if document.get("model_type", "glm") != "glm":
-        raise CheckpointError(f"{path}: model_type must be 'glm', got {document['model_type']!r}")
-    names = [item.name for item in dataclasses.fields(GLMConfig)]
-    values = {name: document[key] for name in names if (key := _FIELD_TO_KEY.get(name, name)) in document}
-    try:
-        return GLMConfig(**values)
+        return geometry_from_document(document, mask)
     except (TypeError, ValueError) as error:
-        raise CheckpointError(f"{path} does not describe a GLM: {error}") from error
+        raise CheckpointError(f"{path} holds no model that can be used: {error}") from error
 
 
 def load_state(folder: Path) -> dict[str, Tensor]:
-    """Read all tensors of a model folder under their bare names.
+    """Read all tensors of a model folder.
 
     Raises:
         CheckpointError: there is no weights file, or one cannot be read.
@@ -86,13 +79,13 @@ def load_state(folder: Path) -> dict[str, Tensor]:
                 if path.suffix == ".safetensors"
                 else torch.load(path, map_location="cpu", weights_only=True)
             )
-        except (OSError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError, SafetensorError, pickle.UnpicklingError) as error:
             raise CheckpointError(f"{path} cannot be read: {error}") from error
-        state.update({name.removeprefix(PUBLISHED_PREFIX): tensor for name, tensor in loaded.items()})
+        state.update(loaded)
     return state
 
 
-def fit_state(model: GLM, state: dict[str, Tensor], source: str) -> None:
+def fit_state(model: Backbone, state: dict[str, Tensor], source: str) -> None:
     """Raise unless `state` holds exactly the tensors of `model`, in its shapes.
 
     Raises:
@@ -119,7 +112,7 @@ def write_adapter(folder: Path, model: PeftModel) -> None:
     model.save_pretrained(str(folder), save_embedding_layers=False)
 
 
-def load_adapter(model: GLM, folder: Path) -> GLM:
+def load_adapter(model: Backbone, folder: Path) -> Backbone:
     """Return `model` with the LoRA adapter in a PEFT folder merged into its weights.
 
     Raises:
@@ -130,8 +123,18 @@ def load_adapter(model: GLM, folder: Path) -> GLM:
     except (OSError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"the adapter in {folder} does not fit the model: {error}") from error
     merged = adapted.merge_and_unload()  # pyrefly: ignore[not-callable]
-    assert isinstance(merged, GLM), "peft gives back the model that it wrapped"
+    assert isinstance(merged, Backbone), "peft gives back the model that it wrapped"
     return merged
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    try:
+        document = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{folder} holds no model: {CONFIG_FILE} cannot be read: {error}") from error
+    if not isinstance(document, dict):
+        raise CheckpointError(f"{folder} holds no model: {CONFIG_FILE} must hold an object, got {document!r}")
+    return document
 
 
 def _weight_files(folder: Path) -> Iterator[Path]:
@@ -141,10 +144,17 @@ def _weight_files(folder: Path) -> Iterator[Path]:
             return
         index = folder / f"{name}.index.json"
         if index.is_file():
-            shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+            shards = _weight_map(index).values()
             yield from (folder / shard for shard in sorted(set(shards)))
             return
     raise CheckpointError(f"{folder} holds no weights: neither {WEIGHTS_FILE} nor pytorch_model.bin, whole or sharded")
+
+
+def _weight_map(index: Path) -> dict[str, str]:
+    try:
+        return dict(json.loads(index.read_text(encoding="utf-8"))["weight_map"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{index} must hold a weight_map: {error!r}") from error
 
 
 def _list_names(what: str, names: list[str]) -> list[str]:

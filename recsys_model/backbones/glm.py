@@ -3,7 +3,8 @@
 Parameter names equal those of the published checkpoints. The output projection is the word
 embedding. What a token sees is decided by the `Attention` that the caller passes.
 
-Shape suffixes: B = examples, T = tokens, D = hidden size, H = heads, E = size of a head, V = vocabulary.
+Shape suffixes: B = examples, T = tokens, D = hidden size, F = inner size of the MLP, H = heads, E = size of a head,
+X = any leading shape.
 """
 
 import math
@@ -12,23 +13,35 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recsys_model.backbones.base import Attention
+from recsys_model.backbones.base import Attention, Backbone
 from recsys_model.config import GLMConfig
+
+PUBLISHED_PREFIX = "glm."
+"""What the tensor names of a GLMForConditionalGeneration begin with."""
 
 INITIAL_STD = 0.02
 INITIAL_STD_WIDTH = 1024
 """Hidden size at which linears begin with `INITIAL_STD`; narrower ones need more, or they hardly see their input."""
 
 
-class GLM(nn.Module):
+class GLM(Backbone):
     """Word embedding, two position tables and a stack of pre-LayerNorm blocks."""
+
+    family = "glm"
+    lora_targets = ("query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h")
+    position_tables = ("position_embeddings", "block_position_embeddings")
 
     def __init__(self, config: GLMConfig) -> None:
         super().__init__()
-        self.config = config
+        self._config = config
         self.word_embeddings = nn.Embedding(config.vocab_size, config.hidden_size)
         self.transformer = GLMTransformer(config)
         self.apply(self._initialise)
+
+    @property
+    def config(self) -> GLMConfig:
+        """The geometry."""
+        return self._config
 
     def hidden_states(
         self,
@@ -45,15 +58,13 @@ class GLM(nn.Module):
         """Project states of any leading shape on the vocabulary."""
         return functional.linear(hidden_XD, self.word_embeddings.weight)
 
-    def forward(
-        self,
-        token_ids_BT: Tensor,
-        inter_position_ids_BT: Tensor,
-        intra_position_ids_BT: Tensor,
-        attention: Attention,
-    ) -> Tensor:
-        """Return the states after the final LayerNorm, [B, T, D]; see `hidden_states`."""
-        return self.hidden_states(token_ids_BT, inter_position_ids_BT, intra_position_ids_BT, attention)
+    def output_rows(self, token_ids_X: Tensor) -> Tensor:
+        """Return the rows of the tied word embedding for some tokens, [X, D]."""
+        return functional.embedding(token_ids_X, self.word_embeddings.weight)
+
+    def own_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the tensors under their bare names, with which the published files have them too."""
+        return {name.removeprefix(PUBLISHED_PREFIX): tensor for name, tensor in state.items()}
 
     def _initialise(self, module: nn.Module) -> None:
         """Draw small normal weights; those that write to the residual stream smaller with depth.
@@ -165,13 +176,3 @@ def sinusoids(num_positions: int, width: int) -> Tensor:
     angle_TF = position_T[:, None] * frequency_F
     waves_TD = torch.stack([angle_TF.sin(), angle_TF.cos()], dim=-1).flatten(1)[:, :width]
     return waves_TD * (INITIAL_STD * math.sqrt(2.0))
-
-
-def count_parameters(model: nn.Module, *, trainable_only: bool = False) -> int:
-    """Return the number of parameters; a tied one counts once."""
-    return sum(p.numel() for p in model.parameters() if p.requires_grad or not trainable_only)
-
-
-def max_position_id(model: GLM) -> int:
-    """Return the largest inter or intra position id that the tables hold."""
-    return model.transformer.position_embeddings.num_embeddings - 1

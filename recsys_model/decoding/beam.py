@@ -20,7 +20,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from recsys_model.backbones.glm import GLM
+from recsys_model.backbones.base import Backbone
 from recsys_model.config import DecodingConfig
 from recsys_model.decoding.cache import BeamCache, PartAEncoder
 from recsys_model.decoding.excluded import ExclusionCounter, ExclusionFilter
@@ -53,7 +53,7 @@ class TrieGuidedGenerator:
 
     def __init__(
         self,
-        model: GLM,
+        model: Backbone,
         catalog: Catalog,
         special: SpecialTokens,
         config: DecodingConfig,
@@ -67,7 +67,7 @@ class TrieGuidedGenerator:
         """
         trie = build_token_trie([item.token_ids for item in catalog.items], special.end)
         intra_ids = node_intra_ids(trie, PositionAutomaton(catalog.pool(), intra_mode))
-        device = model.word_embeddings.weight.device
+        device = model.device
         self._model = model
         self._special = special
         self._config = config
@@ -134,7 +134,7 @@ class TrieGuidedGenerator:
         self._check_position_id(max(prompt.inter_position_ids[-1] for prompt in prompts), "the longest prompt")
         lens_R = torch.tensor([len(prompt.token_ids) for prompt in prompts], device=self._device)
         position_A = torch.arange(int(lens_R.max()), device=self._device)
-        encoder = PartAEncoder(position_A[None, :] < lens_R[:, None])
+        encoder = PartAEncoder(position_A[None, :] < lens_R[:, None], is_causal=self._model.part_a_is_causal)
         self._model.hidden_states(
             self._padded([prompt.token_ids for prompt in prompts], self._special.pad),
             self._padded([prompt.inter_position_ids for prompt in prompts], 0),

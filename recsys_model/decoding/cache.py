@@ -6,35 +6,43 @@ part A and stay where they are: a beam sees the tokens that it descends from thr
 choosing beams reorders only these rows.
 
 Shape suffixes: R = B = requests, A = tokens of part A, W = beams of a request, T = queries of one call (the tokens
-of part A, later one token per beam), P = tokens of part B fed so far by all beams, S = A + P, H = heads,
-E = size of a head, L = layers.
+of part A, later one token per beam), P = tokens of part B fed so far by all beams, S = A + P, H = heads, G = heads of
+keys and values, E = size of a head, L = layers.
 """
 
 import torch
 from torch import Tensor
-from torch.nn import functional
+
+from recsys_model.backbones.base import attend
 
 GROWTH = 1.5
 """Factor by which the room for keys and values grows when it is full."""
 
 
 class PartAEncoder:
-    """Attention of part A to itself, in both directions; keeps keys and values of every layer."""
+    """Attention of part A to itself, in both directions or causal; keeps keys and values of every layer."""
 
-    def __init__(self, visible_RA: Tensor) -> None:
+    def __init__(self, visible_RA: Tensor, *, is_causal: bool = False) -> None:
         """Take a boolean mask, [R, A], false where a shorter part A is padded."""
         self.visible_RA = visible_RA
-        self.keys_LRHAE: list[Tensor] = []
-        self.values_LRHAE: list[Tensor] = []
+        self._visible_R1TA = visible_RA[:, None, None, :]
+        if is_causal:
+            num_tokens = visible_RA.shape[1]
+            self._visible_R1TA = self._visible_R1TA.expand(-1, 1, num_tokens, -1).tril()
+        self.keys_LRGAE: list[Tensor] = []
+        self.values_LRGAE: list[Tensor] = []
 
-    def __call__(self, layer: int, query_BHTE: Tensor, key_BHTE: Tensor, value_BHTE: Tensor) -> Tensor:
+    def __call__(self, layer: int, query_BHTE: Tensor, key_BGTE: Tensor, value_BGTE: Tensor) -> Tensor:
         """Attend and keep; layers come in order."""
-        assert layer == len(self.keys_LRHAE), "layers must come in order, once each"
-        self.keys_LRHAE.append(key_BHTE)
-        self.values_LRHAE.append(value_BHTE)
-        return functional.scaled_dot_product_attention(
-            query_BHTE, key_BHTE, value_BHTE, attn_mask=self.visible_RA[:, None, None, :]
-        )
+        assert layer == len(self.keys_LRGAE), "layers must come in order, once each"
+        self.keys_LRGAE.append(key_BGTE)
+        self.values_LRGAE.append(value_BGTE)
+        return attend(query_BHTE, key_BGTE, value_BGTE, self._visible_R1TA)
+
+    def positions(self) -> Tensor:
+        """Return 0, 1, 2, ... for each request."""
+        num_requests, num_tokens = self.visible_RA.shape
+        return torch.arange(num_tokens, device=self.visible_RA.device).expand(num_requests, -1)
 
 
 class BeamCache:
@@ -42,12 +50,13 @@ class BeamCache:
 
     def __init__(self, part_a: PartAEncoder) -> None:
         """Start behind an encoded part A, with one beam per request that has no tokens yet."""
-        self._keys_LRHSE = part_a.keys_LRHAE
-        self._values_LRHSE = part_a.values_LRHAE
+        self._keys_LRGSE = part_a.keys_LRGAE
+        self._values_LRGSE = part_a.values_LRGAE
         self._visible_RA = part_a.visible_RA
         self._descent_RWP = part_a.visible_RA.new_zeros((len(part_a.visible_RA), 1, 0))
         self._visible_R1WS = part_a.visible_RA.new_zeros((0,))
         self._start = self._end = part_a.visible_RA.shape[1]
+        self._num_steps = 0
 
     def advance(self, parent_RW: Tensor) -> None:
         """Make room for one token of each beam; beam w goes on from what was beam `parent_RW[r, w]`."""
@@ -60,33 +69,35 @@ class BeamCache:
         visible_RWA = self._visible_RA[:, None, :].expand(-1, num_beams, -1)
         self._visible_R1WS = torch.cat([visible_RWA, self._descent_RWP], dim=2)[:, None]
         self._start, self._end = self._end, self._end + num_beams
+        self._num_steps += 1
 
-    def __call__(self, layer: int, query_BHTE: Tensor, key_BHTE: Tensor, value_BHTE: Tensor) -> Tensor:
+    def __call__(self, layer: int, query_BHTE: Tensor, key_BGTE: Tensor, value_BGTE: Tensor) -> Tensor:
         """Append this step's keys and values and attend."""
-        if self._keys_LRHSE[layer].shape[2] < self._end:
-            self._keys_LRHSE[layer] = self._grown(self._keys_LRHSE[layer])
-            self._values_LRHSE[layer] = self._grown(self._values_LRHSE[layer])
-        key_RHSE, value_RHSE = self._keys_LRHSE[layer], self._values_LRHSE[layer]
-        key_RHSE[:, :, self._start : self._end] = key_BHTE
-        value_RHSE[:, :, self._start : self._end] = value_BHTE
-        return functional.scaled_dot_product_attention(
-            query_BHTE,
-            key_RHSE[:, :, : self._end],
-            value_RHSE[:, :, : self._end],
-            attn_mask=self._visible_R1WS,
-        )
+        if self._keys_LRGSE[layer].shape[2] < self._end:
+            self._keys_LRGSE[layer] = self._grown(self._keys_LRGSE[layer])
+            self._values_LRGSE[layer] = self._grown(self._values_LRGSE[layer])
+        key_RGSE, value_RGSE = self._keys_LRGSE[layer], self._values_LRGSE[layer]
+        key_RGSE[:, :, self._start : self._end] = key_BGTE
+        value_RGSE[:, :, self._start : self._end] = value_BGTE
+        visible = self._visible_R1WS
+        return attend(query_BHTE, key_RGSE[:, :, : self._end], value_RGSE[:, :, : self._end], visible)
+
+    def positions(self) -> Tensor:
+        """Return the place of each beam's token: part A without its padding, then the tokens fed before it."""
+        position_R = self._visible_RA.sum(dim=1) + self._num_steps - 1
+        return position_R[:, None].expand(-1, self._descent_RWP.shape[1])
 
     def keep_requests(self, kept_R: Tensor) -> None:
         """Forget all requests but those at the indices `kept_R`."""
-        self._keys_LRHSE = [keys_RHSE[kept_R] for keys_RHSE in self._keys_LRHSE]
-        self._values_LRHSE = [values_RHSE[kept_R] for values_RHSE in self._values_LRHSE]
+        self._keys_LRGSE = [keys_RGSE[kept_R] for keys_RGSE in self._keys_LRGSE]
+        self._values_LRGSE = [values_RGSE[kept_R] for values_RGSE in self._values_LRGSE]
         self._visible_RA = self._visible_RA[kept_R]
         self._descent_RWP = self._descent_RWP[kept_R]
 
-    def _grown(self, states_RHSE: Tensor) -> Tensor:
+    def _grown(self, states_RGSE: Tensor) -> Tensor:
         """Copy into a larger buffer."""
-        num_requests, num_heads, used, size = states_RHSE.shape
+        num_requests, num_heads, used, size = states_RGSE.shape
         room = max(self._end, int(GROWTH * used))
-        grown_RHSE = states_RHSE.new_empty((num_requests, num_heads, room, size))
-        grown_RHSE[:, :, : self._start] = states_RHSE[:, :, : self._start]
-        return grown_RHSE
+        grown_RGSE = states_RGSE.new_empty((num_requests, num_heads, room, size))
+        grown_RGSE[:, :, : self._start] = states_RGSE[:, :, : self._start]
+        return grown_RGSE

@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from recsys_model.backbones.glm import GLM
+from recsys_model.backbones.base import Backbone
 from recsys_model.entities.token_trie import TokenTrie
 
 Scoring = Literal["trie", "lm"]
@@ -39,8 +39,8 @@ class Children:
 class ChildScorer:
     """Expands nodes of a trie and scores their children with the output matrix of a model."""
 
-    def __init__(self, model: GLM, trie: TokenTrie, scoring: Scoring) -> None:
-        device = model.word_embeddings.weight.device
+    def __init__(self, model: Backbone, trie: TokenTrie, scoring: Scoring) -> None:
+        device = model.device
         self._model = model
         self._scoring = scoring
         self._token_N = torch.from_numpy(trie.tokens).to(device, torch.int64)
@@ -76,19 +76,22 @@ class ChildScorer:
         return logits_C
 
     def _project(self, hidden_PD: Tensor, row_C: Tensor, token_C: Tensor) -> Tensor:
-        """Return `hidden[row] . weight[token]` for every pair, in float32."""
-        weight_VD = self._model.word_embeddings.weight
-        used_V = torch.zeros(len(weight_VD), dtype=torch.bool, device=token_C.device)
+        """Return `hidden[row] . output_rows[token]` for every pair, in float32."""
+        geometry = self._model.config
+        used_V = torch.zeros(geometry.vocab_size, dtype=torch.bool, device=token_C.device)
         used_V[token_C] = True
         token_U = used_V.nonzero().squeeze(1)
         if len(hidden_PD) * len(token_U) <= DENSE_ADVANTAGE * len(token_C):
             column_V = used_V.cumsum(0) - 1
-            logits_PU = hidden_PD.float() @ weight_VD[token_U].float().T
+            logits_PU = hidden_PD.float() @ self._model.output_rows(token_U).float().T
             return logits_PU[row_C, column_V[token_C]]
-        chunk = max(1, MAX_GATHERED_ELEMENTS // weight_VD.shape[1])
+        chunk = max(1, MAX_GATHERED_ELEMENTS // geometry.hidden_size)
         pairs = zip(row_C.split(chunk), token_C.split(chunk), strict=True)
         return torch.cat(
-            [torch.linalg.vecdot(hidden_PD[row].float(), weight_VD[token].float()) for row, token in pairs]
+            [
+                torch.linalg.vecdot(hidden_PD[row].float(), self._model.output_rows(token).float())
+                for row, token in pairs
+            ]
         )
 
 

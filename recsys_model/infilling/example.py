@@ -32,7 +32,7 @@ OBJECTIVES = ("entity", "sentence", "document", "next_item")
 
 @dataclass(slots=True)
 class PartA:
-    """A corrupted text, framed by `[CLS]` and `[EOS]`."""
+    """A corrupted text, framed by `[CLS]` and `[EOS]` where the tokenizer has them."""
 
     token_ids: list[int]
     """The tokens; every span is one mask token."""
@@ -74,7 +74,8 @@ def corrupt(
 ) -> tuple[PartA, list[int]]:
     """Replace each span by one mask token; also return the position of each mask token in part A."""
     intra_T = part_a_intra_ids(len(text), text.entity_starts, text.entity_ends, intra_mode)
-    token_ids, intra_ids = [special.cls], [0]
+    token_ids = [] if special.cls is None else [special.cls]
+    intra_ids = [0] * len(token_ids)
     mask_positions: list[int] = []
     kept_from = 0
     for start, end in spans:
@@ -84,8 +85,9 @@ def corrupt(
         token_ids.append(mask_token)
         intra_ids.append(0)
         kept_from = end
-    token_ids += [*text.token_ids[kept_from:], special.eos]
-    intra_ids += [*intra_T[kept_from:], 0]
+    end = [] if special.eos is None else [special.eos]
+    token_ids += [*text.token_ids[kept_from:], *end]
+    intra_ids += [*intra_T[kept_from:], *[0] * len(end)]
     part_a = PartA(token_ids, list(range(len(token_ids))), intra_ids, mask_positions[-1])
     return part_a, mask_positions
 

@@ -1,7 +1,8 @@
 """Piecewise tokenisation: text and entities are encoded apart, so neighbours never change an entity's tokens.
 
-Special tokens have ids of their own beyond the reach of text: `[MASK]` inside a title is five
-ordinary characters. Two kinds exist: a byte-level BPE trained on a catalogue, and GLM's GPT-2 BPE.
+Special tokens have ids of their own beyond the reach of text: `[MASK]` inside a title is six
+ordinary characters. Here: a byte-level BPE trained on a catalogue, and GLM's GPT-2 BPE; for the
+tokenizers of other models see `recsys_model.text.pretrained`.
 """
 
 import dataclasses
@@ -30,14 +31,14 @@ class SpecialTokens:
 
     pad: int
     """Fills a batch up."""
-    eos: int
-    """`<|endoftext|>`, ends part A."""
+    eos: int | None
+    """`<|endoftext|>`, ends part A; none where the model has nothing there (ChatGLM-6B)."""
     start: int
     """`[S]`, the first input of a span."""
     end: int
     """`[E]`, the last target of a span."""
-    cls: int
-    """`[CLS]`, begins part A."""
+    cls: int | None
+    """`[CLS]`, begins part A; none where the model has nothing there."""
     mask: int
     """`[MASK]`, an entity-level blank."""
     gmask: int
@@ -53,7 +54,7 @@ GLM_GPT2_SPECIAL = SpecialTokens(
 
 
 class Tokenizer:
-    """A byte-level BPE and the special ids beside it.
+    """A vocabulary and the special ids beside it.
 
     `vocab_size` counts the rows that the word embedding needs.
 
@@ -72,8 +73,15 @@ class Tokenizer:
         self._special_ids = frozenset(dataclasses.astuple(special))
 
     def encode_text(self, text: str) -> list[int]:
-        """Return the token ids of plain text; never a special id."""
-        return self._backend.encode(text, add_special_tokens=False).ids
+        """Return the token ids of plain text; never a special id.
+
+        Raises:
+            DataError: the text spells a special token in a way that the tokenizer cannot tell from it.
+        """
+        ids = self._backend.encode(text, add_special_tokens=False).ids
+        if not self._special_ids.isdisjoint(ids):
+            raise DataError(f"a text must not spell a special token, got {text!r}; take it out")
+        return ids
 
     def encode_entity(self, text: str) -> list[int]:
         """Return the token ids of an entity, which always carries one leading blank.

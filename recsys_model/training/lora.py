@@ -1,34 +1,56 @@
-"""LoRA through peft on the four named linears of every layer (paper, Implementation)."""
+"""LoRA through peft on the named linears of every layer (paper, Implementation)."""
 
 from peft import LoraConfig as PeftLoraConfig
 from peft import PeftModel, get_peft_model
+from torch import nn
 
-from recsys_model.backbones.glm import GLM
+from recsys_model.backbones.base import Backbone
 from recsys_model.config import LoraConfig
 from recsys_model.errors import ConfigError
 
-LORA_TARGETS = ("query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h")
-"""Every linear of a GLM block."""
-POSITION_TABLES = ("position_embeddings", "block_position_embeddings")
 
-
-def apply_lora(model: GLM, config: LoraConfig) -> PeftModel:
+def apply_lora(model: Backbone, config: LoraConfig) -> PeftModel:
     """Freeze `model` and return it with trainable adapters, which change nothing at first.
 
+    Tables that the published weights do not have are trained along as a whole.
+
     Raises:
-        ConfigError: the rank exceeds the model's width.
+        ConfigError: the rank exceeds the smallest dimension of a linear, or there is no position table to train.
     """
-    if config.rank > model.config.hidden_size:
+    check_rank(model, config.rank)
+    if config.train_position_embeddings and not model.position_tables:
         raise ConfigError(
-            f"lora.rank must be at most the model's hidden size {model.config.hidden_size}, got {config.rank}"
+            f"lora.train_position_embeddings needs learned position tables, a {model.family} model has none; "
+            "set it to false"
         )
+    tables = [*model.new_tables, *(model.position_tables if config.train_position_embeddings else ())]
     peft_config = PeftLoraConfig(
         r=config.rank,
         lora_alpha=config.alpha,  # pyrefly: ignore[bad-argument-type]
         lora_dropout=config.dropout,
-        target_modules=list(LORA_TARGETS),
-        modules_to_save=list(POSITION_TABLES) if config.train_position_embeddings else None,
+        target_modules=list(model.lora_targets),
+        modules_to_save=tables or None,
     )
     adapted = get_peft_model(model, peft_config)  # pyrefly: ignore[bad-argument-type]
-    assert isinstance(adapted, PeftModel), "a GLM has no peft task type, so peft wraps it plainly"
+    assert isinstance(adapted, PeftModel), "a backbone has no peft task type, so peft wraps it plainly"
     return adapted
+
+
+def check_rank(model: Backbone, rank: int) -> None:
+    """Raise if adapters of this rank would be larger than a linear that they adapt.
+
+    Raises:
+        ConfigError: naming that linear.
+    """
+    linears = {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and name.rpartition(".")[2] in model.lora_targets
+    }
+    name, smallest = min(linears.items(), key=lambda pair: min(pair[1].in_features, pair[1].out_features))
+    limit = min(smallest.in_features, smallest.out_features)
+    if rank > limit:
+        raise ConfigError(
+            f"lora.rank must be at most {limit}, the smallest dimension of {name} "
+            f"({smallest.in_features} x {smallest.out_features}), got {rank}"
+        )

@@ -13,8 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recsys_model.backbones.base import FullAttention, part_a_and_part_b_mask
-from recsys_model.backbones.glm import GLM
+from recsys_model.backbones.base import Backbone, FullAttention
 from recsys_model.entities.token_trie import TokenTrie
 from recsys_model.infilling.batch import Batch
 from recsys_model.infilling.example import IGNORED_LABEL
@@ -23,7 +22,7 @@ ROOT = 0
 
 
 class InfillingLoss(nn.Module):
-    """A GLM, or one wrapped by peft, with the loss inside, so that engines see a single forward pass."""
+    """A backbone, or one wrapped by peft, with the loss inside, so that engines see a single forward pass."""
 
     trie_tokens: Tensor
     trie_first_child: Tensor
@@ -36,8 +35,7 @@ class InfillingLoss(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Return the loss summed over the `batch.num_targets` targets, in float32."""
-        visible_BTT = part_a_and_part_b_mask(batch.part_a_lens, batch.token_ids.shape[1])
-        attention = FullAttention(visible_BTT)
+        attention = FullAttention(self._backbone.visible(batch.part_a_lens, batch.token_ids.shape[1]))
         hidden_BTD = self.model(batch.token_ids, batch.inter_position_ids, batch.intra_position_ids, attention)
         is_target_BT = batch.labels != IGNORED_LABEL
         groups = (
@@ -53,14 +51,14 @@ class InfillingLoss(nn.Module):
 
     def _whole_vocabulary(self, hidden_ND: Tensor, label_N: Tensor, node_N: Tensor) -> Tensor:
         del node_N
-        logits_NV = cast(GLM, self.model).logits(hidden_ND)
+        logits_NV = self._backbone.logits(hidden_ND)
         return functional.cross_entropy(logits_NV.float(), label_N, reduction="sum")
 
     def _root_children(self, hidden_ND: Tensor, label_N: Tensor, node_N: Tensor) -> Tensor:
         """Project on the tokens that items begin with; they are sorted, so a label is found by bisection."""
         del node_N
         token_R = self.trie_tokens[self.trie_first_child[ROOT] : self.trie_first_child[ROOT + 1]]
-        logits_NR = functional.linear(hidden_ND, self._output_rows(token_R))
+        logits_NR = functional.linear(hidden_ND, self._backbone.output_rows(token_R))
         return functional.cross_entropy(logits_NR.float(), torch.searchsorted(token_R, label_N), reduction="sum")
 
     def _children(self, hidden_ND: Tensor, label_N: Tensor, node_N: Tensor) -> Tensor:
@@ -70,13 +68,14 @@ class InfillingLoss(nn.Module):
         target_M = torch.repeat_interleave(torch.arange(len(node_N), device=node_N.device), count_N)
         place_M = torch.arange(len(target_M), device=node_N.device) - (count_N.cumsum(0) - count_N)[target_M]
         token_M = self.trie_tokens[first_N[target_M] + place_M]
-        score_M = (hidden_ND[target_M] * self._output_rows(token_M)).sum(-1).float()
+        score_M = (hidden_ND[target_M] * self._backbone.output_rows(token_M)).sum(-1).float()
         largest_N = score_M.new_full(node_N.shape, -torch.inf)
         largest_N = largest_N.scatter_reduce(0, target_M, score_M.detach(), "amax")
         total_N = score_M.new_zeros(node_N.shape).index_add(0, target_M, (score_M - largest_N[target_M]).exp())
         is_label_M = token_M == label_N[target_M]
         return (total_N.log() + largest_N).sum() - score_M[is_label_M].sum()
 
-    def _output_rows(self, token_X: Tensor) -> Tensor:
-        """Return the rows of the tied output matrix for some tokens, [X, D]."""
-        return functional.embedding(token_X, cast(GLM, self.model).word_embeddings.weight)
+    @property
+    def _backbone(self) -> Backbone:
+        """What peft passes all names on to that it does not know itself."""
+        return cast(Backbone, self.model)

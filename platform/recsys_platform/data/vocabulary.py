@@ -11,8 +11,9 @@ from pathlib import Path
 
 from recsys_model.entities.catalog import Catalog, build_catalog, make_unique_texts
 from recsys_model.errors import DataError
+from recsys_model.text.pretrained import load_pretrained_tokenizer
 from recsys_model.text.textualize import FEATURE_SEPARATOR, FEATURES_OPENING, HISTORY_OPENING, SENTENCE_END
-from recsys_model.text.tokenizer import Tokenizer, load_gpt2_tokenizer, train_tokenizer
+from recsys_model.text.tokenizer import Tokenizer, train_tokenizer
 from recsys_platform.config import RunConfig, TokenizerConfig
 from recsys_platform.data import contract
 from recsys_platform.data.contract import Items, Users
@@ -121,7 +122,7 @@ def _check_rejects(name: str, rejects: Sequence[Reject], table: Table, max_share
 
 def _build_tokenizer(config: TokenizerConfig, corpus: Iterator[str]) -> Tokenizer:
     if config.path is not None:
-        return load_gpt2_tokenizer(Path(config.path))
+        return load_pretrained_tokenizer(Path(config.path))
     return train_tokenizer(corpus, config.vocab_size, merge_words=config.merge_words)
 
 

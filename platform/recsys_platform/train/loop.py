@@ -14,7 +14,7 @@ import torch.distributed as dist
 from ray.train.torch import get_device
 from ray.train.v2._internal.execution import context
 
-from recsys_model.backbones.glm import count_parameters
+from recsys_model.backbones.base import count_parameters
 from recsys_model.config import require
 from recsys_model.entities.catalog import load_catalog
 from recsys_model.entities.token_trie import build_token_trie

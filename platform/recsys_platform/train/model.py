@@ -6,9 +6,10 @@ import torch
 from peft import PeftModel
 from torch import nn
 
+from recsys_model.backbones.base import Backbone, Geometry
 from recsys_model.backbones.checkpoint import load_geometry, load_model, write_adapter, write_model
-from recsys_model.backbones.glm import GLM
-from recsys_model.config import GLMConfig, require
+from recsys_model.backbones.families import build_backbone, family_of
+from recsys_model.config import require
 from recsys_model.errors import CheckpointError
 from recsys_model.training.lora import apply_lora
 from recsys_platform.artifacts import MANIFEST_NAME, open_artifact
@@ -18,7 +19,7 @@ from recsys_platform.config import RunConfig
 MAX_SEED = 2**63
 
 
-def check_model(config: RunConfig, vocab_size: int) -> GLMConfig:
+def check_model(config: RunConfig, vocab_size: int) -> Geometry:
     """Return the geometry of the run's model after checking that text and tokens fit it.
 
     Raises:
@@ -33,7 +34,12 @@ def check_model(config: RunConfig, vocab_size: int) -> GLMConfig:
         )
         geometry = config.model.geometry(vocab_size)
     else:
-        geometry = load_geometry(base_weights_folder(Path(config.model.weights)))
+        geometry = load_geometry(base_weights_folder(Path(config.model.weights)), config.model.mask)
+    require(
+        family_of(geometry) == config.model.family,
+        f"model.family is {config.model.family}, but model.weights {config.model.weights} holds a "
+        f"{family_of(geometry)} model; set model.family to {family_of(geometry)}",
+    )
     require(
         config.text.max_tokens <= geometry.max_sequence_length,
         f"text.max_tokens must be at most the model's max_sequence_length {geometry.max_sequence_length}, "
@@ -48,7 +54,7 @@ def check_model(config: RunConfig, vocab_size: int) -> GLMConfig:
 
 
 def base_weights_folder(weights: Path) -> Path:
-    """Return the model folder behind `model.weights`: a checkpoint artifact or a published model.
+    """Return the model behind `model.weights`: the folder in a checkpoint artifact, a published one, or a GGUF file.
 
     Raises:
         CheckpointError: it is a checkpoint that holds only an adapter.
@@ -74,7 +80,7 @@ def verified_digest(weights: Path) -> str:
     return folder_digest(base_weights_folder(weights))
 
 
-def build_model(config: RunConfig, vocab_size: int) -> GLM | PeftModel:
+def build_model(config: RunConfig, vocab_size: int) -> Backbone | PeftModel:
     """Return the model to train, in float32, or bfloat16 where the run says so.
 
     New weights depend on the run's seed only.
@@ -84,8 +90,9 @@ def build_model(config: RunConfig, vocab_size: int) -> GLM | PeftModel:
     if config.model.weights is None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed % MAX_SEED)
-            return GLM(geometry).to(dtype)
-    model = load_model(base_weights_folder(Path(config.model.weights)), dtype=dtype)
+            return build_backbone(geometry).to(dtype)
+    path = base_weights_folder(Path(config.model.weights))
+    model = load_model(path, dtype=dtype, mask=config.model.mask)
     if not config.lora.enabled:
         return model
     with torch.random.fork_rng(devices=[]):
@@ -98,5 +105,5 @@ def write_trained(folder: Path, model: nn.Module) -> None:
     if isinstance(model, PeftModel):
         write_adapter(folder / ADAPTER_FOLDER, model)
     else:
-        assert isinstance(model, GLM), "a run trains a GLM or adapters on one"
+        assert isinstance(model, Backbone), "a run trains a backbone or adapters on one"
         write_model(folder / WEIGHTS_FOLDER, model)

@@ -132,7 +132,8 @@ def write_checkpoint(
         final = run_folder / FINAL
         if (final / ADAPTER_FOLDER).is_dir():
             shutil.copytree(final / ADAPTER_FOLDER, folder / ADAPTER_FOLDER)
-            base = {"path": str(base_weights_folder(Path(str(config.model.weights)))), "digest": weights_digest}
+            path = base_weights_folder(Path(str(config.model.weights)))
+            base = {"path": str(path), "digest": weights_digest, "mask": config.model.mask}
             (folder / BASE_FILE).write_text(json.dumps(base, indent=1) + "\n", encoding="utf-8")
         else:
             shutil.copytree(final / WEIGHTS_FOLDER, folder / WEIGHTS_FOLDER)

@@ -35,7 +35,7 @@ def run_tune(config: RunConfig, *, overwrite: bool = False) -> dict[str, Any]:
     tune_folder, search_folder = config.folder / "tune", config.folder / "ray_tune"
     require(
         config.model.weights is not None and config.lora.enabled,
-        "the rank is searched on a frozen base: set model.weights to a checkpoint or a published GLM, and "
+        "the rank is searched on a frozen base: set model.weights to a checkpoint or a published model, and "
         f"lora.enabled to true; got {config.model.weights!r} and {config.lora.enabled}",
     )
     refuse_to_overwrite(tune_folder, overwrite=overwrite)

@@ -83,8 +83,8 @@ def test_everything_that_does_not_fit_is_named_at_once(tmp_path: Path) -> None:
 def test_other_models_and_empty_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="holds no model"):
         load_model(tmp_path)
-    (tmp_path / "config.json").write_text('{"model_type": "llama"}')
-    with pytest.raises(CheckpointError, match="model_type must be 'glm', got 'llama'"):
+    (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
+    with pytest.raises(CheckpointError, match=r"model_type must be one of 'glm', 'chatglm', .* got 'gpt2'"):
         load_model(tmp_path)
 
 
@@ -116,3 +116,90 @@ def test_adapter_for_another_geometry_is_refused(tmp_path: Path) -> None:
     other = GLM(GLMConfig(num_layers=2, hidden_size=16, num_heads=2, vocab_size=30, max_sequence_length=12))
     with pytest.raises(CheckpointError, match="does not fit the model"):
         load_adapter(other, tmp_path)
+
+
+class Payload:
+    """Runs code when it is unpickled by a careless reader."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        return Path.touch, (self.path,)
+
+
+def test_a_pickle_that_holds_code_is_refused_and_not_run(tmp_path: Path) -> None:
+    write_model(tmp_path, tiny_glm())
+    (tmp_path / "model.safetensors").unlink()
+    torch.save({"word_embeddings.weight": Payload(tmp_path / "it ran")}, tmp_path / "pytorch_model.bin")
+    with pytest.raises(CheckpointError, match=r"pytorch_model\.bin cannot be read"):
+        load_model(tmp_path)
+    assert not (tmp_path / "it ran").exists()
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
+def test_a_cut_off_weights_file_is_named(tmp_path: Path, name: str) -> None:
+    write_model(tmp_path, tiny_glm())
+    state = load_file(tmp_path / "model.safetensors")
+    (tmp_path / "model.safetensors").unlink()
+    if name.endswith("bin"):
+        torch.save(state, tmp_path / name)
+    else:
+        save_file(state, tmp_path / name)
+    whole = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(CheckpointError, match=f"{name} cannot be read"):
+        load_model(tmp_path)
+
+
+@pytest.mark.parametrize("index", ["{", "{}", '{"weight_map": 3}'])
+def test_a_damaged_index_is_named(tmp_path: Path, index: str) -> None:
+    write_model(tmp_path, tiny_glm())
+    (tmp_path / "model.safetensors").rename(tmp_path / "part.safetensors")
+    (tmp_path / "model.safetensors.index.json").write_text(index)
+    with pytest.raises(CheckpointError, match="must hold a weight_map"):
+        load_model(tmp_path)
+
+
+def test_a_missing_shard_is_named(tmp_path: Path) -> None:
+    write_model(tmp_path, tiny_glm())
+    (tmp_path / "model.safetensors").unlink()
+    index = {"weight_map": {"word_embeddings.weight": "model-00001-of-00002.safetensors"}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(CheckpointError, match=r"model-00001-of-00002\.safetensors cannot be read"):
+        load_model(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"num_layers": 3}, r"12 missing: transformer\.layers\.2\.attention\.dense\.bias"),
+        ({"num_layers": 1}, r"12 unknown: transformer\.layers\.1\.attention\.dense\.bias"),
+        ({"hidden_size": 12}, r"word_embeddings\.weight \(30, 8\) where the model has \(30, 12\)"),
+        ({"max_sequence_length": 11}, r"position_embeddings\.weight \(13, 8\) where the model has \(12, 8\)"),
+        ({"block_position_encoding": False}, "block_position_encoding must be true, got False"),
+        ({"num_attention_heads": 3}, "hidden_size must be a multiple of num_heads, got 8 and 3"),
+        ({"num_layers": "two"}, "holds no model that can be used"),
+    ],
+)
+def test_a_geometry_that_contradicts_the_weights_is_refused(tmp_path: Path, changes: dict, problem: str) -> None:
+    write_model(tmp_path, tiny_glm())
+    document = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(document | changes))
+    with pytest.raises(CheckpointError, match=problem):
+        load_model(tmp_path)
+
+
+def test_a_geometry_without_sizes_says_which(tmp_path: Path) -> None:
+    # what transformers calls glm is GLM-4, with other keys
+    (tmp_path / "config.json").write_text('{"model_type": "glm", "hidden_size": 8, "num_hidden_layers": 2}')
+    with pytest.raises(CheckpointError, match="num_layers, num_attention_heads, vocab_size must be there"):
+        load_model(tmp_path)
+
+
+def test_published_half_precision_is_read_as_asked(tmp_path: Path) -> None:
+    write_model(tmp_path, tiny_glm(), dtype=torch.float16)
+    assert {tensor.dtype for tensor in load_file(tmp_path / "model.safetensors").values()} == {torch.float16}
+    assert {tensor.dtype for tensor in load_model(tmp_path).state_dict().values()} == {torch.float32}
+    loaded = load_model(tmp_path, dtype=torch.bfloat16)
+    assert {tensor.dtype for tensor in loaded.state_dict().values()} == {torch.bfloat16}

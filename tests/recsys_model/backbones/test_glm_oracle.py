@@ -1,6 +1,8 @@
 """The GLM against vectors computed with the published code."""
 
+import dataclasses
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -9,9 +11,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional
 
-from recsys_model.backbones.base import FullAttention, part_a_and_part_b_mask
-from recsys_model.backbones.checkpoint import fit_state
-from recsys_model.backbones.glm import GLM, count_parameters
+from recsys_model.backbones.base import FullAttention, count_parameters, part_a_and_part_b_mask
+from recsys_model.backbones.checkpoint import fit_state, load_geometry
+from recsys_model.backbones.families import build_backbone, geometry_from_document
+from recsys_model.backbones.glm import GLM
 from recsys_model.config import PRESETS, GLMConfig
 
 CASES = ("a1_sep_vector", "a3_mask4d", "a6_recsysllm_fig1", "a6_glm_fig1")
@@ -53,11 +56,34 @@ def test_glm_reproduces_the_published_code_in_single_precision(shared_oracle: Pa
     torch.testing.assert_close(logits, vectors[f"{case}.logits"], atol=3e-5, rtol=0)
 
 
-@pytest.mark.parametrize("name", ["glm-10b", "glm-2b", "glm-large"])
-def test_presets_have_exactly_the_published_tensors(shared_oracle: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["glm-10b", "glm-10b-chinese", "glm-2b", "glm-515m", "glm-large", "glm-large-chinese"])
+def test_a_published_config_gives_exactly_the_published_tensors(shared_oracle: Path, tmp_path: Path, name: str) -> None:
     published = json.loads((shared_oracle / f"keys_{name}.json").read_text())
+    document = {"model_type": "glm", "block_position_encoding": True, **published["config"]}
+    (tmp_path / "config.json").write_text(json.dumps(document))
     with torch.device("meta"):
-        model = GLM(PRESETS[name])
-        state = {key.removeprefix("glm."): torch.empty(shape) for key, shape in published["keys"].items()}
-    fit_state(model, state, name)
+        model = build_backbone(load_geometry(tmp_path))
+        tensors = {key: torch.empty(shape) for key, shape in published["keys"].items()}
+    fit_state(model, model.own_state(tensors), name)
     assert count_parameters(model) == published["num_parameters"]
+
+
+@pytest.mark.parametrize("name", ["glm-10b", "glm-2b", "glm-large"])
+def test_presets_are_the_published_sizes(shared_oracle: Path, name: str) -> None:
+    published = json.loads((shared_oracle / f"keys_{name}.json").read_text())
+    assert geometry_from_document(published["config"]) == PRESETS[name]
+
+
+def test_tanh_gelu_is_the_other_formula(shared_oracle: Path) -> None:
+    exact = tiny_glm(shared_oracle, torch.float64).transformer.layers[0].mlp
+    tanh = GLM(dataclasses.replace(TINY, gelu="tanh")).double().transformer.layers[0].mlp
+    tanh.load_state_dict(exact.state_dict())
+    states = torch.linspace(-3.0, 3.0, 5 * 64, dtype=torch.float64).view(1, 5, 64) * 50
+    inner = exact.dense_h_to_4h(states)
+    by_erf = exact.dense_4h_to_h(inner * 0.5 * (1 + torch.erf(inner / math.sqrt(2))))
+    by_tanh = exact.dense_4h_to_h(
+        0.5 * inner * (1 + torch.tanh(math.sqrt(2 / math.pi) * (inner + 0.044715 * inner**3)))
+    )
+    torch.testing.assert_close(exact(states), by_erf, atol=1e-12, rtol=1e-12)
+    torch.testing.assert_close(tanh(states), by_tanh, atol=1e-12, rtol=1e-12)
+    assert not torch.allclose(by_erf, by_tanh, atol=1e-6)

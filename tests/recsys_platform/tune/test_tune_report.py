@@ -66,5 +66,5 @@ def test_a_trial_is_a_run_of_its_own_on_the_dataset_of_the_search(tmp_path):
 
 
 def test_a_search_without_a_base_model_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match=r"set model\.weights to a checkpoint or a published GLM"):
+    with pytest.raises(ConfigError, match=r"set model\.weights to a checkpoint or a published model"):
         run_tune(tiny_config(tmp_path))

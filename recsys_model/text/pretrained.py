@@ -1,0 +1,46 @@
+"""Which kind of published tokenizer a path holds.
+
+`tokenizer.json`                a causal model of Hugging Face, or one that this project wrote
+`vocab.json`, `merges.txt`      glm-10b and glm-2b (GPT-2's BPE)
+`vocab.txt`                     glm-large and glm-515m (BERT's word pieces)
+a file that ends in `.gguf`     the vocabulary of a causal model
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from recsys_model.errors import CheckpointError
+from recsys_model.text.fast import load_fast_tokenizer, load_gguf_tokenizer
+from recsys_model.text.tokenizer import (
+    BACKEND_FILE,
+    GPT2_VOCAB_FILE,
+    SPECIAL_FILE,
+    Tokenizer,
+    load_gpt2_tokenizer,
+    load_tokenizer,
+)
+from recsys_model.text.wordpiece import VOCAB_FILE, load_bert_tokenizer
+
+FILE_TO_READER: dict[str, Callable[[Path], Tokenizer]] = {
+    SPECIAL_FILE: load_tokenizer,
+    BACKEND_FILE: load_fast_tokenizer,
+    GPT2_VOCAB_FILE: load_gpt2_tokenizer,
+    VOCAB_FILE: load_bert_tokenizer,
+}
+"""The first file that is there decides."""
+
+
+def load_pretrained_tokenizer(path: Path) -> Tokenizer:
+    """Read the tokenizer of a published model from its folder or GGUF file.
+
+    Raises:
+        CheckpointError: there is none of a known kind, or it is damaged.
+    """
+    if path.is_file() and path.suffix == ".gguf":
+        return load_gguf_tokenizer(path)
+    for name, read in FILE_TO_READER.items():
+        if (path / name).is_file():
+            return read(path)
+    raise CheckpointError(
+        f"{path} holds no tokenizer: it must be a .gguf file or a folder with one of {', '.join(FILE_TO_READER)}"
+    )
