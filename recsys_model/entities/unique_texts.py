@@ -6,12 +6,14 @@ The result depends on the set of items, not on their order.
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 from recsys_model.errors import DataError
 
 MAX_READABLE_ID = 12
 """An item id up to this many characters is appended as it is, a longer one as a hash."""
+MAX_DIGESTS = 8
+"""Times that a hash is appended to texts that stay equal."""
 
 
 def fold_whitespace(text: str) -> str:
@@ -28,12 +30,14 @@ def make_unique_texts(
     brands: Sequence[str | None],
     categories: Sequence[Sequence[str]],
     item_ids: Sequence[str],
+    key: Callable[[str], Hashable] = str,
 ) -> tuple[list[str], int]:
     """Return one text per item, all different, and the number of texts that had to be extended.
 
     A text is the title with its white space folded; an empty title is replaced by brand and last category,
     or by the id. Texts that are equal are extended by whatever differs between them, until all are different.
-    A replaced title counts only if the replacement had to be extended too.
+    A replaced title counts only if the replacement had to be extended too. Texts are equal if their `key` is: a
+    tokenizer that puts text in lower case cannot tell "Red Tent" and "red tent" apart.
 
     Raises:
         DataError: the arguments differ in length, or an item id occurs twice.
@@ -52,10 +56,11 @@ def make_unique_texts(
     ]
     texts = list(plain_texts)
     for suffixes in (brand_texts, category_texts, short_ids):
-        _extend_equal_texts(texts, suffixes)
+        _extend_equal_texts(texts, suffixes, key)
     digests = [_digest(item_id, size=16) for item_id in item_ids]
-    while _extend_equal_texts(texts, digests):
-        pass
+    for _ in range(MAX_DIGESTS):
+        if not _extend_equal_texts(texts, digests, key):
+            break
     return texts, sum(text != plain for text, plain in zip(texts, plain_texts, strict=True))
 
 
@@ -75,17 +80,17 @@ def _check_arguments(
         seen.add(item_id)
 
 
-def _extend_equal_texts(texts: list[str], suffixes: Sequence[str]) -> bool:
+def _extend_equal_texts(texts: list[str], suffixes: Sequence[str], key: Callable[[str], Hashable]) -> bool:
     """Append its suffix to every text that occurs more than once, where the suffixes differ; say if any did."""
-    text_to_indices: dict[str, list[int]] = defaultdict(list)
+    key_to_indices: dict[Hashable, list[int]] = defaultdict(list)
     for index, text in enumerate(texts):
-        text_to_indices[text].append(index)
+        key_to_indices[key(text)].append(index)
     changed = False
-    for text, indices in text_to_indices.items():
+    for indices in key_to_indices.values():
         if len({suffixes[index] for index in indices}) == 1:
             continue
         for index in indices:
-            texts[index] = f"{text} ({suffixes[index]})" if suffixes[index] else text
+            texts[index] = f"{texts[index]} ({suffixes[index]})" if suffixes[index] else texts[index]
         changed = True
     return changed
 

@@ -14,7 +14,7 @@ from recsys_model.errors import DataError
 from recsys_model.text.pretrained import load_pretrained_tokenizer
 from recsys_model.text.textualize import FEATURE_SEPARATOR, FEATURES_OPENING, HISTORY_OPENING, SENTENCE_END
 from recsys_model.text.tokenizer import Tokenizer, train_tokenizer
-from recsys_platform.config import RunConfig, TokenizerConfig
+from recsys_platform.config import RunConfig
 from recsys_platform.data import contract
 from recsys_platform.data.contract import Items, Users
 from recsys_platform.data.rejects import Reject, summarize
@@ -96,10 +96,15 @@ def build_vocabulary(
     config: RunConfig, items: Items, users: Users, features: Sequence[str]
 ) -> tuple[Tokenizer, Catalog, int]:
     """Return the tokenizer, the catalogue, and the number of items whose text had to be made unique."""
-    texts, num_changed = make_unique_texts(items.titles, items.brands, items.categories, items.item_ids)
+    path = config.tokenizer.path
+    published = None if path is None else load_pretrained_tokenizer(Path(path))
+    key = str if published is None else lambda text: tuple(published.encode_entity(text))
+    texts, num_changed = make_unique_texts(items.titles, items.brands, items.categories, items.item_ids, key)
     values = sorted({value for known in users.features for value in known.values()})
     corpus = itertools.chain(texts, values, _fixed_words(features))
-    tokenizer = _build_tokenizer(config.tokenizer, corpus)
+    tokenizer = published or train_tokenizer(
+        corpus, config.tokenizer.vocab_size, merge_words=config.tokenizer.merge_words
+    )
     return tokenizer, build_catalog(items.item_ids, items.titles, texts, values, tokenizer), num_changed
 
 
@@ -118,12 +123,6 @@ def _open_users(config: RunConfig) -> tuple[Table | None, tuple[str, ...]]:
 
 def _check_rejects(name: str, rejects: Sequence[Reject], table: Table, max_share: float) -> None:
     summarize(rejects).check_share(name, table.num_rows, max_share)
-
-
-def _build_tokenizer(config: TokenizerConfig, corpus: Iterator[str]) -> Tokenizer:
-    if config.path is not None:
-        return load_pretrained_tokenizer(Path(config.path))
-    return train_tokenizer(corpus, config.vocab_size, merge_words=config.merge_words)
 
 
 def _fixed_words(features: Sequence[str]) -> Iterator[str]:

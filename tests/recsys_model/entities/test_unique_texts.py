@@ -78,3 +78,15 @@ def test_all_texts_differ_and_depend_on_the_set_of_items_alone(items, random):
     id_to_text = {row[3]: text for row, text in zip(numbered, texts, strict=True)}
     assert again == [id_to_text[row[3]] for row in shuffled]
     assert again_changed == changed
+
+
+def test_texts_that_a_tokenizer_cannot_tell_apart_count_as_equal():
+    titles, brands, item_ids = ["Red Tent", "red tent", "Blue Tent"], ["Ada", "ADA", "Bo"], ["a", "b", "c"]
+    texts, changed = make_unique_texts(titles, brands, [[], [], []], item_ids, key=str.lower)
+    assert (texts, changed) == (["Red Tent (Ada) (a)", "red tent (ADA) (b)", "Blue Tent"], 2)
+
+
+def test_a_key_that_tells_nothing_apart_comes_to_an_end():
+    texts, changed = make_unique_texts(["a", "b"], [None, None], [[], []], ["1", "2"], key=lambda _: 0)
+    assert changed == 2
+    assert texts[0].startswith("a (1) (")

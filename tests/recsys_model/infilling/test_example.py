@@ -156,3 +156,27 @@ def test_batch_is_padded_on_the_right_and_its_draws_depend_on_the_key_alone() ->
 def test_num_targets_counts_the_labels() -> None:
     example = builder().lay_out(figure_1_text(), [(0, 3)], SPECIAL.mask)
     assert pad_examples([example, example], SPECIAL.pad).num_targets == 8
+
+
+def test_a_tokenizer_without_frame_gives_chatglms_published_layout():
+    # the published code's ids and positions: text [gMASK] <sop> answer <eop>
+    special = SpecialTokens(pad=0, eos=None, start=154, end=155, cls=None, mask=150, gmask=151, smask=150)
+    text = TokenizedText()
+    text.add_text([42, 133, 51, 127, 44, 24])
+    text.add_entity([49, 22, 109, 44], 0)
+    builder = ExampleBuilder(
+        ObjectiveConfig(intra_mode="glm"),
+        special,
+        PositionAutomaton(EntityPool(), "glm"),
+        build_token_trie([(49, 22, 109, 44)], special.end),
+    )
+
+    example = builder.ask_for_item(text, 0)
+
+    assert example.token_ids == [42, 133, 51, 127, 44, 24, 151, 154, 49, 22, 109, 44]
+    assert example.inter_position_ids == [0, 1, 2, 3, 4, 5, 6, 6, 6, 6, 6, 6]
+    assert example.intra_position_ids == [0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5]
+    assert example.labels == [IGNORED_LABEL] * 7 + [49, 22, 109, 44, 155]
+    assert example.part_a_len == 7
+    prompt = build_prompt(text.before(0), special, "glm")
+    assert (prompt.token_ids, prompt.mask_position) == ([42, 133, 51, 127, 44, 24, 151], 6)
