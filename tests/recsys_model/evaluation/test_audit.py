@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys_model.errors import DataError
@@ -29,17 +29,20 @@ def broken_name(**printed: str) -> str | None:
     return None if broken is None else broken.name
 
 
+@settings(deadline=None)
 @given(RANKS)
 def test_whatever_ranks_give_is_possible(ranks):
     check_possible("a method", means(ranks))
 
 
+@settings(deadline=None)
 @given(RANKS, st.integers(1, 4), st.sets(st.sampled_from(METRIC_NAMES), min_size=1))
 def test_whatever_ranks_give_is_possible_when_rounded_and_with_figures_left_out(ranks, digits, names):
     printed = {name: f"{value:.{digits}f}" for name, value in means(ranks).items() if name in names}
     assert broken_name(**printed) is None
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0.0, 1.0), min_size=3, max_size=3))
 def test_the_bounds_of_ndcg_are_those_of_all_hits_at_the_best_and_at_the_worst_ranks(shares):
     hr_1, hr_5, hr_10 = sorted(shares)
