@@ -27,7 +27,7 @@ ROLE_TO_NAMES = {
     "smask": ("[sMASK]",),
 }
 REQUIRED_ROLES = ("start", "end", "gmask")
-NEVER_FREE = ("<unk>", "[UNK]", "[CLS]", "[SEP]")
+NEVER_FREE = ("<unk>", "[UNK]", "[CLS]", "[SEP]", "<s>", "</s>", "<|endoftext|>")
 RESERVED = re.compile(r"reserved|unused|dummy|placeholder|extra")
 
 

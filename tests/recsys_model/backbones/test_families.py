@@ -56,13 +56,15 @@ def with_random_adapter(model: Backbone) -> PeftModel:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_model_folder_reads_back_to_the_bit(tmp_path: Path, name: str) -> None:
+def test_a_model_folder_reads_back(tmp_path: Path, name: str) -> None:
     model = tiny_backbone(name)
     write_model(tmp_path, model)
     again = load_model(tmp_path)
     assert type(again) is type(model)
     assert again.config == model.config
-    assert torch.equal(output(again), output(model))
+    state = again.state_dict()
+    assert all(torch.equal(tensor, state[key]) for key, tensor in model.state_dict().items())
+    torch.testing.assert_close(output(again), output(model), atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", NAMES)
