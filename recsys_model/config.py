@@ -119,8 +119,11 @@ class ObjectiveConfig:
     """Relative frequency of the supervised task: one `[gMASK]` after the history, the target item as its span."""
     mask_share: float = 0.15
     """Share of the tokens that entity and sentence level hide."""
+    mask_units: Literal["entity", "token"] = "entity"
+    """`entity` (default, paper): a span is made of whole entities and separate tokens; `token`: every token is a unit
+    of its own, so an entity or document-level span may cut an entity, whose tokens keep their place in part A."""
     span_units: Literal["poisson", "single"] = "poisson"
-    """`poisson`: spans of whole units up to a Poisson(3) length; `single`: exactly one unit a span (Figure 1)."""
+    """`poisson` (default): spans of whole units up to a Poisson(3) length; `single`: exactly one unit a span (Figure 1)."""
     poisson_mean: float = 3.0
     """Mean span length in tokens with `span_units: poisson`."""
     max_span_tokens: int = 39
@@ -128,13 +131,20 @@ class ObjectiveConfig:
     document_min_share: float = 0.5
     """Smallest share of the text that the document level hides, up to all of it."""
     document_span: Literal["suffix", "anywhere"] = "suffix"
-    """Where the document-level span lies: at the end of the text, as in generation, or anywhere."""
+    """Where the document-level span lies: at the end of the text, as in generation (default), or anywhere."""
+    span_order: Literal["chronological", "shuffled"] = "chronological"
+    """Order of the spans in part B: as in the text (default, paper), or drawn anew for each example, as GLM does."""
     next_item_target: Literal["last", "any"] = "last"
-    """Item that the supervised task asks for: the example's target, or any item of its text after the first."""
+    """Item that the supervised task asks for: the last, which is the example's target (default), or any after the first."""
     item_loss: Literal["lm", "trie"] = "lm"
-    """How the token of an item is normalised: over the vocabulary (paper), or over its trie children, as decoding does."""
+    """How the token of an item is normalised: over the vocabulary (default, paper), or over its trie children, as
+    decoding does."""
     intra_mode: Literal["paper", "run", "glm"] = "paper"
-    """Intra position ids: of entities (paper), of runs of separate tokens too, or plain GLM."""
+    """Intra position ids: of entities (default, paper), of runs of separate tokens too, or plain GLM (part A 0, part B
+    counted through)."""
+    segmentation: Literal["online", "gold"] = "online"
+    """Where a unit of part B begins: `online` (default), where the position automaton of decoding sees it; `gold`, at the
+    known entity boundaries, which differ where plain text looks like an entity."""
 
     def __post_init__(self) -> None:
         weights = (self.entity_weight, self.sentence_weight, self.document_weight, self.next_item_weight)
@@ -221,3 +231,6 @@ PRESETS: dict[str, GLMConfig] = {
     "glm-mini": GLMConfig(num_layers=4, hidden_size=192, num_heads=6, vocab_size=8192),
 }
 """Published geometries, and `glm-mini` (trained from scratch; its vocabulary follows its own tokenizer)."""
+
+PLAIN_GLM = ObjectiveConfig(mask_units="token", span_order="shuffled", intra_mode="glm")
+"""GLM's own pretraining, which knows no entities: the paper's baseline before supervised fine-tuning, and our ablation."""

@@ -1,8 +1,8 @@
 """One blank-infilling example: part A, the text with its blanks, and part B, what was hidden.
 
-Part A is bidirectional. Part B holds the spans in chronological order, never shuffled, each as
-`[S] span` on the input side and `span [E]` on the target side; it sees part A and its own past
-(paper, Training Phase).
+Part A is bidirectional. Part B holds the spans in chronological order (`span_order: shuffled`, as in
+GLM, is the ablation), each as `[S] span` on the input side and `span [E]` on the target side; it
+sees part A and its own past (paper, Training Phase).
 """
 
 import bisect
@@ -13,6 +13,8 @@ import numpy as np
 
 from recsys_model.config import ObjectiveConfig
 from recsys_model.entities.token_trie import TokenTrie
+from recsys_model.errors import DataError
+from recsys_model.infilling.item_paths import ItemPaths
 from recsys_model.infilling.masking import (
     Span,
     document_level_span,
@@ -20,7 +22,7 @@ from recsys_model.infilling.masking import (
     next_item_cut,
     sentence_level_spans,
 )
-from recsys_model.infilling.positions import IntraMode, PositionAutomaton, part_a_intra_ids
+from recsys_model.infilling.positions import IntraMode, PositionAutomaton, known_span_ids, part_a_intra_ids
 from recsys_model.text.textualize import TokenizedText
 from recsys_model.text.tokenizer import SpecialTokens
 
@@ -39,7 +41,7 @@ class PartA:
     inter_position_ids: list[int]
     """0, 1, 2, ..."""
     intra_position_ids: list[int]
-    """1..n inside entities, 0 elsewhere."""
+    """1..n inside entities, 0 elsewhere; a token of an entity that a span cuts keeps its number."""
     mask_position: int
     """Index of the last mask token: the inter position id of what is generated for it."""
 
@@ -105,20 +107,31 @@ class ExampleBuilder:
         self._special = special
         self._automaton = automaton
         self._paths = ItemPaths(trie) if objective.item_loss == "trie" else None
+        self._levels = {
+            "entity": (entity_level_spans, special.mask),
+            "sentence": (sentence_level_spans, special.smask),
+            "document": (document_level_span, special.gmask),
+        }
         weights = np.array([getattr(objective, f"{name}_weight") for name in OBJECTIVES])
         self._cumulative = np.cumsum(weights / weights.sum())
 
     def draw(self, text: TokenizedText, rng: np.random.Generator) -> Example:
-        """Return a new example of the text with spans drawn from `rng`."""
+        """Return a new example of the text with spans drawn from `rng`.
+
+        Raises:
+            DataError: the text has no token, or the supervised task is drawn and it has no item.
+        """
+        if not text.token_ids:
+            raise DataError("a text needs at least 1 token of which something can be hidden, got 0")
         choice = int(np.searchsorted(self._cumulative, rng.random(), side="right"))
         name = OBJECTIVES[min(choice, len(OBJECTIVES) - 1)]
-        if name == "entity":
-            return self.lay_out(text, entity_level_spans(text, self._objective, rng), self._special.mask)
-        if name == "sentence":
-            return self.lay_out(text, sentence_level_spans(text, self._objective, rng), self._special.smask)
-        if name == "document":
-            return self.lay_out(text, document_level_span(text, self._objective, rng), self._special.gmask)
-        return self.ask_for_item(text, next_item_cut(text, self._objective, rng))
+        if name == "next_item":
+            return self.ask_for_item(text, next_item_cut(text, self._objective, rng))
+        draw_spans, mask_token = self._levels[name]
+        spans = draw_spans(text, self._objective, rng)
+        shuffled = self._objective.span_order == "shuffled"
+        order = rng.permutation(len(spans)).tolist() if shuffled else range(len(spans))
+        return self.lay_out(text, spans, mask_token, order)
 
     def ask_for_item(self, text: TokenizedText, entity: int) -> Example:
         """Return the supervised example: what stands before an entity as the prompt, the entity as the answer."""
@@ -127,8 +140,10 @@ class ExampleBuilder:
         prompt.add_entity(text.token_ids[slice(*span)], text.entity_items[entity])
         return self.lay_out(prompt, [span], self._special.gmask)
 
-    def lay_out(self, text: TokenizedText, spans: Sequence[Span], mask_token: int) -> Example:
-        """Return the example that hides the given spans."""
+    def lay_out(
+        self, text: TokenizedText, spans: Sequence[Span], mask_token: int, order: Sequence[int] | None = None
+    ) -> Example:
+        """Return the example that hides the given spans, chronological; `order` is theirs in part B if it differs."""
         part_a, mask_positions = corrupt(text, spans, mask_token, self._special, self._objective.intra_mode)
         example = Example(
             token_ids=part_a.token_ids,
@@ -138,15 +153,21 @@ class ExampleBuilder:
             trie_nodes=[WHOLE_VOCABULARY] * len(part_a.token_ids),
             part_a_len=len(part_a.token_ids),
         )
-        for (start, end), mask_position in zip(spans, mask_positions, strict=True):
+        for index in range(len(spans)) if order is None else order:
+            start, end = spans[index]
             hidden = text.token_ids[start:end]
             example.token_ids += [self._special.start, *hidden]
             labels, trie_nodes = self._targets(text, start, end)
             example.labels += labels
             example.trie_nodes += trie_nodes
-            example.inter_position_ids += [mask_position] * (len(hidden) + 1)
-            example.intra_position_ids += self._automaton.span_ids(hidden)
+            example.inter_position_ids += [mask_positions[index]] * (len(hidden) + 1)
+            example.intra_position_ids += self._span_intra_ids(text, start, end)
         return example
+
+    def _span_intra_ids(self, text: TokenizedText, start: int, end: int) -> list[int]:
+        if self._objective.segmentation == "gold":
+            return known_span_ids(start, end, text.entity_starts, text.entity_ends, self._objective.intra_mode)
+        return self._automaton.span_ids(text.token_ids[start:end])
 
     def _targets(self, text: TokenizedText, start: int, end: int) -> tuple[list[int], list[int]]:
         """Return the labels of a span and the trie node at which each is chosen."""
@@ -169,26 +190,3 @@ class ExampleBuilder:
                 if forced:
                     labels[place] = IGNORED_LABEL
         return labels, nodes
-
-
-class ItemPaths:
-    """The trie nodes on the way to each item, found once and kept."""
-
-    def __init__(self, trie: TokenTrie) -> None:
-        self._trie = trie
-        self._item_to_leaf = {int(trie.items[trie.item_start[leaf]]): int(leaf) for leaf in trie.leaves()}
-        self._item_to_path: dict[int, tuple[list[int], list[bool]]] = {}
-
-    def of(self, item: int) -> tuple[list[int], list[bool]]:
-        """Return the nodes at which each token of the item, and `[E]`, is chosen, and whether there is no choice."""
-        found = self._item_to_path.get(item)
-        if found is None:
-            nodes: list[int] = []
-            node = int(self._trie.parents[self._item_to_leaf[item]])
-            while node >= 0:
-                nodes.append(node)
-                node = int(self._trie.parents[node])
-            nodes.reverse()
-            forced = [int(self._trie.first_child[node + 1] - self._trie.first_child[node]) == 1 for node in nodes]
-            found = self._item_to_path[item] = (nodes, forced)
-        return found

@@ -1,7 +1,8 @@
 """Which tokens of a text are hidden: spans of whole units, in chronological order.
 
-A unit is one entity or one separate token; an entity is never split (paper, Mask Mechanism).
-Spans are half-open token ranges of the text without `[CLS]` and `[EOS]`.
+A unit is one entity or one separate token; an entity is never split (paper, Mask Mechanism). With
+`mask_units: token`, the ablation, every token is a unit. Spans are half-open token ranges of the
+text without `[CLS]` and `[EOS]`.
 """
 
 import bisect
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from recsys_model.config import ObjectiveConfig
+from recsys_model.errors import DataError
 from recsys_model.text.textualize import TokenizedText
 
 Span = tuple[int, int]
@@ -32,27 +34,27 @@ def entity_level_spans(text: TokenizedText, config: ObjectiveConfig, rng: np.ran
     """Draw spans of whole units until the masked share is reached.
 
     A length comes from Poisson(`poisson_mean`) on 1..`max_span_tokens`; units are added from a random
-    start until it is reached. At least one unit stays between two spans, and the total never exceeds
-    twice the budget, save for a first span of one unit.
+    start until it is reached. At least one unit stays between two spans. A span stops growing before
+    the total exceeds twice the budget; a single unit that is too long for what is left is passed over,
+    unless nothing is hidden yet.
     """
-    units = units_of(text)
+    by_token = config.mask_units == "token"
+    units = [(token, token + 1) for token in range(len(text))] if by_token else units_of(text)
     budget = max(1, round(config.mask_share * len(text)))
     free = [True] * len(units)
     spans: list[Span] = []
     num_hidden = 0
-    for start in rng.permutation(len(units)):
+    for start in rng.permutation(len(units)).tolist():
         if num_hidden >= budget:
             break
         if not free[start]:
             continue
+        room = 2 * budget - num_hidden
         length = 1 if config.span_units == "single" else _span_length(config, rng)
-        stop = _grow(units, free, int(start), length)
+        stop = _grow(units, free, start, length, room)
         size = units[stop - 1][1] - units[start][0]
-        if spans and num_hidden + size > 2 * budget:
+        if spans and size > room:
             continue
-        if not spans and size > 2 * budget:
-            stop = int(start) + 1
-            size = units[start][1] - units[start][0]
         spans.append((units[start][0], units[stop - 1][1]))
         num_hidden += size
         for unit in range(max(start - 1, 0), min(stop + 1, len(units))):
@@ -86,16 +88,25 @@ def document_level_span(text: TokenizedText, config: ObjectiveConfig, rng: np.ra
     start = num_tokens - length
     if config.document_span == "anywhere":
         start = int(rng.integers(0, start + 1))
-    return [_snap_outwards(text, start, start + length)]
+    end = start + length
+    return [(start, end) if config.mask_units == "token" else _snap_outwards(text, start, end)]
 
 
 def next_item_cut(text: TokenizedText, config: ObjectiveConfig, rng: np.random.Generator) -> int:
-    """Return which entity of the text the supervised task asks for: its last, or any item after the first."""
-    last = len(text.entity_items) - 1
-    if config.next_item_target == "last":
-        return last
+    """Return which entity of the text the supervised task asks for: its last item, or any item after the first.
+
+    Raises:
+        DataError: the text has no item.
+    """
     items = [entity for entity, item in enumerate(text.entity_items) if item >= 0]
-    return items[int(rng.integers(1, len(items)))] if len(items) > 1 else last
+    if not items:
+        raise DataError(
+            "the supervised task asks for an item of the text, got a text without one; "
+            "give it a target or set objective.next_item_weight to 0"
+        )
+    if config.next_item_target == "last" or len(items) == 1:
+        return items[-1]
+    return items[int(rng.integers(1, len(items)))]
 
 
 def _span_length(config: ObjectiveConfig, rng: np.random.Generator) -> int:
@@ -107,10 +118,14 @@ def _span_length(config: ObjectiveConfig, rng: np.random.Generator) -> int:
     return min(max(round(config.poisson_mean), 1), config.max_span_tokens)
 
 
-def _grow(units: Sequence[Span], free: Sequence[bool], start: int, length: int) -> int:
-    """Return one past the last unit of a span that starts at `start` and reaches `length` tokens if it can."""
+def _grow(units: Sequence[Span], free: Sequence[bool], start: int, length: int, room: int) -> int:
+    """Return one past the last unit of a span that starts at `start` and reaches `length` tokens if it can.
+
+    From its second unit on, the span stays within `room` tokens.
+    """
+    begin = units[start][0]
     stop = start + 1
-    while stop < len(units) and free[stop] and units[stop - 1][1] - units[start][0] < length:
+    while stop < len(units) and free[stop] and units[stop - 1][1] - begin < length and units[stop][1] - begin <= room:
         stop += 1
     return stop
 

@@ -3,8 +3,10 @@
 One automaton numbers part B in both phases. While generating, the length of the answer is not
 known, so the id of each token is decided when the token is fed back (paper, Inference Phase and
 Figure 2): a token that goes on along an entity of the pool grows the count, any other restarts it.
+With `segmentation: gold` the known boundaries number part B while training instead.
 """
 
+import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -79,3 +81,37 @@ def part_a_intra_ids(
     for start, end in zip(entity_starts, entity_ends, strict=True):
         ids[start:end] = range(1, end - start + 1)
     return ids
+
+
+def known_span_ids(
+    start: int, end: int, entity_starts: Sequence[int], entity_ends: Sequence[int], mode: IntraMode = "paper"
+) -> list[int]:
+    """Return the ids of `[S]` and of the tokens of a span whose entities are known (`segmentation: gold`).
+
+    What a span hides of an entity that it cuts is a unit, counted from its first hidden token.
+
+    Example:
+        >>> known_span_ids(0, 5, [0, 3], [2, 5])
+        [1, 2, 3, 1, 1, 2]
+        >>> known_span_ids(0, 5, [3], [5], mode="run")
+        [1, 2, 3, 4, 1, 2]
+    """
+    size = end - start
+    if mode == "glm":
+        return list(range(1, size + 2))
+    first, stop = bisect.bisect_right(entity_ends, start), bisect.bisect_left(entity_starts, end)
+    starts = [max(entity_start - start, 0) for entity_start in entity_starts[first:stop]]
+    ends = [min(entity_end - start, size) for entity_end in entity_ends[first:stop]]
+    ids = _numbered_separate_tokens(part_a_intra_ids(size, starts, ends), mode)
+    restart = next((place for place in range(1, size) if ids[place] == 1), size)
+    return [1, *(position + 1 for position in ids[:restart]), *ids[restart:]]
+
+
+def _numbered_separate_tokens(ids: Sequence[int], mode: IntraMode) -> list[int]:
+    """Replace the 0 of each separate token by 1, or, with `run`, by its place in its run."""
+    numbered: list[int] = []
+    run = 0
+    for position in ids:
+        run = 0 if position > 0 else run + 1 if mode == "run" else 1
+        numbered.append(position or run)
+    return numbered

@@ -77,7 +77,8 @@ def _quotas(config: WindowConfig) -> list[int]:
     # the rounding makes 0.3 * 10 a whole 3, which binary fractions do not
     exact = [round(value, 9) for value in exact]
     quotas = [math.floor(value) for value in exact]
-    by_remainder = sorted(range(3), key=lambda window: (exact[window] - quotas[window], window), reverse=True)
+    remainders = [round(value - quota, 9) for value, quota in zip(exact, quotas, strict=True)]
+    by_remainder = sorted(range(3), key=lambda window: (remainders[window], window), reverse=True)
     for window in by_remainder[: config.max_history - sum(quotas)]:
         quotas[window] += 1
     return quotas

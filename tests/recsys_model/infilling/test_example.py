@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys_model.backbones.base import part_a_and_part_b_mask
-from recsys_model.config import ObjectiveConfig
+from recsys_model.config import PLAIN_GLM, ObjectiveConfig
 from recsys_model.entities.pool import EntityPool
 from recsys_model.entities.token_trie import build_token_trie
+from recsys_model.errors import DataError
 from recsys_model.infilling.batch import ExampleCollator, pad_examples
 from recsys_model.infilling.example import IGNORED_LABEL, ExampleBuilder, build_prompt
 from recsys_model.infilling.positions import PositionAutomaton
@@ -42,6 +43,45 @@ def test_figure_1_of_the_paper() -> None:
     assert example.inter_position_ids == [0, 1, 2, 3, 4, 5, 6, 1, 1, 1, 1, 3, 3]
     assert example.intra_position_ids == [0, 0, 0, 0, 1, 2, 0, 1, 2, 3, 4, 1, 2]
     assert example.labels == [IGNORED_LABEL] * 7 + [1, 2, 3, 93, 5, 93]
+
+
+def test_figure_1_as_plain_glm_would_train_on_it() -> None:
+    automaton = PositionAutomaton(EntityPool(ITEMS), PLAIN_GLM.intra_mode)
+    plain = ExampleBuilder(PLAIN_GLM, SPECIAL, automaton, build_token_trie(ITEMS, SPECIAL.end))
+    example = plain.lay_out(figure_1_text(), [(1, 3), (4, 6)], SPECIAL.mask, order=[1, 0])
+    assert example.token_ids == [94, 1, 95, 4, 95, 7, 91, 92, 5, 6, 92, 2, 3]
+    assert example.inter_position_ids == [0, 1, 2, 3, 4, 5, 6, 4, 4, 4, 2, 2, 2]
+    assert example.intra_position_ids == [0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 1, 2, 3]
+    assert example.labels == [IGNORED_LABEL] * 7 + [5, 6, 93, 2, 3, 93]
+
+
+def test_token_of_a_cut_entity_keeps_its_place_in_part_a() -> None:
+    example = builder().lay_out(figure_1_text(), [(1, 2)], SPECIAL.mask)
+    assert example.token_ids[: example.part_a_len] == [94, 1, 95, 3, 4, 5, 6, 7, 91]
+    assert example.intra_position_ids[: example.part_a_len] == [0, 1, 0, 3, 0, 0, 1, 2, 0]
+
+
+def test_text_without_a_token_is_refused() -> None:
+    with pytest.raises(DataError, match="at least 1 token"):
+        builder().draw(TokenizedText(), np.random.default_rng(0))
+
+
+def test_supervised_task_on_a_text_without_items_is_refused() -> None:
+    only_next_item = builder(entity_weight=0.0, sentence_weight=0.0, document_weight=0.0)
+    with pytest.raises(DataError, match=r"objective\.next_item_weight"):
+        only_next_item.draw(text_of([("attribute", 0)]), np.random.default_rng(0))
+
+
+def test_objectives_are_drawn_as_often_as_their_weights_say() -> None:
+    mixed = builder(entity_weight=0.5, sentence_weight=0.3, document_weight=0.2, next_item_weight=0.0)
+    text = text_of([("item", 0), ("end", 60), ("item", 1)])
+    blanks = [
+        next(t for t in mixed.draw(text, np.random.default_rng(n)).token_ids if t in (95, 96, 97)) for n in range(4000)
+    ]
+    # standard deviations 32, 29 and 25
+    assert abs(blanks.count(SPECIAL.mask) - 2000) < 160
+    assert abs(blanks.count(SPECIAL.smask) - 1200) < 145
+    assert abs(blanks.count(SPECIAL.gmask) - 800) < 125
 
 
 def test_prompt_ends_with_the_only_blank() -> None:
@@ -107,6 +147,7 @@ def text_of(units: list[tuple[str, int]]) -> TokenizedText:
 
 
 @pytest.mark.parametrize("objective", ["entity", "sentence", "document", "next_item"])
+@settings(deadline=None)
 @given(units=UNITS, seed=st.integers(0, 2**32 - 1))
 def test_filling_the_blanks_gives_the_text_back(objective: str, units: list, seed: int) -> None:
     weights = {f"{name}_weight": float(name == objective) for name in ("entity", "sentence", "document", "next_item")}
@@ -133,6 +174,7 @@ def test_filling_the_blanks_gives_the_text_back(objective: str, units: list, see
         assert part_a[inter] == blank, f"token {token} of part B points at its mask token"
 
 
+@settings(deadline=None)
 @given(lens=st.lists(st.integers(1, 5), min_size=1, max_size=3), num_tokens=st.integers(5, 8))
 def test_part_b_never_sees_a_later_token_and_part_a_never_sees_part_b(lens: list[int], num_tokens: int) -> None:
     visible = part_a_and_part_b_mask(torch.tensor(lens), num_tokens)

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys_model.config import ObjectiveConfig
@@ -47,6 +47,7 @@ def test_units_are_entities_and_separate_tokens() -> None:
     assert units_of(text_of([("t", 2), ("e", 3), ("e", 1), ("t", 1)])) == [(0, 1), (1, 2), (2, 5), (5, 6), (6, 7)]
 
 
+@settings(deadline=None)
 @given(units=UNITS, seed=SEEDS, kind=st.sampled_from(["poisson", "single"]), share=st.floats(0.05, 1.0))
 def test_entity_level_hides_whole_units_with_one_between_spans(units: list, seed: int, kind: str, share: float) -> None:
     text = text_of(units)
@@ -62,6 +63,7 @@ def test_entity_level_hides_whole_units_with_one_between_spans(units: list, seed
         assert all(span in units_of(text) for span in spans)
 
 
+@settings(deadline=None)
 @given(units=UNITS, seed=SEEDS)
 def test_sentence_level_hides_whole_sentences(units: list, seed: int) -> None:
     text = text_of(units)
@@ -84,6 +86,7 @@ def test_full_stop_inside_an_entity_ends_no_sentence() -> None:
     assert drawn == {((0, 5),), ((5, 10),)}
 
 
+@settings(deadline=None)
 @given(units=UNITS, seed=SEEDS, place=st.sampled_from(["suffix", "anywhere"]))
 def test_document_level_hides_half_or_more_in_one_span(units: list, seed: int, place: str) -> None:
     text = text_of(units)

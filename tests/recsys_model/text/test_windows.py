@@ -118,6 +118,13 @@ def test_ten_places_are_shared_one_three_six_when_all_windows_are_full():
     assert chosen[-6:] == [54, 55, 56, 57, 58, 59]
 
 
+def test_remainders_that_tie_go_to_the_more_recent_window_whatever_binary_fractions_say():
+    history = at(*[400.0] * 20, *[30.0] * 20, *[1.0] * 20)
+    # 10 / 30 / 60 % of 4 places are 0.4, 1.2 and 2.4: long and short have the same remainder
+    chosen = sample_history(history, NOW, WindowConfig(max_history=4), KEY)
+    assert [sum(low <= index < low + 20 for index in chosen) for low in (0, 20, 40)] == [0, 1, 3]
+
+
 def test_quantile_windows_are_the_latest_shares_of_the_events():
     config = WindowConfig(max_history=10, bounds="quantile", short_quantile=0.3, medium_quantile=0.5)
     chosen = sample_history([0.0] * 40, 0.0, config, KEY)

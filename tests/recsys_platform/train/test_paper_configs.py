@@ -1,7 +1,9 @@
+import dataclasses
 from pathlib import Path
 
 import pytest
 
+from recsys_model.config import PLAIN_GLM
 from recsys_platform.config import RunConfig, load_config
 
 A100 = Path(__file__).resolve().parents[3] / "ray_configs" / "a100"
@@ -35,3 +37,12 @@ def test_the_laptop_search_reads_what_the_demo_leaves():
     assert search.dataset_folder == demo.dataset_folder
     assert search.model.weights == str(demo.checkpoint_folder)
     assert (search.text, search.objective, search.input) == (demo.text, demo.objective, demo.input)
+
+
+def test_the_baseline_is_the_same_training_without_entities():
+    baseline, training = load_config(A100 / "glm-10b-plain.yaml"), load_config(A100 / "glm-10b.yaml")
+
+    assert baseline.objective == PLAIN_GLM
+    assert baseline.dataset_folder == training.dataset_folder
+    same = {"name": training.name, "dataset": training.dataset, "objective": training.objective}
+    assert dataclasses.replace(baseline, **same) == training
