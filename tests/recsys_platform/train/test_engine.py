@@ -2,12 +2,9 @@
 
 import copy
 import dataclasses
-import os
-from collections.abc import Iterator
 
 import pytest
 import torch
-import torch.distributed as dist
 
 from recsys_model.backbones.glm import GLM
 from recsys_model.config import LoraConfig, OptimizerConfig
@@ -26,17 +23,10 @@ from recsys_platform.train.engine import Engine
 from recsys_platform.train.reader import ExampleReader
 from tests.recsys_platform.tiny_dataset import tiny_config, write_tiny_dataset
 
+pytestmark = pytest.mark.usefixtures("process_group")
+
 CPU = torch.device("cpu")
 RATES = (0.01, 0.02, 0.005)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def process_group() -> Iterator[None]:
-    """A group of one, which DeepSpeed takes as it finds it."""
-    os.environ.setdefault("LOCAL_RANK", "0")
-    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
-    yield
-    dist.destroy_process_group()
 
 
 @pytest.fixture(scope="module")
