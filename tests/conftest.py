@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import ray
 import torch
@@ -13,6 +14,10 @@ from recsys_model.bundle import Bundle, BundleSettings
 from recsys_model.config import DecodingConfig, GLMConfig, TextConfig, WindowConfig
 from recsys_model.entities.catalog import build_catalog, make_unique_texts
 from recsys_model.text.tokenizer import train_tokenizer
+
+# how long an example takes says nothing about what it shows
+hypothesis.settings.register_profile("recsys", deadline=None)
+hypothesis.settings.load_profile("recsys")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
