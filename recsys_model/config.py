@@ -233,4 +233,5 @@ PRESETS: dict[str, GLMConfig] = {
 """Published geometries, and `glm-mini` (trained from scratch; its vocabulary follows its own tokenizer)."""
 
 PLAIN_GLM = ObjectiveConfig(mask_units="token", span_order="shuffled", intra_mode="glm")
-"""GLM's own pretraining, which knows no entities: the paper's baseline before supervised fine-tuning, and our ablation."""
+"""GLM's own masks, order and position ids, which know no entities, beside the same supervised task: the paper's baseline
+of a fine-tuned GLM, and our ablation. `next_item_weight: 0.0` leaves GLM's pretraining alone."""

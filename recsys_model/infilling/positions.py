@@ -8,17 +8,15 @@ With `segmentation: gold` the known boundaries number part B while training inst
 
 import bisect
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from recsys_model.entities.pool import EntityPool
 
 IntraMode = Literal["paper", "run", "glm"]
 
 
-@dataclass(frozen=True, slots=True)
-class PositionState:
-    """Where the automaton stands after the last token that was fed."""
+class PositionState(NamedTuple):
+    """Where the automaton stands after the last token that was fed; a tuple, since one is made for every token."""
 
     node: int | None
     """Node of the entity pool reached by the current entity, or none outside every entity."""

@@ -1,0 +1,73 @@
+"""Measures how many examples one core draws and pads in a second of its time, whatever else the machine does.
+
+Run from the root of the project: python tests/benchmarks/infilling_examples.py [SECONDS]
+"""
+
+import sys
+import time
+
+import numpy as np
+
+from recsys_model.config import PLAIN_GLM, ObjectiveConfig
+from recsys_model.entities.pool import EntityPool
+from recsys_model.entities.token_trie import build_token_trie
+from recsys_model.infilling.batch import ExampleCollator
+from recsys_model.infilling.example import ExampleBuilder
+from recsys_model.infilling.positions import PositionAutomaton
+from recsys_model.text.textualize import ATTRIBUTE, TokenizedText
+from recsys_model.text.tokenizer import SpecialTokens
+
+SPECIAL = SpecialTokens(pad=8000, eos=8001, start=8002, end=8003, cls=8004, mask=8005, gmask=8006, smask=8007)
+FULL_STOP, NUM_ITEMS, BATCH_SIZE = 7999, 12_000, 32
+SETTINGS = {
+    "recsysllm, lm": ObjectiveConfig(),
+    "recsysllm, trie": ObjectiveConfig(item_loss="trie"),
+    "recsysllm, gold": ObjectiveConfig(segmentation="gold"),
+    "plain glm": PLAIN_GLM,
+}
+
+
+def random_items(rng: np.random.Generator) -> list[tuple[int, ...]]:
+    """Draw distinct titles of 3 to 20 tokens."""
+    sizes = rng.integers(3, 21, NUM_ITEMS)
+    return list(dict.fromkeys(tuple(rng.integers(0, 2000, size).tolist()) for size in sizes))
+
+
+def random_text(items: list[tuple[int, ...]], num_events: int, rng: np.random.Generator) -> TokenizedText:
+    """Build a user feature, a history and a target."""
+    text = TokenizedText()
+    text.add_text([7000, 7001])
+    text.add_entity([7002, 7003], ATTRIBUTE)
+    for item in rng.integers(0, len(items), num_events).tolist():
+        text.add_entity(items[item], item)
+        text.add_text([FULL_STOP])
+        text.end_sentence()
+    text.add_entity(items[0], 0)
+    return text
+
+
+def examples_per_second(collate: ExampleCollator, texts: list[TokenizedText], seconds: float) -> float:
+    """Draw batches for so long."""
+    began, num_examples = time.process_time(), 0
+    while time.process_time() - began < seconds:
+        collate(texts, [("benchmark", num_examples, index) for index in range(len(texts))])
+        num_examples += len(texts)
+    return num_examples / (time.process_time() - began)
+
+
+def main(seconds: float) -> None:
+    """Print one line per setting and length of the history."""
+    rng = np.random.default_rng(0)
+    items = random_items(rng)
+    pool, trie = EntityPool(items), build_token_trie(items, SPECIAL.end)
+    for num_events in (8, 20, 80):
+        texts = [random_text(items, num_events, rng) for _ in range(BATCH_SIZE)]
+        mean_tokens = sum(map(len, texts)) / BATCH_SIZE
+        for name, objective in SETTINGS.items():
+            builder = ExampleBuilder(objective, SPECIAL, PositionAutomaton(pool, objective.intra_mode), trie)
+            rate = examples_per_second(ExampleCollator(builder, SPECIAL.pad), texts, seconds)
+            print(f"{mean_tokens:6.0f} tokens  {name:22s} {rate:8.0f} examples/s")
+
+
+if __name__ == "__main__":
+    main(float(sys.argv[1]) if len(sys.argv) > 1 else 2.0)
