@@ -9,7 +9,7 @@ Intra position ids come from the same `PositionAutomaton` that numbers part B in
 always a path of the item trie, so the automaton is run once over its nodes and looked up afterwards.
 
 Shape suffixes: R = requests, W = beams of a request, P = beams alive in all requests, C = children of their nodes,
-M = children of the request that has most, D = hidden size, N = nodes of the trie, I = items, A = tokens of part A.
+M = children of the request that has most, D = hidden size, N = nodes of the trie, I = items.
 """
 
 from collections.abc import Collection, Sequence
@@ -22,9 +22,10 @@ from torch import Tensor
 
 from recsys_model.backbones.base import Backbone
 from recsys_model.config import DecodingConfig
-from recsys_model.decoding.cache import BeamCache, PartAEncoder
+from recsys_model.decoding.cache import BeamCache
 from recsys_model.decoding.excluded import ExclusionCounter, ExclusionFilter
 from recsys_model.decoding.hypotheses import DEAD, Beams, Finished, best_beams, first_beams, rank_in_group
+from recsys_model.decoding.prompts import check_position_id, encode_prompts
 from recsys_model.decoding.scoring import ChildScorer
 from recsys_model.entities.catalog import Catalog
 from recsys_model.entities.token_trie import TokenTrie, build_token_trie
@@ -78,7 +79,7 @@ class TrieGuidedGenerator:
         self._intra_N = torch.tensor(intra_ids, device=device)
         self._final_N = torch.from_numpy(_final_nodes(trie, config)).to(device)
         self._first_item_N = torch.from_numpy(trie.items[trie.item_start]).to(device, torch.int64)
-        self._check_position_id(max(intra_ids), "the longest item")
+        check_position_id(model, max(intra_ids), "the longest item")
 
     @torch.inference_mode()
     def recommend(
@@ -113,7 +114,7 @@ class TrieGuidedGenerator:
 
     def _search(self, prompts: Sequence[PartA], k: int, exclusion: ExclusionFilter) -> Finished:
         """Advance all beams until none can improve its request's items."""
-        cache = BeamCache(self._encode(prompts))
+        cache = BeamCache(encode_prompts(self._model, prompts, self._special))
         inter_R = torch.tensor([prompt.mask_position for prompt in prompts], device=self._device)
         finished = Finished(len(prompts), k, self._device)
         beams = first_beams(len(prompts), self._device)
@@ -128,20 +129,6 @@ class TrieGuidedGenerator:
             beams = self._step(beams, hidden_RWD, finished, exclusion)
             beams = _without_done_requests(beams, cache)
         return finished
-
-    def _encode(self, prompts: Sequence[PartA]) -> PartAEncoder:
-        """Run part A of all prompts through the model, padded at the end."""
-        self._check_position_id(max(prompt.inter_position_ids[-1] for prompt in prompts), "the longest prompt")
-        lens_R = torch.tensor([len(prompt.token_ids) for prompt in prompts], device=self._device)
-        position_A = torch.arange(int(lens_R.max()), device=self._device)
-        encoder = PartAEncoder(position_A[None, :] < lens_R[:, None], is_causal=self._model.part_a_is_causal)
-        self._model.hidden_states(
-            self._padded([prompt.token_ids for prompt in prompts], self._special.pad),
-            self._padded([prompt.inter_position_ids for prompt in prompts], 0),
-            self._padded([prompt.intra_position_ids for prompt in prompts], 0),
-            encoder,
-        )
-        return encoder
 
     def _step(self, beams: Beams, hidden_RWD: Tensor, finished: Finished, exclusion: ExclusionFilter) -> Beams:
         """Score the children of all beams, hand finished items over and choose the next beams."""
@@ -166,15 +153,6 @@ class TrieGuidedGenerator:
         open_RM = ~final_RM & (score_RM > bound_R[:, None])
         parent_RM = slot_RM % num_beams
         return best_beams(beams.requests, score_RM.where(open_RM, DEAD), node_RM, parent_RM, self._config.num_beams)
-
-    def _check_position_id(self, position_id: int, what: str) -> None:
-        limit = self._model.config.max_sequence_length
-        if position_id > limit:
-            raise ConfigError(f"position ids must be at most {limit} (max_sequence_length), {what} needs {position_id}")
-
-    def _padded(self, rows: Sequence[Sequence[int]], fill: int) -> Tensor:
-        length = max(len(row) for row in rows)
-        return torch.tensor([[*row, *[fill] * (length - len(row))] for row in rows], device=self._device)
 
 
 def node_intra_ids(trie: TokenTrie, automaton: PositionAutomaton) -> list[int]:

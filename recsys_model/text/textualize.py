@@ -6,6 +6,7 @@ Values of features and titles of items are entities; everything else is plain te
 a sentence, closed by a full stop of its own, so a full stop inside a title ends nothing.
 """
 
+import bisect
 import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -109,13 +110,19 @@ class TokenizedText:
 
     def before(self, entity: int) -> "TokenizedText":
         """Return the text in front of one of its entities, an index into `entity_starts`."""
-        cut = self.entity_starts[entity]
+        return self.first_tokens(self.entity_starts[entity])
+
+    def first_tokens(self, num_tokens: int) -> "TokenizedText":
+        """Return the first tokens; an entity that they would cut is left out from its first token on."""
+        num_entities = bisect.bisect_right(self.entity_ends, num_tokens)
+        if num_entities < len(self.entity_starts):
+            num_tokens = min(num_tokens, self.entity_starts[num_entities])
         return TokenizedText(
-            token_ids=self.token_ids[:cut],
-            entity_starts=self.entity_starts[:entity],
-            entity_ends=self.entity_ends[:entity],
-            entity_items=self.entity_items[:entity],
-            sentence_ends=[end for end in self.sentence_ends if end <= cut],
+            token_ids=self.token_ids[:num_tokens],
+            entity_starts=self.entity_starts[:num_entities],
+            entity_ends=self.entity_ends[:num_entities],
+            entity_items=self.entity_items[:num_entities],
+            sentence_ends=[end for end in self.sentence_ends if end <= num_tokens],
         )
 
 
@@ -189,7 +196,7 @@ class Textualizer:
         sentence = TokenizedText()
         sentence.add_entity(self._catalog.items[behaviour.item].token_ids, behaviour.item)
         for name in self._config.behaviour_fields:
-            told = _told(behaviour, name)
+            told = tell(behaviour, name)
             if told is not None:
                 sentence.add_text(self._encode_text(f"{FEATURE_SEPARATOR} {told}"))
         sentence.add_text(self._encode_text(SENTENCE_END))
@@ -201,8 +208,8 @@ class Textualizer:
         return self._encode_entity(value) if known is None else known
 
 
-def _told(behaviour: Behaviour, name: str) -> str | None:
-    """Return what is told of one field of a behaviour, if it is known."""
+def tell(behaviour: Behaviour, name: str) -> str | None:
+    """Return what is told of one field of a behaviour (see `TextConfig.behaviour_fields`), if it is known."""
     if name == "action":
         return behaviour.action
     if name == "categories":

@@ -10,12 +10,12 @@ quotas, what happens to those that a window cannot fill, and the seed are this p
 - the short window keeps its latest events, the others a uniform sample without replacement.
 """
 
-import hashlib
 import math
 import random
 from collections.abc import Sequence
 
 from recsys_model.config import WindowConfig
+from recsys_model.text.seeding import stable_seed
 
 SECONDS_PER_DAY = 86400.0
 
@@ -45,7 +45,7 @@ def sample_history(
         return list(range(len(timestamps)))
     windows = _split(timestamps, target_time, config)
     takes = _fill(_quotas(config), [len(window) for window in windows])
-    rng = random.Random(_stable_seed(key))
+    rng = random.Random(stable_seed(*key))
     long_term, medium_term, short_term = windows
     chosen = _draw(long_term, takes[0], rng) + _draw(medium_term, takes[1], rng)
     return sorted(chosen + short_term[len(short_term) - takes[2] :])
@@ -104,10 +104,3 @@ def _draw(events: Sequence[int], count: int, rng: random.Random) -> list[int]:
     ranks = [rng.random() for _ in events]
     by_rank = sorted(range(len(events)), key=ranks.__getitem__)
     return [events[position] for position in by_rank[:count]]
-
-
-def _stable_seed(key: tuple[int, str, int]) -> int:
-    """Hash the key to 64 bits that are the same in every process and on every platform."""
-    seed, user_id, target_index = key
-    text = f"{seed}\x1f{user_id}\x1f{target_index}"
-    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")

@@ -1,0 +1,179 @@
+"""What a ranking is measured on: which events are targets, which items compete, and how to say so in one sentence.
+
+Figures are comparable only under the same protocol; every table carries the statements of the one that it used.
+"""
+
+import itertools
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from recsys_model.config import require
+from recsys_model.errors import DataError
+from recsys_model.text.negatives import draw_negatives, shuffled_with
+
+
+@dataclass(frozen=True, slots=True)
+class EventSplit:
+    """Indices of one user's events, in the user's order; what is not named is not used."""
+
+    train: range
+    """Events to train on."""
+    valid: range
+    """Validation targets."""
+    test: range
+    """Test targets."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Protocol:
+    """How a ranking is measured."""
+
+    split: Literal["leave_one_out", "temporal"] = "leave_one_out"
+    """Which events are targets; see `leave_one_out` and `temporal_split`."""
+    competitors: Literal["catalogue", "sampled", "given"] = "catalogue"
+    """Whom the target has to beat: every item, seeded negatives, or the candidates that the data name."""
+    num_negatives: int = 99
+    """Negatives of each user with `competitors: sampled`."""
+    exclude_seen: bool = False
+    """With `competitors: catalogue`, whether items of the user's history are taken out."""
+
+    def __post_init__(self) -> None:
+        require(self.num_negatives >= 1, f"protocol.num_negatives must be at least 1, got {self.num_negatives}")
+        require(
+            not self.exclude_seen or self.competitors == "catalogue",
+            f"protocol.exclude_seen is for the whole catalogue, got competitors {self.competitors!r}; leave it false",
+        )
+
+    def statements(self, num_items: int) -> list[str]:
+        """Return one sentence each on targets, competitors and seen items."""
+        return [SPLIT_STATEMENTS[self.split], self._competitors(num_items), self._seen()]
+
+    def _competitors(self, num_items: int) -> str:
+        if self.competitors == "catalogue":
+            return f"The target is ranked against the whole catalogue of {num_items:,} items."
+        if self.competitors == "given":
+            return "The target is ranked among the candidates that the data give for the case."
+        return (
+            f"The target is ranked among itself and {self.num_negatives} items drawn by seed and user from the "
+            f"{num_items:,} of the catalogue, none of which the user ever took: figures are far above those on the whole catalogue."
+        )
+
+    def _seen(self) -> str:
+        if self.competitors == "sampled":
+            return "Items of the user's own are never among the negatives."
+        if self.exclude_seen:
+            return "Items of the user's history are taken out, and a target that the user had before counts as missed."
+        return "Nothing is taken out: items of the user's history compete too."
+
+
+SPLIT_STATEMENTS: dict[str, str] = {
+    "leave_one_out": "Leave-one-out: the last event of each user tests, the one before validates, the others train.",
+    "temporal": "Temporal split: all users' events before one moment train, those up to a second one validate, later ones test.",
+}
+"""One sentence for each way to split."""
+
+
+def leave_one_out(num_events: int) -> EventSplit:
+    """Return the split of a user with so many events: the last tests, the one before validates.
+
+    A user with fewer than three events has no target, and all of them train.
+
+    Example:
+        >>> leave_one_out(5)
+        EventSplit(train=range(0, 3), valid=range(3, 4), test=range(4, 5))
+    """
+    if num_events < 3:
+        return EventSplit(range(num_events), range(num_events, num_events), range(num_events, num_events))
+    return EventSplit(range(num_events - 2), range(num_events - 2, num_events - 1), range(num_events - 1, num_events))
+
+
+def temporal_bounds(timestamps: Sequence[float], valid_share: float, test_share: float) -> tuple[float, float]:
+    """Return from when on events validate and from when on they test, so that about these shares of all events do.
+
+    Events of one moment are never torn apart, so the shares that come out may be smaller.
+
+    Raises:
+        DataError: there is no event.
+        ConfigError: the shares are not positive or leave nothing to train on.
+
+    Example:
+        >>> temporal_bounds([1.0, 2.0, 3.0, 4.0, 5.0], valid_share=0.2, test_share=0.2)
+        (4.0, 5.0)
+    """
+    require(
+        min(valid_share, test_share) > 0.0 and valid_share + test_share < 1.0,
+        f"valid_share and test_share must be above 0 and add up to less than 1, got {valid_share} and {test_share}",
+    )
+    if not timestamps:
+        raise DataError("a temporal split needs at least one event, got none")
+    ordered = sorted(timestamps)
+    return _bound(ordered, valid_share + test_share), _bound(ordered, test_share)
+
+
+def temporal_split(timestamps: Sequence[float], valid_from: float, test_from: float) -> EventSplit:
+    """Return the split of a user's events, ascending in time, at two moments that are the same for all users.
+
+    Raises:
+        DataError: the moments or the events are not ascending.
+
+    Example:
+        >>> temporal_split([1.0, 4.0, 4.0, 9.0], valid_from=4.0, test_from=5.0)
+        EventSplit(train=range(0, 1), valid=range(1, 3), test=range(3, 4))
+    """
+    if valid_from > test_from:
+        raise DataError(f"validation must begin before the test, got {valid_from} and {test_from}")
+    if any(earlier > later for earlier, later in itertools.pairwise(timestamps)):
+        raise DataError("a user's events must be in order of time for a temporal split; sort them first")
+    num_train = sum(time < valid_from for time in timestamps)
+    num_before_test = sum(time < test_from for time in timestamps)
+    return EventSplit(range(num_train), range(num_train, num_before_test), range(num_before_test, len(timestamps)))
+
+
+def sampled_candidates(
+    seed: int, user_id: str, target: int, own_items: Collection[int], num_items: int, num_negatives: int = 99
+) -> list[int]:
+    """Return the target among negatives that depend on (seed, user) alone, in an order that tells nothing.
+
+    `own_items` are all items of the user, so two methods, or two targets, of a user meet the same negatives.
+
+    Raises:
+        DataError: the catalogue has too few items that the user never took.
+    """
+    negatives = draw_negatives((seed, user_id), {*own_items, target}, num_items, num_negatives)
+    return shuffled_with((seed, user_id, target), target, negatives)
+
+
+def excluded_items(history: Collection[int], protocol: Protocol) -> frozenset[int]:
+    """Return the items that are taken out of a ranking for a user with this history."""
+    return frozenset(history) if protocol.exclude_seen else frozenset()
+
+
+def rank_of_target(candidates: Sequence[int], scores: Sequence[float], target: int) -> int:
+    """Return the place of the target among scored candidates, 1 for the first; it loses every tie.
+
+    Raises:
+        DataError: the target is not among the candidates, or scores are missing.
+
+    Example:
+        >>> rank_of_target([7, 3, 9], [-1.0, -2.0, -2.0], target=3)
+        3
+    """
+    if len(candidates) != len(scores) or target not in candidates:
+        raise DataError(
+            f"the target {target} must be among the candidates and each must have a score, "
+            f"got {len(candidates)} candidates and {len(scores)} scores"
+        )
+    own = scores[list(candidates).index(target)]
+    return sum(score >= own for score in scores)
+
+
+def _bound(ordered: Sequence[float], share: float) -> float:
+    """Return the earliest moment from which on at most this share of the events happen, past the last one if none does."""
+    first = len(ordered) - int(share * len(ordered) + 1e-9)
+    if first == len(ordered):
+        return float("inf")
+    if first > 0 and ordered[first - 1] == ordered[first]:
+        later = [time for time in ordered[first:] if time > ordered[first]]
+        return later[0] if later else float("inf")
+    return ordered[first]

@@ -1,0 +1,82 @@
+"""Shorten a question until it fits: what is dropped first, and what never is.
+
+1. The oldest behaviours go first; the latest one stays.
+2. Then a review is cut at its end, between two tokens but never inside a character.
+3. Optional parts of the template go, the last one first, only where 1 and 2 together are not enough, a review
+   counting as `MIN_REVIEW_TOKENS` long.
+
+Words of the template, the item that is asked about, candidates and the answer are never cut.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from recsys_model.errors import DataError
+from recsys_model.text.task_fields import Value
+from recsys_model.text.textualize import TokenizedText
+
+MIN_REVIEW_TOKENS = 16
+"""Optional parts of a template are left out before a review is cut shorter than this."""
+MAX_CHARACTER_TOKENS = 4
+"""A character has at most four bytes in UTF-8, and no tokenizer here splits a byte."""
+REPLACEMENT = "\ufffd"
+"""What a tokenizer decodes half a character to."""
+
+
+@dataclass(slots=True)
+class WrittenPart:
+    """A part of a template with its values filled in."""
+
+    values: list[Value]
+    """Words of the template and values of fields in order."""
+    is_optional: bool
+    """Whether it may be left out."""
+
+    @property
+    def min_tokens(self) -> int:
+        """Tokens that are left when it is as short as it may get."""
+        return sum(_min_tokens(value) for value in self.values)
+
+
+def fit(
+    parts: Sequence[WrittenPart], room: int, decode: Callable[[Sequence[int]], str], template_id: str
+) -> list[Value]:
+    """Return the values of the parts that stay, shortened to at most `room` tokens.
+
+    Raises:
+        DataError: what is never cut is longer than that.
+    """
+    kept = list(parts)
+    while (needed := sum(part.min_tokens for part in kept)) > room:
+        optional = [index for index, part in enumerate(kept) if part.is_optional]
+        if not optional:
+            raise DataError(
+                f"template {template_id}: the question needs at least {needed} tokens and text.max_tokens leaves {room} "
+                "beside the answer; raise it, or ask with fewer candidates"
+            )
+        del kept[optional[-1]]
+    values = [value for part in kept for value in part.values]
+    excess = sum(len(value) for value in values) - room
+    for value in values:
+        while value.field == "history" and excess > 0 and len(value.pieces) > 1:
+            excess -= len(value.pieces.pop(0))
+    for value in values:
+        if value.field == "review" and excess > 0:
+            num_tokens = max(len(value) - excess, _min_tokens(value))
+            excess -= len(value) - num_tokens
+            value.pieces = [first_whole(value.pieces[0], num_tokens, decode)]
+    return values
+
+
+def first_whole(text: TokenizedText, num_tokens: int, decode: Callable[[Sequence[int]], str]) -> TokenizedText:
+    """Return the first tokens of a text, without the beginning of a character that they would cut."""
+    for end in range(num_tokens, max(num_tokens - MAX_CHARACTER_TOKENS, 0), -1):
+        if not decode(text.token_ids[:end]).endswith(REPLACEMENT):
+            return text.first_tokens(end)
+    return text.first_tokens(num_tokens)
+
+
+def _min_tokens(value: Value) -> int:
+    if value.field == "history":
+        return len(value.pieces[-1])
+    return min(len(value), MIN_REVIEW_TOKENS) if value.field == "review" else len(value)

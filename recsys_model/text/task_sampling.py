@@ -1,0 +1,73 @@
+"""Multi-task training: which task, in which words, an event is asked in an epoch.
+
+Everything is drawn by the key (seed, user, target, epoch), never from a shared stream, so an example does not
+depend on the order in which examples are made. Unseen templates are never drawn.
+"""
+
+import dataclasses
+import random
+from collections.abc import Collection
+
+from recsys_model.config import TasksConfig
+from recsys_model.text.negatives import draw_negatives, shuffled_with
+from recsys_model.text.seeding import stable_seed
+from recsys_model.text.task_facts import TaskFacts, can_ask
+from recsys_model.text.tasks import FAMILIES, TASKS, Task
+from recsys_model.text.templates import Template, TemplateSet
+
+Key = tuple[int | str, ...]
+"""(seed, user id, index of the target, epoch)."""
+
+
+class TaskSampler:
+    """Draws a seen template for an event."""
+
+    def __init__(self, templates: TemplateSet, config: TasksConfig) -> None:
+        self._templates = templates
+        self._config = config
+        self._family_to_weight = {name: getattr(config, f"{name}_weight") for name in FAMILIES}
+
+    def draw(self, facts: TaskFacts, key: Key) -> Template | None:
+        """Return a template, or None if the event is to be told plainly, without a question.
+
+        A family is drawn by weight from those that can be asked with what is known; then one of its tasks and one
+        of the task's seen templates, each alike.
+        """
+        rng = random.Random(stable_seed("task", *key))
+        if rng.random() >= self._config.template_share:
+            return None
+        tasks = [task for task in TASKS.values() if self._family_to_weight[task.family] > 0.0 and can_ask(task, facts)]
+        families = tuple(dict.fromkeys(task.family for task in tasks))
+        if not families:
+            return None
+        family = self._drawn_family(families, rng.random())
+        variants = [task for task in tasks if task.family == family]
+        templates = self._templates.of(variants[int(rng.random() * len(variants))].name, "seen")
+        return templates[int(rng.random() * len(templates))]
+
+    def _drawn_family(self, families: tuple[str, ...], point: float) -> str:
+        """Return the family in whose share of the weights a point of [0, 1) lies."""
+        left = point * sum(self._family_to_weight[family] for family in families)
+        for family in families:
+            left -= self._family_to_weight[family]
+            if left < 0.0:
+                return family
+        return families[-1]
+
+
+def with_choices(
+    task: Task, facts: TaskFacts, own_items: Collection[int], num_items: int, config: TasksConfig, key: Key
+) -> TaskFacts:
+    """Add what a question of the task offers: candidates, or for a yes/no question in `no_share` of the draws a wrong item.
+
+    Raises:
+        DataError: the catalogue has too few items that the user never took.
+    """
+    if facts.target is None:
+        return facts
+    if "candidates" in task.required:
+        negatives = draw_negatives(key, own_items, num_items, config.num_candidates - 1)
+        return dataclasses.replace(facts, candidates=shuffled_with(key, facts.target, negatives))
+    if task.answer == "yes_no" and random.Random(stable_seed("no", *key)).random() < config.no_share:
+        return dataclasses.replace(facts, asked=draw_negatives(key, own_items, num_items, 1)[0])
+    return facts

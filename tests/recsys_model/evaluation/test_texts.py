@@ -1,0 +1,111 @@
+"""BLEU and ROUGE against their libraries on whole corpora, also on every resample."""
+
+import numpy as np
+import pytest
+import sacrebleu
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rouge_score import rouge_scorer
+
+from recsys_model.errors import DataError
+from recsys_model.evaluation.resampling import bootstrap_totals_difference
+from recsys_model.evaluation.texts import bleu_figure, bleu_stats, measure_texts, measure_texts_difference
+
+GENERATED = ["the sound is great", "a very good strap", "works", "it keeps the guitar in tune all day", ""]
+REFERENCES = [
+    "the sound is really great",
+    "good strap",
+    "it works as it should",
+    "keeps my guitar in tune all day long",
+    "fine",
+]
+OTHER = ["great sound", "good strap", "it works as it should", "guitar", "fine"]
+TEXTS = st.lists(st.sampled_from(["the", "sound", "is", "great", "strap", ",", "it's", "tune."]), max_size=9).map(
+    " ".join
+)
+
+
+def sacrebleu_of(generated: list[str], references: list[str], order: int) -> float:
+    return sacrebleu.BLEU(max_ngram_order=order).corpus_score(generated, [references]).score
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=6), st.sampled_from([2, 4]))
+def test_bleu_of_summed_counts_is_the_corpus_bleu_of_sacrebleu(pairs, order):
+    generated, references = map(list, zip(*pairs, strict=True))
+    total = bleu_stats(generated, references, order).sum(axis=0)
+    assert bleu_figure(order)(total) == pytest.approx(sacrebleu_of(generated, references, order), abs=1e-9)
+
+
+def test_figures_of_a_corpus_are_those_of_the_libraries():
+    found = measure_texts(GENERATED, REFERENCES, bleu_order=4, num_samples=10, seed=0)
+    scorer = rouge_scorer.RougeScorer(["rouge1", "rouge2", "rougeL"], use_stemmer=True)
+    rouge = [scorer.score(reference, text) for text, reference in zip(GENERATED, REFERENCES, strict=True)]
+    assert {name: estimate.value for name, estimate in found.items()} == pytest.approx(
+        {
+            "bleu_4": sacrebleu_of(GENERATED, REFERENCES, 4),
+            "rouge_1": 100 * np.mean([score["rouge1"].fmeasure for score in rouge]),
+            "rouge_2": 100 * np.mean([score["rouge2"].fmeasure for score in rouge]),
+            "rouge_l": 100 * np.mean([score["rougeL"].fmeasure for score in rouge]),
+        }
+    )
+    assert found["bleu_4"].value > 0.0
+
+
+def test_equal_texts_score_a_hundred_and_foreign_ones_nothing():
+    same = measure_texts(REFERENCES[:1], REFERENCES[:1], bleu_order=2, num_samples=5, seed=0)
+    assert {name: (round(e.value, 6), round(e.low, 6), round(e.high, 6)) for name, e in same.items()} == dict.fromkeys(
+        ["bleu_2", "rouge_1", "rouge_2", "rouge_l"], (100.0, 100.0, 100.0)
+    )
+    foreign = measure_texts(["xyz"], REFERENCES[:1], bleu_order=2, num_samples=5, seed=0)
+    assert {estimate.value for estimate in foreign.values()} == {0.0}
+
+
+def test_one_rouge_worked_out_by_hand():
+    found = measure_texts(["a very good strap"], ["good strap"], bleu_order=2, num_samples=5, seed=0)
+    assert found["rouge_1"].value == pytest.approx(100 * 2 * (2 / 4) * (2 / 2) / (2 / 4 + 2 / 2))
+    assert found["rouge_2"].value == pytest.approx(100 * 2 * (1 / 3) * 1 / (1 / 3 + 1))
+
+
+def naive_interval(order: int, other: list[str] | None) -> tuple[float, float]:
+    """Score resampled corpora with sacrebleu, one after the other."""
+    generator = np.random.default_rng(5)
+    values = []
+    for _ in range(400):
+        drawn = generator.integers(0, len(REFERENCES), len(REFERENCES))
+        references = [REFERENCES[index] for index in drawn]
+        value = sacrebleu_of([GENERATED[index] for index in drawn], references, order)
+        if other is not None:
+            value -= sacrebleu_of([other[index] for index in drawn], references, order)
+        values.append(value)
+    low, high = np.percentile(values, [2.5, 97.5])
+    return low, high
+
+
+def test_the_interval_of_bleu_equals_that_of_resampled_corpora():
+    found = measure_texts(GENERATED, REFERENCES, bleu_order=2, num_samples=2000, seed=1)["bleu_2"]
+    low, high = naive_interval(2, None)
+    assert (found.low, found.high) == pytest.approx((low, high), abs=0.15 * (high - low))
+
+
+def test_the_paired_difference_equals_that_of_resampled_corpora():
+    found = measure_texts_difference(GENERATED, OTHER, REFERENCES, bleu_order=2, num_samples=2000, seed=1)
+    low, high = naive_interval(2, OTHER)
+    bleu = found["bleu_2"]
+    assert bleu.value == pytest.approx(sacrebleu_of(GENERATED, REFERENCES, 2) - sacrebleu_of(OTHER, REFERENCES, 2))
+    assert (bleu.low, bleu.high) == pytest.approx((low, high), abs=0.15 * (high - low))
+    assert set(found) == {"bleu_2", "rouge_1", "rouge_2", "rouge_l"}
+
+
+def test_a_run_does_not_differ_from_itself():
+    found = measure_texts_difference(GENERATED, GENERATED, REFERENCES, bleu_order=4, num_samples=20, seed=0)
+    assert {(e.value, e.low, e.high) for e in found.values()} == {(0.0, 0.0, 0.0)}
+
+
+def test_what_cannot_be_measured_is_refused():
+    with pytest.raises(DataError, match="got 2 for 1 texts"):
+        measure_texts(["a"], ["a", "b"], bleu_order=4, num_samples=5, seed=0)
+    with pytest.raises(DataError, match="at least one user"):
+        measure_texts([], [], bleu_order=4, num_samples=5, seed=0)
+    with pytest.raises(DataError, match="same users, got 2 and 1"):
+        bootstrap_totals_difference(np.ones((2, 2)), np.ones((1, 2)), sum, num_samples=5, seed=0)
