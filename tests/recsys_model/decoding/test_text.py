@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from recsys_model.config import GenerationConfig
 from recsys_model.decoding.text import TextGenerator
+from recsys_model.decoding.text_beams import TextSearch
 from recsys_model.entities.pool import EntityPool
 from recsys_model.errors import ConfigError
 from recsys_model.infilling.positions import IntraMode, PositionAutomaton
@@ -89,6 +90,20 @@ def test_one_beam_is_greedy_search() -> None:
         generator = TextGenerator(model, SPECIAL, automaton(), GenerationConfig(max_tokens=8))
         found = generator.generate([make_prompt(text) for text in texts])
         assert [generated.token_ids for generated in found] == [greedy_by_hand(seed, text, 8) for text in texts]
+
+
+@pytest.mark.parametrize(("power", "tokens", "log_prob"), [(0.0, (), -1.0), (1.0, (5,), -1.3)])
+def test_length_power_favours_the_longer_of_two_finished_texts(power, tokens, log_prob) -> None:
+    config = GenerationConfig(num_beams=2, length_power=power)
+    search = TextSearch(1, SPECIAL, automaton(), config)
+    step_1, step_2 = [-1.0, -1.2, -3.0, -4.0], [-1.3, -5.0, -6.0, -7.0]
+    search.advance(torch.tensor([step_1]), torch.tensor([[0, 0, 0, 0]]), torch.tensor([[SPECIAL.end, 5, 6, 7]]))
+    assert search.last_tokens.tolist() == [[5, 6]]
+    search.advance(torch.tensor([step_2]), torch.tensor([[0, 0, 1, 1]]), torch.tensor([[SPECIAL.end, 1, 1, 2]]))
+    assert search.drop_done_requests().tolist() == []
+    assert search.is_done
+    best = search.best_texts()[0]
+    assert (best.token_ids, best.is_complete, best.log_prob) == (tokens, True, pytest.approx(log_prob))
 
 
 def test_tokens_that_structure_an_example_never_come_up() -> None:

@@ -209,6 +209,15 @@ def test_optional_parts_go_before_the_latest_behaviour_and_nothing_else_goes() -
         build(template_id, {"max_tokens": num_tokens - 1})
 
 
+def test_of_two_optional_parts_the_last_goes_first() -> None:
+    whole = build("rating/score", target=2, history=HISTORY[:1])
+    assert "city Berlin" in told(whole)[0]
+    assert "brand Volt" in told(whole)[0]
+    question = told(build("rating/score", {"max_tokens": len(whole.text) + 1}, target=2, history=HISTORY[:1]))[0]
+    assert "city Berlin" in question
+    assert "brand Volt" not in question
+
+
 def test_a_long_review_is_cut_at_its_end_but_not_inside_a_character() -> None:
     review = "It rings 🎸🎸🎸🎸🎸🎸🎸🎸 well"
     for cut in range(1, 30):
