@@ -1,37 +1,34 @@
 """Trie-guided beam search: the answer to a prompt is always an item of the catalogue.
 
-All requests of a call advance in lockstep, one token a step. Every log-probability is at most 0, so a beam's
+All requests of a call advance in lockstep, one decision a step: a beam enters a node of the compressed trie and
+is fed the node's whole label at once, whatever its length. Every log-probability is at most 0, so a beam's
 score bounds all items below it: a beam that cannot beat the k-th best finished item is dropped. Finished items
 are kept beside the beams, and a subtree that holds only excluded items is never entered; so every beam leads
 to an item, no beam vanishes without leaving one, and `min(k, items left)` items come back.
 
-Intra position ids come from the same `PositionAutomaton` that numbers part B in training. What follows `[S]` is
-always a path of the item trie, so the automaton is run once over its nodes and looked up afterwards.
-
-Shape suffixes: R = requests, W = beams of a request, P = beams alive in all requests, C = children of their nodes,
-M = children of the request that has most, D = hidden size, N = nodes of the trie, I = items.
+Shape suffixes: R = requests, W = beams of a request, Q = tokens of all beams of a request, P = beams at inner nodes in
+all requests, C = children of their nodes, M = children of the request that has most, D = hidden size, N = nodes.
 """
 
+import dataclasses
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from recsys_model.backbones.base import Backbone
 from recsys_model.config import DecodingConfig
 from recsys_model.decoding.cache import BeamCache
+from recsys_model.decoding.edges import Edges
 from recsys_model.decoding.excluded import ExclusionCounter, ExclusionFilter
 from recsys_model.decoding.hypotheses import DEAD, Beams, Finished, best_beams, first_beams, rank_in_group
 from recsys_model.decoding.prompts import check_position_id, encode_prompts
 from recsys_model.decoding.scoring import ChildScorer
 from recsys_model.entities.catalog import Catalog
-from recsys_model.entities.token_trie import TokenTrie, build_token_trie
+from recsys_model.entities.token_trie import build_token_trie
 from recsys_model.errors import ConfigError, DataError
 from recsys_model.infilling.example import PartA
-from recsys_model.infilling.positions import IntraMode, PositionAutomaton
 from recsys_model.text.tokenizer import SpecialTokens
 
 
@@ -58,28 +55,23 @@ class TrieGuidedGenerator:
         catalog: Catalog,
         special: SpecialTokens,
         config: DecodingConfig,
-        intra_mode: IntraMode = "paper",
     ) -> None:
-        """Compile the trie and the position ids for the device that the model is on.
+        """Compile the trie for the device that the model is on.
 
         Raises:
             ConfigError: an item has more tokens than the model has position ids.
             DataError: the catalogue is empty or two items have the same tokens.
         """
         trie = build_token_trie([item.token_ids for item in catalog.items], special.end)
-        intra_ids = node_intra_ids(trie, PositionAutomaton(catalog.pool(), intra_mode))
-        device = model.device
         self._model = model
         self._special = special
         self._config = config
-        self._device = device
+        self._device = model.device
         self._scorer = ChildScorer(model, trie, config.scoring)
-        self._exclusions = ExclusionCounter(trie, device)
-        self._input_N = torch.tensor([special.start, *trie.tokens[1:].tolist()], device=device)
-        self._intra_N = torch.tensor(intra_ids, device=device)
-        self._final_N = torch.from_numpy(_final_nodes(trie, config)).to(device)
-        self._first_item_N = torch.from_numpy(trie.items[trie.item_start]).to(device, torch.int64)
-        check_position_id(model, max(intra_ids), "the longest item")
+        self._edges = Edges(model, trie, special.start, config.scoring)
+        self._exclusions = ExclusionCounter(trie, model.device)
+        self._first_item_N = torch.from_numpy(trie.items[trie.item_start]).to(model.device, torch.int64)
+        check_position_id(model, self._edges.largest_intra_id, "the longest item")
 
     @torch.inference_mode()
     def recommend(
@@ -119,21 +111,30 @@ class TrieGuidedGenerator:
         finished = Finished(len(prompts), k, self._device)
         beams = first_beams(len(prompts), self._device)
         while beams.nodes.numel():
-            cache.advance(beams.parents)
-            hidden_RWD = self._model.hidden_states(
-                self._input_N[beams.nodes],
-                inter_R[beams.requests, None].expand_as(beams.nodes),
-                self._intra_N[beams.nodes],
-                cache,
-            )
+            beams, hidden_RWD = self._feed(beams, inter_R, cache)
             beams = self._step(beams, hidden_RWD, finished, exclusion)
             beams = _without_done_requests(beams, cache)
         return finished
 
+    def _feed(self, beams: Beams, inter_R: Tensor, cache: BeamCache) -> tuple[Beams, Tensor]:
+        """Feed the labels of all beams; return the beams with these scored, and the state behind each label."""
+        length_RW = self._edges.num_tokens(beams.nodes).where(beams.scores > DEAD, 0)
+        layout = cache.advance(beams.parents, length_RW)
+        token_RQ, intra_RQ = self._edges.tokens(beams.nodes, layout)
+        inter_RQ = inter_R[beams.requests, None].expand_as(token_RQ)
+        hidden_RQD = self._model.hidden_states(token_RQ, inter_RQ, intra_RQ, cache)
+        score_RW = beams.scores + self._edges.forced_log_probs(beams.nodes, layout, hidden_RQD)
+        last_RWD = layout.last[:, :, None].expand(-1, -1, hidden_RQD.shape[2])
+        return dataclasses.replace(beams, scores=score_RW), hidden_RQD.gather(1, last_RWD)
+
     def _step(self, beams: Beams, hidden_RWD: Tensor, finished: Finished, exclusion: ExclusionFilter) -> Beams:
-        """Score the children of all beams, hand finished items over and choose the next beams."""
+        """Hand over the beams that end, score the children of the others and choose the next beams."""
         num_requests, num_beams = beams.nodes.shape
-        slot_P = (beams.scores.flatten() > DEAD).nonzero().squeeze(1)
+        is_leaf_RW = self._edges.is_leaf_N[beams.nodes]
+        self._finish_leaves(beams, is_leaf_RW, finished, exclusion)
+        slot_P = ((beams.scores > DEAD) & ~is_leaf_RW).flatten().nonzero().squeeze(1)
+        if not len(slot_P):
+            return beams.none()
         children = self._scorer.expand(beams.nodes.flatten()[slot_P])
         log_prob_C = self._scorer.log_probs(hidden_RWD.flatten(0, 1)[slot_P], children)
         slot_C = slot_P[children.rows]
@@ -148,37 +149,17 @@ class TrieGuidedGenerator:
         node_RM[request_C, rank_C] = children.nodes
         score_RM[request_C, rank_C] = score_C
 
-        final_RM = self._final_N[node_RM]
+        final_RM = self._edges.is_certain_N[node_RM]
         bound_R = finished.add(beams.requests, score_RM.where(final_RM, DEAD), self._first_item_N[node_RM])
         open_RM = ~final_RM & (score_RM > bound_R[:, None])
         parent_RM = slot_RM % num_beams
         return best_beams(beams.requests, score_RM.where(open_RM, DEAD), node_RM, parent_RM, self._config.num_beams)
 
-
-def node_intra_ids(trie: TokenTrie, automaton: PositionAutomaton) -> list[int]:
-    """Return the intra position id of the token of every node when its path is generated after `[S]`, root first.
-
-    The root stands for `[S]` itself. `[E]` is only a target and has no id: leaves get 0.
-    """
-    states = [automaton.start()]
-    intra_ids = [states[0].position]
-    is_leaf = trie.first_child[:-1] == trie.first_child[1:]
-    rows = zip(trie.tokens.tolist(), trie.parents.tolist(), is_leaf.tolist(), strict=True)
-    for token, parent, leaf in list(rows)[1:]:
-        states.append(states[parent] if leaf else automaton.feed(states[parent], token))
-        intra_ids.append(0 if leaf else states[-1].position)
-    return intra_ids
-
-
-def _final_nodes(trie: TokenTrie, config: DecodingConfig) -> npt.NDArray[np.bool_]:
-    """Say at which nodes the score of an item is known.
-
-    That is at its leaf. With `scoring: trie` it is already where only one item is left, for what follows is
-    certain and adds 0.
-    """
-    if config.scoring == "trie":
-        return trie.item_end - trie.item_start == 1
-    return trie.first_child[:-1] == trie.first_child[1:]
+    def _finish_leaves(self, beams: Beams, is_leaf_RW: Tensor, finished: Finished, exclusion: ExclusionFilter) -> None:
+        request_RW = beams.requests[:, None].expand_as(beams.nodes)
+        has_item_RW = exclusion.has_item(request_RW.flatten(), beams.nodes.flatten()).reshape(beams.nodes.shape)
+        score_RW = beams.scores.where(is_leaf_RW & has_item_RW, DEAD)
+        finished.add(beams.requests, score_RW, self._first_item_N[beams.nodes])
 
 
 def _without_done_requests(beams: Beams, cache: BeamCache) -> Beams:

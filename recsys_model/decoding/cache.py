@@ -1,14 +1,16 @@
 """Keys and values while generating: part A once per request, part B once per token that was fed.
 
-Part A is encoded once; its keys and values are shared by all beams of the request. The beams are the queries of
-one attention call, so nothing is copied per beam. The keys and values of part B are appended behind those of
-part A and stay where they are: a beam sees the tokens that it descends from through its row of a mask, and
+Part A is encoded once; its keys and values are shared by all beams of the request. The tokens of all beams are the
+queries of one attention call, so nothing is copied per beam. The keys and values of part B are appended behind those
+of part A and stay where they are: a beam sees the tokens that it descends from through its row of a mask, and
 choosing beams reorders only these rows.
 
-Shape suffixes: R = B = requests, A = tokens of part A, W = beams of a request, T = queries of one call (the tokens
-of part A, later one token per beam), P = tokens of part B fed so far by all beams, S = A + P, H = heads, G = heads of
-keys and values, E = size of a head, L = layers.
+Shape suffixes: R = B = requests, A = tokens of part A, W = beams of a request, U = beams of the step before, Q = T =
+queries of one call (the tokens of part A, later those of all beams), P = tokens of part B fed so far by all beams,
+S = A + P, H = heads, G = heads of keys and values, E = size of a head, L = layers.
 """
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -45,6 +47,20 @@ class PartAEncoder:
         return torch.arange(num_tokens, device=self.visible_RA.device).expand(num_requests, -1)
 
 
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How the tokens of a request's beams lie side by side in one call: beam by beam, padding behind them."""
+
+    beams: Tensor
+    """The beam of each token, [R, Q]; some beam for padding."""
+    places: Tensor
+    """Place of each token among those of its beam, [R, Q]."""
+    is_token: Tensor
+    """False for padding, [R, Q]."""
+    last: Tensor
+    """Where the last token of each beam lies, [R, W]; any place for a beam without tokens."""
+
+
 class BeamCache:
     """Attention of the beams of all requests to part A and to the tokens that each descends from."""
 
@@ -54,22 +70,36 @@ class BeamCache:
         self._values_LRGSE = part_a.values_LRGAE
         self._visible_RA = part_a.visible_RA
         self._descent_RWP = part_a.visible_RA.new_zeros((len(part_a.visible_RA), 1, 0))
-        self._visible_R1WS = part_a.visible_RA.new_zeros((0,))
+        self._visible_R1QS = part_a.visible_RA.new_zeros((0,))
+        self._position_RQ = torch.zeros(0)
+        self._num_fed_RW = torch.zeros((len(part_a.visible_RA), 1), dtype=torch.int64, device=part_a.visible_RA.device)
         self._start = self._end = part_a.visible_RA.shape[1]
-        self._num_steps = 0
 
-    def advance(self, parent_RW: Tensor) -> None:
-        """Make room for one token of each beam; beam w goes on from what was beam `parent_RW[r, w]`."""
-        num_requests, num_beams = parent_RW.shape
-        num_tokens = self._descent_RWP.shape[2]
-        parent_RWP = parent_RW[:, :, None].expand(-1, -1, num_tokens)
-        itself_WW = torch.eye(num_beams, dtype=torch.bool, device=parent_RW.device)
-        inherited_RWP = self._descent_RWP.gather(1, parent_RWP)
-        self._descent_RWP = torch.cat([inherited_RWP, itself_WW.expand(num_requests, -1, -1)], dim=2)
-        visible_RWA = self._visible_RA[:, None, :].expand(-1, num_beams, -1)
-        self._visible_R1WS = torch.cat([visible_RWA, self._descent_RWP], dim=2)[:, None]
-        self._start, self._end = self._end, self._end + num_beams
-        self._num_steps += 1
+    def advance(self, parent_RW: Tensor, length_RW: Tensor | None = None) -> Layout:
+        """Make room for `length_RW` tokens of each beam, one by default, and return where they are to lie.
+
+        Beam w goes on from what was beam `parent_RW[r, w]`.
+        """
+        layout = lay_out(torch.ones_like(parent_RW) if length_RW is None else length_RW)
+        inherited_RWP = self._descent_RWP.gather(1, _last_dim(parent_RW, self._descent_RWP.shape[2]))
+        fed_RW = self._num_fed_RW.gather(1, parent_RW)
+        self._see(layout, inherited_RWP)
+        num_part_a_R1 = self._visible_RA.sum(dim=1, keepdim=True)
+        self._position_RQ = num_part_a_R1 + fed_RW.gather(1, layout.beams) + layout.places
+        beam_W1 = torch.arange(parent_RW.shape[1], device=parent_RW.device)[:, None]
+        own_RWQ = (layout.beams[:, None, :] == beam_W1) & layout.is_token[:, None, :]
+        self._descent_RWP = torch.cat([inherited_RWP, own_RWQ], dim=2)
+        self._num_fed_RW = fed_RW + own_RWQ.sum(dim=2)
+        self._start, self._end = self._end, self._end + layout.beams.shape[1]
+        return layout
+
+    def _see(self, layout: Layout, inherited_RWP: Tensor) -> None:
+        """Keep what each query sees: part A, what its beam descends from, and its beam's tokens up to itself."""
+        num_queries = layout.beams.shape[1]
+        inherited_RQP = inherited_RWP.gather(1, _last_dim(layout.beams, inherited_RWP.shape[2]))
+        same_RQQ = (layout.beams[:, :, None] == layout.beams[:, None, :]).tril()
+        visible_RQA = self._visible_RA[:, None, :].expand(-1, num_queries, -1)
+        self._visible_R1QS = torch.cat([visible_RQA, inherited_RQP, same_RQQ], dim=2)[:, None]
 
     def __call__(self, layer: int, query_BHTE: Tensor, key_BGTE: Tensor, value_BGTE: Tensor) -> Tensor:
         """Append this step's keys and values and attend."""
@@ -79,13 +109,12 @@ class BeamCache:
         key_RGSE, value_RGSE = self._keys_LRGSE[layer], self._values_LRGSE[layer]
         key_RGSE[:, :, self._start : self._end] = key_BGTE
         value_RGSE[:, :, self._start : self._end] = value_BGTE
-        visible = self._visible_R1WS
+        visible = self._visible_R1QS
         return attend(query_BHTE, key_RGSE[:, :, : self._end], value_RGSE[:, :, : self._end], visible)
 
     def positions(self) -> Tensor:
-        """Return the place of each beam's token: part A without its padding, then the tokens fed before it."""
-        position_R = self._visible_RA.sum(dim=1) + self._num_steps - 1
-        return position_R[:, None].expand(-1, self._descent_RWP.shape[1])
+        """Return the place of each query: part A without its padding, then the tokens fed before it."""
+        return self._position_RQ
 
     def keep_requests(self, kept_R: Tensor) -> None:
         """Forget all requests but those at the indices `kept_R`."""
@@ -93,6 +122,7 @@ class BeamCache:
         self._values_LRGSE = [values_RGSE[kept_R] for values_RGSE in self._values_LRGSE]
         self._visible_RA = self._visible_RA[kept_R]
         self._descent_RWP = self._descent_RWP[kept_R]
+        self._num_fed_RW = self._num_fed_RW[kept_R]
 
     def _grown(self, states_RGSE: Tensor) -> Tensor:
         """Copy into a larger buffer."""
@@ -101,3 +131,26 @@ class BeamCache:
         grown_RGSE = states_RGSE.new_empty((num_requests, num_heads, room, size))
         grown_RGSE[:, :, : self._start] = states_RGSE[:, :, : self._start]
         return grown_RGSE
+
+
+def lay_out(length_RW: Tensor) -> Layout:
+    """Return how so many tokens of each beam lie side by side.
+
+    >>> layout = lay_out(torch.tensor([[2, 1], [0, 1]]))
+    >>> layout.beams.tolist(), layout.places.tolist()
+    ([[0, 0, 1], [1, 1, 1]], [[0, 1, 0], [0, 1, 2]])
+    >>> layout.is_token.tolist(), layout.last.tolist()
+    ([[True, True, True], [True, False, False]], [[1, 2], [0, 0]])
+    """
+    end_RW = length_RW.cumsum(dim=1)
+    num_queries = int(end_RW[:, -1].max())
+    query_Q = torch.arange(num_queries, device=length_RW.device)
+    beam_RQ = torch.searchsorted(end_RW, query_Q.expand(len(end_RW), -1).contiguous(), right=True)
+    beam_RQ = beam_RQ.clamp(max=length_RW.shape[1] - 1)
+    place_RQ = query_Q - (end_RW - length_RW).gather(1, beam_RQ)
+    return Layout(beam_RQ, place_RQ, query_Q < end_RW[:, -1:], (end_RW - 1).clamp(min=0))
+
+
+def _last_dim(index_RX: Tensor, size: int) -> Tensor:
+    """Repeat an index along a new last dimension, for `gather`."""
+    return index_RX[:, :, None].expand(-1, -1, size)

@@ -1,11 +1,11 @@
 """One of a few given answers: a rating, yes or no, one of some candidate items.
 
 Every answer gets its exact log-probability; nothing is searched. The answers of a request form a small trie, all of
-whose nodes of one depth are the beams of one step, so part A is encoded once and shared beginnings are fed once.
-With `scoring: trie` the probabilities of a request's answers add up to 1, and a node with one answer below is final.
+whose nodes of one level are the beams of one step, so part A is encoded once and shared beginnings are fed once.
+With `scoring: trie` the probabilities of a request's answers add up to 1, and a leaf need not be fed.
 
-Shape suffixes: R = requests, W = open nodes of the request that has most, P = open nodes of one request,
-C = children of these, N = nodes of its trie, D = hidden size.
+Shape suffixes: R = requests, W = open nodes of the request that has most, Q = tokens of these, P = open nodes of one
+request, C = children of its inner ones, F = forced tokens, N = nodes of its trie, D = hidden size.
 """
 
 from collections import Counter
@@ -13,17 +13,17 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from recsys_model.backbones.base import Backbone
-from recsys_model.decoding.beam import node_intra_ids
 from recsys_model.decoding.cache import BeamCache
 from recsys_model.decoding.prompts import check_position_id, encode_prompts, padded
-from recsys_model.decoding.scoring import ChildScorer, Scoring
-from recsys_model.entities.token_trie import build_token_trie
+from recsys_model.decoding.scoring import ChildScorer, Scoring, target_log_probs
+from recsys_model.entities.token_trie import TokenTrie, build_token_trie
 from recsys_model.errors import DataError
 from recsys_model.infilling.example import PartA
-from recsys_model.infilling.positions import PositionAutomaton
+from recsys_model.infilling.positions import PositionAutomaton, PositionState
 from recsys_model.text.tokenizer import SpecialTokens
 
 Answers = Sequence[Sequence[int]]
@@ -66,63 +66,128 @@ class AnswerChooser:
         return [tree.scores() for tree in trees]
 
     def _score(self, prompts: Sequence[PartA], trees: "Sequence[AnswerTree]") -> None:
-        """Feed the open nodes of all trees, depth by depth; a tree that has none is fed padding."""
+        """Feed the labels of the open nodes of all trees, level by level; a tree that has none is fed padding."""
         cache = BeamCache(encode_prompts(self._model, prompts, self._special))
         device = self._model.device
         inter_R1 = torch.tensor([[prompt.mask_position] for prompt in prompts], device=device)
         while any(tree.nodes for tree in trees):
-            cache.advance(padded([tree.parents or [0] for tree in trees], 0, device))
-            token_RW = padded([tree.tokens() or [self._special.pad] for tree in trees], self._special.pad, device)
-            intra_RW = padded([tree.intra_ids() or [0] for tree in trees], 0, device)
-            hidden_RWD = self._model.hidden_states(token_RW, inter_R1.expand_as(token_RW), intra_RW, cache)
-            for tree, hidden_WD in zip(trees, hidden_RWD, strict=True):
+            length_RW = padded([tree.lengths() or [0] for tree in trees], 0, device)
+            cache.advance(padded([tree.parents or [0] for tree in trees], 0, device), length_RW)
+            token_RQ = padded([tree.tokens() for tree in trees], self._special.pad, device)
+            intra_RQ = padded([tree.intra_ids() for tree in trees], 0, device)
+            hidden_RQD = self._model.hidden_states(token_RQ, inter_R1.expand_as(token_RQ), intra_RQ, cache)
+            for tree, hidden_QD in zip(trees, hidden_RQD, strict=True):
                 if tree.nodes:
-                    tree.advance(hidden_WD[: len(tree.nodes)])
+                    tree.advance(hidden_QD)
 
 
 class AnswerTree:
-    """The answers of one request, and how far they are scored: `nodes` are the open ones of one depth."""
+    """The answers of one request, and how far they are scored: `nodes` are the open ones of one level."""
 
     def __init__(
         self, model: Backbone, special: SpecialTokens, automaton: PositionAutomaton, scoring: Scoring, answers: Answers
     ) -> None:
         trie = build_token_trie(answers, special.end)
+        self._model = model
         self._trie = trie
-        self._node_to_token = [special.start, *trie.tokens[1:].tolist()]
-        self._node_to_intra_id = node_intra_ids(trie, automaton)
+        self._is_leaf_N = trie.first_child[:-1] == trie.first_child[1:]
+        self._node_to_fed, self._node_to_intra_ids = _fed(trie, special.start, automaton)
+        self._scoring: Scoring = scoring
         self._scorer = ChildScorer(model, trie, scoring)
-        is_leaf_N = trie.first_child[:-1] == trie.first_child[1:]
-        is_decided_N = trie.item_end - trie.item_start == 1
-        self._is_open_N = ~(is_decided_N if scoring == "trie" else is_leaf_N)
         self._item_to_score = np.zeros(len(answers))
         self._score_P = torch.zeros(1, device=model.device)
-        self.nodes = [0] if self._is_open_N[0] else []
+        self.nodes = [0] if scoring == "lm" or not self._is_leaf_N[0] else []
         self.parents = [0] if self.nodes else []
-        check_position_id(model, max(self._node_to_intra_id), "the longest answer")
+        check_position_id(model, max(max(ids, default=0) for ids in self._node_to_intra_ids), "the longest answer")
+
+    def lengths(self) -> list[int]:
+        """Return how many tokens of each open node are fed."""
+        return [len(self._node_to_fed[node]) for node in self.nodes]
 
     def tokens(self) -> list[int]:
-        """Return the token of each open node, `[S]` for the root."""
-        return [self._node_to_token[node] for node in self.nodes]
+        """Return the tokens of the open nodes, one node after the other."""
+        return [token for node in self.nodes for token in self._node_to_fed[node]]
 
     def intra_ids(self) -> list[int]:
         """Return the intra position id of each of these tokens."""
-        return [self._node_to_intra_id[node] for node in self.nodes]
+        return [intra_id for node in self.nodes for intra_id in self._node_to_intra_ids[node]]
 
     def scores(self) -> list[float]:
         """Return the log-probability of every answer once no node is open."""
         return self._item_to_score.tolist()
 
-    def advance(self, hidden_PD: Tensor) -> None:
-        """Score the children of the open nodes; those that are open are the next ones."""
-        children = self._scorer.expand(torch.tensor(self.nodes, device=hidden_PD.device))
-        score_C = self._score_P[children.rows] + self._scorer.log_probs(hidden_PD, children)
+    def advance(self, hidden_QD: Tensor) -> None:
+        """Score what the open nodes go on with, first inside their labels, then their children, the next open ones."""
+        score_P = self._score_P
+        if self._scoring == "lm":
+            score_P = score_P + self._forced_log_probs(hidden_QD)
+        is_leaf_P = self._is_leaf_N[self.nodes]
+        self._keep(np.array(self.nodes)[is_leaf_P], score_P.cpu().numpy()[is_leaf_P])
+        inner = np.flatnonzero(~is_leaf_P)
+        last = np.cumsum(self.lengths())[inner] - 1
+        inner_nodes = [self.nodes[index] for index in inner]
+        self.nodes, self.parents = [], []
+        if inner_nodes:
+            self._open_children(inner_nodes, inner, score_P, hidden_QD[last])
+
+    def _open_children(self, nodes: list[int], slots: NDArray[np.int64], score_P: Tensor, hidden_PD: Tensor) -> None:
+        device = hidden_PD.device
+        children = self._scorer.expand(torch.tensor(nodes, device=device))
+        slot_C = torch.from_numpy(slots).to(device)[children.rows]
+        score_C = score_P[slot_C] + self._scorer.log_probs(hidden_PD, children)
         node_C = children.nodes.cpu().numpy()
-        is_open_C = self._is_open_N[node_C]
-        final_C = ~is_open_C
-        self._item_to_score[self._trie.items[self._trie.item_start[node_C[final_C]]]] = score_C.cpu().numpy()[final_C]
-        self.nodes = node_C[is_open_C].tolist()
-        self.parents = children.rows.cpu().numpy()[is_open_C].tolist()
-        self._score_P = score_C[torch.from_numpy(is_open_C).to(score_C.device)]
+        is_known_C = self._is_leaf_N[node_C]
+        if self._scoring == "lm":
+            is_known_C = is_known_C & np.array([not self._node_to_fed[node] for node in node_C])
+        self._keep(node_C[is_known_C], score_C.cpu().numpy()[is_known_C])
+        self.nodes = node_C[~is_known_C].tolist()
+        self.parents = slot_C.cpu().numpy()[~is_known_C].tolist()
+        self._score_P = score_C[torch.from_numpy(~is_known_C).to(device)]
+
+    def _forced_log_probs(self, hidden_QD: Tensor) -> Tensor:
+        """Return for each open node the log-probability of its label behind the first token, [P]."""
+        sources: list[int] = []
+        targets: list[int] = []
+        rows: list[int] = []
+        first = 0
+        for row, node in enumerate(self.nodes):
+            fed = self._node_to_fed[node]
+            following = self._trie.label(node).tolist()[0 if node == 0 else 1 :]
+            sources += range(first, first + len(following))
+            targets += following
+            rows += [row] * len(following)
+            first += len(fed)
+        score_P = hidden_QD.new_zeros(len(self.nodes), dtype=torch.float32)
+        if not sources:
+            return score_P
+        log_prob_F = target_log_probs(self._model, hidden_QD[sources], torch.tensor(targets, device=score_P.device))
+        return score_P.index_add(0, torch.tensor(rows, device=score_P.device), log_prob_F)
+
+    def _keep(self, node_X: NDArray[np.int64], score_X: NDArray[np.float32]) -> None:
+        self._item_to_score[self._trie.items[self._trie.item_start[node_X]]] = score_X
+
+
+def _fed(trie: TokenTrie, start: int, automaton: PositionAutomaton) -> tuple[list[list[int]], list[list[int]]]:
+    """Return what is fed at each node, and its intra position ids: `[S]` first at the root, `[E]` never.
+
+    Answers need not be entities, so the automaton is asked.
+    """
+    states: list[PositionState] = []
+    fed: list[list[int]] = []
+    intra_ids: list[list[int]] = []
+    for node in range(trie.num_nodes):
+        state = automaton.start() if node == 0 else states[trie.parents[node]]
+        tokens = trie.label(node).tolist()
+        if trie.leaf_item(node) is not None:
+            tokens = tokens[:-1]
+        ids = [state.position] if node == 0 else []
+        for token in tokens:
+            state = automaton.feed(state, token)
+            ids.append(state.position)
+        states.append(state)
+        fed.append([start, *tokens] if node == 0 else tokens)
+        intra_ids.append(ids)
+    return fed, intra_ids
 
 
 def _check_answers(entry: int, answers: Answers) -> None:

@@ -30,6 +30,10 @@ class Beams:
         """Return the beams of the requests at the indices `kept_R`."""
         return Beams(self.requests[kept_R], self.nodes[kept_R], self.scores[kept_R], self.parents[kept_R])
 
+    def none(self) -> "Beams":
+        """Return no beams of the same requests."""
+        return Beams(self.requests, self.nodes[:, :0], self.scores[:, :0], self.parents[:, :0])
+
 
 def first_beams(num_requests: int, device: torch.device) -> Beams:
     """Return one beam at the root for each request."""

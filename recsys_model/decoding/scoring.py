@@ -43,7 +43,7 @@ class ChildScorer:
         device = model.device
         self._model = model
         self._scoring = scoring
-        self._token_N = torch.from_numpy(trie.tokens).to(device, torch.int64)
+        self._token_N = torch.from_numpy(trie.first_tokens()).to(device, torch.int64)
         self._first_child_N = torch.from_numpy(trie.first_child).to(device, torch.int64)
 
     def expand(self, node_P: Tensor) -> Children:
@@ -93,6 +93,12 @@ class ChildScorer:
                 for row, token in pairs
             ]
         )
+
+
+def target_log_probs(model: Backbone, hidden_XD: Tensor, token_X: Tensor) -> Tensor:
+    """Return the log-probability of one token after each state, normalised over the vocabulary, float32, [X]."""
+    logits_XV = model.logits(hidden_XD).float()
+    return logits_XV.gather(1, token_X[:, None]).squeeze(1) - logits_XV.logsumexp(dim=-1)
 
 
 def _segment_log_softmax(logits_C: Tensor, row_C: Tensor, num_rows: int) -> Tensor:

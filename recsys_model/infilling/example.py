@@ -14,7 +14,7 @@ import numpy as np
 from recsys_model.config import ObjectiveConfig
 from recsys_model.entities.token_trie import TokenTrie
 from recsys_model.errors import DataError
-from recsys_model.infilling.item_paths import ItemPaths
+from recsys_model.infilling.item_paths import FORCED, ItemPaths
 from recsys_model.infilling.masking import (
     Span,
     document_level_span,
@@ -182,11 +182,11 @@ class ExampleBuilder:
                 break
             if text.entity_items[entity] < 0:
                 continue
-            path, is_forced = self._paths.of(text.entity_items[entity])
+            path = self._paths.of(text.entity_items[entity])
             # [E] directly after the item is the trie's own last choice; any other text after it is not
             stop = entity_end + 1 if entity_end == end - start else entity_end
-            for place, node, forced in zip(range(entity_start, stop), path, is_forced, strict=False):
-                nodes[place] = node
-                if forced:
+            for place, node in zip(range(entity_start, stop), path, strict=False):
+                nodes[place] = WHOLE_VOCABULARY if node == FORCED else node
+                if node == FORCED:
                     labels[place] = IGNORED_LABEL
         return labels, nodes

@@ -2,25 +2,30 @@
 
 from recsys_model.entities.token_trie import TokenTrie
 
+FORCED = -1
+"""Stands in a path for a token that nothing else could take the place of."""
+
 
 class ItemPaths:
-    """The trie nodes on the way to each item, found once and kept."""
+    """The choices on the way to each item, found once and kept."""
 
     def __init__(self, trie: TokenTrie) -> None:
         self._trie = trie
         self._item_to_leaf = {int(trie.items[trie.item_start[leaf]]): int(leaf) for leaf in trie.leaves()}
-        self._item_to_path: dict[int, tuple[list[int], list[bool]]] = {}
+        self._item_to_path: dict[int, list[int]] = {}
 
-    def of(self, item: int) -> tuple[list[int], list[bool]]:
-        """Return the nodes at which each token of the item, and `[E]`, is chosen, and whether there is no choice."""
+    def of(self, item: int) -> list[int]:
+        """Return the node at which each token of the item, and `[E]`, is chosen; `FORCED` where there is no choice."""
         found = self._item_to_path.get(item)
         if found is None:
-            nodes: list[int] = []
-            node = int(self._trie.parents[self._item_to_leaf[item]])
-            while node >= 0:
-                nodes.append(node)
-                node = int(self._trie.parents[node])
-            nodes.reverse()
-            forced = [int(self._trie.first_child[node + 1] - self._trie.first_child[node]) == 1 for node in nodes]
-            found = self._item_to_path[item] = (nodes, forced)
+            found = self._item_to_path[item] = self._path_to(self._item_to_leaf[item])
         return found
+
+    def _path_to(self, leaf: int) -> list[int]:
+        trie = self._trie
+        path = [FORCED] * (int(trie.depths[leaf]) + len(trie.label(leaf)))
+        node = leaf
+        while (parent := int(trie.parents[node])) >= 0:
+            path[int(trie.depths[node])] = parent
+            node = parent
+        return path

@@ -30,7 +30,7 @@ class InfillingLoss(nn.Module):
     def __init__(self, model: nn.Module, trie: TokenTrie) -> None:
         super().__init__()
         self.model = model
-        self.register_buffer("trie_tokens", torch.from_numpy(trie.tokens).long(), persistent=False)
+        self.register_buffer("trie_tokens", torch.from_numpy(trie.first_tokens()).long(), persistent=False)
         self.register_buffer("trie_first_child", torch.from_numpy(trie.first_child).long(), persistent=False)
 
     def forward(self, batch: Batch) -> Tensor:

@@ -60,7 +60,7 @@ class RecommendationWorker:
         model = load_trained_model(settings.checkpoint_folder, dtype=dtype, verify=False).to(device).eval()
         self._special = load_tokenizer(settings.dataset_folder / "tokenizer").special
         catalog = load_catalog(settings.dataset_folder)
-        self._generator = TrieGuidedGenerator(model, catalog, self._special, settings.decoding, settings.intra_mode)
+        self._generator = TrieGuidedGenerator(model, catalog, self._special, settings.decoding)
 
     def recommend(self, batch: Batch, k: int) -> list[tuple[int, list[int]]]:
         """Return, for each case of the batch, its place among all cases and its `k` best items."""

@@ -54,11 +54,7 @@ class Recommender:
         self._clock = clock
         self._textualizer = Textualizer(bundle.tokenizer, bundle.catalog, bundle.settings.text)
         self._generator = TrieGuidedGenerator(
-            bundle.model,
-            bundle.catalog,
-            bundle.tokenizer.special,
-            bundle.settings.decoding,
-            bundle.settings.intra_mode,
+            bundle.model, bundle.catalog, bundle.tokenizer.special, bundle.settings.decoding
         )
 
     @property

@@ -2,27 +2,42 @@
 
 import pyarrow.parquet
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys_model.decoding.beam import node_intra_ids
+from recsys_model.backbones.glm import GLM
+from recsys_model.config import GLMConfig
+from recsys_model.decoding.cache import lay_out
+from recsys_model.decoding.edges import Edges
 from recsys_model.entities.catalog import build_catalog, make_unique_texts
 from recsys_model.entities.pool import EntityPool
 from recsys_model.entities.token_trie import build_token_trie
 from recsys_model.infilling.positions import PositionAutomaton
 from recsys_model.text.tokenizer import train_tokenizer
 
-END = 99_999
+START, END = 99_998, 99_999
 
 
-def generated_ids(trie, intra_ids, item):
-    """Ids of `[S]` and of the tokens on the way down to an item, as decoding looks them up."""
-    node, ids = 0, [intra_ids[0]]
-    for token in item:
-        tokens, nodes = trie.children(node)
-        node = int(nodes[tokens.tolist().index(token)])
-        ids.append(intra_ids[node])
-    return ids
+def generated_ids(trie, edges, item):
+    """Tokens and ids that decoding feeds on the way down to an item, one label after the other."""
+    node, tokens, ids = 0, [], []
+    ended = (*item, END)
+    while True:
+        nodes = torch.tensor([[node]])
+        layout = lay_out(edges.num_tokens(nodes))
+        fed_tokens, fed_ids = edges.tokens(nodes, layout)
+        tokens += fed_tokens[0].tolist()
+        ids += fed_ids[0].tolist()
+        if trie.leaf_item(node) is not None:
+            return tokens, ids
+        choices, children = trie.children(node)
+        node = int(children[choices.tolist().index(ended[len(tokens) - 1])])
+
+
+def edges_of(trie):
+    geometry = GLMConfig(num_layers=1, hidden_size=2, num_heads=1, vocab_size=8)
+    return Edges(GLM(geometry), trie, START, "lm")
 
 
 entities = st.lists(st.integers(0, 3), min_size=1, max_size=6).map(tuple)
@@ -36,17 +51,9 @@ entities = st.lists(st.integers(0, 3), min_size=1, max_size=6).map(tuple)
 def test_ids_while_generating_equal_ids_of_training_over_nested_and_overlapping_entities(items, attributes, mode):
     automaton = PositionAutomaton(EntityPool([*items, *attributes]), mode)
     trie = build_token_trie(items, END)
-    intra_ids = node_intra_ids(trie, automaton)
+    edges = edges_of(trie)
     for item in items:
-        expected = automaton.span_ids(item)
-        assert generated_ids(trie, intra_ids, item) == expected
-        assert expected == list(range(1, len(item) + 2))
-
-
-def test_end_is_only_a_target_and_has_no_id():
-    trie = build_token_trie([(1, 2), (1,)], END)
-    intra_ids = node_intra_ids(trie, PositionAutomaton(EntityPool([(1, 2), (1,)])))
-    assert intra_ids == [1, 2, 3, 0, 0]
+        assert generated_ids(trie, edges, item) == ([START, *item], automaton.span_ids(item))
 
 
 @pytest.mark.parametrize("name", ["amazon_beauty", "amazon_toys"])
@@ -57,8 +64,9 @@ def test_ids_while_generating_equal_ids_of_training_over_every_real_title(shared
     tokenizer = train_tokenizer(texts[:2000], vocab_size=2000)
     attributes = {value for row in columns["categories"] for value in row}
     catalog = build_catalog(columns["item_id"], titles, texts, attributes, tokenizer)
-    trie = build_token_trie([item.token_ids for item in catalog.items], tokenizer.special.end)
+    trie = build_token_trie([item.token_ids for item in catalog.items], END)
     automaton = PositionAutomaton(catalog.pool())
-    intra_ids = node_intra_ids(trie, automaton)
+    edges = edges_of(trie)
     for item in catalog.items:
-        assert generated_ids(trie, intra_ids, item.token_ids) == automaton.span_ids(item.token_ids)
+        ids = automaton.span_ids(item.token_ids)
+        assert generated_ids(trie, edges, item.token_ids) == ([START, *item.token_ids], ids)

@@ -11,32 +11,46 @@ END = 99_999
 
 
 def assert_equals_pygtrie(trie, sequences):
-    """Compare every node, its children and the items below it with a `pygtrie.Trie`."""
+    """Compare every node, its label, its children and the items below it with a `pygtrie.Trie`."""
     reference = pygtrie.Trie({(*sequence, END): item for item, sequence in enumerate(sequences)})
-    node_to_path = {0: ()}
-    for node in range(trie.num_nodes):
-        path = node_to_path[node]
+    visited = [(0, ())]
+    for node, above in visited:
+        path = (*above, *trie.label(node).tolist())
+        assert trie.path(node) == list(path)
+        assert trie.depths[node] == len(above)
         below = sorted(reference.items(prefix=path))
         assert trie.items[trie.item_start[node] : trie.item_end[node]].tolist() == [item for _, item in below]
         assert trie.leaf_item(node) == reference.get(path, None)
+        for size in range(len(above) + (node > 0), len(path)):
+            assert {key[size] for key in reference.keys(prefix=path[:size])} == {path[size]}, "a label hides no choice"
         tokens, nodes = trie.children(node)
         assert tokens.tolist() == sorted({key[len(path)] for key, _ in below if len(key) > len(path)})
-        for token, child in zip(tokens.tolist(), nodes.tolist(), strict=True):
-            assert child not in node_to_path
-            node_to_path[child] = (*path, token)
-            assert (trie.tokens[child], trie.parents[child]) == (token, node)
-    assert len(node_to_path) == trie.num_nodes
+        assert len(tokens) != 1, "a node without a choice belongs to a label"
+        assert trie.parents[nodes].tolist() == [node] * len(nodes)
+        assert trie.first_tokens()[nodes].tolist() == tokens.tolist()
+        visited += [(child, path) for child in nodes.tolist()]
+    assert sorted(node for node, _ in visited) == list(range(trie.num_nodes))
 
 
 def test_the_arrays_of_a_small_trie_are_these():
-    trie = build_token_trie([(7, 5), (7,), (4, 5)], end=9)
-    assert trie.tokens.tolist() == [-1, 4, 7, 5, 5, 9, 9, 9]
-    assert trie.parents.tolist() == [-1, 0, 0, 1, 2, 2, 3, 4]
-    assert trie.first_child.tolist() == [1, 3, 4, 6, 7, 8, 8, 8, 8]
+    trie = build_token_trie([(7, 5, 1), (7, 5), (4, 5)], end=9)
+    assert [trie.label(node).tolist() for node in range(5)] == [[], [4, 5, 9], [7, 5], [1, 9], [9]]
+    assert trie.label_start.tolist() == [0, 0, 3, 5, 7, 8]
+    assert trie.depths.tolist() == [0, 0, 0, 2, 2]
+    assert trie.parents.tolist() == [-1, 0, 0, 2, 2]
+    assert trie.first_child.tolist() == [1, 3, 3, 5, 5, 5]
     assert trie.items.tolist() == [2, 0, 1]
-    assert trie.item_start.tolist() == [0, 0, 1, 0, 1, 2, 0, 1]
-    assert trie.item_end.tolist() == [3, 1, 3, 1, 2, 3, 1, 2]
-    assert {array.dtype.name for array in (trie.tokens, trie.parents, trie.first_child, trie.items)} == {"int32"}
+    assert trie.item_start.tolist() == [0, 0, 1, 1, 2]
+    assert trie.item_end.tolist() == [3, 1, 3, 2, 3]
+    assert trie.num_bytes == 4 * (8 + 6 + 5 + 5 + 6 + 5 + 5 + 3)
+
+
+def test_what_all_items_begin_with_is_the_label_of_the_root():
+    trie = build_token_trie([(3, 3, 1), (3, 3)], end=9)
+    assert trie.label(0).tolist() == [3, 3]
+    assert trie.first_tokens().tolist() == [-1, 1, 9]
+    alone = build_token_trie([(3, 1)], end=9)
+    assert (alone.num_nodes, alone.label(0).tolist(), alone.leaf_item(0)) == (1, [3, 1, 9], 0)
 
 
 sequences = st.lists(

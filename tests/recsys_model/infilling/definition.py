@@ -184,8 +184,9 @@ def _targets(
         item = pool.items[text.items[entity]]
         choices = len(item) + 1 if own[-1] == end - 1 else len(item)
         for size in range(choices):
-            nodes[own[0] - start + size] = item[:size]
-            if len(pool.continuations[item[:size]]) == 1:
+            is_choice = len(pool.continuations[item[:size]]) > 1
+            nodes[own[0] - start + size] = item[:size] if is_choice else NO_NODE
+            if not is_choice:
                 labels[own[0] - start + size] = NO_LABEL
     return labels, nodes
 

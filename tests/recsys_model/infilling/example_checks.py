@@ -34,19 +34,11 @@ def rows_of(batch: Batch, trie: TokenTrie) -> list[Row]:
         fillings = (SPECIAL.pad, 0, 0, NO_LABEL, WHOLE_VOCABULARY)
         padded = zip((tokens, inter, intra, labels, nodes), fillings, strict=True)
         assert all(set(values[size:]) <= {filling} for values, filling in padded)
-        chosen = [NO_NODE if node == WHOLE_VOCABULARY else path(trie, node) for node in nodes[:size]]
+        chosen = [NO_NODE if node == WHOLE_VOCABULARY else tuple(trie.path(node)) for node in nodes[:size]]
         rows.append(Row(tokens[:size], inter[:size], intra[:size], labels[:size], chosen, []))
     assert batch.num_tokens == sum(len(row.tokens) for row in rows)
     assert batch.num_targets == sum(label != NO_LABEL for row in rows for label in row.labels)
     return rows
-
-
-def path(trie: TokenTrie, node: int) -> tuple[int, ...]:
-    """Return the tokens from the root to a node."""
-    tokens: tuple[int, ...] = ()
-    while node != 0:
-        tokens, node = (int(trie.tokens[node]), *tokens), int(trie.parents[node])
-    return tokens
 
 
 def drawn_spans(row: Row, text: ReadText, blank: int) -> tuple[list[tuple[int, int]], list[int]]:
