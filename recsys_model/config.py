@@ -248,15 +248,21 @@ class OptimizerConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DecodingConfig:
-    """Trie-guided beam search."""
+    """Trie-guided generation: beam search, or exact."""
 
     num_beams: int = 20
     """Beams per request; at least the number of items asked for."""
     scoring: Literal["trie", "lm"] = "trie"
     """`trie`: each step renormalised over the allowed children; `lm`: as the language model gives it."""
+    exact: bool = False
+    """Best-first search in place of beams: the items with the highest scores, proven."""
+    max_expansions: int = 5000
+    """With `exact`, the search of a request ends after so many nodes, and says how far off its answer could be."""
 
     def __post_init__(self) -> None:
-        require(self.num_beams >= 1, f"decoding.num_beams must be at least 1, got {self.num_beams}")
+        for name in ("num_beams", "max_expansions"):
+            value = getattr(self, name)
+            require(value >= 1, f"decoding.{name} must be at least 1, got {value}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

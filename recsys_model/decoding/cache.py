@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from recsys_model.backbones.base import attend
 
@@ -64,8 +65,12 @@ class Layout:
 class BeamCache:
     """Attention of the beams of all requests to part A and to the tokens that each descends from."""
 
-    def __init__(self, part_a: PartAEncoder) -> None:
-        """Start behind an encoded part A, with one beam per request that has no tokens yet."""
+    def __init__(self, part_a: PartAEncoder, *, keeps_beams: bool = False) -> None:
+        """Start behind an encoded part A, with one beam per request that has no tokens yet.
+
+        With `keeps_beams` new beams are numbered behind the old ones, which can be gone on from again.
+        """
+        self._keeps_beams = keeps_beams
         self._keys_LRGSE = part_a.keys_LRGAE
         self._values_LRGSE = part_a.values_LRGAE
         self._visible_RA = part_a.visible_RA
@@ -78,7 +83,7 @@ class BeamCache:
     def advance(self, parent_RW: Tensor, length_RW: Tensor | None = None) -> Layout:
         """Make room for `length_RW` tokens of each beam, one by default, and return where they are to lie.
 
-        Beam w goes on from what was beam `parent_RW[r, w]`.
+        Beam w goes on from beam `parent_RW[r, w]` of the last step; with `keeps_beams`, of all steps.
         """
         layout = lay_out(torch.ones_like(parent_RW) if length_RW is None else length_RW)
         inherited_RWP = self._descent_RWP.gather(1, _last_dim(parent_RW, self._descent_RWP.shape[2]))
@@ -88,10 +93,18 @@ class BeamCache:
         self._position_RQ = num_part_a_R1 + fed_RW.gather(1, layout.beams) + layout.places
         beam_W1 = torch.arange(parent_RW.shape[1], device=parent_RW.device)[:, None]
         own_RWQ = (layout.beams[:, None, :] == beam_W1) & layout.is_token[:, None, :]
-        self._descent_RWP = torch.cat([inherited_RWP, own_RWQ], dim=2)
-        self._num_fed_RW = fed_RW + own_RWQ.sum(dim=2)
+        self._remember(torch.cat([inherited_RWP, own_RWQ], dim=2), fed_RW + own_RWQ.sum(dim=2))
         self._start, self._end = self._end, self._end + layout.beams.shape[1]
         return layout
+
+    def _remember(self, descent_RWP: Tensor, num_fed_RW: Tensor) -> None:
+        """Keep what the new beams descend from, in place of the old ones or behind them."""
+        is_first = self._descent_RWP.shape[2] == 0
+        if self._keeps_beams and not is_first:
+            old_RUP = functional.pad(self._descent_RWP, (0, descent_RWP.shape[2] - self._descent_RWP.shape[2]))
+            descent_RWP = torch.cat([old_RUP, descent_RWP], dim=1)
+            num_fed_RW = torch.cat([self._num_fed_RW, num_fed_RW], dim=1)
+        self._descent_RWP, self._num_fed_RW = descent_RWP, num_fed_RW
 
     def _see(self, layout: Layout, inherited_RWP: Tensor) -> None:
         """Keep what each query sees: part A, what its beam descends from, and its beam's tokens up to itself."""

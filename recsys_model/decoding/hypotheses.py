@@ -30,9 +30,17 @@ class Beams:
         """Return the beams of the requests at the indices `kept_R`."""
         return Beams(self.requests[kept_R], self.nodes[kept_R], self.scores[kept_R], self.parents[kept_R])
 
-    def none(self) -> "Beams":
-        """Return no beams of the same requests."""
-        return Beams(self.requests, self.nodes[:, :0], self.scores[:, :0], self.parents[:, :0])
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Children that may be entered next, request by request."""
+
+    scores: Tensor
+    """Score of the path that ends with the child's first token, `DEAD` where there is none, [R, M]."""
+    nodes: Tensor
+    """The child's node, [R, M]."""
+    slots: Tensor
+    """The beam that it goes on from, [R, M]."""
 
 
 def first_beams(num_requests: int, device: torch.device) -> Beams:
@@ -41,14 +49,14 @@ def first_beams(num_requests: int, device: torch.device) -> Beams:
     return Beams(torch.arange(num_requests, device=device), root_RW, root_RW.float(), root_RW)
 
 
-def best_beams(request_R: Tensor, score_RM: Tensor, node_RM: Tensor, parent_RM: Tensor, max_beams: int) -> Beams:
+def best_beams(request_R: Tensor, found: Candidates, max_beams: int) -> Beams:
     """Return the best `max_beams` candidates of each request, without slots that would be dead for all."""
-    best = score_RM.topk(min(max_beams, score_RM.shape[1]), dim=1)
+    best = found.scores.topk(min(max_beams, found.scores.shape[1]), dim=1)
     num_beams = int((best.values > DEAD).sum(dim=1).max())
     score_RW, index_RW = best.values[:, :num_beams], best.indices[:, :num_beams]
     alive_RW = score_RW > DEAD
-    node_RW = node_RM.gather(1, index_RW).where(alive_RW, 0)
-    parent_RW = parent_RM.gather(1, index_RW).where(alive_RW, 0)
+    node_RW = found.nodes.gather(1, index_RW).where(alive_RW, 0)
+    parent_RW = found.slots.gather(1, index_RW).where(alive_RW, 0)
     return Beams(request_R, node_RW, score_RW, parent_RW)
 
 
@@ -60,13 +68,17 @@ class Finished:
         self._item_RK = torch.zeros((num_requests, k), dtype=torch.int64, device=device)
 
     def add(self, request_R: Tensor, score_RM: Tensor, item_RM: Tensor) -> Tensor:
-        """Take in items (score `DEAD`: none) and return each request's k-th best score, `DEAD` if it has fewer."""
+        """Take in items (score `DEAD`: none) and return the `worst_scores` of these requests."""
         scores_RX = torch.cat([self._score_RK[request_R], score_RM], dim=1)
         items_RX = torch.cat([self._item_RK[request_R], item_RM], dim=1)
         best = scores_RX.topk(self._score_RK.shape[1], dim=1)
         self._score_RK[request_R] = best.values
         self._item_RK[request_R] = items_RX.gather(1, best.indices)
         return best.values[:, -1]
+
+    def worst_scores(self) -> Tensor:
+        """Return each request's k-th best score, `DEAD` if it has fewer items, [R]."""
+        return self._score_RK[:, -1]
 
     def as_lists(self) -> list[list[tuple[int, float]]]:
         """Return (item, score) per request, best first; of equal scores the lower item index comes first."""

@@ -1,0 +1,102 @@
+"""Best-first search over the item trie: the provably best items, with a certificate.
+
+Every log-probability is at most 0, so the score of a node bounds every item below it. The nodes with the highest
+bounds are expanded first, many at once; when no bound is above the k-th best item found, no item that was not looked
+at can be better. A work limit ends the search early and says how far off the answer could be.
+
+Shape suffixes: R = requests, W = nodes that are expanded together, F = nodes waiting, M = new children.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from recsys_model.decoding.expansion import Expansion
+from recsys_model.decoding.hypotheses import DEAD, Beams, Candidates, first_beams
+
+NODES_TOGETHER = 32
+"""Nodes of a request that are expanded in one forward pass: more of them waste work, fewer waste passes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What is known of the items that are not in an answer."""
+
+    bound: float
+    """No item outside the answer has a higher score than this; -inf if there is none."""
+    missing: float
+    """How far that lies above the last item of the answer: 0 if the answer is exact, inf if it is short of items."""
+    num_expanded: int
+    """Nodes of the trie that were expanded."""
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the answer holds the items with the highest scores, proven."""
+        return self.missing == 0.0
+
+
+class Frontier:
+    """Nodes that wait to be expanded, of all requests still searching."""
+
+    def __init__(self, beams: Beams) -> None:
+        self.requests = beams.requests
+        self._score_RF = beams.scores
+        self._node_RF = beams.nodes
+        self._slot_RF = beams.parents
+
+    def highest_bounds(self) -> Tensor:
+        """Return the highest bound of each request, `DEAD` where nothing waits, [R]."""
+        return self._score_RF.amax(dim=1)
+
+    def pop(self, num_nodes: int) -> Beams:
+        """Take out the nodes with the highest bounds."""
+        best = self._score_RF.topk(min(num_nodes, self._score_RF.shape[1]), dim=1)
+        nodes, slots = self._node_RF.gather(1, best.indices), self._slot_RF.gather(1, best.indices)
+        self._score_RF = self._score_RF.scatter(1, best.indices, DEAD)
+        alive = best.values > DEAD
+        return Beams(self.requests, nodes.where(alive, 0), best.values, slots.where(alive, 0))
+
+    def push(self, found: Candidates | None, num_slots: int, worst_R: Tensor) -> None:
+        """Add nodes whose beams are counted from `num_slots` on, and forget those that cannot beat the worst item."""
+        if found is not None:
+            self._score_RF = torch.cat([self._score_RF, found.scores], dim=1)
+            self._node_RF = torch.cat([self._node_RF, found.nodes], dim=1)
+            self._slot_RF = torch.cat([self._slot_RF, found.slots + num_slots], dim=1)
+        score_RF = self._score_RF.where(self._score_RF > worst_R[:, None], DEAD)
+        best = score_RF.topk(max(1, int((score_RF > DEAD).sum(dim=1).max())), dim=1)
+        self._score_RF = best.values
+        self._node_RF, self._slot_RF = (each.gather(1, best.indices) for each in (self._node_RF, self._slot_RF))
+
+    def keep(self, kept_R: Tensor) -> None:
+        """Forget all requests but those at the indices `kept_R`."""
+        self.requests = self.requests[kept_R]
+        self._score_RF, self._node_RF = self._score_RF[kept_R], self._node_RF[kept_R]
+        self._slot_RF = self._slot_RF[kept_R]
+
+
+def best_first(expansion: Expansion, num_requests: int, max_expansions: int) -> list[Certificate]:
+    """Expand until every request's items are proven best, or `max_expansions` nodes of a request were expanded."""
+    frontier = Frontier(first_beams(num_requests, expansion.device))
+    expanded_R = torch.zeros(num_requests, dtype=torch.int64, device=expansion.device)
+    certificates: dict[int, Certificate] = {}
+    num_slots = 0
+    while len(frontier.requests):
+        room = max_expansions - int(expanded_R[frontier.requests].max())
+        beams = frontier.pop(min(NODES_TOGETHER, room))
+        found = expansion.expand(beams)
+        expanded_R[beams.requests] += (beams.scores > DEAD).sum(dim=1)
+        worst_R = expansion.finished.worst_scores()[beams.requests]
+        frontier.push(found, num_slots, worst_R)
+        num_slots += beams.nodes.shape[1]
+        done_R = (frontier.highest_bounds() == DEAD) | (expanded_R[beams.requests] >= max_expansions)
+        for row in done_R.nonzero().flatten().tolist():
+            request = int(beams.requests[row])
+            bound, worst = float(frontier.highest_bounds()[row]), float(worst_R[row])
+            missing = bound - worst if bound > DEAD else 0.0
+            certificates[request] = Certificate(max(bound, worst), missing, int(expanded_R[request]))
+        if done_R.any():
+            kept_R = (~done_R).nonzero().squeeze(1)
+            frontier.keep(kept_R)
+            expansion.cache.keep_requests(kept_R)
+    return [certificates[request] for request in range(num_requests)]
