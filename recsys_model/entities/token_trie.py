@@ -48,6 +48,11 @@ class TokenTrie:
         return len(self.parents)
 
     @property
+    def height(self) -> int:
+        """Number of tokens of the longest item, `[E]` included."""
+        return int((self.depths + np.diff(self.label_start)).max())
+
+    @property
     def num_bytes(self) -> int:
         """Size of all arrays."""
         arrays = (self.labels, self.label_start, self.depths, self.parents, self.first_child)

@@ -51,7 +51,9 @@ def test_the_answer_is_what_scoring_every_item_finds_whatever_is_excluded(model,
         scores = scores_by_forcing(model, sequences, prompt, scoring)
         expected = sorted((score for item, score in enumerate(scores) if item not in without), reverse=True)[:k]
         assert [entry.score for entry in answer.items] == pytest.approx(expected, abs=1e-5)
-        assert [entry.score for entry in answer.items] == pytest.approx([scores[e.item] for e in answer.items], abs=1e-5)
+        assert [entry.score for entry in answer.items] == pytest.approx(
+            [scores[e.item] for e in answer.items], abs=1e-5
+        )
         assert len({entry.item for entry in answer.items} - without) == len(expected)
         assert answer.certificate.is_exact
 

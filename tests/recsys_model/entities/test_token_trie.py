@@ -42,6 +42,7 @@ def test_the_arrays_of_a_small_trie_are_these():
     assert trie.items.tolist() == [2, 0, 1]
     assert trie.item_start.tolist() == [0, 0, 1, 1, 2]
     assert trie.item_end.tolist() == [3, 1, 3, 2, 3]
+    assert trie.height == 4
     assert trie.num_bytes == 4 * (8 + 6 + 5 + 5 + 6 + 5 + 5 + 3)
 
 
