@@ -1,0 +1,76 @@
+"""Times two ways to do the same work in turn, and reports their ratio.
+
+Pairs are interleaved, so what else the machine does slows both; the ratio is the median of those of the pairs.
+"""
+
+import random
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """One line of a table of benchmarks."""
+
+    work: str
+    """What was done."""
+    alternative: str
+    """What a user would otherwise pick."""
+    ours: list[float]
+    """Seconds (or another cost) of each repetition."""
+    others: list[float]
+    """The same of the alternative, pair by pair."""
+    unit: str = "s"
+    """Unit of both."""
+    note: str = ""
+    """What a reader must know."""
+
+    @property
+    def ratios(self) -> list[float]:
+        """How many times the alternative costs, pair by pair."""
+        return [other / own for own, other in zip(self.ours, self.others, strict=True)]
+
+    def cells(self) -> list[str]:
+        """Return the cells of the table."""
+        low, high = interval_of_median(self.ratios)
+        return [
+            self.work,
+            f"{statistics.median(self.ours):.4g} {self.unit}",
+            self.alternative,
+            f"{statistics.median(self.others):.4g} {self.unit}",
+            f"**{statistics.median(self.ratios):.3g}** [{low:.3g}, {high:.3g}]",
+            self.note,
+        ]
+
+
+HEAD = ("work", "ours", "alternative", "alternative's", "ratio [95 %]", "note")
+
+
+def time_pairs(
+    work: str, alternative: str, ours: Callable[[], object], other: Callable[[], object], *, pairs: int, note: str = ""
+) -> Row:
+    """Run both once to warm up, then `pairs` times in turn."""
+    ours()
+    other()
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(pairs):
+        for function, seconds in zip((ours, other), times, strict=True):
+            start = time.perf_counter()
+            function()
+            seconds.append(time.perf_counter() - start)
+    return Row(work=work, alternative=alternative, ours=times[0], others=times[1], note=note)
+
+
+def interval_of_median(values: list[float], num_samples: int = 2000) -> tuple[float, float]:
+    """Return the 95 % bootstrap interval of the median."""
+    rng = random.Random(0)
+    medians = sorted(statistics.median(rng.choices(values, k=len(values))) for _ in range(num_samples))
+    return medians[int(0.025 * num_samples)], medians[int(0.975 * num_samples) - 1]
+
+
+def table(rows: list[Row]) -> str:
+    """Return the rows as Markdown."""
+    lines = [HEAD, ("---",) * len(HEAD), *(row.cells() for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
