@@ -174,33 +174,40 @@ def step_rows(trie: TokenTrie, sequences: list[tuple[int, ...]], end: int, hidde
 
 
 def request_rows(
-    model: Backbone, catalog: Catalog, tokenizer: Tokenizer, prompts: list[PartA], pairs: int, *, quick: bool
+    model: Backbone, catalog: Catalog, tokenizer: Tokenizer, prompts: list[PartA], pairs: int
 ) -> list[Row]:
-    """Compare whole requests, part A included, and count forward passes."""
-    sequences = [item.token_ids for item in catalog.items]
-    plain = PlainBeamSearch(model, sequences, tokenizer.special, NUM_BEAMS)
-    rows = []
-    for batch_size in (1, 16):
-        batch = prompts[:batch_size]
-        for name, config in (
-            ("20 beams", DecodingConfig(num_beams=NUM_BEAMS)),
-            ("exact", DecodingConfig(exact=True)),
-        ):
-            generator = TrieGuidedGenerator(model, catalog, tokenizer.special, config)
-            counted, passes = count_passes(model, lambda generator=generator: generator.recommend(batch, K))
-            plain_found, plain_passes = count_passes(model, lambda: plain.recommend(batch, K))
-            note = f"{passes} forward passes against {plain_passes}; {compare(counted, plain_found)}"
-            rows.append(
-                time_pairs(
-                    f"whole request, batch {batch_size}, {name}",
-                    "token-by-token beam search, dense masks, copied cache, 20 beams",
-                    lambda generator=generator: generator.recommend(batch, K),
-                    lambda: plain.recommend(batch, K),
-                    pairs=2 if quick else pairs,
-                    note=note,
-                )
-            )
-    return rows
+    """Compare whole requests, part A included, for one request and for sixteen."""
+    plain = PlainBeamSearch(model, [item.token_ids for item in catalog.items], tokenizer.special, NUM_BEAMS)
+    beams, exact = (
+        TrieGuidedGenerator(model, catalog, tokenizer.special, config)
+        for config in (DecodingConfig(num_beams=NUM_BEAMS), DecodingConfig(exact=True))
+    )
+    return [
+        request_row(f"batch {len(batch)}, {name}", model, generator, plain, batch, pairs)
+        for batch in (prompts[:1], prompts[:16])
+        for name, generator in (("20 beams", beams), ("exact", exact))
+    ]
+
+
+def request_row(
+    name: str,
+    model: Backbone,
+    generator: TrieGuidedGenerator,
+    plain: PlainBeamSearch,
+    batch: list[PartA],
+    pairs: int,
+) -> Row:
+    """Time the best ten items of a batch; count forward passes, in which part A is one."""
+    found, passes = count_passes(model, lambda: generator.recommend(batch, K))
+    plain_found, plain_passes = count_passes(model, lambda: plain.recommend(batch, K))
+    return time_pairs(
+        f"whole request, {name}",
+        "token-by-token beam search, dense masks, copied cache, 20 beams",
+        lambda: generator.recommend(batch, K),
+        lambda: plain.recommend(batch, K),
+        pairs=pairs,
+        note=f"{passes} forward passes against {plain_passes}; {compare(found, plain_found)}",
+    )
 
 
 def count_passes(model: Backbone, call: Callable[[], list]) -> tuple[list, int]:
@@ -252,7 +259,6 @@ def main() -> None:
         tokenizer,
         prompts,
         arguments.pairs,
-        quick=arguments.quick,
     )
     if not arguments.quick:
         rows += build_rows("generated titles", generated_titles(1_000_000), GLM_VOCABULARY - 1, 1)
