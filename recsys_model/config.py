@@ -258,8 +258,12 @@ class DecodingConfig:
     """Best-first search in place of beams: the items with the highest scores, proven."""
     max_expansions: int = 5000
     """With `exact`, the search of a request ends after so many nodes, and says how far off its answer could be."""
+    reuse_mb: int = 0
+    """Megabytes of keys and values of earlier prompts that are kept: an identical part A, or with `model.mask: causal`
+    what it begins with, is not encoded again."""
 
     def __post_init__(self) -> None:
+        require(self.reuse_mb >= 0, f"decoding.reuse_mb must not be negative, got {self.reuse_mb}")
         for name in ("num_beams", "max_expansions"):
             value = getattr(self, name)
             require(value >= 1, f"decoding.{name} must be at least 1, got {value}")

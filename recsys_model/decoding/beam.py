@@ -49,7 +49,9 @@ class Answer:
 
 
 class TrieGuidedGenerator:
-    """Generates the best items of a catalogue for prompts; the model's weights may change between calls.
+    """Generates the best items of a catalogue for prompts.
+
+    The model's weights may change between calls, unless `decoding.reuse_mb` keeps what they made of earlier prompts.
 
     `scoring: trie` renormalises each step over the children of the node in the trie of all items, excluded or not,
     so excluding an item does not change the scores of the others.
@@ -65,7 +67,7 @@ class TrieGuidedGenerator:
         trie = build_token_trie([item.token_ids for item in catalog.items], special.end)
         self._model = model
         self._config = config
-        self._space = SearchSpace(model, trie, special, config.scoring)
+        self._space = SearchSpace(model, trie, special, config.scoring, config.reuse_mb * 1_000_000)
         check_position_id(model, self._space.edges.largest_intra_id, "the longest item")
 
     def recommend(

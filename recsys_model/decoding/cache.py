@@ -28,6 +28,7 @@ class PartAEncoder:
     def __init__(self, visible_RA: Tensor, *, is_causal: bool = False) -> None:
         """Take a boolean mask, [R, A], false where a shorter part A is padded."""
         self.visible_RA = visible_RA
+        self.is_causal = is_causal
         self._visible_R1TA = visible_RA[:, None, None, :]
         if is_causal:
             num_tokens = visible_RA.shape[1]

@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from recsys_model.backbones.base import Backbone
-from recsys_model.decoding.cache import BeamCache
+from recsys_model.decoding.cache import BeamCache, PartAEncoder
 from recsys_model.decoding.edges import Edges
 from recsys_model.decoding.excluded import ExclusionCounter
 from recsys_model.decoding.hypotheses import DEAD, Beams, Candidates, Finished, rank_in_group
 from recsys_model.decoding.prompts import encode_prompts
+from recsys_model.decoding.reuse import PartAStore
 from recsys_model.decoding.scoring import ChildScorer, Scoring
 from recsys_model.entities.token_trie import TokenTrie
 from recsys_model.infilling.example import PartA
@@ -26,13 +27,24 @@ from recsys_model.text.tokenizer import SpecialTokens
 class SearchSpace:
     """The items as a model can generate them."""
 
-    def __init__(self, model: Backbone, trie: TokenTrie, special: SpecialTokens, scoring: Scoring) -> None:
+    def __init__(
+        self, model: Backbone, trie: TokenTrie, special: SpecialTokens, scoring: Scoring, reuse_bytes: int = 0
+    ) -> None:
         self.model = model
         self.special = special
+        self.store = PartAStore(model, special, reuse_bytes) if reuse_bytes > 0 else None
         self.scorer = ChildScorer(model, trie, scoring)
         self.edges = Edges(model, trie, special.start, scoring)
         self.exclusions = ExclusionCounter(trie, model.device)
         self.first_item_N = torch.from_numpy(trie.items[trie.item_start]).to(model.device, torch.int64)
+
+    def encode(self, prompts: Sequence[PartA]) -> PartAEncoder:
+        """Return the keys and values of part A of all prompts.
+
+        Raises:
+            ConfigError: a prompt is too long for the model.
+        """
+        return encode_prompts(self.model, prompts, self.special) if self.store is None else self.store.encode(prompts)
 
 
 class Expansion:
@@ -57,7 +69,7 @@ class Expansion:
         self._exclusion = space.exclusions.filter_of(excluded)
         self._inter_R = torch.tensor([prompt.mask_position for prompt in prompts], device=space.model.device)
         self.device = space.model.device
-        self.cache = BeamCache(encode_prompts(space.model, prompts, space.special), keeps_beams=keeps_beams)
+        self.cache = BeamCache(space.encode(prompts), keeps_beams=keeps_beams)
         self.finished = Finished(len(prompts), k, space.model.device)
 
     def expand(self, beams: Beams) -> Candidates | None:
