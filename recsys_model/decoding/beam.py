@@ -20,6 +20,7 @@ from recsys_model.decoding.cache import BeamCache
 from recsys_model.decoding.exact import Certificate, best_first
 from recsys_model.decoding.expansion import Expansion, SearchSpace
 from recsys_model.decoding.hypotheses import DEAD, Beams, best_beams, first_beams
+from recsys_model.decoding.item_lists import ItemFilter
 from recsys_model.decoding.prompts import check_position_id
 from recsys_model.entities.catalog import Catalog
 from recsys_model.entities.token_trie import build_token_trie
@@ -71,24 +72,37 @@ class TrieGuidedGenerator:
         check_position_id(model, self._space.edges.largest_intra_id, "the longest item")
 
     def recommend(
-        self, prompts: Sequence[PartA], k: int, excluded: Sequence[Collection[int]] | None = None
+        self,
+        prompts: Sequence[PartA],
+        k: int,
+        excluded: Sequence[Collection[int]] | None = None,
+        allowed: Sequence[Collection[int] | None] | None = None,
     ) -> list[list[Recommendation]]:
         """Return the items of `search` alone."""
-        return [answer.items for answer in self.search(prompts, k, excluded)]
+        return [answer.items for answer in self.search(prompts, k, excluded, allowed)]
 
     @torch.inference_mode()
     def search(
-        self, prompts: Sequence[PartA], k: int, excluded: Sequence[Collection[int]] | None = None
+        self,
+        prompts: Sequence[PartA],
+        k: int,
+        excluded: Sequence[Collection[int]] | None = None,
+        allowed: Sequence[Collection[int] | None] | None = None,
     ) -> list[Answer]:
         """Return for each prompt its best items, best first: distinct, none of them excluded.
 
-        Each list has `min(k, items left)` entries, fewer only where `max_expansions` ended an exact search; `excluded`
-        gives the catalogue indices not wanted per prompt. All prompts are searched together, so memory grows with
-        their number.
+        Each list has `min(k, items left)` entries, fewer only where `max_expansions` ended an exact search. All prompts
+        are searched together, so memory grows with their number.
+
+        Args:
+            prompts: Part A of each request.
+            k: Items per request.
+            excluded: Catalogue indices that a request must not get.
+            allowed: The only catalogue indices that a request may get, for example those in stock; none allows all.
 
         Raises:
             ConfigError: `k` is below 1 or above the number of beams, or a prompt is too long for the model.
-            DataError: `excluded` does not fit the prompts or the catalogue.
+            DataError: `excluded` or `allowed` does not fit the prompts or the catalogue.
         """
         self._check_k(k)
         excluded = [()] * len(prompts) if excluded is None else excluded
@@ -99,7 +113,7 @@ class TrieGuidedGenerator:
         was_training = self._model.training
         self._model.eval()
         try:
-            return self._search(prompts, k, excluded)
+            return self._search(prompts, k, self._space.lists.filter_of(excluded, allowed))
         finally:
             self._model.train(was_training)
 
@@ -110,8 +124,8 @@ class TrieGuidedGenerator:
                 "ask for fewer items or raise decoding.num_beams"
             )
 
-    def _search(self, prompts: Sequence[PartA], k: int, excluded: Sequence[Collection[int]]) -> list[Answer]:
-        expansion = Expansion(self._space, prompts, k, excluded, keeps_beams=self._config.exact)
+    def _search(self, prompts: Sequence[PartA], k: int, items: ItemFilter) -> list[Answer]:
+        expansion = Expansion(self._space, prompts, k, items, keeps_beams=self._config.exact)
         certificates: Sequence[Certificate | None] = [None] * len(prompts)
         if self._config.exact:
             certificates = best_first(expansion, len(prompts), self._config.max_expansions)

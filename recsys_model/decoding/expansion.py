@@ -6,7 +6,7 @@ Shape suffixes: R = requests, W = nodes of a request, Q = tokens of all of these
 C = children of these, M = children of the request that has most, D = hidden size, N = nodes of the trie.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -14,8 +14,8 @@ from torch import Tensor
 from recsys_model.backbones.base import Backbone
 from recsys_model.decoding.cache import BeamCache, PartAEncoder
 from recsys_model.decoding.edges import Edges
-from recsys_model.decoding.excluded import ExclusionCounter
 from recsys_model.decoding.hypotheses import DEAD, Beams, Candidates, Finished, rank_in_group
+from recsys_model.decoding.item_lists import ItemFilter, ItemLists
 from recsys_model.decoding.prompts import encode_prompts
 from recsys_model.decoding.reuse import PartAStore
 from recsys_model.decoding.scoring import ChildScorer, Scoring
@@ -35,7 +35,7 @@ class SearchSpace:
         self.store = PartAStore(model, special, reuse_bytes) if reuse_bytes > 0 else None
         self.scorer = ChildScorer(model, trie, scoring)
         self.edges = Edges(model, trie, special.start, scoring)
-        self.exclusions = ExclusionCounter(trie, model.device)
+        self.lists = ItemLists(trie, model.device)
         self.first_item_N = torch.from_numpy(trie.items[trie.item_start]).to(model.device, torch.int64)
 
     def encode(self, prompts: Sequence[PartA]) -> PartAEncoder:
@@ -55,7 +55,7 @@ class Expansion:
         space: SearchSpace,
         prompts: Sequence[PartA],
         k: int,
-        excluded: Sequence[Collection[int]],
+        items: ItemFilter,
         *,
         keeps_beams: bool = False,
     ) -> None:
@@ -63,10 +63,9 @@ class Expansion:
 
         Raises:
             ConfigError: a prompt is too long for the model.
-            DataError: an excluded index is not one of the catalogue.
         """
         self._space = space
-        self._exclusion = space.exclusions.filter_of(excluded)
+        self._items = items
         self._inter_R = torch.tensor([prompt.mask_position for prompt in prompts], device=space.model.device)
         self.device = space.model.device
         self.cache = BeamCache(space.encode(prompts), keeps_beams=keeps_beams)
@@ -84,7 +83,7 @@ class Expansion:
         children = self._space.scorer.expand(beams.nodes.flatten()[slot_P])
         log_prob_C = self._space.scorer.log_probs(hidden_RWD.flatten(0, 1)[slot_P], children)
         slot_C = slot_P[children.rows]
-        has_item_C = self._exclusion.has_item(beams.requests[slot_C // num_beams], children.nodes)
+        has_item_C = self._items.has_item(beams.requests[slot_C // num_beams], children.nodes)
         score_C = (beams.scores.flatten()[slot_C] + log_prob_C).where(has_item_C, DEAD)
         found = _by_request(score_C, children.nodes, slot_C, beams.nodes.shape)
         certain_RM = edges.is_certain_N[found.nodes]
@@ -107,7 +106,7 @@ class Expansion:
 
     def _finish_leaves(self, beams: Beams, is_leaf_RW: Tensor) -> None:
         request_RW = beams.requests[:, None].expand_as(beams.nodes)
-        has_item_RW = self._exclusion.has_item(request_RW.flatten(), beams.nodes.flatten()).reshape(beams.nodes.shape)
+        has_item_RW = self._items.has_item(request_RW.flatten(), beams.nodes.flatten()).reshape(beams.nodes.shape)
         score_RW = beams.scores.where(is_leaf_RW & has_item_RW, DEAD)
         self.finished.add(beams.requests, score_RW, self._space.first_item_N[beams.nodes])
 

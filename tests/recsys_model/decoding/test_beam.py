@@ -98,6 +98,22 @@ def test_excluding_items_leaves_the_order_and_scores_of_the_others_as_they_are(i
         assert_equals_exhaustive(entries, teacher_forced_scores(MODEL, catalog, prompt, scoring), k, without)
 
 
+@settings(max_examples=40, deadline=None)
+@given(sequences, st.data(), st.sampled_from(["trie", "lm"]))
+def test_allowing_only_some_items_is_excluding_all_others(items, data, scoring):
+    generator = make_generator(make_catalog(items), scoring=scoring)
+    prompts = [make_prompt([1, 2]), make_prompt([3])]
+    indices = st.sets(st.integers(0, len(items) - 1))
+    allowed = [data.draw(st.none() | indices) for _ in prompts]
+    excluded = [data.draw(indices) for _ in prompts]
+    everything = set(range(len(items)))
+    others = [
+        without if only is None else without | (everything - only)
+        for without, only in zip(excluded, allowed, strict=True)
+    ]
+    assert generator.recommend(prompts, 20, excluded, allowed) == generator.recommend(prompts, 20, others)
+
+
 @settings(max_examples=80, deadline=None)
 @given(sequences, st.data(), st.sampled_from(["trie", "lm"]))
 def test_a_narrow_beam_returns_as_many_distinct_items_as_are_left_with_their_exact_scores(items, data, scoring):
@@ -224,6 +240,10 @@ def test_exclusions_that_fit_neither_prompts_nor_catalogue_are_refused():
         generator.recommend([make_prompt([1])], 1, [(), ()])
     with pytest.raises(DataError, match="from 0 to 1, got 2"):
         generator.recommend([make_prompt([1])], 1, [{2}])
+    with pytest.raises(DataError, match="allowed must have one entry per prompt, got 2 for 1"):
+        generator.recommend([make_prompt([1])], 1, None, [None, {0}])
+    with pytest.raises(DataError, match=r"allowed items must be .* from 0 to 1, got -1 in entry 0"):
+        generator.recommend([make_prompt([1])], 1, None, [{-1}])
 
 
 def test_what_is_too_long_for_the_position_tables_is_refused():

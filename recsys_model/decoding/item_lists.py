@@ -1,0 +1,82 @@
+"""Which items a request may get, as counts below the nodes of the item trie: all but some, or only some.
+
+The items below a node are neighbours in trie order, so two binary searches tell how many of them are listed.
+
+Shape suffixes: C = nodes asked for, X = listed items of all requests, R = requests, I = items, N = nodes.
+"""
+
+from collections.abc import Collection, Sequence
+
+import torch
+from torch import Tensor
+
+from recsys_model.entities.token_trie import TokenTrie
+from recsys_model.errors import DataError
+
+
+class ItemLists:
+    """Turns lists of items into filters over one trie."""
+
+    def __init__(self, trie: TokenTrie, device: torch.device) -> None:
+        self._item_start_N = torch.from_numpy(trie.item_start).to(device, torch.int64)
+        self._item_end_N = torch.from_numpy(trie.item_end).to(device, torch.int64)
+        self._row_of_I = torch.from_numpy(trie.items).to(device, torch.int64).argsort()
+
+    def filter_of(
+        self, excluded: Sequence[Collection[int]], allowed: Sequence[Collection[int] | None] | None = None
+    ) -> "ItemFilter":
+        """Return the filter for requests that exclude these catalogue indices, and allow only those where given.
+
+        Raises:
+            DataError: an index is not one of the catalogue, or the lists differ in number.
+        """
+        allowed = [None] * len(excluded) if allowed is None else allowed
+        if len(allowed) != len(excluded):
+            raise DataError(f"allowed must have one entry per prompt, got {len(allowed)} for {len(excluded)} prompts")
+        for name, lists in (("excluded", excluded), ("allowed", allowed)):
+            self._check(name, lists)
+        listed = [
+            set(without) if only is None else set(only).difference(without)
+            for without, only in zip(excluded, allowed, strict=True)
+        ]
+        device, num_items = self._row_of_I.device, len(self._row_of_I)
+        pairs = [(request, item) for request, items in enumerate(listed) for item in items]
+        pair_X2 = torch.tensor(pairs, dtype=torch.int64, device=device).reshape(-1, 2)
+        key_X = pair_X2[:, 0] * (num_items + 1) + self._row_of_I[pair_X2[:, 1]]
+        is_allowed_R = torch.tensor([only is not None for only in allowed], dtype=torch.bool, device=device)
+        return ItemFilter(key_X.sort().values, is_allowed_R, num_items, self._item_start_N, self._item_end_N)
+
+    def _check(self, name: str, lists: Sequence[Collection[int] | None]) -> None:
+        num_items = len(self._row_of_I)
+        for request, items in enumerate(lists):
+            for item in items or ():
+                if not 0 <= item < num_items:
+                    raise DataError(
+                        f"{name} items must be catalogue indices from 0 to {num_items - 1}, got {item} in entry {request}"
+                    )
+
+
+class ItemFilter:
+    """Knows, for every request and node, whether an item is left below."""
+
+    def __init__(
+        self, key_X: Tensor, is_allowed_R: Tensor, num_items: int, item_start_N: Tensor, item_end_N: Tensor
+    ) -> None:
+        """Take the sorted keys `request * (num_items + 1) + row in trie order` of all listed items, and which lists allow."""
+        self._key_X = key_X
+        self._is_allowed_R = is_allowed_R
+        self._filters = bool(len(key_X)) or bool(is_allowed_R.any())
+        self._num_items = num_items
+        self._item_start_N = item_start_N
+        self._item_end_N = item_end_N
+
+    def has_item(self, request_C: Tensor, node_C: Tensor) -> Tensor:
+        """Say for each pair of request and node whether the request may get at least one item below."""
+        if not self._filters:
+            return torch.ones_like(node_C, dtype=torch.bool)
+        base_C = request_C * (self._num_items + 1)
+        start_C, end_C = self._item_start_N[node_C], self._item_end_N[node_C]
+        before_start_C = torch.searchsorted(self._key_X, base_C + start_C)
+        before_end_C = torch.searchsorted(self._key_X, base_C + end_C)
+        num_listed_C = before_end_C - before_start_C
+        return torch.where(self._is_allowed_R[request_C], num_listed_C > 0, num_listed_C < end_C - start_C)
