@@ -1,6 +1,7 @@
 """What each stage did, in the words that the command line prints."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from recsys_model.evaluation.audit_table import AuditedRow
@@ -38,12 +39,12 @@ def of_train(result: Result) -> str:
 
 
 def of_evaluation(result: Result) -> str:
-    """Return the protocol, the table of metrics and where the report lies."""
+    """Return the protocol, a compact table of metrics and where the report lies."""
     from recsys_platform.evaluate.report import format_difference, format_table
 
     table = format_table(result["metrics"])
     difference = format_difference(result["difference"])
-    return f"{result['protocol']}\n\n{table}\n\n{difference}\nreport in {result['evaluation']}"
+    return f"{result['protocol']}\n\n{table}\n\n{difference}\nreport: {Path(result['evaluation']) / 'report.html'}"
 
 
 def of_request(payload: dict[str, Any]) -> str:

@@ -1,6 +1,6 @@
-"""What an evaluation tells: a table with intervals, the protocol, and readable examples.
+"""The vocabulary of a report: methods, impossible figures, the protocol in words, cases, and the table of the terminal.
 
-Knows no Ray and no model: it turns ranks and titles into text.
+Knows no Ray and no model.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ METHOD_TITLES: dict[str, str] = {
 }
 """Method -> how a reader meets it, in the order of the table."""
 
-NUM_EXAMPLES = 10
+NUM_EXAMPLES = 20
 _MAX_HISTORY_TITLES = 8
 
 
@@ -36,22 +36,30 @@ def refuse_impossible(metrics: Metrics) -> None:
 
 
 def format_table(metrics: Metrics) -> str:
-    """Return a Markdown table, one row a method, 95 % intervals in brackets.
+    """Return a table for the terminal, one row a method; the interval is that of HR@10.
 
     Example:
-        >>> print(format_table({"popularity": {"hr_at_1": {"value": 0.25, "low": 0.2, "high": 0.3}}}))
-        | method | HR@1 | HR@5 | HR@10 | NDCG@5 | NDCG@10 |
-        |---|---|---|---|---|---|
-        | popularity | 0.2500 [0.2000, 0.3000] | - | - | - | - |
+        >>> print(format_table({"popularity": {"hr_at_10": {"value": 0.25, "low": 0.2, "high": 0.3}}}))
+        method      HR@1  HR@5   HR@10  NDCG@5  NDCG@10  95 % of HR@10
+        popularity     -     -  0.2500       -        -  0.2000-0.3000
     """
-    head = ["method", *(_metric_title(name) for name in METRIC_NAMES)]
+    head = ["method", *(_metric_title(name) for name in METRIC_NAMES), "95 % of HR@10"]
     rows = [
-        [METHOD_TITLES[method], *(_cell(metrics[method].get(name)) for name in METRIC_NAMES)]
+        [
+            METHOD_TITLES[method],
+            *(_cell(metrics[method].get(name)) for name in METRIC_NAMES),
+            _interval(metrics[method]),
+        ]
         for method in METHOD_TITLES
         if method in metrics
     ]
-    lines = [" | ".join(cells) for cells in (head, *rows)]
-    return "\n".join([f"| {lines[0]} |", "|" + "---|" * len(head), *(f"| {line} |" for line in lines[1:])])
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        )
+        for row in (head, *rows)
+    )
 
 
 def format_difference(difference: Mapping[str, Any]) -> str:
@@ -66,18 +74,18 @@ def format_difference(difference: Mapping[str, Any]) -> str:
 
 def describe_protocol(
     *, split: str, num_users: int, num_users_in_split: int, num_items: int, exclude_seen: bool, seed: int
-) -> str:
-    """Return what exactly was measured, in words."""
+) -> list[str]:
+    """Return what exactly was measured, one sentence each."""
     target = "last event" if split == "test" else "last event but one"
     known = "everything before it, the validation event included" if split == "test" else "everything before it"
     removed = "items of the user's history taken out" if exclude_seen else "nothing taken out"
     which = "all" if num_users == num_users_in_split else f"{num_users:,} drawn with seed {seed} of"
-    return (
+    return [
         f"Leave-one-out, {split} split: the {target} of each user ({which} {num_users_in_split:,} users) is ranked "
-        f"against the whole catalogue of {num_items:,} items, {removed}; known of a user is {known}. RecSysLLM ranks by "
-        f"trie-guided beam search. The baselines rank the same cases and count what the model was trained on, every user's events but the last two. "
-        f"In brackets: 95 % intervals, bootstrap over users."
-    )
+        f"against the whole catalogue of {num_items:,} items, {removed}; known of a user is {known}.",
+        "RecSysLLM ranks by trie-guided beam search.",
+        "The baselines rank the same cases and count what the model was trained on, every user's events but the last two.",
+    ]
 
 
 def build_example(
@@ -94,49 +102,15 @@ def build_example(
     }
 
 
-def format_report(report: Mapping[str, Any]) -> str:
-    """Return the whole report as Markdown."""
-    return (
-        "\n\n".join(
-            [
-                f"# Evaluation of {report['name']}",
-                report["protocol"],
-                format_table(report["metrics"]),
-                format_difference(report["difference"]),
-                "![HR@10 of every method](hr_at_10.png)",
-                f"{report['num_users']:,} users in {report['seconds']:.0f} s, of which {report['seconds_recommending']:.0f} s "
-                f"were spent on recommending ({report['users_per_second']:.1f} users a second on "
-                f"{report['settings']['evaluate']['num_workers']} workers).",
-                "## Examples",
-                *(_format_example(example) for example in report["examples"]),
-            ]
-        )
-        + "\n"
-    )
-
-
 def _metric_title(name: str) -> str:
     kind, _, k = name.partition("_at_")
     return f"{kind.upper()}@{k}"
 
 
 def _cell(entry: Mapping[str, float | None] | None) -> str:
-    if entry is None:
-        return "-"
-    if entry["low"] is None:
-        return f"{entry['value']:.4f}"
-    return f"{entry['value']:.4f} [{entry['low']:.4f}, {entry['high']:.4f}]"
+    return "-" if entry is None else f"{entry['value']:.4f}"
 
 
-def _format_example(example: Mapping[str, Any]) -> str:
-    earlier = example["num_history"] - len(example["history"])
-    lines = [f"### User {example['user_id']}", ""]
-    lines += [f"- history ({earlier} earlier events not shown):" if earlier else "- history:"]
-    lines += [f"  - {title}" for title in example["history"]]
-    place = f"rank {example['rank']}" if example["rank"] else "not among the recommended"
-    lines += [f"- took next: **{example['truth']}** ({place})", "- recommended:"]
-    lines += [
-        f"  {number}. {'**' + title + '**' if title == example['truth'] else title}"
-        for number, title in enumerate(example["recommended"], start=1)
-    ]
-    return "\n".join(lines)
+def _interval(entries: Mapping[str, Mapping[str, float | None]]) -> str:
+    entry = entries.get("hr_at_10")
+    return "-" if entry is None or entry["low"] is None else f"{entry['low']:.4f}-{entry['high']:.4f}"

@@ -14,21 +14,24 @@ import pyarrow.parquet as pq
 
 from recsys_model.entities.catalog import Catalog, load_catalog
 from recsys_model.errors import ConfigError, DataError
-from recsys_model.evaluation.baselines import CoOccurrence, Popularity, rank_targets
+from recsys_model.evaluation.baselines import CoOccurrence, Popularity, Ranker, rank_targets
+from recsys_model.evaluation.exposure import top_items
 from recsys_model.evaluation.intervals import Estimate
 from recsys_model.evaluation.metrics import METRIC_NAMES, measure, measure_difference, rank_in
-from recsys_platform.artifacts import Manifest, check_parent, open_artifact, refuse_to_overwrite, write_artifact
+from recsys_platform.artifacts import (
+    Manifest,
+    check_parent,
+    open_artifact,
+    package_versions,
+    refuse_to_overwrite,
+    write_artifact,
+)
 from recsys_platform.checkpoints import check_base
 from recsys_platform.config import RunConfig, config_to_dict
 from recsys_platform.evaluate.cases import Case, EvaluationData, load_evaluation_data
-from recsys_platform.evaluate.plots import write_hit_rate_plot
-from recsys_platform.evaluate.report import (
-    NUM_EXAMPLES,
-    build_example,
-    describe_protocol,
-    format_report,
-    refuse_impossible,
-)
+from recsys_platform.evaluate.details import build_breakdowns, build_examples, build_exposure, load_learning_curve
+from recsys_platform.evaluate.publish import write_reports
+from recsys_platform.evaluate.report import METHOD_TITLES, describe_protocol, refuse_impossible
 from recsys_platform.evaluate.workers import WorkerSettings, recommend_for_all, threads_per_worker
 
 logger = logging.getLogger(__name__)
@@ -65,8 +68,10 @@ def run_evaluate(config: RunConfig, *, overwrite: bool = False) -> dict[str, Any
     data = load_evaluation_data(config.dataset_folder, split, config.evaluate.num_users, config.seed)
     catalog = load_catalog(config.dataset_folder)
     recommended, seconds_recommending = _recommend(config, checkpoint, data)
-    ranks = {"recsysllm": _ranks_of(recommended, data.cases), **_baseline_ranks(config, data, len(catalog.items))}
-    report = _build_report(config, data, catalog, ranks, recommended)
+    rankers = _baselines(data, len(catalog.items))
+    ranks = {"recsysllm": _ranks_of(recommended, data.cases), **_baseline_ranks(config, data, rankers)}
+    report = _build_report(config, data, len(catalog.items), ranks)
+    report |= _details(config, data, catalog, ranks, {"recsysllm": recommended, **_best(config, data, rankers)})
     report["seconds_recommending"] = seconds_recommending
     report["users_per_second"] = len(data.cases) / max(seconds_recommending, 1e-9)
     report["seconds"] = time.monotonic() - started
@@ -74,10 +79,17 @@ def run_evaluate(config: RunConfig, *, overwrite: bool = False) -> dict[str, Any
     with write_artifact(
         config.evaluation_folder, "evaluation", config_to_dict(config), parents, overwrite=overwrite
     ) as (folder, counts):
-        counts |= {name: report[name] for name in ("num_users", "num_items", "metrics", "difference")}
-        _write_files(folder, report, data.cases, ranks, recommended)
-    result = ("metrics", "difference", "num_users", "seconds", "protocol")
-    return {"evaluation": str(config.evaluation_folder), **{name: report[name] for name in result}}
+        figures = {"metrics": report["rankings"][0]["metrics"], "difference": report["rankings"][0]["differences"][0]}
+        counts |= {"num_users": report["num_users"], "num_items": report["num_items"], **figures}
+        write_reports(folder, report)
+        _write_ranks(folder, data.cases, ranks, recommended)
+    return {
+        "evaluation": str(config.evaluation_folder),
+        **figures,
+        "num_users": report["num_users"],
+        "seconds": report["seconds"],
+        "protocol": " ".join([*report["statements"], *report["rankings"][0]["statements"]]),
+    }
 
 
 def _recommend(config: RunConfig, checkpoint: Manifest, data: EvaluationData) -> tuple[list[list[int]], float]:
@@ -105,48 +117,90 @@ def _ranks_of(recommended: Sequence[Sequence[int]], cases: Sequence[Case]) -> np
     return np.array([rank_in(items, case.target_item) for items, case in zip(recommended, cases, strict=True)])
 
 
-def _baseline_ranks(config: RunConfig, data: EvaluationData, num_items: int) -> Ranks:
-    histories = [case.history for case in data.cases]
-    targets = [case.target_item for case in data.cases]
-    excluded = [case.seen_items for case in data.cases] if config.evaluate.exclude_seen else None
-    rankers = {
+def _baselines(data: EvaluationData, num_items: int) -> dict[str, Ranker]:
+    return {
         "popularity": Popularity(data.training_sequences, num_items),
         "co_occurrence": CoOccurrence(data.training_sequences, num_items),
     }
+
+
+def _baseline_ranks(config: RunConfig, data: EvaluationData, rankers: Mapping[str, Ranker]) -> Ranks:
+    histories = [case.history for case in data.cases]
+    targets = [case.target_item for case in data.cases]
+    excluded = [case.seen_items for case in data.cases] if config.evaluate.exclude_seen else None
     return {method: rank_targets(ranker, histories, targets, excluded) for method, ranker in rankers.items()}
 
 
-def _build_report(
-    config: RunConfig, data: EvaluationData, catalog: Catalog, ranks: Ranks, recommended: Sequence[Sequence[int]]
-) -> dict[str, Any]:
+def _best(config: RunConfig, data: EvaluationData, rankers: Mapping[str, Ranker]) -> dict[str, list[list[int]]]:
+    """Return the items that each baseline puts first for each case."""
+    exclude = config.evaluate.exclude_seen
+    return {
+        method: [
+            top_items(ranker, case.history, LARGEST_K, sorted(case.seen_items) if exclude else ())
+            for case in data.cases
+        ]
+        for method, ranker in rankers.items()
+    }
+
+
+def _build_report(config: RunConfig, data: EvaluationData, num_items: int, ranks: Ranks) -> dict[str, Any]:
     sampling = {"num_samples": config.evaluate.bootstrap_samples, "seed": config.seed}
-    metrics: dict[str, Any] = {}
-    for method, method_ranks in ranks.items():
-        estimates = measure(method_ranks, **sampling)
-        metrics[method] = _plain(estimates)
-    baseline = max(("popularity", "co_occurrence"), key=lambda method: metrics[method]["hr_at_10"]["value"])
-    difference = measure_difference(ranks["recsysllm"], ranks[baseline], **sampling)
+    metrics: dict[str, Any] = {
+        method: _plain(measure(method_ranks, **sampling)) for method, method_ranks in ranks.items()
+    }
+    baselines = sorted(
+        (method for method in ranks if method != "recsysllm"), key=lambda name: -metrics[name]["hr_at_10"]["value"]
+    )
+    differences = [
+        {
+            "baseline": name,
+            "metrics": _plain(measure_difference(ranks["recsysllm"], ranks[name], **sampling)),
+        }
+        for name in baselines
+    ]
     best_reachable = load_best_reachable(config)
     if best_reachable is not None:
         metrics["best_reachable"] = best_reachable
     refuse_impossible(metrics)
+    statements = describe_protocol(
+        split=config.evaluate.split,
+        num_users=len(data.cases),
+        num_users_in_split=data.num_users_in_split,
+        num_items=num_items,
+        exclude_seen=config.evaluate.exclude_seen,
+        seed=config.seed,
+    )
+    ranking = {"title": "Whole catalogue", "competitors": "catalogue", "statements": []}
     return {
         "name": config.name,
-        "protocol": describe_protocol(
-            split=config.evaluate.split,
-            num_users=len(data.cases),
-            num_users_in_split=data.num_users_in_split,
-            num_items=len(catalog.items),
-            exclude_seen=config.evaluate.exclude_seen,
-            seed=config.seed,
-        ),
-        "metrics": metrics,
-        "difference": {"baseline": baseline, "metrics": _plain(difference)},
+        "statements": statements,
+        "rankings": [{**ranking, "metrics": metrics, "differences": differences}],
+        "method_titles": {method: title for method, title in METHOD_TITLES.items() if method in metrics},
+        "tasks": [],
         "num_users": len(data.cases),
         "num_users_in_split": data.num_users_in_split,
-        "num_items": len(catalog.items),
-        "settings": {name: config_to_dict(config)[name] for name in ("evaluate", "decoding", "seed")},
-        "examples": _examples(data.cases, catalog, recommended, ranks["recsysllm"]),
+        "num_items": num_items,
+        "config": config_to_dict(config),
+        "versions": package_versions(),
+    }
+
+
+def _details(
+    config: RunConfig,
+    data: EvaluationData,
+    catalog: Catalog,
+    ranks: Ranks,
+    recommended: Mapping[str, Sequence[Sequence[int]]],
+) -> dict[str, Any]:
+    """Return what the report tells beyond its figures."""
+    targets = [case.target_item for case in data.cases]
+    lengths = [len(case.history) for case in data.cases]
+    known, num_items = data.training_sequences, len(catalog.items)
+    return {
+        **build_exposure(recommended, targets, known, num_items),
+        "breakdowns": build_breakdowns(ranks, targets, lengths, known, num_items),
+        "learning_curve": load_learning_curve(config.checkpoint_folder),
+        **build_examples(data.cases, catalog, recommended["recsysllm"], ranks["recsysllm"], config.seed),
     }
 
 
@@ -176,34 +230,7 @@ def load_best_reachable(config: RunConfig) -> dict[str, Any] | None:
     return {name: {"value": value, "low": None, "high": None} for name, value in found.items()}
 
 
-def _examples(
-    cases: Sequence[Case], catalog: Catalog, recommended: Sequence[Sequence[int]], ranks: np.ndarray
-) -> list[dict[str, Any]]:
-    """Return evenly spaced cases with titles."""
-
-    def titles(items: Sequence[int]) -> list[str]:
-        return [catalog.items[item].title or catalog.items[item].text for item in items]
-
-    places = np.linspace(0, len(cases) - 1, num=min(NUM_EXAMPLES, len(cases))).astype(int)
-    return [
-        build_example(
-            cases[place].user_id,
-            titles(cases[place].history),
-            titles([cases[place].target_item])[0],
-            titles(recommended[place][:5]),
-            int(ranks[place]),
-        )
-        for place in places
-    ]
-
-
-def _write_files(
-    folder: Path, report: dict[str, Any], cases: Sequence[Case], ranks: Ranks, recommended: Sequence[Sequence[int]]
-) -> None:
-    text = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False)
-    (folder / "report.json").write_text(text + "\n", encoding="utf-8")
-    (folder / "report.md").write_text(format_report(report), encoding="utf-8")
-    write_hit_rate_plot(folder / "hr_at_10.png", report["metrics"])
+def _write_ranks(folder: Path, cases: Sequence[Case], ranks: Ranks, recommended: Sequence[Sequence[int]]) -> None:
     columns = {
         "user_id": pa.array([case.user_id for case in cases], type=pa.string()),
         "target_item": pa.array([case.target_item for case in cases], type=pa.int32()),

@@ -1,0 +1,60 @@
+"""Hit rates of groups of users."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recsys_model.evaluation.groups import hit_rates, length_class, popularity_deciles, wilson_interval
+
+
+def holds(share: float, hits: int, users: int) -> bool:
+    """Whether a score test at 5 % keeps this share: the definition of the interval."""
+    return abs(hits / users - share) <= 1.959964 * math.sqrt(share * (1 - share) / users) + 1e-9
+
+
+@given(st.integers(1, 60).flatmap(lambda users: st.tuples(st.integers(0, users), st.just(users))))
+def test_the_interval_holds_exactly_the_shares_that_a_score_test_keeps(case):
+    hits, users = case
+    estimate = wilson_interval(hits, users)
+
+    grid = [step / 1000 for step in range(1, 1000)]
+    kept = [share for share in grid if holds(share, hits, users)]
+    inside = [share for share in grid if estimate.low - 1e-9 <= share <= estimate.high + 1e-9]
+    assert inside == kept
+    assert 0.0 <= estimate.low <= estimate.value <= estimate.high <= 1.0
+
+
+@given(st.lists(st.integers(0, 9), min_size=10, max_size=60))
+def test_deciles_are_of_nearly_equal_size_and_in_the_order_of_popularity(popularity):
+    deciles = popularity_deciles(np.array(popularity))
+
+    sizes = [int((deciles == decile).sum()) for decile in range(1, 11)]
+    assert sum(sizes) == len(popularity)
+    assert max(sizes) - min(sizes) <= 1
+    for decile in range(1, 10):
+        lower = [count for count, own in zip(popularity, deciles, strict=True) if own == decile]
+        higher = [count for count, own in zip(popularity, deciles, strict=True) if own == decile + 1]
+        assert max(lower) <= min(higher)
+
+
+@given(st.integers(0, 5000))
+def test_every_length_is_inside_its_class_and_classes_do_not_overlap(length):
+    shortest, longest = length_class(length)
+
+    assert shortest <= length <= longest
+    assert length_class(shortest) == length_class(longest) == (shortest, longest)
+    assert length_class(longest + 1)[0] == longest + 1
+
+
+def test_groups_without_users_do_not_appear():
+    ranks = {"a": np.array([1, 0, 3, 11]), "b": np.array([0, 0, 2, 1])}
+
+    table = hit_rates([7, 2, 7, 7], {2: "two", 5: "five", 7: "seven"}, ranks, k=10)
+
+    assert table["groups"] == [{"name": "two", "num_users": 1}, {"name": "seven", "num_users": 3}]
+    assert [round(entry["value"], 4) for entry in table["methods"]["a"]] == [0.0, 0.6667]
+    assert [entry["value"] for entry in table["methods"]["b"]] == pytest.approx([0.0, 2 / 3])
+    assert table["methods"]["a"][0]["high"] == pytest.approx(wilson_interval(0, 1).high)
