@@ -9,6 +9,7 @@ from typing import Literal
 
 from recsys_model.backbones.geometry import CausalConfig, ChatGLMConfig, Mask, new_llama
 from recsys_model.config import PRESETS, GLMConfig, require
+from recsys_model.text.tasks import TASKS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -233,11 +234,18 @@ class EvaluateConfig:
     """Whether items already in the user's history are taken out of the ranking."""
     bootstrap_samples: int = 1000
     """Resamples of the users for the 95 % intervals."""
+    tasks: bool | tuple[str, ...] = True
+    """Tasks to ask, by name; true takes all that the checkpoint was trained on, false none."""
+    task_users: int = 1000
+    """Users whom each task is asked about, drawn by seed; 0 takes all."""
     use_gpu: bool = False
     """One GPU, and bf16, for each worker."""
 
     def __post_init__(self) -> None:
         require(self.num_users >= 0, f"evaluate.num_users must not be negative, got {self.num_users}")
+        require(self.task_users >= 0, f"evaluate.task_users must not be negative, got {self.task_users}")
+        unknown = [] if isinstance(self.tasks, bool) else [task for task in self.tasks if task not in TASKS]
+        require(not unknown, f"evaluate.tasks must be true, false or names out of {', '.join(TASKS)}; got {unknown}")
         for name in ("num_workers", "batch_size", "bootstrap_samples"):
             value = getattr(self, name)
             require(value >= 1, f"evaluate.{name} must be at least 1, got {value}")

@@ -44,7 +44,27 @@ def of_evaluation(result: Result) -> str:
 
     table = format_table(result["metrics"])
     difference = format_difference(result["difference"])
-    return f"{result['protocol']}\n\n{table}\n\n{difference}\nreport: {Path(result['evaluation']) / 'report.html'}"
+    tasks = "".join(f"\n{of_task(entry)}" for entry in result["tasks"])
+    report = Path(result["evaluation"]) / "report.html"
+    return f"{result['protocol']}\n\n{table}\n\n{difference}{tasks}\nreport: {report}"
+
+
+def of_task(entry: dict[str, Any]) -> str:
+    """Return the figures of a task on one line, those of the baselines behind the model's.
+
+    Example:
+        >>> figures = {"recsysllm": {"rmse": {"value": 1.02}}, "mean_rating": {"rmse": {"value": 1.1}}}
+        >>> of_task({"task": "rating", "templates": "seen", "num_cases": 7, "metrics": figures})
+        'rating (seen, 7 questions): rmse 1.020 (mean_rating 1.100)'
+    """
+    own, *others = entry["metrics"].items() or [("recsysllm", {})]
+    parts = []
+    for name, estimate in own[1].items():
+        known = [f"{method} {figures[name]['value']:.3f}" for method, figures in others if name in figures]
+        parts.append(f"{name} {estimate['value']:.3f}" + (f" ({', '.join(known)})" if known else ""))
+    return (
+        f"{entry['task']} ({entry['templates']}, {entry['num_cases']:,} questions): {', '.join(parts) or 'not asked'}"
+    )
 
 
 def of_request(payload: dict[str, Any]) -> str:

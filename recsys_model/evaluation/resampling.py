@@ -7,7 +7,7 @@ difference of two runs, both take the same weights: the comparison is paired.
 Shape suffixes: U = users, X = statistics of a user, S = resamples of one chunk.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -34,7 +34,7 @@ def bootstrap_totals(stats_UX: np.ndarray, figure: Figure, *, num_samples: int, 
     """
     _check_users(len(stats_UX))
     samples = [figure(total_X) for total_X in _resampled_totals(stats_UX, num_samples, seed)]
-    return _estimate(figure(stats_UX.sum(axis=0)), samples)
+    return percentile_estimate(figure(stats_UX.sum(axis=0)), samples)
 
 
 def bootstrap_totals_difference(
@@ -62,22 +62,33 @@ def mean_of_totals(total_X: np.ndarray) -> float:
     return float(total_X[0] / total_X[-1])
 
 
-def _resampled_totals(stats_UX: np.ndarray, num_samples: int, seed: int) -> Iterator[np.ndarray]:
-    """Yield the totals (X) of one resample after the other."""
-    num_users = len(stats_UX)
+def resampled_weights(num_users: int, *, num_samples: int, seed: int) -> Iterator[np.ndarray]:
+    """Yield chunks [S, U] of resamples: how often each user is drawn. The same arguments always give the same draws.
+
+    Raises:
+        DataError: there is no user.
+    """
+    _check_users(num_users)
     generator = np.random.default_rng(seed)
     chunk = max(1, MAX_WEIGHTS // num_users)
     for start in range(0, num_samples, chunk):
         size = (min(chunk, num_samples - start), num_users)
         drawn_SU = generator.integers(0, num_users, size=size)
         offset_S1 = np.arange(size[0])[:, None] * num_users
-        weight_SU = np.bincount((drawn_SU + offset_S1).ravel(), minlength=size[0] * num_users).reshape(size)
-        yield from weight_SU @ np.asarray(stats_UX, dtype=np.float64)
+        yield np.bincount((drawn_SU + offset_S1).ravel(), minlength=size[0] * num_users).reshape(size)
 
 
-def _estimate(value: float, samples: list[float]) -> Estimate:
+def percentile_estimate(value: float, samples: Sequence[float]) -> Estimate:
+    """Return a figure with the 2.5 % and 97.5 % percentiles of its resamples."""
     low, high = np.percentile(samples, [2.5, 97.5])
     return Estimate(value=float(value), low=float(low), high=float(high))
+
+
+def _resampled_totals(stats_UX: np.ndarray, num_samples: int, seed: int) -> Iterator[np.ndarray]:
+    """Yield the totals (X) of one resample after the other."""
+    stats_UX = np.asarray(stats_UX, dtype=np.float64)
+    for weight_SU in resampled_weights(len(stats_UX), num_samples=num_samples, seed=seed):
+        yield from weight_SU @ stats_UX
 
 
 def _check_users(num_users: int) -> None:

@@ -32,6 +32,9 @@ from recsys_platform.evaluate.cases import Case, EvaluationData, load_evaluation
 from recsys_platform.evaluate.details import build_breakdowns, build_examples, build_exposure, load_learning_curve
 from recsys_platform.evaluate.publish import write_reports
 from recsys_platform.evaluate.report import METHOD_TITLES, describe_protocol, refuse_impossible
+from recsys_platform.evaluate.task_baselines import TASK_METHOD_TITLES
+from recsys_platform.evaluate.task_data import chosen_tasks
+from recsys_platform.evaluate.task_evaluation import evaluate_tasks
 from recsys_platform.evaluate.workers import WorkerSettings, recommend_for_all, threads_per_worker
 
 logger = logging.getLogger(__name__)
@@ -47,10 +50,10 @@ def run_evaluate(config: RunConfig, *, overwrite: bool = False) -> dict[str, Any
     """Rank every held-out item against the whole catalogue and write the evaluation artifact; Ray must be initialised.
 
     Returns the artifact's path, the metrics of every method with 95 % intervals, the paired difference
-    to the best baseline, the number of users, the seconds and the protocol in words.
+    to the best baseline, the number of users, the seconds, the protocol in words and the entries of the tasks.
 
     Raises:
-        ConfigError: the beam is too narrow for the metrics.
+        ConfigError: the beam is too narrow for the metrics, or a task is asked for that was not trained.
         CheckpointError: an artifact is missing, damaged or does not fit, or the evaluation exists already.
         DataError: no ranking can have the figures of a method; nothing is written.
     """
@@ -64,6 +67,7 @@ def run_evaluate(config: RunConfig, *, overwrite: bool = False) -> dict[str, Any
     checkpoint = open_artifact(config.checkpoint_folder, "checkpoint")
     check_parent(checkpoint, dataset)
     check_base(config.checkpoint_folder)
+    asked_tasks = chosen_tasks(config.evaluate, checkpoint.config)
     split = config.evaluate.split
     data = load_evaluation_data(config.dataset_folder, split, config.evaluate.num_users, config.seed)
     catalog = load_catalog(config.dataset_folder)
@@ -72,6 +76,10 @@ def run_evaluate(config: RunConfig, *, overwrite: bool = False) -> dict[str, Any
     ranks = {"recsysllm": _ranks_of(recommended, data.cases), **_baseline_ranks(config, data, rankers)}
     report = _build_report(config, data, len(catalog.items), ranks)
     report |= _details(config, data, catalog, ranks, {"recsysllm": recommended, **_best(config, data, rankers)})
+    settings = _worker_settings(config, checkpoint)
+    tasks = evaluate_tasks(config, asked_tasks, checkpoint, settings, catalog, data.training_sequences)
+    report["tasks"] = tasks.entries
+    report["method_titles"] |= TASK_METHOD_TITLES
     report["seconds_recommending"] = seconds_recommending
     report["users_per_second"] = len(data.cases) / max(seconds_recommending, 1e-9)
     report["seconds"] = time.monotonic() - started
@@ -82,12 +90,14 @@ def run_evaluate(config: RunConfig, *, overwrite: bool = False) -> dict[str, Any
         figures = {"metrics": report["rankings"][0]["metrics"], "difference": report["rankings"][0]["differences"][0]}
         counts |= {"num_users": report["num_users"], "num_items": report["num_items"], **figures}
         write_reports(folder, report)
+        tasks.write(folder)
         _write_ranks(folder, data.cases, ranks, recommended)
     return {
         "evaluation": str(config.evaluation_folder),
         **figures,
         "num_users": report["num_users"],
         "seconds": report["seconds"],
+        "tasks": report["tasks"],
         "protocol": " ".join([*report["statements"], *report["rankings"][0]["statements"]]),
     }
 
@@ -95,22 +105,29 @@ def run_evaluate(config: RunConfig, *, overwrite: bool = False) -> dict[str, Any
 def _recommend(config: RunConfig, checkpoint: Manifest, data: EvaluationData) -> tuple[list[list[int]], float]:
     """Return the model's items for each case, best first, and the seconds it took, start of the workers included."""
     evaluate = config.evaluate
-    settings = WorkerSettings(
+    logger.info("recommending for %d users with %d workers", len(data.cases), evaluate.num_workers)
+    started = time.monotonic()
+    recommended = recommend_for_all(
+        data.cases,
+        _worker_settings(config, checkpoint),
+        k=LARGEST_K,
+        num_workers=evaluate.num_workers,
+        batch_size=evaluate.batch_size,
+    )
+    return recommended, time.monotonic() - started
+
+
+def _worker_settings(config: RunConfig, checkpoint: Manifest) -> WorkerSettings:
+    return WorkerSettings(
         dataset_folder=config.dataset_folder,
         checkpoint_folder=config.checkpoint_folder,
         decoding=config.decoding,
         # the positions that the model was trained with, whatever the configuration says now
         intra_mode=checkpoint.config["objective"]["intra_mode"],
-        exclude_seen=evaluate.exclude_seen,
-        num_threads=threads_per_worker(evaluate.num_workers),
-        use_gpu=evaluate.use_gpu,
+        exclude_seen=config.evaluate.exclude_seen,
+        num_threads=threads_per_worker(config.evaluate.num_workers),
+        use_gpu=config.evaluate.use_gpu,
     )
-    logger.info("recommending for %d users with %d workers", len(data.cases), evaluate.num_workers)
-    started = time.monotonic()
-    recommended = recommend_for_all(
-        data.cases, settings, k=LARGEST_K, num_workers=evaluate.num_workers, batch_size=evaluate.batch_size
-    )
-    return recommended, time.monotonic() - started
 
 
 def _ranks_of(recommended: Sequence[Sequence[int]], cases: Sequence[Case]) -> np.ndarray:

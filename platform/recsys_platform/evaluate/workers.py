@@ -9,10 +9,10 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import ray
 import torch
-from ray.actor import ActorProxy
 from ray.util import ActorPool
 from tqdm import tqdm
 
@@ -78,7 +78,9 @@ def recommend_for_all(
     Ray must be initialised. A worker that dies is started again and its batch repeated.
     """
     batches = build_batches(cases, batch_size)
-    pool = ActorPool(_start_workers(settings, min(num_workers, len(batches), _room(settings.use_gpu))))
+    pool = start_pool(
+        RecommendationWorker, settings, num_workers=min(num_workers, len(batches)), use_gpu=settings.use_gpu
+    )
     answers: list[list[int]] = [[] for _ in cases]
     with tqdm(total=len(cases), desc="recommending", unit="user", mininterval=1.0) as progress:
         for answered in pool.map_unordered(lambda worker, batch: worker.recommend.remote(batch, k), batches):
@@ -111,9 +113,10 @@ def _room(use_gpu: bool) -> int:
     return room
 
 
-def _start_workers(settings: WorkerSettings, count: int) -> list[ActorProxy[RecommendationWorker]]:
+def start_pool(worker: type, *arguments: Any, num_workers: int, use_gpu: bool) -> ActorPool:
+    """Start so many actors of a class, or as many as the cluster can hold; one that dies is replaced and its batch repeated."""
     # a dead worker is replaced twice, its batch is sent again
-    options = {"num_cpus": 1, "num_gpus": int(settings.use_gpu), "max_restarts": 2, "max_task_retries": 2}
+    options = {"num_cpus": 1, "num_gpus": int(use_gpu), "max_restarts": 2, "max_task_retries": 2}
     # inside a trial of Ray Tune, the default strategy keeps out of the trial's own tenth of a CPU
-    worker_class = ray.remote(**options, scheduling_strategy="DEFAULT")(RecommendationWorker)
-    return [worker_class.remote(settings) for _ in range(count)]
+    worker_class = ray.remote(**options, scheduling_strategy="DEFAULT")(worker)
+    return ActorPool([worker_class.remote(*arguments) for _ in range(min(num_workers, _room(use_gpu)))])

@@ -1,0 +1,104 @@
+"""Questions answered on a pool of Ray actors.
+
+A batch holds questions of one task and of similar length. Batches do not depend on the number of workers, so neither
+do the answers.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from tqdm import tqdm
+
+from recsys_model.config import GenerationConfig
+from recsys_model.entities.catalog import Catalog
+from recsys_model.text.tokenizer import load_tokenizer
+from recsys_platform.checkpoints import load_trained_model
+from recsys_platform.evaluate.task_answers import TaskAnswer, TaskAnswerer
+from recsys_platform.evaluate.task_cases import TaskCase
+from recsys_platform.evaluate.workers import WorkerSettings, start_pool
+from recsys_platform.facts import load_task_source
+
+CHARACTERS_PER_TOKEN = 4
+"""A rough guess for reviews, good enough to sort questions by length."""
+
+Batch = list[tuple[int, TaskCase]]
+"""Questions that are answered together, each with its place among all."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TaskWorkerSettings:
+    """What every worker needs to answer alike."""
+
+    ranking: WorkerSettings
+    """Model, dataset, and the search for items."""
+    generation: GenerationConfig
+    """The search for free text."""
+
+
+class TaskWorker:
+    """Holds one copy of the model and answers batches of questions."""
+
+    def __init__(self, settings: TaskWorkerSettings) -> None:
+        ranking = settings.ranking
+        torch.set_num_threads(ranking.num_threads)
+        device, dtype = ("cuda", torch.bfloat16) if ranking.use_gpu else ("cpu", torch.float32)
+        self._answerer = TaskAnswerer(
+            load_trained_model(ranking.checkpoint_folder, dtype=dtype, verify=False).to(device).eval(),
+            load_task_source(ranking.dataset_folder),
+            load_tokenizer(ranking.dataset_folder / "tokenizer"),
+            ranking.decoding,
+            settings.generation,
+            intra_mode=ranking.intra_mode,
+            exclude_seen=ranking.exclude_seen,
+        )
+
+    def answer(self, batch: Batch) -> list[tuple[int, TaskAnswer | None]]:
+        """Return, for each question of the batch, its place among all and its answer, None where it does not fit."""
+        answers = self._answerer.answer([case for _, case in batch])
+        return [(place, answer) for (place, _), answer in zip(batch, answers, strict=True)]
+
+
+def answer_all(
+    cases: Sequence[TaskCase], settings: TaskWorkerSettings, catalog: Catalog, *, num_workers: int, batch_size: int
+) -> list[TaskAnswer | None]:
+    """Return the answer to each question, in their order; Ray must be initialised.
+
+    A worker that dies is started again and its batch repeated.
+    """
+    answers: list[TaskAnswer | None] = [None] * len(cases)
+    batches = build_task_batches(cases, catalog, batch_size)
+    if not batches:
+        return answers
+    use_gpu = settings.ranking.use_gpu
+    pool = start_pool(TaskWorker, settings, num_workers=min(num_workers, len(batches)), use_gpu=use_gpu)
+    with tqdm(total=len(cases), desc="answering", unit="question", mininterval=1.0) as progress:
+        for answered in pool.map_unordered(lambda worker, batch: worker.answer.remote(batch), batches):
+            for place, answer in answered:
+                answers[place] = answer
+            progress.update(len(answered))
+    return answers
+
+
+def build_task_batches(cases: Sequence[TaskCase], catalog: Catalog, batch_size: int) -> list[Batch]:
+    """Cut the questions into batches of one task and similar length, longest first."""
+    task_to_numbered: dict[str, list[tuple[int, int, TaskCase]]] = {}
+    for place, case in enumerate(cases):
+        task_to_numbered.setdefault(case.task, []).append((-_rough_length(case, catalog), place, case))
+    batches = [batch for numbered in task_to_numbered.values() for batch in _cut(numbered, batch_size)]
+    batches.sort(key=lambda batch: batch[0][0])
+    return [[(place, case) for _, place, case in batch] for batch in batches]
+
+
+def _cut(numbered: list[tuple[int, int, TaskCase]], size: int) -> Iterator[list[tuple[int, int, TaskCase]]]:
+    ordered = sorted(numbered, key=lambda entry: entry[:2])
+    for start in range(0, len(ordered), size):
+        yield ordered[start : start + size]
+
+
+def _rough_length(case: TaskCase, catalog: Catalog) -> int:
+    """Return about how many tokens a question has beside the words of its template."""
+    facts = case.facts
+    items = [*(event.item for event in facts.history), *facts.candidates]
+    titles = sum(len(catalog.items[item].token_ids) for item in items)
+    return titles + len(facts.review) // CHARACTERS_PER_TOKEN
