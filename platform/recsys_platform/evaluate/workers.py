@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import ray
 import torch
@@ -50,6 +51,16 @@ class WorkerSettings:
     """One GPU per worker, and bf16 there."""
 
 
+class Recommender(Protocol):
+    """What answers batches of users."""
+
+    def __init__(self, settings: WorkerSettings) -> None: ...
+
+    def recommend(self, batch: Batch, k: int) -> list[tuple[int, list[int]]]:
+        """Return, for each case of the batch, its place among all cases and its `k` best items."""
+        ...
+
+
 class RecommendationWorker:
     """Holds one copy of the model and answers batches of users."""
 
@@ -71,14 +82,21 @@ class RecommendationWorker:
 
 
 def recommend_for_all(
-    cases: Sequence[Case], settings: WorkerSettings, *, k: int, num_workers: int, batch_size: int
+    cases: Sequence[Case],
+    settings: WorkerSettings,
+    *,
+    k: int,
+    num_workers: int,
+    batch_size: int,
+    worker: type[Recommender] = RecommendationWorker,
 ) -> list[list[int]]:
     """Return the catalogue indices of the `k` best items for each case, best first, in the order of the cases.
 
-    Ray must be initialised. A worker that dies is started again and its batch repeated.
+    Ray must be initialised. A worker that dies is started again and its batch repeated. `worker` is the class of
+    what answers.
     """
     batches = build_batches(cases, batch_size)
-    pool = ActorPool(_start_workers(settings, min(num_workers, len(batches), _room(settings.use_gpu))))
+    pool = ActorPool(_start_workers(worker, settings, min(num_workers, len(batches), _room(settings.use_gpu))))
     answers: list[list[int]] = [[] for _ in cases]
     with tqdm(total=len(cases), desc="recommending", unit="user", mininterval=1.0) as progress:
         for answered in pool.map_unordered(lambda worker, batch: worker.recommend.remote(batch, k), batches):
@@ -111,9 +129,9 @@ def _room(use_gpu: bool) -> int:
     return room
 
 
-def _start_workers(settings: WorkerSettings, count: int) -> list[ActorProxy[RecommendationWorker]]:
+def _start_workers(worker: type[Recommender], settings: WorkerSettings, count: int) -> list[ActorProxy[Any]]:
     # a dead worker is replaced twice, its batch is sent again
     options = {"num_cpus": 1, "num_gpus": int(settings.use_gpu), "max_restarts": 2, "max_task_retries": 2}
     # inside a trial of Ray Tune, the default strategy keeps out of the trial's own tenth of a CPU
-    worker_class = ray.remote(**options, scheduling_strategy="DEFAULT")(RecommendationWorker)
+    worker_class = ray.remote(**options, scheduling_strategy="DEFAULT")(worker)
     return [worker_class.remote(settings) for _ in range(count)]
