@@ -59,8 +59,9 @@ class WindowConfig:
     """Share of the history taken from the medium-term window."""
     short_share: float = 0.6
     """Share of the history taken from the short-term window."""
-    bounds: Literal["days", "quantile"] = "days"
-    """`days`: windows measured back from the target's time; `quantile`: by share of the events, for coarse times."""
+    bounds: Literal["days", "quantile", "last"] = "days"
+    """`days`: windows measured back from the target's time; `quantile`: by share of the events, for coarse times;
+    `last`: no windows, the latest `max_history` events, whatever the shares (an ablation)."""
     short_days: float = 7.0
     """Events at most this many days before the target are short-term."""
     medium_days: float = 90.0

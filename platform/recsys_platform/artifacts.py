@@ -23,7 +23,7 @@ from recsys_model.errors import CheckpointError
 SCHEMA_VERSION = 1
 MANIFEST_NAME = "manifest.json"
 
-ArtifactKind = Literal["dataset", "checkpoint", "evaluation", "bundle", "tune"]
+ArtifactKind = Literal["dataset", "checkpoint", "evaluation", "bundle", "tune", "ablation"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,8 +16,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from recsys_model.errors import ConfigError, RecsysError
+from recsys_model.errors import RecsysError
 from recsys_platform import summaries
+from recsys_platform.ablate.command import add_arguments
 from recsys_platform.config import RunConfig, load_config
 
 DESCRIPTION = """Train and serve RecSysLLM, an LLM recommender, from interaction tables.
@@ -27,6 +28,7 @@ A run is one YAML file; its stages hand over folders under <storage>/<name>:
   recsys data CONFIG       tables -> dataset      (Ray Data)
   recsys train CONFIG      dataset -> checkpoint  (Ray Train, DeepSpeed)
   recsys tune CONFIG       search the LoRA rank   (Ray Tune)
+  recsys ablate CONFIG     what each part of the paper is worth, as a table
   recsys evaluate CONFIG   checkpoint -> report   (Ray actors)
   recsys bundle CONFIG     checkpoint -> bundle
   recsys serve CONFIG      bundle -> HTTP         (Ray Serve)
@@ -58,6 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--resume-if-started", action="store_true", help="resume where there is something to resume, else start"
     )
     _add_stage(commands, "tune", "search the LoRA rank on a frozen base model", _tune)
+    add_arguments(_add_stage(commands, "ablate", "tell what each change of the run is worth", _ablate))
     _add_stage(commands, "evaluate", "rank held-out items and write a report", _evaluate)
     _add_stage(commands, "bundle", "collect what is served in one folder", _bundle)
     _add_stage(commands, "serve", "answer HTTP requests until interrupted", _serve)
@@ -68,6 +71,8 @@ def build_parser() -> argparse.ArgumentParser:
     shop = commands.add_parser("demo-shop", help="write the tables of the generated demo shop")
     shop.add_argument("folder", type=Path, help="where the tables go")
     shop.add_argument("--seed", type=int, default=7, help="seed of the generator (default 7)")
+    shop.add_argument("--users", type=int, default=1000, help="customers (default %(default)s)")
+    shop.add_argument("--items", type=int, default=300, help="products, 101 to 500 (default %(default)s)")
     _finish(shop, _demo_shop)
     demo = _add_stage(commands, "demo", "run every stage on the demo shop and ask for a recommendation", _demo)
     demo.set_defaults(overwrite=True)
@@ -88,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     if options.json:
         print(json.dumps({"command": options.command, **result}, allow_nan=False))
-    return 1 if result.get("impossible") else 0
+    return 1 if result.get("impossible") or result.get("failed") else 0
 
 
 def _add_stage(commands: Any, name: str, help_text: str, run: Callable[..., Result]) -> argparse.ArgumentParser:
@@ -174,6 +179,19 @@ def _tune(options: argparse.Namespace) -> Result:
     return result
 
 
+def _ablate(options: argparse.Namespace) -> Result:
+    from recsys_platform.ablate.stage import MARKDOWN_FILE, run_ablate
+    from recsys_platform.cluster import connected
+
+    config = _load(options)
+    with connected(config.num_cpus):
+        settings = {"seeds": options.seeds, "only": options.only, "max_minutes": options.minutes}
+        result = run_ablate(config, **settings, overwrite=options.overwrite)
+    _say((Path(result["ablation"]) / MARKDOWN_FILE).read_text(encoding="utf-8"))
+    _say(f"table, plot and JSON in {result['ablation']}")
+    return result
+
+
 def _evaluate(options: argparse.Namespace) -> Result:
     from recsys_platform.cluster import connected
     from recsys_platform.evaluate.stage import run_evaluate
@@ -212,10 +230,10 @@ def _serve(options: argparse.Namespace) -> Result:
 
 
 def _recommend(options: argparse.Namespace) -> Result:
-    from recsys_platform.serve.client import ask
+    from recsys_platform.serve.client import ask, read_event, read_feature
 
-    payload: dict[str, Any] = {"history": [_event(text) for text in options.history], "k": options.k}
-    payload["user_features"] = dict(_feature(text) for text in options.feature)
+    payload: dict[str, Any] = {"history": [read_event(text) for text in options.history], "k": options.k}
+    payload["user_features"] = dict(read_feature(text) for text in options.feature)
     payload["exclude_seen"] = not options.include_seen
     answer = ask(options.url, payload, options.timeout_s)
     _say(summaries.of_answer(answer))
@@ -234,7 +252,7 @@ def _audit(options: argparse.Namespace) -> Result:
 def _demo_shop(options: argparse.Namespace) -> Result:
     from recsys_platform.demo.shop import write_demo_shop
 
-    counts = write_demo_shop(options.folder, seed=options.seed)
+    counts = write_demo_shop(options.folder, options.seed, options.users, options.items)
     _say(f"demo shop in {options.folder}: {summaries.of_shop(counts)}")
     return {"folder": str(options.folder), **counts}
 
@@ -275,21 +293,6 @@ def _demo(options: argparse.Namespace) -> Result:
     _say(summaries.of_request(payload))
     _say(summaries.of_answer(answer))
     return {"data": data, "train": train, "evaluate": evaluation, "bundle": bundle, "answer": answer}
-
-
-def _event(text: str) -> dict[str, str]:
-    """Read `item@time`; an `@` inside a title is kept where no time follows it."""
-    item, separator, moment = text.rpartition("@")
-    if separator and moment[:4].isdigit():
-        return {"item": item, "time": moment}
-    return {"item": text}
-
-
-def _feature(text: str) -> tuple[str, str]:
-    name, separator, value = text.partition("=")
-    if not separator or not name:
-        raise ConfigError(f"--feature wants NAME=VALUE, got {text!r}")
-    return name, value
 
 
 if __name__ == "__main__":

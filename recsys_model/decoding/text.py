@@ -56,8 +56,21 @@ class TextGenerator:
         Raises:
             ConfigError: a prompt is too long for the model.
         """
-        if not prompts:
-            return []
+        return self._search_evaluating(prompts).best_texts() if prompts else []
+
+    @torch.inference_mode()
+    def generate_several(self, prompts: Sequence[PartA]) -> list[list[GeneratedText]]:
+        """Return the texts that came to an end for each prompt, best first.
+
+        There are `num_beams` or a few more, fewer where the search met `max_tokens` before.
+
+        Raises:
+            ConfigError: a prompt is too long for the model.
+        """
+        return self._search_evaluating(prompts).finished_texts() if prompts else []
+
+    def _search_evaluating(self, prompts: Sequence[PartA]) -> TextSearch:
+        """Search with the model in evaluation mode, and leave it as it was."""
         was_training = self._model.training
         self._model.eval()
         try:
@@ -65,7 +78,7 @@ class TextGenerator:
         finally:
             self._model.train(was_training)
 
-    def _search(self, prompts: Sequence[PartA]) -> list[GeneratedText]:
+    def _search(self, prompts: Sequence[PartA]) -> TextSearch:
         """Advance the beams of all requests until each is done."""
         cache = BeamCache(encode_prompts(self._model, prompts, self._special))
         inter_R1 = torch.tensor([[prompt.mask_position] for prompt in prompts], device=self._device)
@@ -82,7 +95,7 @@ class TextGenerator:
                 break
             if kept is not None:
                 cache.keep_requests(kept.to(self._device))
-        return search.best_texts()
+        return search
 
     def _log_probs(self, hidden_RWD: Tensor) -> Tensor:
         """Return log-probabilities of all tokens that may come up, `DEAD` for the others, [R, W, V]."""

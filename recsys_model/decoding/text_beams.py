@@ -113,6 +113,10 @@ class TextSearch:
             for texts, beam in zip(self._finished, self._last_beams, strict=True)
         ]
 
+    def finished_texts(self) -> list[list[GeneratedText]]:
+        """Return the finished texts of each request, best first; none where no beam came to an end."""
+        return [sorted(texts, key=self._merit, reverse=True) for texts in self._finished]
+
     def _advance_request(
         self, request: int, beams: list[TextBeam], candidates: list[tuple[float, int, int]]
     ) -> list[TextBeam]:

@@ -8,6 +8,8 @@ quotas, what happens to those that a window cannot fill, and the seed are this p
   events; what the short window cannot use goes back to the nearest older window with unused events.
   A history that fits into the budget is therefore always complete;
 - the short window keeps its latest events, the others a uniform sample without replacement.
+
+`bounds: last` has no windows: every event is short-term, so the history is the latest events.
 """
 
 import math
@@ -53,6 +55,8 @@ def sample_history(
 
 def _split(timestamps: Sequence[float], target_time: float, config: WindowConfig) -> tuple[list[int], ...]:
     """Assign every event to the long, medium or short window, oldest window first."""
+    if config.bounds == "last":
+        return [], [], list(range(len(timestamps)))
     if config.bounds == "quantile":
         return _split_by_share(len(timestamps), config)
     windows: tuple[list[int], ...] = ([], [], [])

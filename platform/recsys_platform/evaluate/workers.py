@@ -9,7 +9,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import ray
 import torch
@@ -50,6 +50,16 @@ class WorkerSettings:
     """One GPU per worker, and bf16 there."""
 
 
+class Recommender(Protocol):
+    """What answers batches of users."""
+
+    def __init__(self, settings: WorkerSettings) -> None: ...
+
+    def recommend(self, batch: Batch, k: int) -> list[tuple[int, list[int]]]:
+        """Return, for each case of the batch, its place among all cases and its `k` best items."""
+        ...
+
+
 class RecommendationWorker:
     """Holds one copy of the model and answers batches of users."""
 
@@ -71,16 +81,21 @@ class RecommendationWorker:
 
 
 def recommend_for_all(
-    cases: Sequence[Case], settings: WorkerSettings, *, k: int, num_workers: int, batch_size: int
+    cases: Sequence[Case],
+    settings: WorkerSettings,
+    *,
+    k: int,
+    num_workers: int,
+    batch_size: int,
+    worker: type[Recommender] = RecommendationWorker,
 ) -> list[list[int]]:
     """Return the catalogue indices of the `k` best items for each case, best first, in the order of the cases.
 
-    Ray must be initialised. A worker that dies is started again and its batch repeated.
+    Ray must be initialised. A worker that dies is started again and its batch repeated. `worker` is the class of
+    what answers.
     """
     batches = build_batches(cases, batch_size)
-    pool = start_pool(
-        RecommendationWorker, settings, num_workers=min(num_workers, len(batches)), use_gpu=settings.use_gpu
-    )
+    pool = start_pool(worker, settings, num_workers=min(num_workers, len(batches)), use_gpu=settings.use_gpu)
     answers: list[list[int]] = [[] for _ in cases]
     with tqdm(total=len(cases), desc="recommending", unit="user", mininterval=1.0) as progress:
         for answered in pool.map_unordered(lambda worker, batch: worker.recommend.remote(batch, k), batches):

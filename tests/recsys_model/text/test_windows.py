@@ -132,6 +132,12 @@ def test_quantile_windows_are_the_latest_shares_of_the_events():
     assert chosen[-6:] == [34, 35, 36, 37, 38, 39]
 
 
+def test_without_windows_a_history_is_its_latest_events_whatever_their_times_and_the_shares():
+    config = WindowConfig(max_history=3, bounds="last", long_share=1.0, medium_share=0.0, short_share=0.0)
+    assert sample_history(at(400.0, 30.0, 500.0, 1.0, 90.0), NOW, config, KEY) == [2, 3, 4]
+    assert sample_history(at(400.0, 30.0), NOW, config, KEY) == [0, 1]
+
+
 def test_an_empty_long_window_gives_its_place_to_the_medium_one():
     history = at(*[30.0] * 20, *[1.0] * 20)
     chosen = sample_history(history, NOW, WindowConfig(max_history=10), KEY)
