@@ -212,6 +212,9 @@ def _with_absolute_paths(config: RunConfig) -> RunConfig:
         storage=storage,
         dataset=resolve(config.dataset, "dataset"),
         input=tables,
+        evaluate=dataclasses.replace(
+            config.evaluate, candidates=resolve(config.evaluate.candidates, "evaluate.candidates")
+        ),
         tokenizer=dataclasses.replace(config.tokenizer, path=resolve(config.tokenizer.path, "tokenizer.path")),
         model=dataclasses.replace(config.model, weights=resolve(config.model.weights, "model.weights")),
     )

@@ -230,8 +230,15 @@ class EvaluateConfig:
     """Actors that share the users."""
     batch_size: int = 16
     """Users decoded together."""
+    competitors: tuple[Literal["catalogue", "sampled", "given"], ...] = ("catalogue",)
+    """Whom the target has to beat, one table each: every item; itself and `num_negatives` seeded items that the user
+    never took; or the items of `candidates`."""
+    num_negatives: int = 99
+    """With `sampled`, negatives of each user."""
+    candidates: str | None = None
+    """With `given`, a Parquet or CSV file with the columns user_id and item_id, the user's held-out item among them."""
     exclude_seen: bool = False
-    """Whether items already in the user's history are taken out of the ranking."""
+    """Whether items already in the user's history are taken out of the whole catalogue."""
     bootstrap_samples: int = 1000
     """Resamples of the users for the 95 % intervals."""
     tasks: bool | tuple[str, ...] = True
@@ -246,9 +253,18 @@ class EvaluateConfig:
         require(self.task_users >= 0, f"evaluate.task_users must not be negative, got {self.task_users}")
         unknown = [] if isinstance(self.tasks, bool) else [task for task in self.tasks if task not in TASKS]
         require(not unknown, f"evaluate.tasks must be true, false or names out of {', '.join(TASKS)}; got {unknown}")
-        for name in ("num_workers", "batch_size", "bootstrap_samples"):
+        for name in ("num_workers", "batch_size", "bootstrap_samples", "num_negatives"):
             value = getattr(self, name)
             require(value >= 1, f"evaluate.{name} must be at least 1, got {value}")
+        names = set(self.competitors)
+        require(
+            0 < len(names) == len(self.competitors),
+            f"evaluate.competitors must name each table once, and at least one, got {self.competitors}",
+        )
+        require(
+            ("given" in names) == (self.candidates is not None),
+            f"evaluate.candidates belongs to evaluate.competitors: given, got {self.candidates} for {self.competitors}",
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,15 +14,19 @@ from collections.abc import Sequence
 import numpy as np
 
 from recsys_model.errors import DataError
-from recsys_model.evaluation.baselines import Ranker
 
 HEAD_SHARE = 0.2
 """Share of the catalogue that is not long tail: its most popular items."""
 
 
-def top_items(ranker: Ranker, history: Sequence[int] | np.ndarray, k: int, excluded: Sequence[int] = ()) -> list[int]:
-    """Return the ranker's `k` best items for a user, best first, without the excluded ones; fewer where fewer are left."""
-    key_N = ranker.sort_keys(history).copy()
+def best_of(key_N: np.ndarray, k: int, excluded: Sequence[int] = ()) -> list[int]:
+    """Return the `k` items with the largest sort keys of a `Ranker`, best first, without the excluded ones.
+
+    Example:
+        >>> best_of(np.array([5, 9, 7, 0]), 2, excluded=[1])
+        [2, 0]
+    """
+    key_N = key_N.copy()
     key_N[list(excluded)] = -1
     num_left = int(np.count_nonzero(key_N >= 0))
     best = np.argpartition(-key_N, min(k, len(key_N)) - 1)[:k]

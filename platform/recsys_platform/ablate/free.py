@@ -26,9 +26,10 @@ INVALID = -1
 class FreeGenerationWorker:
     """Holds one copy of the model and answers batches of users without a trie."""
 
-    def __init__(self, settings: WorkerSettings):
+    def __init__(self, settings: WorkerSettings, k: int) -> None:
         torch.set_num_threads(settings.num_threads)
         self._settings = settings
+        self._k = k
         device, dtype = ("cuda", torch.bfloat16) if settings.use_gpu else ("cpu", torch.float32)
         model = load_trained_model(settings.checkpoint_folder, dtype=dtype, verify=False).to(device).eval()
         self._tokenizer = load_tokenizer(settings.dataset_folder / "tokenizer")
@@ -39,7 +40,7 @@ class FreeGenerationWorker:
         automaton = PositionAutomaton(catalog.pool(), settings.intra_mode)
         self._generator = TextGenerator(model, self._tokenizer.special, automaton, generation)
 
-    def recommend(self, batch: Batch, k: int) -> list[tuple[int, list[int]]]:
+    def recommend(self, batch: Batch) -> list[tuple[int, list[int]]]:
         """Return, for each case of the batch, its place among all cases and `k` items or `INVALID`."""
         special, intra_mode = self._tokenizer.special, self._settings.intra_mode
         prompts = [build_prompt(case.text, special, intra_mode) for _, case in batch]
@@ -48,7 +49,7 @@ class FreeGenerationWorker:
         for (place, case), texts in zip(batch, found, strict=True):
             words = [self._tokenizer.decode(text.token_ids) for text in texts]
             excluded = case.seen_items if self._settings.exclude_seen else frozenset()
-            answers.append((place, rank_texts(words, self._text_to_item, k, excluded)))
+            answers.append((place, rank_texts(words, self._text_to_item, self._k, excluded)))
         return answers
 
 

@@ -29,8 +29,9 @@ from recsys_platform.artifacts import Manifest, check_parent, open_artifact, wri
 from recsys_platform.config import RunConfig, config_to_dict
 from recsys_platform.data.stage import run_data
 from recsys_platform.evaluate.cases import Case, load_evaluation_data
+from recsys_platform.evaluate.pool import threads_per_worker
 from recsys_platform.evaluate.stage import LARGEST_K, run_evaluate
-from recsys_platform.evaluate.workers import WorkerSettings, recommend_for_all, threads_per_worker
+from recsys_platform.evaluate.workers import WorkerSettings, recommend_for_all
 from recsys_platform.train.stage import can_resume, run_train
 
 logger = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ it is the same whatever the number of files the data stage wrote.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,12 +14,12 @@ import pyarrow.parquet as pq
 
 from recsys_model.errors import CheckpointError
 from recsys_model.text.textualize import TokenizedText
+from recsys_platform.artifacts import read_manifest
+from recsys_platform.splits import DatasetSplit, HeldOut, split_of
 
-Split = Literal["test", "valid"]
-HELD_OUT: dict[Split, int] = {"test": 1, "valid": 2}
-"""How many of each user's last events are not known when the split is evaluated."""
-NEVER_TRAINED_ON = 2
-"""Last events of each user that no training example asks for, so no baseline may count them either."""
+Split = HeldOut
+Events = tuple[np.ndarray, np.ndarray]
+"""Catalogue indices and times of a user's events, in order."""
 
 _TEXT_COLUMNS = ("token_ids", "entity_starts", "entity_ends", "entity_items", "sentence_ends")
 _COLUMNS = ("user_id", "target_index", "target_item", "seen_items", *_TEXT_COLUMNS)
@@ -39,6 +39,8 @@ class Case:
     """Catalogue index of the item to find."""
     seen_items: frozenset[int]
     """Distinct items of `history`."""
+    own_items: frozenset[int]
+    """Distinct items of all the user's events, whenever they were."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,6 +53,8 @@ class EvaluationData:
     """Catalogue indices of the events of every user of the dataset that the model was trained on."""
     num_users_in_split: int
     """Users that the split has, of whom `cases` may be a sample."""
+    split: DatasetSplit
+    """How the dataset was split."""
 
 
 def load_evaluation_data(dataset_folder: Path, split: Split, num_users: int, seed: int) -> EvaluationData:
@@ -64,13 +68,15 @@ def load_evaluation_data(dataset_folder: Path, split: Split, num_users: int, see
     if not user_ids:
         raise CheckpointError(f"{dataset_folder} has no examples in its {split} split; run the data stage again")
     drawn = set(draw_users(user_ids, num_users, seed))
+    dataset_split = split_of(read_manifest(dataset_folder, "dataset").counts)
     sequences = _load_sequences(dataset_folder)
     rows = [row for file in files for row in _rows_of(file, drawn)]
-    cases = [_build_case(row, sequences.get(row["user_id"]), split) for row in rows]
+    cases = [_build_case(row, sequences.get(row["user_id"]), split, dataset_split) for row in rows]
     return EvaluationData(
         cases=sorted(cases, key=lambda case: case.user_id),
-        training_sequences=[items[:-NEVER_TRAINED_ON] for items in sequences.values()],
+        training_sequences=[items[: dataset_split.num_training(times.tolist())] for items, times in sequences.values()],
         num_users_in_split=len(user_ids),
+        split=dataset_split,
     )
 
 
@@ -97,29 +103,36 @@ def _rows_of(file: Path, user_ids: set[str]) -> list[dict[str, Any]]:
     return table.filter(pa.array(wanted, type=pa.bool_())).to_pylist()
 
 
-def _load_sequences(dataset_folder: Path) -> dict[str, np.ndarray]:
+def _load_sequences(dataset_folder: Path) -> dict[str, Events]:
     """Return every user's whole sequence, in ascending order of user ids."""
-    sequences: dict[str, np.ndarray] = {}
+    sequences: dict[str, Events] = {}
     for file in sorted((dataset_folder / "interactions").glob("*.parquet")):
-        table = pq.read_table(file, columns=["user_id", "items"]).combine_chunks()
-        for user_id, items in zip(table["user_id"].to_pylist(), table["items"], strict=True):
-            sequences[user_id] = items.values.to_numpy(zero_copy_only=False).astype(np.int64)
+        table = pq.read_table(file, columns=["user_id", "items", "timestamps"]).combine_chunks()
+        for user_id, items, times in zip(
+            table["user_id"].to_pylist(), table["items"], table["timestamps"], strict=True
+        ):
+            sequences[user_id] = (
+                items.values.to_numpy(zero_copy_only=False).astype(np.int64),
+                times.values.to_numpy(zero_copy_only=False),
+            )
     return dict(sorted(sequences.items()))
 
 
-def _build_case(row: dict[str, Any], sequence: np.ndarray | None, split: Split) -> Case:
+def _build_case(row: dict[str, Any], events: Events | None, split: Split, dataset_split: DatasetSplit) -> Case:
     index = row["target_index"]
-    held_out = HELD_OUT[split]
-    if sequence is None or index != len(sequence) - held_out or row["target_item"] != sequence[index]:
+    items, times = events if events is not None else (np.zeros(0, dtype=np.int64), np.zeros(0))
+    expected = dataset_split.target(times.tolist(), split)
+    if index != expected or row["target_item"] != items[index]:
         raise CheckpointError(
-            f"the {split} target of user {row['user_id']!r} (event {index}, item {row['target_item']}) must be the event "
-            f"{held_out} from the end of that user's interactions; the dataset is inconsistent, run the data stage again"
+            f"the {split} target of user {row['user_id']!r} (event {index}, item {row['target_item']}) must be event "
+            f"{expected} of that user's {len(items)} interactions; the dataset is inconsistent, run the data stage again"
         )
     text = TokenizedText(**{name: row[name] for name in _TEXT_COLUMNS})
     return Case(
         user_id=row["user_id"],
         text=text.before(len(text.entity_starts) - 1),
-        history=tuple(int(item) for item in sequence[:index]),
+        history=tuple(int(item) for item in items[:index]),
         target_item=row["target_item"],
         seen_items=frozenset(row["seen_items"]),
+        own_items=frozenset(items.tolist()),
     )

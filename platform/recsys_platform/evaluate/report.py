@@ -8,6 +8,7 @@ from typing import Any
 
 from recsys_model.evaluation.audit import check_possible
 from recsys_model.evaluation.metrics import METRIC_NAMES
+from recsys_platform.splits import DatasetSplit, HeldOut
 
 Metrics = Mapping[str, Mapping[str, Mapping[str, float | None]]]
 """Method -> metric -> `{"value", "low", "high"}`; the limits are None where there is no sample behind the figure."""
@@ -72,19 +73,20 @@ def format_difference(difference: Mapping[str, Any]) -> str:
     return f"RecSysLLM minus {title}, paired over the same users: {', '.join(parts)}."
 
 
-def describe_protocol(
-    *, split: str, num_users: int, num_users_in_split: int, num_items: int, exclude_seen: bool, seed: int
+def describe_cases(
+    split: HeldOut, dataset_split: DatasetSplit, num_users: int, num_users_in_split: int, seed: int
 ) -> list[str]:
-    """Return what exactly was measured, one sentence each."""
-    target = "last event" if split == "test" else "last event but one"
-    known = "everything before it, the validation event included" if split == "test" else "everything before it"
-    removed = "items of the user's history taken out" if exclude_seen else "nothing taken out"
-    which = "all" if num_users == num_users_in_split else f"{num_users:,} drawn with seed {seed} of"
+    """Return what all tables of a report have in common, one sentence each."""
+    which = "All" if num_users == num_users_in_split else f"{num_users:,}, drawn with seed {seed}, of the"
+    trained = (
+        "every user's events but the last two"
+        if dataset_split.kind == "leave_one_out"
+        else f"all events before the time {dataset_split.valid_from:g}"
+    )
     return [
-        f"Leave-one-out, {split} split: the {target} of each user ({which} {num_users_in_split:,} users) is ranked "
-        f"against the whole catalogue of {num_items:,} items, {removed}; known of a user is {known}.",
-        "RecSysLLM ranks by trie-guided beam search.",
-        "The baselines rank the same cases and count what the model was trained on, every user's events but the last two.",
+        f"{which} {num_users_in_split:,} users of the {split} split.",
+        *dataset_split.describe(split),
+        f"The baselines rank the same cases and count what the model was trained on, {trained}.",
     ]
 
 

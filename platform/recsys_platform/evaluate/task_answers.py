@@ -126,7 +126,7 @@ class TaskAnswerer:
     @cached_property
     def _items(self) -> TrieGuidedGenerator:
         special = self._tokenizer.special
-        return TrieGuidedGenerator(self._model, self._source.catalog, special, self._decoding, self._intra_mode)
+        return TrieGuidedGenerator(self._model, self._source.catalog, special, self._decoding)
 
     @cached_property
     def _chooser(self) -> AnswerChooser:

@@ -27,7 +27,8 @@ from recsys_platform.evaluate.task_data import (
 from recsys_platform.evaluate.task_metrics import Answered, TaskMeter, Training
 from recsys_platform.evaluate.task_rows import build_task_examples, build_task_rows
 from recsys_platform.evaluate.task_statements import describe_task
-from recsys_platform.evaluate.task_workers import TaskWorkerSettings, answer_all
+from recsys_platform.evaluate.task_workers import TaskWorkerSettings, answer_all, decode_answer, encode_answer
+from recsys_platform.evaluate.unfinished import Unfinished
 from recsys_platform.evaluate.workers import WorkerSettings
 from recsys_platform.facts import load_item_facts
 
@@ -62,6 +63,7 @@ def evaluate_tasks(
     ranking: WorkerSettings,
     catalog: Catalog,
     training_sequences: Sequence[np.ndarray],
+    unfinished: Unfinished,
 ) -> TaskEvaluation:
     """Ask tasks about the held-out events of the split; Ray must be initialised.
 
@@ -72,6 +74,7 @@ def evaluate_tasks(
         ranking: Model and item search of the ranking of the next item.
         catalog: The items.
         training_sequences: Catalogue indices of the events of every user that the model was trained on.
+        unfinished: What an earlier attempt answered.
 
     Raises:
         CheckpointError: the dataset was made without tasks.
@@ -94,6 +97,7 @@ def evaluate_tasks(
         catalog,
         num_workers=config.evaluate.num_workers,
         batch_size=config.evaluate.batch_size,
+        log=unfinished.log("tasks", encode_answer, decode_answer),
     )
     meter = TaskMeter(
         _count_training(config, cases, training_sequences, len(catalog.items)),

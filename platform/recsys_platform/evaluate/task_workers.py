@@ -4,19 +4,22 @@ A batch holds questions of one task and of similar length. Batches do not depend
 do the answers.
 """
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from recsys_model.config import GenerationConfig
 from recsys_model.entities.catalog import Catalog
 from recsys_model.text.tokenizer import load_tokenizer
 from recsys_platform.checkpoints import load_trained_model
+from recsys_platform.evaluate.pool import answer_batches
 from recsys_platform.evaluate.task_answers import TaskAnswer, TaskAnswerer
 from recsys_platform.evaluate.task_cases import TaskCase
-from recsys_platform.evaluate.workers import WorkerSettings, start_pool
+from recsys_platform.evaluate.unfinished import AnswerLog
+from recsys_platform.evaluate.workers import WorkerSettings
 from recsys_platform.facts import load_task_source
 
 CHARACTERS_PER_TOKEN = 4
@@ -60,24 +63,42 @@ class TaskWorker:
 
 
 def answer_all(
-    cases: Sequence[TaskCase], settings: TaskWorkerSettings, catalog: Catalog, *, num_workers: int, batch_size: int
+    cases: Sequence[TaskCase],
+    settings: TaskWorkerSettings,
+    catalog: Catalog,
+    *,
+    num_workers: int,
+    batch_size: int,
+    log: AnswerLog | None = None,
 ) -> list[TaskAnswer | None]:
     """Return the answer to each question, in their order; Ray must be initialised.
 
-    A worker that dies is started again and its batch repeated.
+    `log`, with `encode_answer` and `decode_answer`, holds what an earlier attempt answered.
     """
-    answers: list[TaskAnswer | None] = [None] * len(cases)
     batches = build_task_batches(cases, catalog, batch_size)
-    if not batches:
-        return answers
-    use_gpu = settings.ranking.use_gpu
-    pool = start_pool(TaskWorker, settings, num_workers=min(num_workers, len(batches)), use_gpu=use_gpu)
-    with tqdm(total=len(cases), desc="answering", unit="question", mininterval=1.0) as progress:
-        for answered in pool.map_unordered(lambda worker, batch: worker.answer.remote(batch), batches):
-            for place, answer in answered:
-                answers[place] = answer
-            progress.update(len(answered))
-    return answers
+    answers = answer_batches(
+        TaskWorker,
+        (settings,),
+        "answer",
+        batches,
+        num_workers=num_workers,
+        use_gpu=settings.ranking.use_gpu,
+        unit="question",
+        log=log,
+    )
+    return [answers[place] for place in range(len(cases))]
+
+
+def encode_answer(answer: TaskAnswer | None) -> dict[str, Any] | None:
+    """Return an answer as plain JSON."""
+    return None if answer is None else dataclasses.asdict(answer)
+
+
+def decode_answer(row: dict[str, Any] | None) -> TaskAnswer | None:
+    """Return what `encode_answer` was given."""
+    if row is None:
+        return None
+    return TaskAnswer(**row | {"items": tuple(row["items"]), "scores": tuple(row["scores"])})
 
 
 def build_task_batches(cases: Sequence[TaskCase], catalog: Catalog, batch_size: int) -> list[Batch]:

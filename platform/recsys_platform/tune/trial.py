@@ -12,7 +12,8 @@ from recsys_model.evaluation.intervals import Estimate, bootstrap_mean
 from recsys_model.evaluation.metrics import hit_gains, rank_in
 from recsys_platform.config import RunConfig
 from recsys_platform.evaluate.cases import load_evaluation_data
-from recsys_platform.evaluate.workers import WorkerSettings, recommend_for_all, threads_per_worker
+from recsys_platform.evaluate.pool import threads_per_worker
+from recsys_platform.evaluate.workers import WorkerSettings, recommend_for_all
 from recsys_platform.train.stage import run_train
 
 

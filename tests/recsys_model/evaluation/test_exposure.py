@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from recsys_model.errors import DataError
 from recsys_model.evaluation.baselines import CoOccurrence, Popularity
 from recsys_model.evaluation.exposure import (
+    best_of,
     count_events,
     gini_index,
     is_long_tail,
     measure_exposure,
     measure_popularity,
-    top_items,
 )
 
 SHOWN = [[0, 1], [1, 2], [1, 0]]
@@ -76,4 +76,4 @@ def test_the_best_items_are_the_head_of_the_whole_order(sequences, history, k, e
         keys = ranker.sort_keys(history)
         order = sorted((item for item in range(7) if item not in excluded), key=lambda item: -keys[item])
 
-        assert top_items(ranker, history, k, sorted(excluded)) == order[:k]
+        assert best_of(keys, k, sorted(excluded)) == order[:k]

@@ -1,0 +1,99 @@
+"""From ranks to the figures of a report: metrics with intervals, paired differences, and what they mean in words."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from recsys_model.errors import DataError
+from recsys_model.evaluation.intervals import Estimate
+from recsys_model.evaluation.metrics import METRIC_NAMES, measure, measure_difference
+from recsys_model.evaluation.protocols import Protocol
+from recsys_platform.config import RunConfig
+from recsys_platform.evaluate.rankings import CATALOGUE, MODEL, Competitors, Ranks
+from recsys_platform.evaluate.report import refuse_impossible
+
+TITLES: dict[Competitors, str] = {
+    "catalogue": "Whole catalogue",
+    "sampled": "Sampled negatives",
+    "given": "Given candidates",
+}
+MODEL_STATEMENTS: dict[str, str] = {
+    "beam": "RecSysLLM ranks by trie-guided beam search; what it does not return counts as missed.",
+    "exact": "RecSysLLM ranks by exact trie-guided search: the items with the highest scores of all, proven for each user unless the work limit was hit.",
+    "candidates": "RecSysLLM scores each candidate after the same prompt, which does not list them.",
+}
+
+
+def build_ranking(
+    config: RunConfig, competitors: Competitors, ranks: Ranks, num_items: int, split: str
+) -> dict[str, Any]:
+    """Return one table of the report, checked to be possible.
+
+    Args:
+        config: The run.
+        competitors: Whom the target had to beat.
+        ranks: Those of every method.
+        num_items: Size of the catalogue.
+        split: How the dataset was split, `leave_one_out` or `temporal`.
+
+    Raises:
+        DataError: no ranking can have the figures of a method.
+    """
+    sampling = {"num_samples": config.evaluate.bootstrap_samples, "seed": config.seed}
+    metrics: dict[str, Any] = {method: plain(measure(values, **sampling)) for method, values in ranks.items()}
+    baselines = sorted((name for name in ranks if name != MODEL), key=lambda name: -metrics[name]["hr_at_10"]["value"])
+    differences = [
+        {"baseline": name, "metrics": plain(measure_difference(ranks[MODEL], ranks[name], **sampling))}
+        for name in baselines
+    ]
+    best_reachable = load_best_reachable(config) if competitors == CATALOGUE else None
+    if best_reachable is not None:
+        metrics["best_reachable"] = best_reachable
+    refuse_impossible(metrics)
+    return {
+        "title": TITLES[competitors],
+        "competitors": competitors,
+        "statements": _statements(config, competitors, num_items, split),
+        "metrics": metrics,
+        "differences": differences,
+    }
+
+
+def _statements(config: RunConfig, competitors: Competitors, num_items: int, split: str) -> list[str]:
+    protocol = Protocol(
+        split="temporal" if split == "temporal" else "leave_one_out",
+        competitors=competitors,
+        num_negatives=config.evaluate.num_negatives,
+        exclude_seen=config.evaluate.exclude_seen and competitors == CATALOGUE,
+    )
+    search = "candidates" if competitors != CATALOGUE else "exact" if config.decoding.exact else "beam"
+    return [*protocol.statements(num_items), MODEL_STATEMENTS[search]]
+
+
+def load_best_reachable(config: RunConfig) -> dict[str, Any] | None:
+    """Return the figures in the `oracle.json` that the demo shop has beside its tables, None where there is none.
+
+    Raises:
+        DataError: the file does not hold figures.
+    """
+    table = config.input.interactions.path
+    path = Path(table).parent / "oracle.json"
+    if "://" in table or not path.is_file():
+        return None
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        figures = document.get("best_reachable", document)
+        found = {name: float(figures[name]) for name in METRIC_NAMES if name in figures}
+        split = document.get("split", "test")
+    except (ValueError, TypeError, AttributeError) as error:
+        raise DataError(f"{path} must hold metrics such as hr_at_10: {error!r}") from error
+    if split != config.evaluate.split or "hr_at_10" not in found:
+        return None
+    return {name: {"value": value, "low": None, "high": None} for name, value in found.items()}
+
+
+def plain(estimates: Mapping[str, Estimate]) -> dict[str, Any]:
+    """Return estimates as plain JSON."""
+    return {name: dataclasses.asdict(estimate) for name, estimate in estimates.items()}

@@ -1,0 +1,110 @@
+"""Batches of cases on a pool of Ray actors, with a progress bar, and what survives if the driver dies.
+
+Batches are made before and do not depend on the number of workers, so neither do the answers. An actor that dies is
+started again and its batch repeated; batches that an earlier attempt answered are not asked again.
+"""
+
+import math
+import os
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import ray
+from ray.util import ActorPool
+from tqdm import tqdm
+
+from recsys_model.errors import ConfigError
+from recsys_platform.evaluate.unfinished import AnswerLog
+
+Case = TypeVar("Case")
+MAX_RESTARTS = 2
+
+
+def answer_batches(
+    worker: type,
+    arguments: Sequence[Any],
+    method: str,
+    batches: Sequence[list[tuple[int, Any]]],
+    *,
+    num_workers: int,
+    use_gpu: bool,
+    unit: str,
+    log: AnswerLog | None = None,
+) -> dict[int, Any]:
+    """Call `worker(*arguments).method(batch)` for every batch and return place -> answer; Ray must be initialised.
+
+    Args:
+        worker: The actor's class; its method takes a batch and returns `(place, answer)` pairs.
+        arguments: What it is made with.
+        method: Name of the method.
+        batches: Cases that are answered together, each with its place among all cases.
+        num_workers: Actors, at most as many as the cluster can hold.
+        use_gpu: One GPU for each actor.
+        unit: What a case is called in the progress bar.
+        log: Answers of an earlier attempt; new ones are added to it.
+
+    Raises:
+        ConfigError: the cluster has no room for a single worker.
+    """
+    known = {} if log is None else log.read(len(batches))
+    answers = {place: answer for pairs in known.values() for place, answer in pairs}
+    waiting = [number for number in range(len(batches)) if number not in known]
+    total = sum(map(len, batches))
+    with tqdm(total=total, initial=len(answers), desc="answering", unit=unit, mininterval=1.0) as progress:
+        if not waiting:
+            return answers
+        pool = _start_pool(worker, arguments, num_workers=min(num_workers, len(waiting)), use_gpu=use_gpu)
+        tasks = [(number, batches[number]) for number in waiting]
+        for number, answered in pool.map_unordered(lambda actor, task: actor.answer.remote(method, *task), tasks):
+            if log is not None:
+                log.add(number, answered)
+            answers.update(answered)
+            progress.update(len(answered))
+    return answers
+
+
+def build_batches(cases: Sequence[Case], lengths: Sequence[int], batch_size: int) -> list[list[tuple[int, Case]]]:
+    """Cut cases into batches of similar length, longest first so that no long one is left for the end.
+
+    Example:
+        >>> build_batches(["a", "bbb", "cc"], [1, 3, 2], batch_size=2)
+        [[(1, 'bbb'), (2, 'cc')], [(0, 'a')]]
+    """
+    order = sorted(range(len(cases)), key=lambda place: (-lengths[place], place))
+    numbered = [(place, cases[place]) for place in order]
+    return [numbered[start : start + batch_size] for start in range(0, len(numbered), batch_size)]
+
+
+def threads_per_worker(num_workers: int) -> int:
+    """Return how many threads each worker may use so that together they fill the cluster's CPU cores."""
+    cores = min(os.cpu_count() or 1, int(ray.cluster_resources().get("CPU", 1)))
+    return max(1, cores // num_workers)
+
+
+class NumberedWorker:
+    """An actor around a worker, which sends the number of a batch back with its answers."""
+
+    def __init__(self, worker: type, arguments: Sequence[Any]) -> None:
+        self._worker = worker(*arguments)
+
+    def answer(self, method: str, number: int, batch: list[tuple[int, Any]]) -> tuple[int, list[tuple[int, Any]]]:
+        """Return the number and the answers of a batch."""
+        return number, getattr(self._worker, method)(batch)
+
+
+def _start_pool(worker: type, arguments: Sequence[Any], *, num_workers: int, use_gpu: bool) -> ActorPool:
+    options = {"num_cpus": 1, "num_gpus": int(use_gpu), "max_restarts": MAX_RESTARTS, "max_task_retries": MAX_RESTARTS}
+    # inside a trial of Ray Tune, the default strategy keeps out of the trial's own tenth of a CPU
+    actor = ray.remote(**options, scheduling_strategy="DEFAULT")(NumberedWorker)
+    return ActorPool([actor.remote(worker, arguments) for _ in range(min(num_workers, _room(use_gpu)))])
+
+
+def _room(use_gpu: bool) -> int:
+    """Return how many workers the cluster can hold; one more would wait for ever, and its batch with it."""
+    resources = ray.cluster_resources()
+    room = int(min(resources.get("CPU", 0), resources.get("GPU", 0) if use_gpu else math.inf))
+    if room < 1:
+        raise ConfigError(
+            f"evaluate needs one CPU{' and one GPU' if use_gpu else ''} for a worker, the Ray cluster has {resources}"
+        )
+    return room

@@ -1,0 +1,80 @@
+"""Which events of a user train, validate and test: what the data stage writes by and the evaluation checks against.
+
+One validation and one test target a user. Leave-one-out takes the last two events. A temporal split cuts all users'
+events at the same two moments; a user's target is the first event of a period, so that nothing of the period is known,
+and users without an event in it, or without one before it, have no target.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from recsys_model.evaluation.protocols import EventSplit, leave_one_out, temporal_split
+
+HeldOut = Literal["valid", "test"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DatasetSplit:
+    """How a dataset was split."""
+
+    kind: Literal["leave_one_out", "temporal"] = "leave_one_out"
+    """The rule."""
+    valid_from: float | None = None
+    """With `temporal`, the time of the first validation event."""
+    test_from: float | None = None
+    """With `temporal`, the time of the first test event."""
+
+    def num_training(self, timestamps: Sequence[float]) -> int:
+        """Return how many of a user's first events are trained on.
+
+        Raises:
+            DataError: the events are not in order of time and the split is temporal.
+        """
+        return len(self._events(timestamps).train)
+
+    def target(self, timestamps: Sequence[float], split: HeldOut) -> int | None:
+        """Return the index of the event that a user is asked for, None if there is none or nothing before it.
+
+        Raises:
+            DataError: as `num_training` does.
+
+        Example:
+            >>> cut = DatasetSplit(kind="temporal", valid_from=3.0, test_from=5.0)
+            >>> cut.target([1.0, 3.0, 4.0, 9.0], "valid"), cut.target([1.0, 3.0, 4.0, 9.0], "test"), cut.target([6.0], "test")
+            (1, 3, None)
+        """
+        events = self._events(timestamps)
+        period = events.valid if split == "valid" else events.test
+        return period.start if len(period) and period.start > 0 else None
+
+    def describe(self, split: HeldOut) -> list[str]:
+        """Return in words which event is asked for, and what is known of a user then."""
+        if self.kind == "leave_one_out":
+            target, known = (
+                ("last event", "everything before it, the validation event included")
+                if split == "test"
+                else ("last event but one", "everything before it")
+            )
+            return [f"Asked for is the {target} of each user; known of a user is {known}."]
+        period = (
+            f"from {self.valid_from:g} to {self.test_from:g}" if split == "valid" else f"from {self.test_from:g} on"
+        )
+        return [
+            f"Asked for is each user's first event in the {split} period (times {period}); known of a user is everything "
+            "before it. Users without an event in the period, or without one before it, are not asked about.",
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON."""
+        return asdict(self)
+
+    def _events(self, timestamps: Sequence[float]) -> EventSplit:
+        if self.kind == "leave_one_out" or self.valid_from is None or self.test_from is None:
+            return leave_one_out(len(timestamps))
+        return temporal_split(timestamps, self.valid_from, self.test_from)
+
+
+def split_of(counts: Mapping[str, Any]) -> DatasetSplit:
+    """Return the split that a dataset's manifest tells of in its counts; leave-one-out where it tells of none."""
+    return DatasetSplit(**counts.get("split", {}))
