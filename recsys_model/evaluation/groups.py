@@ -3,6 +3,7 @@
 Shape suffixes: U = users, N = items of the catalogue.
 """
 
+import collections
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,6 +14,7 @@ from recsys_model.evaluation.intervals import Estimate
 from recsys_model.evaluation.metrics import hit_gains
 
 NUM_DECILES = 10
+MAX_LENGTH_GROUPS = 8
 _NORMAL_975 = 1.959963984540054  # 97.5 % quantile of the normal distribution
 
 
@@ -47,17 +49,26 @@ def popularity_deciles(popularity_N: np.ndarray) -> np.ndarray:
     return place_N * NUM_DECILES // len(popularity_N) + 1
 
 
-def length_class(num_events: int) -> tuple[int, int]:
-    """Return the shortest and the longest history of the class that `num_events` is in; classes double in width.
+def length_groups(lengths: Sequence[int], max_groups: int = MAX_LENGTH_GROUPS) -> list[tuple[int, int]]:
+    """Return the shortest and longest history of each group, ascending; groups hold about equally many users.
+
+    Users of one length are never parted, so there may be fewer groups, and some larger ones.
 
     Example:
-        >>> [length_class(n) for n in (0, 1, 2, 3, 4, 5, 9)]
-        [(0, 0), (1, 1), (2, 2), (3, 4), (3, 4), (5, 8), (9, 16)]
+        >>> length_groups([4, 4, 4, 4, 5, 6, 7, 90], max_groups=4)
+        [(4, 4), (5, 6), (7, 90)]
     """
-    if num_events <= 1:
-        return num_events, num_events
-    longest = 1 << (num_events - 1).bit_length()
-    return longest // 2 + 1, longest
+    smallest = math.ceil(len(lengths) / max_groups)
+    groups: list[tuple[int, int]] = []
+    low, size = None, 0
+    for length, count in sorted(collections.Counter(lengths).items()):
+        low, size = length if low is None else low, size + count
+        if size >= smallest:
+            groups.append((low, length))
+            low, size = None, 0
+    if low is not None:
+        groups.append((low, max(lengths)))
+    return groups
 
 
 def hit_rates(

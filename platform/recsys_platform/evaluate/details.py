@@ -3,6 +3,7 @@
 Everything comes back as plain JSON, so that a report can be drawn again from `report.json` alone.
 """
 
+import bisect
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ import numpy as np
 
 from recsys_model.entities.catalog import Catalog
 from recsys_model.evaluation.exposure import HEAD_SHARE, count_events, measure_exposure, measure_popularity
-from recsys_model.evaluation.groups import hit_rates, length_class, popularity_deciles
+from recsys_model.evaluation.groups import hit_rates, length_groups, popularity_deciles
 from recsys_model.evaluation.metrics import hit_gains
 from recsys_platform.evaluate.cases import Case
 from recsys_platform.evaluate.report import NUM_EXAMPLES, build_example
@@ -24,7 +25,6 @@ METRICS_FILE = "metrics.jsonl"
 """Where the checkpoint artifact keeps its learning curve, one line a moment."""
 
 _K = 10
-_NUM_SHOWN = 5
 
 
 def build_exposure(
@@ -44,7 +44,7 @@ def build_exposure(
             f"Coverage is the share of the {num_items:,} items that at least one of {len(targets):,} users is shown among the first {_K}.",
             "The Gini index of exposure is 0 where every item is shown equally often and near 1 where a few items fill all lists.",
             "Popularity is the number of training events of an item, averaged over each user's list and then over users.",
-            f"The long tail is every item but the most popular {HEAD_SHARE:.0%} of the catalogue, by training events.",
+            f"The long tail is every item but the most popular {100 * HEAD_SHARE:.0f} % of the catalogue, by training events.",
         ],
     }
 
@@ -62,8 +62,9 @@ def build_breakdowns(
     """
     decile_N = popularity_deciles(count_events(training_sequences, num_items))
     deciles = [int(decile_N[target]) for target in targets]
-    classes = {length: length_class(length) for length in set(history_lengths)}
-    lengths = [classes[length][1] for length in history_lengths]
+    groups = length_groups(history_lengths)
+    longest = [high for _, high in groups]
+    lengths = [longest[bisect.bisect_left(longest, length)] for length in history_lengths]
     return {
         "hit_rate_over_k": {
             "ks": list(range(1, _K + 1)),
@@ -73,7 +74,7 @@ def build_breakdowns(
             },
         },
         "popularity": hit_rates(deciles, {decile: str(decile) for decile in range(1, 11)}, ranks, _K),
-        "history": hit_rates(lengths, {longest: _range(low, longest) for low, longest in classes.values()}, ranks, _K),
+        "history": hit_rates(lengths, {high: _range(low, high) for low, high in groups}, ranks, _K),
     }
 
 
@@ -120,7 +121,7 @@ def build_examples(
             cases[place].user_id,
             titles(cases[place].history),
             titles([cases[place].target_item])[0],
-            titles(recommended[place][:_NUM_SHOWN]),
+            titles(recommended[place][:_K]),
             int(ranks[place]),
         )
         for place in places

@@ -135,6 +135,11 @@ def one_line(text: str) -> str:
     return " ".join(kept.split())
 
 
+def plain_lines(text: str) -> str:
+    """Return the text with its lines and blanks, without control characters and changes of direction."""
+    return "".join(char for char in text if char == "\n" or not _is_control(char))
+
+
 def _is_control(char: str) -> bool:
     return char in _BIDI_CONTROLS or unicodedata.category(char) in ("Cc", "Cs")
 

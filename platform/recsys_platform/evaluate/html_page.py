@@ -17,6 +17,7 @@ from recsys_platform.evaluate.document import (
     Section,
     Table,
     one_line,
+    plain_lines,
 )
 from recsys_platform.evaluate.html_style import STYLE
 
@@ -95,7 +96,7 @@ def _block(block: Block, images: Mapping[str, Image]) -> str:
         case Picture(name=name, text=text):
             return _picture(images[name], text)
         case Code(text=text):
-            return f'<pre tabindex="0"><code>{html.escape(text)}</code></pre>'
+            return f'<pre tabindex="0"><code>{html.escape(plain_lines(text))}</code></pre>'
         case Fold(title=title, blocks=blocks):
             inner = "\n".join(_block(inside, images) for inside in blocks)
             return f"<details><summary>{escape(title)}</summary>\n{inner}\n</details>"

@@ -15,6 +15,7 @@ from recsys_platform.evaluate.document import (
     Section,
     Table,
     one_line,
+    plain_lines,
 )
 
 _SPECIAL = re.compile(r"([\\`*_<>|~&$\[\]])")
@@ -68,7 +69,7 @@ def _block(block: Block, plots_folder: str) -> str:
         case Picture(name=name, text=text):
             return f"![{escape(text)}]({plots_folder}/{name}.png)"
         case Code(text=text):
-            return _code(text)
+            return _code(plain_lines(text))
         case Fold(title=title, blocks=blocks):
             return "\n\n".join([f"### {escape(title)}", *(_block(inner, plots_folder) for inner in blocks)])
 

@@ -5,6 +5,7 @@ plot depends on colour alone.
 """
 
 import io
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+
+from recsys_platform.evaluate.document import one_line
 
 DOTS_PER_INCH = 150
 
@@ -93,14 +96,14 @@ def line_style(theme: Theme, place: int) -> dict[str, Any]:
     }
 
 
-def shorten(text: str, width: int = 34) -> str:
-    """Return a label that leaves room for the plot.
+def label(text: str, width: int = 26) -> str:
+    """Return a name in at most two lines, so that it leaves room for the plot.
 
     Example:
-        >>> shorten("best reachable (the shop's own probabilities)", width=16)
-        'best reachable …'
+        >>> label("best reachable (the shop's own probabilities)").splitlines()
+        ["best reachable (the shop's", 'own probabilities)']
     """
-    return text if len(text) <= width else f"{text[: width - 1]}…"
+    return "\n".join(textwrap.wrap(one_line(text), width, max_lines=2, placeholder="…"))
 
 
 def top_of_axis(values: Sequence[float]) -> float:

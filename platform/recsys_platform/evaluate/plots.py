@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from recsys_platform.evaluate.plot_style import DARK, LIGHT, Theme, line_style, shorten, to_png, top_of_axis
+from recsys_platform.evaluate.plot_style import DARK, LIGHT, Theme, label, line_style, to_png, top_of_axis
 from recsys_platform.evaluate.wording import MODEL, in_order, method_title
 
 Report = Mapping[str, Any]
@@ -39,10 +39,8 @@ def draw_methods(report: Report, ranking: Mapping[str, Any], theme: Theme) -> Fi
             axes.hlines(place, entry["low"], entry["high"], color=style["color"], linewidth=2)
         axes.plot(entry["value"], place, linestyle="", markersize=7, **style)
         ends.append(entry["high"] if entry["low"] is not None else entry["value"])
-        axes.annotate(
-            f"{entry['value']:.4f}", (ends[-1], place), xytext=(8, 0), textcoords="offset points", va="center"
-        )
-    axes.set_yticks(range(len(methods)), [shorten(method_title(report, method)) for method in methods])
+        _write_beside(axes, f"{entry['value']:.4f}", ends[-1], place, theme)
+    axes.set_yticks(range(len(methods)), [label(method_title(report, method)) for method in methods])
     axes.set_ylim(len(methods) - 0.4, -0.6)
     axes.set_xlim(0.0, 1.12 * top_of_axis(ends))
     axes.set_xlabel("HR@10, share of users")
@@ -58,13 +56,15 @@ def draw_hit_rate_over_k(report: Report, theme: Theme) -> Figure:
     methods = in_order(report, curves["methods"])
     for place, method in _places(methods):
         style = line_style(theme, place)
-        axes.plot(curves["ks"], curves["methods"][method], label=shorten(method_title(report, method)), **style)
+        axes.plot(
+            curves["ks"], curves["methods"][method], label=label(method_title(report, method)), clip_on=False, **style
+        )
     highest = max(max(values) for values in curves["methods"].values())
     best = report["rankings"][0]["metrics"].get("best_reachable")
     if best:
         points = sorted((int(name.removeprefix("hr_at_")), best[name]["value"]) for name in best if name[:2] == "hr")
-        label = shorten(method_title(report, "best_reachable"))
-        axes.plot(*zip(*points, strict=True), linestyle="", marker="*", markersize=11, color=theme.text, label=label)
+        name = label(method_title(report, "best_reachable"))
+        axes.plot(*zip(*points, strict=True), linestyle="", marker="*", markersize=11, color=theme.text, label=name)
         highest = max(highest, *(value for _, value in points))
     axes.set_ylim(0.0, top_of_axis([highest]))
     axes.set_xticks(curves["ks"])
@@ -87,7 +87,7 @@ def draw_groups(report: Report, name: str, theme: Theme) -> Figure:
         style = line_style(theme, place)
         beside = [group + 0.12 * (place - (len(methods) - 1) / 2) / max(1, len(methods) / 3) for group in places]
         values = [entry["value"] for entry in entries]
-        axes.plot(beside, values, label=shorten(method_title(report, method)), **style)
+        axes.plot(beside, values, label=label(method_title(report, method)), clip_on=False, **style)
         ends += values
         if method == MODEL or len(methods) <= _MOST_WITH_INTERVALS:
             low, high = ([entry[key] for entry in entries] for key in ("low", "high"))
@@ -106,10 +106,10 @@ def draw_learning_curve(report: Report, theme: Theme) -> Figure:
     """Return training and validation loss over the steps of the optimiser."""
     curve = report["learning_curve"]
     figure, axes = _new(height=3.8)
-    for place, (key, label) in enumerate((("train", "training (all objectives)"), ("eval", "validation"))):
+    for place, (key, name) in enumerate((("train", "training (all objectives)"), ("eval", "validation"))):
         if curve[key]:
             style: dict[str, Any] = {**line_style(theme, place), "markersize": 0 if key == "train" else 5}
-            axes.plot(*zip(*curve[key], strict=True), label=label, **style)
+            axes.plot(*zip(*curve[key], strict=True), label=name, **style)
     axes.set_xlabel("step of the optimiser")
     axes.set_ylabel("mean loss of a target token, nats")
     axes.set_title("Learning curve")
@@ -131,6 +131,12 @@ def _drawer(report: Report, name: str) -> Callable[[Theme], Figure]:
 def _new(height: float) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(7.0, height), layout="constrained")
     return figure, figure.subplots()
+
+
+def _write_beside(axes: Axes, text: str, x: float, y: float, theme: Theme) -> None:
+    """Write to the right of a point, over the grid."""
+    box = {"facecolor": theme.page, "edgecolor": "none", "pad": 1.5}
+    axes.annotate(text, (x, y), xytext=(9, 0), textcoords="offset points", va="center", bbox=box)
 
 
 def _places(methods: list[str]) -> list[tuple[int, str]]:

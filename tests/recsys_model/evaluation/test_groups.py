@@ -1,5 +1,6 @@
 """Hit rates of groups of users."""
 
+import itertools
 import math
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys_model.evaluation.groups import hit_rates, length_class, popularity_deciles, wilson_interval
+from recsys_model.evaluation.groups import hit_rates, length_groups, popularity_deciles, wilson_interval
 
 
 def holds(share: float, hits: int, users: int) -> bool:
@@ -40,13 +41,16 @@ def test_deciles_are_of_nearly_equal_size_and_in_the_order_of_popularity(popular
         assert max(lower) <= min(higher)
 
 
-@given(st.integers(0, 5000))
-def test_every_length_is_inside_its_class_and_classes_do_not_overlap(length):
-    shortest, longest = length_class(length)
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=80), st.integers(1, 8))
+def test_groups_of_lengths_hold_every_user_once_and_are_large_enough(lengths, max_groups):
+    groups = length_groups(lengths, max_groups)
 
-    assert shortest <= length <= longest
-    assert length_class(shortest) == length_class(longest) == (shortest, longest)
-    assert length_class(longest + 1)[0] == longest + 1
+    sizes = [sum(low <= length <= high for length in lengths) for low, high in groups]
+    assert sum(sizes) == len(lengths)
+    assert len(groups) <= max_groups
+    assert all(size >= len(lengths) / max_groups for size in sizes[:-1])
+    assert all(earlier[1] < later[0] for earlier, later in itertools.pairwise(groups))
+    assert all(low in lengths and high in lengths for low, high in groups)
 
 
 def test_groups_without_users_do_not_appear():

@@ -5,12 +5,10 @@ import pytest
 
 from recsys_model.errors import DataError
 from recsys_platform.config import RunConfig, build_config
-from recsys_platform.evaluate.plots import write_hit_rate_plot
 from recsys_platform.evaluate.report import (
     build_example,
     describe_protocol,
     format_difference,
-    format_report,
     format_table,
     refuse_impossible,
 )
@@ -25,16 +23,12 @@ METRICS = {
 }
 
 
-def test_the_table_has_the_model_first_and_a_dash_where_nothing_is_known():
-    model = " | ".join(["0.1235 [0.1000, 0.1500]"] * 5)
-    popularity = " | ".join(["0.0100 [0.0000, 0.0200]"] * 5)
-
+def test_the_table_of_the_terminal_is_aligned_with_the_model_first_and_a_dash_where_nothing_is_known():
     assert format_table(METRICS).splitlines() == [
-        "| method | HR@1 | HR@5 | HR@10 | NDCG@5 | NDCG@10 |",
-        "|---|---|---|---|---|---|",
-        f"| RecSysLLM | {model} |",
-        f"| popularity | {popularity} |",
-        "| best reachable (the shop's own probabilities) | - | - | 0.5000 | - | - |",
+        "method                                           HR@1    HR@5   HR@10  NDCG@5  NDCG@10  95 % of HR@10",
+        "RecSysLLM                                      0.1235  0.1235  0.1235  0.1235   0.1235  0.1000-0.1500",
+        "popularity                                     0.0100  0.0100  0.0100  0.0100   0.0100  0.0000-0.0200",
+        "best reachable (the shop's own probabilities)       -       -  0.5000       -        -              -",
     ]
 
 
@@ -47,53 +41,39 @@ def test_the_difference_names_the_baseline_and_carries_signs():
 
 
 def test_the_protocol_of_a_sampled_test_split_says_what_was_known_and_removed():
-    text = describe_protocol(
+    sentences = describe_protocol(
         split="test", num_users=2000, num_users_in_split=22363, num_items=12101, exclude_seen=True, seed=7
     )
 
-    assert text == (
+    assert sentences == [
         "Leave-one-out, test split: the last event of each user (2,000 drawn with seed 7 of 22,363 users) is ranked "
         "against the whole catalogue of 12,101 items, items of the user's history taken out; known of a user is "
-        "everything before it, the validation event included. RecSysLLM ranks by trie-guided beam search. "
-        "The baselines rank the same cases and count what the model was trained on, every user's events but the last two. "
-        "In brackets: 95 % intervals, bootstrap over users."
-    )
+        "everything before it, the validation event included.",
+        "RecSysLLM ranks by trie-guided beam search.",
+        "The baselines rank the same cases and count what the model was trained on, every user's events but the last two.",
+    ]
 
 
 def test_the_protocol_of_a_whole_validation_split_holds_back_two_events():
-    text = describe_protocol(split="valid", num_users=5, num_users_in_split=5, num_items=9, exclude_seen=False, seed=0)
+    text, *_ = describe_protocol(
+        split="valid", num_users=5, num_users_in_split=5, num_items=9, exclude_seen=False, seed=0
+    )
 
     assert "the last event but one of each user (all 5 users)" in text
     assert "9 items, nothing taken out; known of a user is everything before it." in text
 
 
-def test_a_report_shows_the_latest_titles_the_truth_and_where_it_was_found():
+def test_an_example_keeps_the_latest_titles_and_counts_all():
     history = [f"item {number}" for number in range(10)]
-    report = {
-        "name": "run",
-        "protocol": "How it was done.",
-        "metrics": METRICS,
-        "difference": {"baseline": "popularity", "metrics": {"hr_at_1": ENTRY}},
-        "num_users": 2,
-        "seconds": 3.4,
-        "seconds_recommending": 2.0,
-        "users_per_second": 1.0,
-        "settings": {"evaluate": {"num_workers": 2}},
-        "examples": [
-            build_example("ann", history, "tent", ["pole", "tent"], 2),
-            build_example("bob", ["hat"], "cap", ["pole"], 0),
-        ],
+
+    assert build_example("ann", history, "tent", ["pole", "tent"], 2) == {
+        "user_id": "ann",
+        "num_history": 10,
+        "history": [f"item {number}" for number in range(2, 10)],
+        "truth": "tent",
+        "rank": 2,
+        "recommended": ["pole", "tent"],
     }
-
-    text = format_report(report)
-
-    assert text.startswith("# Evaluation of run\n\nHow it was done.\n\n| method |")
-    shown = "".join(f"  - item {number}\n" for number in range(2, 10))
-    assert text.endswith(
-        f"### User ann\n\n- history (2 earlier events not shown):\n{shown}"
-        "- took next: **tent** (rank 2)\n- recommended:\n  1. pole\n  2. **tent**\n\n"
-        "### User bob\n\n- history:\n  - hat\n- took next: **cap** (not among the recommended)\n- recommended:\n  1. pole\n"
-    )
 
 
 def test_figures_that_no_ranking_has_are_refused_whichever_method_has_them():
@@ -104,12 +84,6 @@ def test_figures_that_no_ranking_has_are_refused_whichever_method_has_them():
         DataError, match=r"the figures of best reachable .* NDCG@10 0.510000 cannot exceed 0.5000, given"
     ):
         refuse_impossible(METRICS | oracle)
-
-
-def test_the_plot_is_a_png(tmp_path):
-    write_hit_rate_plot(tmp_path / "plot.png", METRICS)
-
-    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG\r\n")
 
 
 def run_config(folder: Path, interactions: str = "interactions.csv") -> RunConfig:

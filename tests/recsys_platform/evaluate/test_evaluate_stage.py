@@ -1,3 +1,4 @@
+import collections
 import dataclasses
 import json
 import re
@@ -19,8 +20,9 @@ from recsys_platform.artifacts import open_artifact, write_artifact
 from recsys_platform.checkpoints import load_trained_model
 from recsys_platform.config import RunConfig, config_to_dict
 from recsys_platform.evaluate.cases import load_evaluation_data
-from recsys_platform.evaluate.report import format_table
 from recsys_platform.evaluate.stage import run_evaluate
+from recsys_platform.evaluate.wording import estimate
+from recsys_platform.summaries import of_evaluation
 from tests.recsys_platform.tiny_dataset import SEQUENCES, TITLES, tiny_config, write_tiny_dataset
 
 
@@ -107,7 +109,10 @@ def test_the_artifact_and_the_result_tell_the_same(ray_cluster, run):
     manifest = open_artifact(folder, "evaluation")
     parents = {name: open_artifact(config.folder / name, name).digest for name in ("dataset", "checkpoint")}
     assert manifest.parents == parents
-    assert manifest.counts["metrics"] == result["metrics"] == report["metrics"]
+    (ranking,) = report["rankings"]
+    assert manifest.counts["metrics"] == result["metrics"] == ranking["metrics"]
+    assert manifest.counts["difference"] == result["difference"] == ranking["differences"][0]
+    assert [entry["baseline"] for entry in ranking["differences"]] == ["co_occurrence", "popularity"]
     assert result["evaluation"] == str(folder)
     assert result["num_users"] == pq.read_table(folder / "ranks.parquet").num_rows == 7
     assert result["protocol"].startswith(
@@ -117,11 +122,31 @@ def test_the_artifact_and_the_result_tell_the_same(ray_cluster, run):
     assert all(set(result["metrics"][method]) == set(METRIC_NAMES) for method in ("recsysllm", "popularity"))
     assert result["metrics"]["best_reachable"]["hr_at_10"] == {"value": 0.75, "low": None, "high": None}
     text = (folder / "report.md").read_text(encoding="utf-8")
-    assert result["protocol"] in text
-    assert format_table(result["metrics"]) in text
+    assert all(sentence in text for sentence in report["statements"])
+    assert f"| RecSysLLM | {estimate(result['metrics']['recsysllm']['hr_at_1'])} |" in text
+    assert "7 of 24 users, 12 items" in (folder / "report.html").read_text(encoding="utf-8")
     assert len(report["examples"]) == 7
     assert all(set(example["history"]) <= set(TITLES) for example in report["examples"])
-    assert (folder / "hr_at_10.png").read_bytes().startswith(b"\x89PNG")
+    assert all((folder / "plots" / f"{name}.png").is_file() for name in ("methods_1", "history", "popularity"))
+    assert str(folder / "report.html") in of_evaluation(result)
+
+
+@pytest.mark.e2e
+def test_exposure_is_that_of_the_items_in_the_table_of_ranks(ray_cluster, run):
+    config = with_settings(run, "exposure", num_workers=1)
+
+    run_evaluate(config)
+
+    exposure = json.loads((config.evaluation_folder / "report.json").read_text(encoding="utf-8"))["exposure"]
+    recommended = pq.read_table(config.evaluation_folder / "ranks.parquet")["recommended"].to_pylist()
+    counts = collections.Counter(item for items in SEQUENCES.values() for item in items[:-2])
+    assert set(exposure) == {"recsysllm", "popularity", "co_occurrence", "taken"}
+    assert exposure["recsysllm"]["coverage"] == len({item for items in recommended for item in items}) / len(TITLES)
+    means = [sum(counts[item] for item in items) / len(items) for items in recommended]
+    assert exposure["recsysllm"]["mean_popularity"] == pytest.approx(sum(means) / len(means))
+    assert exposure["popularity"]["coverage"] == pytest.approx(10 / 12)
+    taken = [counts[items[-1]] for items in SEQUENCES.values()]
+    assert exposure["taken"]["mean_popularity"] == pytest.approx(sum(taken) / len(taken))
 
 
 def test_a_beam_narrower_than_ten_is_refused(run):
