@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -40,9 +41,18 @@ def example_row(user_id: str, index: int) -> dict:
 def write_dataset(folder: Path, num_files: int = 1, held_out: int = 1, split: str = "test") -> Path:
     examples = [example_row(user, len(items) - held_out) for user, items in SEQUENCES.items()]
     write_rows(folder / "examples" / split, examples, num_files)
-    interactions = [{"user_id": user, "items": items} for user, items in SEQUENCES.items()]
+    interactions = [
+        {"user_id": user, "items": items, "timestamps": [10.0 * place for place in range(len(items))]}
+        for user, items in SEQUENCES.items()
+    ]
     write_rows(folder / "interactions", interactions, num_files)
+    write_manifest(folder, {})
     return folder
+
+
+def write_manifest(folder: Path, counts: dict) -> None:
+    manifest = {"kind": "dataset", "created": "", "config": {}, "versions": {}, "parents": {}, "files": {}}
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "counts": counts}), encoding="utf-8")
 
 
 def bobs_case(index: int, target: int) -> Case:
@@ -50,7 +60,14 @@ def bobs_case(index: int, target: int) -> Case:
     places = list(range(1, index + 1))
     ends = [place + 1 for place in places]
     text = TokenizedText([99, *(100 + item for item in history)], places, ends, history, ends)
-    return Case(user_id="bob", text=text, history=tuple(history), target_item=target, seen_items=frozenset(history))
+    return Case(
+        user_id="bob",
+        text=text,
+        history=tuple(history),
+        target_item=target,
+        seen_items=frozenset(history),
+        own_items=frozenset({3, 1, 4, 0}),
+    )
 
 
 def test_a_case_tells_everything_before_the_last_event_and_nothing_of_it(tmp_path):
@@ -93,10 +110,24 @@ def test_drawn_users_follow_the_seed_and_keep_their_order():
 def test_examples_that_contradict_the_interactions_are_refused(tmp_path):
     folder = write_dataset(tmp_path, held_out=2, split="test")
 
-    with pytest.raises(CheckpointError, match=r"user 'ann' \(event 1, item 1\) must be the event 1"):
+    with pytest.raises(CheckpointError, match=r"user 'ann' \(event 1, item 1\) must be event 2 of that user's 3"):
         load_evaluation_data(folder, "test", num_users=0, seed=0)
 
 
 def test_an_empty_split_is_refused(tmp_path):
     with pytest.raises(CheckpointError, match="no examples in its valid split"):
         load_evaluation_data(write_dataset(tmp_path), "valid", num_users=0, seed=0)
+
+
+def test_a_temporal_split_asks_for_the_first_event_of_the_period_and_trains_on_what_lies_before(tmp_path):
+    folder = write_dataset(tmp_path)
+    write_manifest(folder, {"split": {"kind": "temporal", "valid_from": 10.0, "test_from": 20.0}})
+    rows = [example_row(user, 2) for user in SEQUENCES]
+    (folder / "examples" / "test" / "part-0.parquet").unlink()
+    pq.write_table(pa.Table.from_pylist(rows), folder / "examples" / "test" / "part-0.parquet")
+
+    data = load_evaluation_data(folder, "test", num_users=0, seed=0)
+
+    assert [case.history for case in data.cases] == [(0, 1), (3, 1), (2, 2)]
+    assert [items.tolist() for items in data.training_sequences] == [[0], [3], [2]]
+    assert data.split.kind == "temporal"

@@ -5,14 +5,15 @@ import pytest
 
 from recsys_model.errors import DataError
 from recsys_platform.config import RunConfig, build_config
+from recsys_platform.evaluate.figures import load_best_reachable
 from recsys_platform.evaluate.report import (
     build_example,
-    describe_protocol,
+    describe_cases,
     format_difference,
     format_table,
     refuse_impossible,
 )
-from recsys_platform.evaluate.stage import load_best_reachable
+from recsys_platform.splits import DatasetSplit
 
 ENTRY = {"value": 0.12346, "low": 0.1, "high": 0.15}
 NAMES = ("hr_at_1", "hr_at_5", "hr_at_10", "ndcg_at_5", "ndcg_at_10")
@@ -40,27 +41,26 @@ def test_the_difference_names_the_baseline_and_carries_signs():
     )
 
 
-def test_the_protocol_of_a_sampled_test_split_says_what_was_known_and_removed():
-    sentences = describe_protocol(
-        split="test", num_users=2000, num_users_in_split=22363, num_items=12101, exclude_seen=True, seed=7
-    )
-
-    assert sentences == [
-        "Leave-one-out, test split: the last event of each user (2,000 drawn with seed 7 of 22,363 users) is ranked "
-        "against the whole catalogue of 12,101 items, items of the user's history taken out; known of a user is "
-        "everything before it, the validation event included.",
-        "RecSysLLM ranks by trie-guided beam search.",
+def test_what_all_tables_share_says_who_was_asked_for_what_and_what_was_known():
+    assert describe_cases("test", DatasetSplit(), num_users=2000, num_users_in_split=22363, seed=7) == [
+        "2,000, drawn with seed 7, of the 22,363 users of the test split.",
+        "Asked for is the last event of each user; known of a user is everything before it, the validation event included.",
         "The baselines rank the same cases and count what the model was trained on, every user's events but the last two.",
+    ]
+    whole = describe_cases("valid", DatasetSplit(), num_users=5, num_users_in_split=5, seed=0)
+    assert whole[:2] == [
+        "All 5 users of the valid split.",
+        "Asked for is the last event but one of each user; known of a user is everything before it.",
     ]
 
 
-def test_the_protocol_of_a_whole_validation_split_holds_back_two_events():
-    text, *_ = describe_protocol(
-        split="valid", num_users=5, num_users_in_split=5, num_items=9, exclude_seen=False, seed=0
-    )
+def test_a_temporal_split_tells_its_moments():
+    split = DatasetSplit(kind="temporal", valid_from=30.0, test_from=50.0)
 
-    assert "the last event but one of each user (all 5 users)" in text
-    assert "9 items, nothing taken out; known of a user is everything before it." in text
+    _, asked, baselines = describe_cases("valid", split, num_users=5, num_users_in_split=5, seed=0)
+
+    assert asked.startswith("Asked for is each user's first event in the valid period (times from 30 to 50);")
+    assert baselines.endswith("all events before the time 30.")
 
 
 def test_an_example_keeps_the_latest_titles_and_counts_all():
