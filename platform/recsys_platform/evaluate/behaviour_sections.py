@@ -55,10 +55,12 @@ def groups_section(report: Report) -> Section:
     """Return hit rates by popularity of the target and by length of the history, each as a plot and as a table."""
     breakdowns, title = report.get("breakdowns", {}), "Where it hits"
     blocks: list[Block] = []
+    if breakdowns and report["rankings"]:
+        blocks += [Paragraph(f'Of the ranking "{report["rankings"][0]["title"]}"; intervals are Wilson\'s, of 95 %.')]
     for name, (column, text) in _BREAKDOWNS.items():
         if name in breakdowns:
             table = _group_table(report, breakdowns[name], column, text)
-            blocks += [Picture(name, f"{text}, with 95 % intervals."), Fold(f"{text}: the figures", [table])]
+            blocks += [Picture(name, f"{text}."), Fold(f"{text}: the figures", [table])]
     return Section(title, blocks or [Paragraph("Hit rates of groups were not measured.")])
 
 

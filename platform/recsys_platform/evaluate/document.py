@@ -135,6 +135,11 @@ def one_line(text: str) -> str:
     return " ".join(kept.split())
 
 
+def shown_item(text: str) -> str:
+    """Return an entry of a list in one line; words in place of one without any, which a reader would not see."""
+    return one_line(text) or "(empty)"
+
+
 def plain_lines(text: str) -> str:
     """Return the text with its lines and blanks, without control characters and changes of direction."""
     return "".join(char for char in text if char == "\n" or not _is_control(char))

@@ -18,6 +18,7 @@ from recsys_platform.evaluate.document import (
     Table,
     one_line,
     plain_lines,
+    shown_item,
 )
 from recsys_platform.evaluate.html_style import STYLE
 
@@ -104,9 +105,9 @@ def _block(block: Block, images: Mapping[str, Image]) -> str:
 
 def _items(block: Items) -> str:
     lines = [
-        f'<li dir="auto"><strong>{escape(item)}</strong></li>'
+        f'<li dir="auto"><strong>{escape(shown_item(item))}</strong></li>'
         if place in block.marked
-        else f'<li dir="auto">{escape(item)}</li>'
+        else f'<li dir="auto">{escape(shown_item(item))}</li>'
         for place, item in enumerate(block.items)
     ]
     tag = "ol" if block.is_numbered else "ul"

@@ -16,6 +16,7 @@ from recsys_platform.evaluate.document import (
     Table,
     one_line,
     plain_lines,
+    shown_item,
 )
 
 _SPECIAL = re.compile(r"([\\`*_<>|~&$\[\]])")
@@ -78,8 +79,8 @@ def _items(block: Items) -> str:
     lines = []
     for place, item in enumerate(block.items):
         bullet = f"{place + 1}." if block.is_numbered else "-"
-        text = escape(item)
-        lines.append(f"{bullet} **{text}**" if place in block.marked and text else f"{bullet} {text}")
+        text = escape(shown_item(item))
+        lines.append(f"{bullet} **{text}**" if place in block.marked else f"{bullet} {text}")
     title = [f"{escape(block.title)}:", ""] if block.title else []
     return "\n".join([*title, *lines])
 

@@ -49,8 +49,9 @@ DARK = Theme(
     model="#56b4e9",
     others=("#e8873a", "#2fc499", "#dd9cc0", "#f0c24b", "#8ea6ff", "#ffffff"),
 )
-MARKERS = ("s", "^", "D", "v", "P", "X")
-LINES = ("--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
+# seven markers and five lines for six colours: no two of two hundred methods look alike
+MARKERS = ("s", "^", "D", "v", "P", "X", "<")
+LINES = ("--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)))
 
 
 @contextmanager
@@ -104,6 +105,11 @@ def label(text: str, width: int = 26) -> str:
         ["best reachable (the shop's", 'own probabilities)']
     """
     return "\n".join(textwrap.wrap(one_line(text), width, max_lines=2, placeholder="…"))
+
+
+def add_legend(figure: Figure) -> None:
+    """Name what is drawn below the plot, where it covers nothing."""
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
 
 
 def top_of_axis(values: Sequence[float]) -> float:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from recsys_platform.evaluate.plot_style import DARK, LIGHT, Theme, label, line_style, to_png, top_of_axis
+from recsys_platform.evaluate.plot_style import DARK, LIGHT, Theme, add_legend, label, line_style, to_png, top_of_axis
 from recsys_platform.evaluate.wording import MODEL, in_order, method_title
 
 Report = Mapping[str, Any]
@@ -52,7 +52,7 @@ def draw_methods(report: Report, ranking: Mapping[str, Any], theme: Theme) -> Fi
 def draw_hit_rate_over_k(report: Report, theme: Theme) -> Figure:
     """Return HR@k of every method over k."""
     curves = report["breakdowns"]["hit_rate_over_k"]
-    figure, axes = _new(height=4.0)
+    figure, axes = _new(height=4.4)
     methods = in_order(report, curves["methods"])
     for place, method in _places(methods):
         style = line_style(theme, place)
@@ -71,7 +71,7 @@ def draw_hit_rate_over_k(report: Report, theme: Theme) -> Figure:
     axes.set_xlabel("k, items looked at")
     axes.set_ylabel("HR@k, share of users")
     axes.set_title("Share of users whose next item is among the first k")
-    axes.legend()
+    add_legend(figure)
     return figure
 
 
@@ -80,7 +80,8 @@ def draw_groups(report: Report, name: str, theme: Theme) -> Figure:
     table = report["breakdowns"][name]
     methods = in_order(report, table["methods"])
     places = range(len(table["groups"]))
-    figure, axes = _new(height=4.2)
+    has_all_intervals = len(methods) <= _MOST_WITH_INTERVALS
+    figure, axes = _new(height=4.6)
     ends = []
     for place, method in _places(methods):
         entries = table["methods"][method]
@@ -89,7 +90,7 @@ def draw_groups(report: Report, name: str, theme: Theme) -> Figure:
         values = [entry["value"] for entry in entries]
         axes.plot(beside, values, label=label(method_title(report, method)), clip_on=False, **style)
         ends += values
-        if method == MODEL or len(methods) <= _MOST_WITH_INTERVALS:
+        if method == MODEL or has_all_intervals:
             low, high = ([entry[key] for entry in entries] for key in ("low", "high"))
             axes.vlines(beside, low, high, color=style["color"], linewidth=1.2, alpha=0.8)
             ends += high
@@ -97,15 +98,15 @@ def draw_groups(report: Report, name: str, theme: Theme) -> Figure:
     axes.set_ylim(0.0, top_of_axis(ends))
     axes.set_xlabel(f"{_GROUP_AXES[name]}; in brackets: users", fontsize="small")
     axes.set_ylabel("HR@10, share of users")
-    axes.set_title("HR@10 with 95 % intervals")
-    axes.legend()
+    axes.set_title(f"HR@10 with 95 % intervals{'' if has_all_intervals else ' of the model'}")
+    add_legend(figure)
     return figure
 
 
 def draw_learning_curve(report: Report, theme: Theme) -> Figure:
     """Return training and validation loss over the steps of the optimiser."""
     curve = report["learning_curve"]
-    figure, axes = _new(height=3.8)
+    figure, axes = _new(height=4.0)
     for place, (key, name) in enumerate((("train", "training (all objectives)"), ("eval", "validation"))):
         if curve[key]:
             style: dict[str, Any] = {**line_style(theme, place), "markersize": 0 if key == "train" else 5}
@@ -114,7 +115,7 @@ def draw_learning_curve(report: Report, theme: Theme) -> Figure:
     axes.set_ylabel("mean loss of a target token, nats")
     axes.set_title("Learning curve")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend()
+    add_legend(figure)
     return figure
 
 

@@ -2,8 +2,8 @@
 
 import json
 import math
+import re
 
-import numpy as np
 import pytest
 
 from recsys_platform.evaluate.document import Heading, Items, Paragraph, Table
@@ -149,7 +149,8 @@ def test_everything_is_written_and_the_json_is_the_report(tmp_path):
     assert written == [*(f"plots/{name}.png" for name in plots), "report.html", "report.json", "report.md"]
     for name in plots:
         assert (tmp_path / "plots" / f"{name}.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
-    assert "nan" not in np.char.lower((tmp_path / "report.md").read_text(encoding="utf-8").split())
+    words = re.findall(r"[a-z]+", (tmp_path / "report.md").read_text(encoding="utf-8").lower())
+    assert not {"nan", "none", "inf"} & set(words)
 
 
 def test_methods_without_a_title_are_still_named():

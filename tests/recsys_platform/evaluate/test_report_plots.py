@@ -73,14 +73,26 @@ def test_the_learning_curve_has_units_and_both_losses():
     assert lines(figure) == {"training (all objectives)": ([1, 2], [3.0, 2.0]), "validation": ([2], [2.5])}
 
 
-def test_methods_differ_in_marker_and_line_and_not_in_colour_alone():
+def test_methods_of_one_colour_differ_in_marker_and_line():
     report = tiny_report()
     curves = report["breakdowns"]["hit_rate_over_k"]["methods"]
-    curves |= {name: [0.1, 0.2, 0.3] for name in ("co_occurrence", "bpr", "mf", "sasrec", "gru4rec")}
+    curves |= {f"baseline_{number}": [0.1, 0.2, 0.3] for number in range(20)}
 
     drawn = draw_hit_rate_over_k(report, LIGHT).axes[0].get_lines()
 
-    assert len({line.get_marker() for line in drawn}) == len(drawn)
+    assert len(drawn) == 23  # with what is best reachable
+    assert len({(line.get_color(), line.get_marker()) for line in drawn}) == 23
+    first = drawn[:7]
+    assert len({line.get_color() for line in first}) == len({line.get_marker() for line in first}) == 7
+
+
+def test_the_legend_names_every_method_outside_the_axes():
+    figure = draw_groups(tiny_report(), "popularity", LIGHT)
+
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["RecSysLLM", "popularity"]
+    figure.canvas.draw()
+    assert not legend.get_window_extent().overlaps(figure.axes[0].get_window_extent())
 
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK])
