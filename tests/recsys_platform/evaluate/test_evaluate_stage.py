@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -11,15 +12,18 @@ import torch
 from recsys_model.backbones.checkpoint import write_model
 from recsys_model.backbones.glm import GLM
 from recsys_model.decoding.beam import TrieGuidedGenerator
+from recsys_model.decoding.choice import AnswerChooser
 from recsys_model.entities.catalog import load_catalog
 from recsys_model.errors import CheckpointError, ConfigError
 from recsys_model.evaluation.metrics import METRIC_NAMES
 from recsys_model.infilling.example import build_prompt
+from recsys_model.infilling.positions import PositionAutomaton
 from recsys_model.text.tokenizer import load_tokenizer
 from recsys_platform.artifacts import open_artifact, write_artifact
 from recsys_platform.checkpoints import load_trained_model
 from recsys_platform.config import RunConfig, config_to_dict
-from recsys_platform.evaluate.cases import load_evaluation_data
+from recsys_platform.evaluate.candidates import draw_candidates
+from recsys_platform.evaluate.cases import Case, load_evaluation_data
 from recsys_platform.evaluate.stage import run_evaluate
 from recsys_platform.evaluate.wording import estimate
 from recsys_platform.summaries import of_evaluation
@@ -116,7 +120,10 @@ def test_the_artifact_and_the_result_tell_the_same(ray_cluster, run):
     assert result["evaluation"] == str(folder)
     assert result["num_users"] == pq.read_table(folder / "ranks.parquet").num_rows == 7
     assert result["protocol"].startswith(
-        "Leave-one-out, test split: the last event of each user (7 drawn with seed 0 of 24"
+        "7, drawn with seed 0, of the 24 users of the test split. Asked for is the last event"
+    )
+    assert result["protocol"].endswith(
+        "RecSysLLM ranks by trie-guided beam search; what it does not return counts as missed."
     )
     assert set(result["metrics"]) == {"recsysllm", "popularity", "co_occurrence", "best_reachable"}
     assert all(set(result["metrics"][method]) == set(METRIC_NAMES) for method in ("recsysllm", "popularity"))
@@ -129,6 +136,45 @@ def test_the_artifact_and_the_result_tell_the_same(ray_cluster, run):
     assert all(set(example["history"]) <= set(TITLES) for example in report["examples"])
     assert all((folder / "plots" / f"{name}.png").is_file() for name in ("methods_1", "history", "popularity"))
     assert str(folder / "report.html") in of_evaluation(result)
+
+
+@pytest.mark.e2e
+def test_sampled_and_given_competitors_are_scored_exactly_and_the_same_for_every_method(ray_cluster, run, tmp_path):
+    given = {user: sorted({0, 5, 7, items[-1]}) for user, items in SEQUENCES.items()}
+    rows = [{"user_id": user, "item_id": f"item-{item:02d}"} for user, items in given.items() for item in items]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "candidates.parquet")
+    changes = {
+        "competitors": ("sampled", "given"),
+        "num_negatives": 5,
+        "candidates": str(tmp_path / "candidates.parquet"),
+    }
+    config = with_settings(run, "competitors", **changes)
+
+    result = run_evaluate(config)
+
+    cases = load_evaluation_data(config.dataset_folder, "test", 0, 0).cases
+    sampled = draw_candidates(cases, len(TITLES), 5, config.seed)
+    table = pq.read_table(config.evaluation_folder / "ranks.parquet")
+    for name, candidates in (("sampled", sampled), ("given", list(given.values()))):
+        expected = [rank_by_chooser(config, case, items) for case, items in zip(cases, candidates, strict=True)]
+        assert table[f"rank_{name}_recsysllm"].to_pylist() == expected
+        assert max(table[f"rank_{name}_popularity"].to_pylist()) <= len(candidates[0])
+    report = json.loads((config.evaluation_folder / "report.json").read_text(encoding="utf-8"))
+    assert [ranking["competitors"] for ranking in report["rankings"]] == ["sampled", "given"]
+    assert "among itself and 5 items drawn by seed and user from the 12" in report["rankings"][0]["statements"][1]
+    assert result["metrics"] == report["rankings"][0]["metrics"]
+
+
+def rank_by_chooser(config: RunConfig, case: Case, candidates: list[int]) -> int:
+    """Score the candidates of one user in this process."""
+    special = load_tokenizer(config.dataset_folder / "tokenizer").special
+    catalog = load_catalog(config.dataset_folder)
+    model = load_trained_model(config.checkpoint_folder).eval()
+    chooser = AnswerChooser(model, special, PositionAutomaton(catalog.pool()))
+    answers = [catalog.items[item].token_ids for item in candidates]
+    (scores,) = chooser.log_probs([build_prompt(case.text, special)], [answers])
+    own = scores[candidates.index(case.target_item)]
+    return sum(score >= own for score in scores)
 
 
 @pytest.mark.e2e
