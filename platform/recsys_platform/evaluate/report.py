@@ -25,6 +25,16 @@ NUM_EXAMPLES = 20
 _MAX_HISTORY_TITLES = 8
 
 
+def title_of(method: str) -> str:
+    """Return how a reader meets a method; its own name where it has no title.
+
+    Example:
+        >>> title_of("popularity"), title_of("most_pop")
+        ('popularity', 'most pop')
+    """
+    return METHOD_TITLES.get(method, method.replace("_", " "))
+
+
 def refuse_impossible(metrics: Metrics) -> None:
     """Refuse figures that no ranking with one positive per case can have.
 
@@ -33,7 +43,7 @@ def refuse_impossible(metrics: Metrics) -> None:
     """
     for method, entries in metrics.items():
         values = {name: entry["value"] for name, entry in entries.items()}
-        check_possible(METHOD_TITLES[method], {name: value for name, value in values.items() if value is not None})
+        check_possible(title_of(method), {name: value for name, value in values.items() if value is not None})
 
 
 def format_table(metrics: Metrics) -> str:
@@ -45,14 +55,13 @@ def format_table(metrics: Metrics) -> str:
         popularity     -     -  0.2500       -        -  0.2000-0.3000
     """
     head = ["method", *(_metric_title(name) for name in METRIC_NAMES), "95 % of HR@10"]
+    order = [
+        *(name for name in METHOD_TITLES if name in metrics),
+        *(name for name in metrics if name not in METHOD_TITLES),
+    ]
     rows = [
-        [
-            METHOD_TITLES[method],
-            *(_cell(metrics[method].get(name)) for name in METRIC_NAMES),
-            _interval(metrics[method]),
-        ]
-        for method in METHOD_TITLES
-        if method in metrics
+        [title_of(method), *(_cell(metrics[method].get(name)) for name in METRIC_NAMES), _interval(metrics[method])]
+        for method in order
     ]
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     return "\n".join(
@@ -69,7 +78,7 @@ def format_difference(difference: Mapping[str, Any]) -> str:
         f"{_metric_title(name)} {entry['value']:+.4f} [{entry['low']:+.4f}, {entry['high']:+.4f}]"
         for name, entry in difference["metrics"].items()
     ]
-    title = METHOD_TITLES[difference["baseline"]]
+    title = title_of(difference["baseline"])
     return f"RecSysLLM minus {title}, paired over the same users: {', '.join(parts)}."
 
 

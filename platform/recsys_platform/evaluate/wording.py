@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from recsys_platform.evaluate.report import METHOD_TITLES
+from recsys_platform.evaluate.report import METHOD_TITLES, title_of
 
 Entry = Mapping[str, float | None]
 """`{"value", "low", "high"}`; the limits are None where there is no sample behind the figure."""
@@ -22,7 +22,7 @@ _UPPERCASE = frozenset({"hr", "ndcg", "rmse", "mae", "mse", "auc", "bleu", "roug
 
 def method_title(report: Mapping[str, Any], method: str) -> str:
     """Return how a reader meets a method."""
-    return report.get("method_titles", {}).get(method) or METHOD_TITLES.get(method, method.replace("_", " "))
+    return report.get("method_titles", {}).get(method) or title_of(method)
 
 
 def in_order(report: Mapping[str, Any], methods: Iterable[str]) -> list[str]:

@@ -33,6 +33,13 @@ def test_the_table_of_the_terminal_is_aligned_with_the_model_first_and_a_dash_wh
     ]
 
 
+def test_a_method_without_a_title_is_in_the_table_too():
+    lines = format_table({"bpr_mf": {"hr_at_10": ENTRY}} | METRICS).splitlines()
+
+    assert [line.split("  ")[0] for line in lines[1:]][-1] == "bpr mf"
+    assert len(lines) == 5
+
+
 def test_the_difference_names_the_baseline_and_carries_signs():
     difference = {"baseline": "co_occurrence", "metrics": {"hr_at_10": {"value": -0.01, "low": -0.02, "high": 0.001}}}
 
