@@ -132,3 +132,17 @@ def test_answers_longer_than_the_position_tables_are_refused() -> None:
 def test_settings_out_of_range_are_refused(setting) -> None:
     with pytest.raises(ConfigError, match=f"generation.{next(iter(setting))} must"):
         GenerationConfig(**setting)
+
+
+def test_several_texts_come_best_first_and_are_those_of_the_search_for_one() -> None:
+    config = GenerationConfig(max_tokens=6, num_beams=3)
+    prompts = [make_prompt([n, 3]) for n in range(6)]
+    generator = TextGenerator(MODELS[1], SPECIAL, automaton(), config)
+    several, best = generator.generate_several(prompts), generator.generate(prompts)
+    assert any(len(texts) >= 3 for texts in several)
+    for texts, one in zip(several, best, strict=True):
+        assert [text.log_prob for text in texts] == sorted((text.log_prob for text in texts), reverse=True)
+        assert len({text.token_ids for text in texts}) == len(texts)
+        assert all(text.is_complete for text in texts)
+        assert texts[0] == one if texts else not one.is_complete
+    assert generator.generate_several([]) == []

@@ -1,0 +1,102 @@
+"""Variants change the keys that they name and nothing else."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recsys_model.errors import ConfigError
+from recsys_platform.ablate.variants import (
+    BASE,
+    VARIANTS,
+    build_run,
+    choose_variants,
+    data_run,
+    same_as_base,
+    source_of_free_generation,
+)
+from recsys_platform.config import RunConfig, config_to_dict
+from tests.recsys_platform.tiny_dataset import tiny_config
+
+CHANGED = {
+    "base": {},
+    "token-masking": {"objective.mask_units": "token"},
+    "shuffled-spans": {"objective.span_order": "shuffled"},
+    "last-events": {"window.bounds": "last"},
+    "intra-run": {"objective.intra_mode": "run"},
+    "intra-glm": {"objective.intra_mode": "glm"},
+    "plain-glm": {
+        "objective.mask_units": "token",
+        "objective.span_order": "shuffled",
+        "objective.intra_mode": "glm",
+    },
+    "item-loss-lm": {"objective.item_loss": "lm"},
+    "next-item-only": {
+        "objective.entity_weight": 0.0,
+        "objective.sentence_weight": 0.0,
+        "objective.document_weight": 0.0,
+    },
+}
+
+
+def flat(config: RunConfig) -> dict[str, Any]:
+    settings = config_to_dict(config)
+    sections = {key: value for key, value in settings.items() if isinstance(value, dict) and key != "input"}
+    return {
+        **{key: value for key, value in settings.items() if key not in sections},
+        **{f"{name}.{key}": value for name, section in sections.items() for key, value in section.items()},
+    }
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> RunConfig:
+    return tiny_config(tmp_path, objective={"item_loss": "trie"})
+
+
+def test_each_run_differs_from_the_base_in_the_named_settings_its_seed_and_its_folders(base):
+    runs = {variant.name: build_run(base, variant, seed=5) for variant in choose_variants(base)}
+    assert set(runs) == set(CHANGED)
+    before = flat(base)
+    for name, run in runs.items():
+        changed = {key: value for key, value in flat(run).items() if value != before[key]}
+        places = {key: changed.pop(key) for key in ("name", "storage", "dataset", "seed")}
+        assert changed == CHANGED[name], name
+        data = base.folder / "ablate" / "data-last-events" if name == "last-events" else base.folder
+        assert places == {
+            "name": f"{name}-s5",
+            "storage": str(base.folder / "ablate"),
+            "dataset": str(data / "dataset"),
+            "seed": 5,
+        }
+
+
+def test_minutes_end_every_training_and_change_nothing_else(base):
+    run = build_run(base, BASE, 1, max_minutes=2.5)
+    assert run == dataclasses.replace(build_run(base, BASE, 1), train=dataclasses.replace(base.train, max_minutes=2.5))
+
+
+def test_only_other_histories_need_another_dataset_and_users_stay_those_of_the_bases_seed(base):
+    for variant in VARIANTS:
+        data = data_run(base, variant)
+        assert data.seed == base.seed
+        assert (data is base) == (variant.name != "last-events")
+
+
+def test_a_variant_that_the_base_is_already_is_no_row(tmp_path):
+    base = tiny_config(tmp_path, objective={"item_loss": "lm", "intra_mode": "glm"})
+    assert [variant.name for variant in same_as_base(base)] == ["intra-glm", "item-loss-lm"]
+    assert "item-loss-trie" in [variant.name for variant in choose_variants(base)]
+    with pytest.raises(ConfigError, match="the base has these settings already"):
+        choose_variants(base, ["item-loss-lm"])
+
+
+def test_the_base_is_always_there_and_unknown_names_are_refused(base):
+    assert [variant.name for variant in choose_variants(base, ["intra-glm"])] == ["base", "intra-glm"]
+    with pytest.raises(ConfigError, match="got \\['entity-making'\\]"):
+        choose_variants(base, ["entity-making", "base"])
+
+
+def test_a_model_that_learnt_the_trie_alone_does_not_write_freely(base, tmp_path):
+    assert source_of_free_generation(base).name == "item-loss-lm"
+    assert source_of_free_generation(tiny_config(tmp_path, objective={"item_loss": "lm"})) is BASE
