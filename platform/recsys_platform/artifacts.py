@@ -109,6 +109,17 @@ def open_artifact(folder: Path, kind: ArtifactKind) -> Manifest:
     Raises:
         CheckpointError: it is missing, of another kind or schema, or a file is missing or was changed.
     """
+    manifest = read_manifest(folder, kind)
+    _verify_files(folder, manifest)
+    return manifest
+
+
+def read_manifest(folder: Path, kind: ArtifactKind) -> Manifest:
+    """Return the manifest alone, for workers of a stage that has opened the artifact.
+
+    Raises:
+        CheckpointError: it is missing, or of another kind or schema.
+    """
     path = folder / MANIFEST_NAME
     if not path.is_file():
         raise CheckpointError(
@@ -124,7 +135,6 @@ def open_artifact(folder: Path, kind: ArtifactKind) -> Manifest:
         )
     if manifest.kind != kind:
         raise CheckpointError(f"{folder} is a {manifest.kind} artifact, a {kind} is needed here")
-    _verify_files(folder, manifest)
     return manifest
 
 

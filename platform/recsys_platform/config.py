@@ -15,9 +15,11 @@ import yaml
 
 from recsys_model.config import (
     DecodingConfig,
+    GenerationConfig,
     LoraConfig,
     ObjectiveConfig,
     OptimizerConfig,
+    TasksConfig,
     TextConfig,
     WindowConfig,
     require,
@@ -68,6 +70,8 @@ class RunConfig:
     """Geometry and weights."""
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     """What is hidden from the model."""
+    tasks: TasksConfig = field(default_factory=TasksConfig)
+    """Questions in place of plain texts."""
     lora: LoraConfig = field(default_factory=LoraConfig)
     """Low-rank adapters."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
@@ -78,6 +82,8 @@ class RunConfig:
     """The search for the LoRA rank."""
     decoding: DecodingConfig = field(default_factory=DecodingConfig)
     """Trie-guided beam search."""
+    generation: GenerationConfig = field(default_factory=GenerationConfig)
+    """Answers in free text."""
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     """The evaluation."""
     serve: ServeConfig = field(default_factory=ServeConfig)
