@@ -198,7 +198,8 @@ def _with_absolute_paths(config: RunConfig) -> RunConfig:
     def resolve_table(table: TableConfig, key: str) -> TableConfig:
         path = resolve(table.path, key)
         assert path is not None, "a table always has a path"
-        return dataclasses.replace(table, path=path)
+        further = [resolve(path, f"{key.removesuffix('.path')}.further_paths") for path in table.further_paths]
+        return dataclasses.replace(table, path=path, further_paths=tuple(filter(None, further)))
 
     tables = dataclasses.replace(
         config.input,

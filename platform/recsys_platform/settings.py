@@ -18,6 +18,8 @@ class TableConfig:
 
     path: str
     """File or folder: a local path, `s3://` or `gs://`; `{storage}` is replaced."""
+    further_paths: tuple[str, ...] = ()
+    """More files or folders of the same table and file system, read after `path`; ids mean the same in all of them."""
     format: Literal["auto", "parquet", "csv", "jsonl"] = "auto"
     """`auto` goes by the file name's ending."""
     columns: dict[str, str] = field(default_factory=dict)
@@ -40,6 +42,9 @@ class InputConfig:
     """What is in `folder`; `auto` goes by its files."""
     user_features: tuple[str, ...] | None = None
     """Feature columns of `users` to tell the model; none given takes all of them."""
+    catalog: Literal["items", "interactions"] = "items"
+    """`items`: every row of the items table, and interactions with other items are rejected; `interactions`: the items
+    that occur there, without title where the items table has no row of them."""
     max_reject_share: float = 0.1
     """The data stage stops when a larger share of a table's rows has to be rejected."""
 

@@ -24,6 +24,12 @@ def of_data(result: Result) -> str:
     for table, reasons in counts["rejects"].items():
         lines += [f"  rejected in {table}: {number} with {reason}" for reason, number in reasons.items()]
     lines += [f"  {finding['text']}" for finding in counts["leaks"] if finding["is_shown"]]
+    tasks = counts.get("tasks", {})
+    lines += [
+        f"  {split} examples that can be asked: {_pairs(tasks[split])}" for split in ("train", "valid", "test") if tasks
+    ]
+    if "explanations" in tasks:
+        lines.append(f"  {tasks['explanations']['statement']}")
     lines.append(f"  examples: {counts['examples']}; in {result['dataset']} after {result['seconds']:.0f} s")
     return "\n".join(lines)
 
@@ -87,3 +93,7 @@ def of_audit(rows: Sequence[AuditedRow]) -> str:
     broken = [row for row in rows if row.broken is not None]
     lines = [f"line {row.line}, {row.label}: {row.broken}" for row in broken]
     return "\n".join([*lines, f"{len(broken)} of {len(rows)} rows are impossible"])
+
+
+def _pairs(name_to_count: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in name_to_count.items())

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from recsys_model.infilling.example import IGNORED_LABEL, WHOLE_VOCABULARY, Example, ExampleBuilder
+from recsys_model.text.task_text import TaskText
 from recsys_model.text.textualize import TokenizedText
 
 
@@ -68,16 +69,22 @@ def pad_examples(examples: Sequence[Example], pad_token: int) -> Batch:
 
 
 class ExampleCollator:
-    """Draws an example for each text and pads them; the draw depends only on the text's key."""
+    """Draws an example for each text and pads them; the draw depends only on the text's key.
+
+    A question hides its answer and nothing else, so nothing is drawn for it.
+    """
 
     def __init__(self, builder: ExampleBuilder, pad_token: int) -> None:
         self._builder = builder
         self._pad_token = pad_token
 
-    def __call__(self, texts: Sequence[TokenizedText], keys: Sequence[tuple[int | str, ...]]) -> Batch:
+    def __call__(self, texts: Sequence[TokenizedText | TaskText], keys: Sequence[tuple[int | str, ...]]) -> Batch:
         """Return a batch; `keys` are, for example, (seed, epoch, user, target) of each text."""
-        drawn = [self._builder.draw(text, generator_for(key)) for text, key in zip(texts, keys, strict=True)]
-        return pad_examples(drawn, self._pad_token)
+        examples = [
+            self._builder.ask(text) if isinstance(text, TaskText) else self._builder.draw(text, generator_for(key))
+            for text, key in zip(texts, keys, strict=True)
+        ]
+        return pad_examples(examples, self._pad_token)
 
 
 def generator_for(key: tuple[int | str, ...]) -> np.random.Generator:

@@ -23,6 +23,7 @@ from recsys_model.infilling.masking import (
     sentence_level_spans,
 )
 from recsys_model.infilling.positions import IntraMode, PositionAutomaton, known_span_ids, part_a_intra_ids
+from recsys_model.text.task_text import TaskText
 from recsys_model.text.textualize import TokenizedText
 from recsys_model.text.tokenizer import SpecialTokens
 
@@ -139,6 +140,10 @@ class ExampleBuilder:
         span = (len(prompt), text.entity_ends[entity])
         prompt.add_entity(text.token_ids[slice(*span)], text.entity_items[entity])
         return self.lay_out(prompt, [span], self._special.gmask)
+
+    def ask(self, task: TaskText) -> Example:
+        """Return the supervised example of a question: its answer is the only span."""
+        return self.lay_out(task.text, [task.answer_span], self._special.gmask)
 
     def lay_out(
         self, text: TokenizedText, spans: Sequence[Span], mask_token: int, order: Sequence[int] | None = None

@@ -18,7 +18,7 @@ Features are to be counted in training reviews alone.
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from recsys_model.text.task_facts import fold
 
@@ -59,18 +59,35 @@ class Explanation:
     """A sentence of the review, white space folded."""
 
 
+@dataclass(slots=True)
+class WordCounts:
+    """What is counted in reviews; the counts of parts add up to those of the whole."""
+
+    occurrences: Counter[str] = field(default_factory=Counter)
+    """Word -> how often it occurs."""
+    votes: Counter[str] = field(default_factory=Counter)
+    """Word -> its votes as a noun."""
+
+    def add(self, review: str) -> None:
+        """Count one review."""
+        tokens = _tokens(review)
+        self.occurrences.update(tokens)
+        self.votes.update(_run_ends(tokens))
+
+
 class FeatureWords:
-    """The feature words of a collection of reviews."""
+    """The feature words of a collection of reviews, or of what was counted in one."""
 
     def __init__(
-        self, reviews: Iterable[str], *, min_votes: int = 5, min_vote_share: float = 0.2, max_features: int = 1000
+        self,
+        reviews: Iterable[str] | WordCounts,
+        *,
+        min_votes: int = 5,
+        min_vote_share: float = 0.2,
+        max_features: int = 1000,
     ) -> None:
-        occurrences: Counter[str] = Counter()
-        votes: Counter[str] = Counter()
-        for review in reviews:
-            tokens = _tokens(review)
-            occurrences.update(tokens)
-            votes.update(_run_ends(tokens))
+        counts = reviews if isinstance(reviews, WordCounts) else _count(reviews)
+        occurrences, votes = counts.occurrences, counts.votes
         frequent = [
             word for word, count in votes.items() if count >= min_votes and count >= min_vote_share * occurrences[word]
         ]
@@ -99,6 +116,13 @@ def sentences(review: str) -> list[str]:
         ['Great sound!', 'It costs 2.50 only.']
     """
     return [fold(sentence) for sentence in _SENTENCE_END.split(review.strip()) if sentence]
+
+
+def _count(reviews: Iterable[str]) -> WordCounts:
+    counts = WordCounts()
+    for review in reviews:
+        counts.add(review)
+    return counts
 
 
 def _tokens(text: str) -> list[str]:

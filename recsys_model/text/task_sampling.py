@@ -7,6 +7,7 @@ depend on the order in which examples are made. Unseen templates are never drawn
 import dataclasses
 import random
 from collections.abc import Collection
+from typing import Any
 
 from recsys_model.config import TasksConfig
 from recsys_model.text.negatives import draw_negatives, shuffled_with
@@ -17,6 +18,24 @@ from recsys_model.text.templates import Template, TemplateSet
 
 Key = tuple[int | str, ...]
 """(seed, user id, index of the target, epoch)."""
+
+
+def trained_families(config: TasksConfig) -> tuple[str, ...]:
+    """Return the families that are trained, in the order of `FAMILIES`; none with `template_share: 0`.
+
+    Example:
+        >>> trained_families(TasksConfig(template_share=0.5, direct_weight=2.0)), trained_families(TasksConfig())
+        (('sequential', 'direct'), ())
+    """
+    if config.template_share == 0.0:
+        return ()
+    return tuple(family for family in FAMILIES if getattr(config, f"{family}_weight") > 0.0)
+
+
+def only_family(config: TasksConfig, family: str) -> TasksConfig:
+    """Return settings with which every event is asked a question of one family, if it can be."""
+    weights: dict[str, Any] = {f"{name}_weight": float(name == family) for name in FAMILIES}
+    return dataclasses.replace(config, template_share=1.0, **weights)
 
 
 class TaskSampler:

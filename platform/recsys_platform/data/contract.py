@@ -42,6 +42,9 @@ CHECKED_SCHEMA = pa.schema(
 )
 """A checked interaction. `bucket` is a hash of the user, `details` one of the columns that only duplicates need;
 rejected rows have a reason and their values, and go the same way as their user's accepted ones."""
+REVIEW_FIELDS = (pa.field("review_text", pa.large_string()), pa.field("summary", pa.large_string()))
+"""Further columns of a checked interaction where tasks need what users wrote."""
+CHECKED_REVIEWS_SCHEMA = pa.schema([*CHECKED_SCHEMA, *REVIEW_FIELDS])
 
 
 @dataclass(slots=True)
@@ -56,6 +59,8 @@ class Items:
     """Brands, where known."""
     categories: list[tuple[str, ...]] = field(default_factory=list)
     """Categories, coarse to fine."""
+    prices: list[str | None] = field(default_factory=list)
+    """Prices as text, where known."""
     rejects: list[Reject] = field(default_factory=list)
     """Rows that were left out, and those without a title, which stay."""
 
@@ -72,7 +77,9 @@ class Users:
     """Rows that were left out."""
 
 
-def check_interactions(block: pa.Table, item_ids: pa.Array, num_buckets: int, *, uses_rating: bool) -> pa.Table:
+def check_interactions(
+    block: pa.Table, item_ids: pa.Array, num_buckets: int, *, uses_rating: bool, keeps_reviews: bool = False
+) -> pa.Table:
     """Judge one block of interactions.
 
     Args:
@@ -80,9 +87,10 @@ def check_interactions(block: pa.Table, item_ids: pa.Array, num_buckets: int, *,
         item_ids: Ids of the catalogue, in its order.
         num_buckets: Range of the hash of the user.
         uses_rating: Whether a rating that is no number spoils the row.
+        keeps_reviews: Whether what users wrote goes along.
 
     Returns:
-        All rows, in the layout of `CHECKED_SCHEMA`.
+        All rows, in the layout of `CHECKED_SCHEMA`, or `CHECKED_REVIEWS_SCHEMA` with reviews.
     """
     verdict = Verdict(block.num_rows)
     user_ids = columns.to_ids(block["user_id"], "user_id")
@@ -101,8 +109,7 @@ def check_interactions(block: pa.Table, item_ids: pa.Array, num_buckets: int, *,
     rejected = np.flatnonzero(~verdict.is_accepted)
     values = np.full(block.num_rows, None, dtype=object)
     values[rejected] = [reject.values for reject in verdict.list_rejects(block)]
-    actions = columns.to_texts(block["action"]) if "action" in block.column_names else [None] * block.num_rows
-    return pa.table(
+    checked = pa.table(
         {
             "bucket": _buckets(user_ids, num_buckets),
             "user_id": user_ids,
@@ -110,7 +117,7 @@ def check_interactions(block: pa.Table, item_ids: pa.Array, num_buckets: int, *,
             "timestamp": times.values,
             "position": positions,
             "rating": pa.array(ratings, pa.float64(), from_pandas=True),
-            "action": pa.array(actions, pa.string()),
+            "action": pa.array(_texts(block, "action"), pa.string()),
             "details": _hash_details(block),
             "row": block[ROW],
             "reason": pa.array(verdict.reasons, pa.string()),
@@ -118,6 +125,9 @@ def check_interactions(block: pa.Table, item_ids: pa.Array, num_buckets: int, *,
         },
         schema=CHECKED_SCHEMA,
     )
+    for review_field in REVIEW_FIELDS if keeps_reviews else ():
+        checked = checked.append_column(review_field, pa.array(_texts(block, review_field.name), review_field.type))
+    return checked
 
 
 def check_items(table: pa.Table) -> Items:
@@ -128,7 +138,7 @@ def check_items(table: pa.Table) -> Items:
     _check_ids(table, item_ids, verdict)
     is_kept = verdict.is_accepted
     verdict.reject(np.array([title is None for title in titles], dtype=bool), "empty_title")
-    brands = columns.to_texts(table["brand"]) if "brand" in table.column_names else [None] * table.num_rows
+    brands, prices = _texts(table, "brand"), _texts(table, "price")
     categories = table["categories"].to_pylist() if "categories" in table.column_names else [None] * table.num_rows
     items = Items(rejects=verdict.list_rejects(table))
     ids = item_ids.to_pylist()
@@ -137,6 +147,7 @@ def check_items(table: pa.Table) -> Items:
         items.titles.append(titles[index] or "")
         items.brands.append(brands[index])
         items.categories.append(columns.to_categories(categories[index]))
+        items.prices.append(prices[index])
     return items
 
 
@@ -159,6 +170,11 @@ def bucket_of(user_id: str | None, num_buckets: int) -> int:
     """Return the user's bucket, the same in every process; rows without a user share one."""
     key = b"" if user_id is None else user_id.encode("utf-8", "surrogatepass")
     return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big") % num_buckets
+
+
+def _texts(table: pa.Table, name: str) -> list[str | None]:
+    """Return a column as text, nothing but None where the table lacks it."""
+    return columns.to_texts(table[name]) if name in table.column_names else [None] * table.num_rows
 
 
 def _check_ids(table: pa.Table, ids: pa.Array, verdict: Verdict) -> None:

@@ -7,7 +7,7 @@ ever a training target nor part of a training history.
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import pyarrow as pa
 
@@ -42,10 +42,29 @@ class UserSequence:
     """The id."""
     behaviours: tuple[Behaviour, ...]
     """The events."""
+    reviews: tuple[str, ...] = ()
+    """What the user wrote of each event, empty where nothing; nothing at all where no task needs it."""
+    summaries: tuple[str, ...] = ()
+    """The headline of each review."""
+
+
+class FactCollector(Protocol):
+    """What adds the columns from which tasks are asked."""
+
+    def columns(
+        self,
+        user: UserSequence,
+        features: Mapping[str, str],
+        history: Sequence[Behaviour],
+        target_index: int,
+        split: Split,
+    ) -> dict[str, Any]:
+        """Return further columns of one example."""
+        ...
 
 
 class ExampleBuilder:
-    """Turns one user into the rows of `EXAMPLE_SCHEMA`."""
+    """Turns one user into the rows of `EXAMPLE_SCHEMA`, with further columns where tasks are asked."""
 
     def __init__(
         self,
@@ -54,12 +73,14 @@ class ExampleBuilder:
         data: DataConfig,
         seed: int,
         max_eval_rank: int | None = None,
+        facts: FactCollector | None = None,
     ) -> None:
         self._textualizer = textualizer
         self._window = window
         self._data = data
         self._seed = seed
         self._max_eval_rank = max_eval_rank
+        self._facts = facts
 
     def build(self, user: UserSequence, features: Mapping[str, str], split: Split) -> Iterator[dict[str, Any]]:
         """Yield the user's examples of one split by ascending target."""
@@ -68,7 +89,7 @@ class ExampleBuilder:
         if split == "valid" and not self._is_drawn(user.user_id):
             return
         for target_index in self._target_indices(len(user.behaviours), split):
-            yield self._example(user, features, target_index, knows_seen=split != "train")
+            yield self._example(user, features, target_index, split)
 
     def _is_drawn(self, user_id: str) -> bool:
         return self._max_eval_rank is None or rank_of(self._seed, user_id) <= self._max_eval_rank
@@ -82,12 +103,14 @@ class ExampleBuilder:
         return range(first, num_events - 2)
 
     def _example(
-        self, user: UserSequence, features: Mapping[str, str], target_index: int, *, knows_seen: bool
+        self, user: UserSequence, features: Mapping[str, str], target_index: int, split: Split
     ) -> dict[str, Any]:
         past, target = user.behaviours[:target_index], user.behaviours[target_index]
         key = (self._seed, user.user_id, target_index)
         sampled = sample_history([event.timestamp for event in past], target.timestamp, self._window, key)
-        text = self._textualizer.build(features, [past[index] for index in sampled], target.item)
+        history = [past[index] for index in sampled]
+        text = self._textualizer.build(features, history, target.item)
+        facts = {} if self._facts is None else self._facts.columns(user, features, history, target_index, split)
         return {
             "user_id": user.user_id,
             "target_index": target_index,
@@ -97,7 +120,8 @@ class ExampleBuilder:
             "entity_items": text.entity_items,
             "sentence_ends": text.sentence_ends,
             "target_item": target.item,
-            "seen_items": [event.item for event in past] if knows_seen else [],
+            "seen_items": [] if split == "train" else [event.item for event in past],
+            **facts,
         }
 
 
@@ -111,6 +135,8 @@ def iter_users(users: pa.Table, item_categories: Sequence[tuple[str, ...]]) -> I
                 Behaviour(item=item, timestamp=time, rating=rating, action=action, categories=item_categories[item])
                 for item, time, rating, action in events
             ),
+            tuple(text or "" for text in row.get("reviews", ())),
+            tuple(text or "" for text in row.get("summaries", ())),
         )
 
 

@@ -1,5 +1,6 @@
-"""Where a table's files lie: a file or a folder, on a local disk or in object storage, through pyarrow."""
+"""Where a table's files lie: files or folders, on a local disk or in object storage, through pyarrow."""
 
+import itertools
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -22,7 +23,7 @@ COMPRESSION_ENDINGS = (".gz", ".bz2", ".zst", ".lz4")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TableFiles:
-    """The files of one table, sorted by path, which is the order of its rows."""
+    """The files of one table, sorted by path below each configured one, which is the order of its rows."""
 
     table: str
     """`interactions`, `items` or `users`."""
@@ -45,12 +46,13 @@ def find_files(table: str, config: TableConfig) -> TableFiles:
         DataError: nothing is there, it cannot be reached, or its format is unclear.
     """
     try:
-        filesystem, root = filesystem_of(config.path)
-        paths = _list_files(filesystem, root)
+        paths = _list_files(*filesystem_of(config.path))
+        further = [_further_files(table, config, path) for path in config.further_paths]
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"input.{table}.path {config.path} cannot be read: {error}") from error
     if not paths:
         raise DataError(f"input.{table}.path {config.path} does not exist or is an empty folder")
+    paths = tuple(itertools.chain(paths, *further))
     if config.format != "auto":
         return TableFiles(table=table, path=config.path, format=config.format, paths=paths)
     formats = {ENDING_TO_FORMAT.get(_ending(path), "") for path in paths}
@@ -67,6 +69,16 @@ def filesystem_of(path: str) -> tuple[pyarrow.fs.FileSystem, str]:
     if "://" in path:
         return pyarrow.fs.FileSystem.from_uri(path)
     return pyarrow.fs.LocalFileSystem(), path
+
+
+def _further_files(table: str, config: TableConfig, path: str) -> tuple[str, ...]:
+    filesystem, root = filesystem_of(path)
+    if not filesystem.equals(filesystem_of(config.path)[0]):
+        raise DataError(f"input.{table}.further_paths must lie where {config.path} does, got {path}; copy it there")
+    paths = _list_files(filesystem, root)
+    if not paths:
+        raise DataError(f"input.{table}.further_paths {path} does not exist or is an empty folder")
+    return paths
 
 
 def _list_files(filesystem: pyarrow.fs.FileSystem, root: str) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import ray
 
 from recsys_platform.data.arrow import flatten, pc, to_mask
-from recsys_platform.data.contract import CHECKED_SCHEMA, check_interactions
+from recsys_platform.data.contract import CHECKED_REVIEWS_SCHEMA, CHECKED_SCHEMA, check_interactions
 from recsys_platform.data.rejects import to_json
 from recsys_platform.data.sources import build_dataset
 from recsys_platform.data.tables import Table
@@ -37,9 +37,23 @@ USER = pa.struct(
     ]
 )
 """One user's accepted interactions in order."""
+REVIEWED_USER = pa.struct([*USER, ("reviews", pa.list_(pa.large_string())), ("summaries", pa.list_(pa.large_string()))])
+"""The same with what the user wrote, null where it is nothing."""
 REJECT = pa.struct([("row", pa.int64()), ("reason", pa.string()), ("values", pa.string())])
 BUCKET_SCHEMA = pa.schema([("bucket", pa.int32()), ("users", pa.list_(USER)), ("rejects", pa.list_(REJECT))])
 """Users are sorted by id, rejects by row."""
+REVIEWED_BUCKET_SCHEMA = pa.schema(
+    [("bucket", pa.int32()), ("users", pa.list_(REVIEWED_USER)), ("rejects", pa.list_(REJECT))]
+)
+FIELD_TO_COLUMN = {
+    "items": "item",
+    "timestamps": "timestamp",
+    "ratings": "rating",
+    "actions": "action",
+    "reviews": "review_text",
+    "summaries": "summary",
+}
+"""Field of a user -> the column of a checked interaction that it lists."""
 
 
 def count_buckets(num_rows: int) -> int:
@@ -64,7 +78,9 @@ def partition_boundaries(num_buckets: int, num_blocks: int) -> list[int | float]
     return [num_buckets * index // num_partitions for index in range(1, num_partitions)] or [num_buckets]
 
 
-def build_sequences(table: Table, item_ids: Sequence[str], num_blocks: int, *, uses_rating: bool) -> ray.data.Dataset:
+def build_sequences(
+    table: Table, item_ids: Sequence[str], num_blocks: int, *, uses_rating: bool, keeps_reviews: bool = False
+) -> ray.data.Dataset:
     """Return the dataset of buckets, which reads, checks and shuffles when it is consumed.
 
     Args:
@@ -72,11 +88,18 @@ def build_sequences(table: Table, item_ids: Sequence[str], num_blocks: int, *, u
         item_ids: Ids of the catalogue; the only thing that every worker holds whole.
         num_blocks: Partitions of the shuffle.
         uses_rating: Whether a rating that is no number spoils its row.
+        keeps_reviews: Whether what users wrote goes along.
     """
     num_buckets = count_buckets(table.num_rows)
     item_ids_ref = ray.put(pa.array(item_ids, pa.string()))
-    check = partial(_check_block, item_ids_ref=item_ids_ref, num_buckets=num_buckets, uses_rating=uses_rating)
-    group = partial(_group_partition, item_ids_ref=item_ids_ref)
+    check = partial(
+        _check_block,
+        item_ids_ref=item_ids_ref,
+        num_buckets=num_buckets,
+        uses_rating=uses_rating,
+        keeps_reviews=keeps_reviews,
+    )
+    group = partial(_group_partition, item_ids_ref=item_ids_ref, keeps_reviews=keeps_reviews)
     checked = build_dataset(table).map_batches(check, batch_size=None, batch_format="pyarrow", zero_copy_batch=True)
     # explicit boundaries: no sampling pass, every bucket in one block, blocks of equal numbers of buckets
     shuffled = checked.sort("bucket", boundaries=partition_boundaries(num_buckets, num_blocks))
@@ -97,12 +120,14 @@ def group_by_user(checked: pa.Table, item_ids: pa.Array) -> pa.Table:
     """Turn all checked rows of some buckets into one row per bucket.
 
     Args:
-        checked: Rows in the layout of `CHECKED_SCHEMA`, in any order; buckets are complete.
+        checked: Rows in the layout of `CHECKED_SCHEMA`, or with reviews, in any order; buckets are complete.
         item_ids: Ids of the catalogue, to describe duplicates.
 
     Returns:
-        A table in the layout of `BUCKET_SCHEMA`.
+        A table in the layout of `BUCKET_SCHEMA`, or `REVIEWED_BUCKET_SCHEMA` where there are reviews.
     """
+    has_reviews = "review_text" in checked.column_names
+    user, schema = (REVIEWED_USER, REVIEWED_BUCKET_SCHEMA) if has_reviews else (USER, BUCKET_SCHEMA)
     is_accepted = checked["reason"].is_null()
     is_repeated = _find_repeated(checked.filter(is_accepted))
     accepted = checked.filter(is_accepted)
@@ -117,23 +142,27 @@ def group_by_user(checked: pa.Table, item_ids: pa.Array) -> pa.Table:
     return pa.table(
         {
             "bucket": buckets,
-            "users": _nest(users, buckets, USER, "user_id"),
+            "users": _nest(users, buckets, user, "user_id"),
             "rejects": _nest(rejects, buckets, REJECT, "row"),
         },
-        schema=BUCKET_SCHEMA,
+        schema=schema,
     )
 
 
-def _check_block(block: pa.Table, item_ids_ref: ray.ObjectRef, num_buckets: int, *, uses_rating: bool) -> pa.Table:
+def _check_block(
+    block: pa.Table, item_ids_ref: ray.ObjectRef, num_buckets: int, *, uses_rating: bool, keeps_reviews: bool
+) -> pa.Table:
     if block.num_rows == 0:
-        return CHECKED_SCHEMA.empty_table()
-    return check_interactions(block, ray.get(item_ids_ref), num_buckets, uses_rating=uses_rating)
+        return (CHECKED_REVIEWS_SCHEMA if keeps_reviews else CHECKED_SCHEMA).empty_table()
+    return check_interactions(
+        block, ray.get(item_ids_ref), num_buckets, uses_rating=uses_rating, keeps_reviews=keeps_reviews
+    )
 
 
-def _group_partition(checked: pa.Table, item_ids_ref: ray.ObjectRef) -> pa.Table:
+def _group_partition(checked: pa.Table, item_ids_ref: ray.ObjectRef, *, keeps_reviews: bool) -> pa.Table:
     """Group one partition of the shuffle; one that got no bucket arrives without columns."""
     if checked.num_rows == 0:
-        return BUCKET_SCHEMA.empty_table()
+        return (REVIEWED_BUCKET_SCHEMA if keeps_reviews else BUCKET_SCHEMA).empty_table()
     return group_by_user(checked, ray.get(item_ids_ref))
 
 
@@ -170,8 +199,9 @@ def _build_sequences(accepted: pa.Table) -> pa.Table:
     offsets = pa.array(np.append(starts, ordered.num_rows), pa.int32())
     firsts = pa.array(starts, pa.int64())
     columns = {"bucket": ordered["bucket"].take(firsts), "user_id": ordered["user_id"].take(firsts)}
-    for field, name in (("items", "item"), ("timestamps", "timestamp"), ("ratings", "rating"), ("actions", "action")):
-        columns[field] = pa.ListArray.from_arrays(offsets, flatten(ordered[name]))
+    for field, name in FIELD_TO_COLUMN.items():
+        if name in ordered.column_names:
+            columns[field] = pa.ListArray.from_arrays(offsets, flatten(ordered[name]))
     return pa.table(columns)
 
 

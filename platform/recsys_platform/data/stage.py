@@ -3,6 +3,7 @@
     interactions -> check -> shuffle by user -> sequences -> examples, interactions, rejects (one file per bucket)
     items, users -> catalogue, tokenizer, features
     sequences -> leak checks
+    sequences -> feature words of training reviews, where tasks are asked
 
 Memory does not grow with the interactions: they stream through Ray Data, whose shuffle spills to disk.
 """
@@ -17,6 +18,7 @@ import ray
 
 from recsys_model.entities.catalog import Catalog
 from recsys_model.errors import DataError
+from recsys_model.text.task_sampling import trained_families
 from recsys_platform.artifacts import refuse_to_overwrite, write_artifact
 from recsys_platform.config import RunConfig, config_to_dict
 from recsys_platform.data.context import plain_errors, ray_data_settings
@@ -25,11 +27,16 @@ from recsys_platform.data.examples import SPLITS
 from recsys_platform.data.importers.importing import resolve_input
 from recsys_platform.data.leak_search import find_leaks
 from recsys_platform.data.leaks import refuse_leaks
+from recsys_platform.data.occurring import find_item_ids, restrict_items
 from recsys_platform.data.rejects import build_reject_table, summarize
+from recsys_platform.data.reviews import Reviews, survey_reviews
 from recsys_platform.data.sequences import build_sequences, count_buckets
 from recsys_platform.data.survey import Survey, survey_sequences
+from recsys_platform.data.task_needs import check_ratings, count_tasks, keeps_reviews, tells_ratings
+from recsys_platform.data.task_texts import iter_task_texts
 from recsys_platform.data.vocabulary import Tables, build_vocabulary, open_tables, read_items, read_users
 from recsys_platform.data.writing import TOKENIZER_FOLDER, BucketWriter, Shared, write_table
+from recsys_platform.facts import write_item_facts
 
 logger = logging.getLogger(__name__)
 
@@ -68,20 +75,27 @@ def run_data(config: RunConfig, *, overwrite: bool = False) -> dict[str, Any]:
 
 def _write_dataset(config: RunConfig, tables: Tables, folder: Path) -> dict[str, Any]:
     """Write everything but the manifest and return the counts."""
-    items = read_items(tables, config.input.max_reject_share)
+    items, num_restricted = _read_items(config, tables)
     users = read_users(tables, config.input.max_reject_share)
     logger.info("%d items and %d rows of users accepted", len(items.item_ids), len(users.user_ids))
-    uses_rating = "rating" in config.text.behaviour_fields or "rating" in config.input.interactions.columns
+    asks = bool(trained_families(config.tasks))
+    named = "rating" in config.text.behaviour_fields or "rating" in config.input.interactions.columns
     sequences = build_sequences(
-        tables.interactions, items.item_ids, config.data.num_blocks, uses_rating=uses_rating
+        tables.interactions,
+        items.item_ids,
+        config.data.num_blocks,
+        uses_rating=named or tells_ratings(config.tasks),
+        keeps_reviews=keeps_reviews(config.tasks, tables.interactions),
     ).materialize()
     survey = survey_sequences(sequences, config)
     survey.rejects.check_share("interactions", tables.interactions.num_rows, config.input.max_reject_share)
     if survey.num_interactions == 0:
         raise DataError(f"input.interactions.path {tables.interactions.files.path} has no accepted row")
     logger.info("%d interactions of %d users accepted", survey.num_interactions, survey.num_users)
-    catalog, num_changed = _write_vocabulary(config, tables, items, users, folder)
-    shared_ref = ray.put(Shared(catalog=catalog, item_categories=items.categories))
+    reviews = _survey_reviews(config, sequences) if asks else None
+    catalog, num_changed = _write_vocabulary(config, tables, items, users, folder, reviews)
+    words = None if reviews is None else reviews.words
+    shared_ref = ray.put(Shared(catalog=catalog, item_categories=items.categories, words=words))
     features = _put_features(users, count_buckets(tables.interactions.num_rows))
     findings = find_leaks(sequences, catalog, features, tables.features, config.data.min_user_interactions)
     refuse_leaks(findings, config.data.max_leak_share)
@@ -96,14 +110,35 @@ def _write_dataset(config: RunConfig, tables: Tables, folder: Path) -> dict[str,
     ).take_all()
     examples: dict[str, int] = {split: sum(row[split] for row in written) for split in SPLITS}
     leaks = [finding.to_dict() for finding in findings]
-    return _count(items, users, survey, examples) | {"texts_made_unique": num_changed, "leaks": leaks}
+    counts = _count(items, users, survey, examples) | {"texts_made_unique": num_changed, "leaks": leaks}
+    asked = {} if reviews is None else {"tasks": count_tasks(config.tasks, reviews, written)}
+    return counts | num_restricted | asked
+
+
+def _read_items(config: RunConfig, tables: Tables) -> tuple[Items, dict[str, int]]:
+    """Return the catalogue's items, and what `input.catalog` changed of the table's."""
+    items = read_items(tables, config.input.max_reject_share)
+    if config.input.catalog == "items":
+        return items, {}
+    items, num_unused, num_untold = restrict_items(items, find_item_ids(tables.interactions))
+    return items, {"items_left_out": num_unused, "items_without_row": num_untold}
+
+
+def _survey_reviews(config: RunConfig, sequences: ray.data.Dataset) -> Reviews:
+    reviews = survey_reviews(sequences, config.seed)
+    check_ratings(config.tasks, reviews.lowest_rating, reviews.highest_rating)
+    logger.info("%d training reviews, %d feature words", reviews.num_reviews, len(reviews.words.votes))
+    return reviews
 
 
 def _write_vocabulary(
-    config: RunConfig, tables: Tables, items: Items, users: Users, folder: Path
+    config: RunConfig, tables: Tables, items: Items, users: Users, folder: Path, reviews: Reviews | None
 ) -> tuple[Catalog, int]:
-    """Write tokenizer, catalogue, settings and the rejects of the whole tables."""
-    tokenizer, catalog, num_changed = build_vocabulary(config, items, users, tables.features)
+    """Write tokenizer, catalogue, settings and the rejects of the whole tables; for tasks, what is known of items."""
+    texts = () if reviews is None else iter_task_texts(reviews, items)
+    tokenizer, catalog, num_changed = build_vocabulary(config, items, users, tables.features, texts)
+    if reviews is not None:
+        write_item_facts(folder, items.categories, items.brands, items.prices)
     tokenizer.write(folder / TOKENIZER_FOLDER)
     catalog.write(folder)
     settings = {"user_features": list(tables.features)}

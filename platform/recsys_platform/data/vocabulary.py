@@ -5,13 +5,14 @@ Items and users are held in memory by the driver; interactions never are.
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from recsys_model.entities.catalog import Catalog, build_catalog, make_unique_texts
 from recsys_model.errors import DataError
 from recsys_model.text.pretrained import load_pretrained_tokenizer
+from recsys_model.text.task_sampling import trained_families
 from recsys_model.text.textualize import FEATURE_SEPARATOR, FEATURES_OPENING, HISTORY_OPENING, SENTENCE_END
 from recsys_model.text.tokenizer import Tokenizer, train_tokenizer
 from recsys_platform.config import RunConfig
@@ -20,6 +21,7 @@ from recsys_platform.data.contract import Items, Users
 from recsys_platform.data.rejects import Reject, summarize
 from recsys_platform.data.sources import read_whole
 from recsys_platform.data.tables import Table, open_table
+from recsys_platform.data.task_needs import check_columns
 
 USED_ITEM_COLUMNS = (*contract.ITEM_REQUIRED, "brand", "categories")
 
@@ -48,6 +50,7 @@ def open_tables(config: RunConfig) -> Tables:
         "interactions", config.input.interactions, contract.INTERACTION_REQUIRED, contract.INTERACTION_OPTIONAL
     )
     items = open_table("items", config.input.items, contract.ITEM_REQUIRED, contract.ITEM_OPTIONAL)
+    check_columns(config.tasks, interactions)
     needed = {"action": interactions, "rating": interactions, "categories": items}
     for name in config.text.behaviour_fields:
         table = needed.get(name)
@@ -56,7 +59,8 @@ def open_tables(config: RunConfig) -> Tables:
                 f"text.behaviour_fields names {name}, but input.{table.files.table}.path {table.files.path} has no "
                 f"such column; map it in input.{table.files.table}.columns or take {name} out"
             )
-    used = {ours: theirs for ours, theirs in items.columns.items() if ours in USED_ITEM_COLUMNS}
+    wanted = (*USED_ITEM_COLUMNS, *(("price",) if trained_families(config.tasks) else ()))
+    used = {ours: theirs for ours, theirs in items.columns.items() if ours in wanted}
     users, features = _open_users(config)
     return Tables(
         interactions=interactions,
@@ -93,15 +97,18 @@ def read_users(tables: Tables, max_reject_share: float) -> Users:
 
 
 def build_vocabulary(
-    config: RunConfig, items: Items, users: Users, features: Sequence[str]
+    config: RunConfig, items: Items, users: Users, features: Sequence[str], further_texts: Iterable[str] = ()
 ) -> tuple[Tokenizer, Catalog, int]:
-    """Return the tokenizer, the catalogue, and the number of items whose text had to be made unique."""
+    """Return the tokenizer, the catalogue, and the number of items whose text had to be made unique.
+
+    A tokenizer that is trained here also reads `further_texts`: what questions and their answers are made of.
+    """
     path = config.tokenizer.path
     published = None if path is None else load_pretrained_tokenizer(Path(path))
     key = str if published is None else lambda text: tuple(published.encode_entity(text))
     texts, num_changed = make_unique_texts(items.titles, items.brands, items.categories, items.item_ids, key)
     values = sorted({value for known in users.features for value in known.values()})
-    corpus = itertools.chain(texts, values, _fixed_words(features))
+    corpus = itertools.chain(texts, values, _fixed_words(features), further_texts)
     tokenizer = published or train_tokenizer(
         corpus, config.tokenizer.vocab_size, merge_words=config.tokenizer.merge_words
     )

@@ -5,7 +5,6 @@ a fixed size, and no bucket shares a file with another. Any number of blocks wri
 """
 
 import itertools
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +15,15 @@ import pyarrow.parquet as pq
 import ray
 
 from recsys_model.entities.catalog import Catalog
+from recsys_model.text.explanations import FeatureWords
 from recsys_model.text.textualize import Textualizer
 from recsys_model.text.tokenizer import load_tokenizer
 from recsys_platform.config import RunConfig
 from recsys_platform.data.examples import EXAMPLE_SCHEMA, SPLITS, ExampleBuilder, Split, UserSequence, iter_users
 from recsys_platform.data.rejects import REJECTS_SCHEMA
 from recsys_platform.data.sequences import iter_buckets
+from recsys_platform.data.task_rows import FactWriter
+from recsys_platform.facts import FACT_FIELDS
 
 TOKENIZER_FOLDER = "tokenizer"
 ROWS_PER_GROUP = 1000
@@ -29,6 +31,10 @@ ROWS_PER_GROUP = 1000
 INTERACTIONS_SCHEMA = pa.schema(
     [("user_id", pa.string()), ("items", pa.list_(pa.int32())), ("timestamps", pa.list_(pa.float64()))]
 )
+
+ASKED = pa.struct([("split", pa.string()), ("task", pa.string()), ("count", pa.int64())])
+WRITTEN_SCHEMA = pa.schema([*((split, pa.int64()) for split in SPLITS), ("asked", pa.list_(ASKED))])
+"""Examples of each split, and how many can be asked which task."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,6 +45,8 @@ class Shared:
     """Items and attributes."""
     item_categories: list[tuple[str, ...]]
     """Categories of each item of the catalogue."""
+    words: FeatureWords | None
+    """Features of explanations; None where no tasks are asked."""
 
 
 class BucketWriter:
@@ -60,14 +68,18 @@ class BucketWriter:
         self._bucket_to_features_ref = bucket_to_features_ref
         self._item_categories = shared.item_categories
         textualizer = Textualizer(load_tokenizer(self._folder / TOKENIZER_FOLDER), shared.catalog, config.text)
-        self._builder = ExampleBuilder(textualizer, config.window, config.data, config.seed, max_eval_rank)
+        self._facts = None if shared.words is None else FactWriter(config.tasks, shared.words)
+        self._schema = EXAMPLE_SCHEMA if self._facts is None else pa.schema([*EXAMPLE_SCHEMA, *FACT_FIELDS])
+        self._builder = ExampleBuilder(
+            textualizer, config.window, config.data, config.seed, max_eval_rank, facts=self._facts
+        )
 
     def __call__(self, block: pa.Table) -> pa.Table:
-        """Write all buckets of the block; the result has one row per bucket and split."""
-        counts = [self._write_bucket(*bucket) for bucket in iter_buckets(block)]
-        return pa.table({split: pa.array([count[split] for count in counts], pa.int64()) for split in SPLITS})
+        """Write all buckets of the block; the result has one row per bucket, in the layout of `WRITTEN_SCHEMA`."""
+        rows = [self._write_bucket(*bucket) for bucket in iter_buckets(block)]
+        return pa.Table.from_pylist(rows, schema=WRITTEN_SCHEMA)
 
-    def _write_bucket(self, bucket: int, users: pa.Table, rejects: pa.Table) -> Counter[str]:
+    def _write_bucket(self, bucket: int, users: pa.Table, rejects: pa.Table) -> dict[str, Any]:
         name = f"part-{bucket:05d}.parquet"
         write_table(self._folder / "interactions" / name, users.select(INTERACTIONS_SCHEMA.names))
         if rejects.num_rows > 0:
@@ -77,11 +89,19 @@ class BucketWriter:
         features_ref = self._bucket_to_features_ref.get(bucket)
         features = {} if features_ref is None else ray.get(features_ref)
         sequences = list(iter_users(users, self._item_categories))
-        counts: Counter[str] = Counter()
+        counts: dict[str, Any] = {}
         for split in SPLITS:
             rows = self._iter_rows(sequences, features, split)
-            counts[split] = write_rows(self._folder / "examples" / split / name, EXAMPLE_SCHEMA, rows)
-        return counts
+            counts[split] = write_rows(self._folder / "examples" / split / name, self._schema, rows)
+        return {**counts, "asked": self._take_asked()}
+
+    def _take_asked(self) -> list[dict[str, Any]]:
+        """Return which tasks can be asked of the examples since the last call, and start counting anew."""
+        if self._facts is None:
+            return []
+        asked = [{"split": split, "task": task, "count": count} for (split, task), count in self._facts.counts.items()]
+        self._facts.counts.clear()
+        return asked
 
     def _iter_rows(
         self, sequences: Sequence[UserSequence], features: Mapping[str, Mapping[str, str]], split: Split

@@ -3,13 +3,20 @@
 from collections.abc import Iterator
 
 import numpy as np
+import pyarrow as pa
 
 from recsys_model.infilling.batch import Batch, ExampleCollator, pad_examples
 from recsys_model.infilling.example import ExampleBuilder
+from recsys_model.text.task_text import TaskText
+from recsys_model.text.textualize import TokenizedText
+from recsys_platform.facts import FACT_COLUMNS
 from recsys_platform.train.order import EpochOrder, Rows, count_batches, share_of_rank
+from recsys_platform.train.questions import Questions
 from recsys_platform.train.reader import ExampleReader, to_examples, token_counts
 
 MAX_SEED = 2**32
+VALIDATION = "validation"
+"""Stands for the epoch where questions are drawn for a validation loss."""
 
 
 class TrainingBatches:
@@ -25,8 +32,10 @@ class TrainingBatches:
         accumulation_steps: int,
         worker_rank: int,
         num_workers: int,
+        questions: Questions | None = None,
     ) -> None:
         self._reader = reader
+        self._questions = questions
         self._collator = collator
         self._seed = seed
         self._micro_rows = micro_rows
@@ -49,14 +58,18 @@ class TrainingBatches:
             skipped = max(start - chunk.first_batch, 0)
             for batch in order.batches(chunk, token_counts(table))[skipped:]:
                 parts = share_of_rank(batch, self._worker_rank, self._num_workers, self._micro_rows)
-                examples = [to_examples(table.take(rows)) for rows in parts]
-                yield [
-                    self._collator(
-                        [example.text for example in part],
-                        [(self._seed, epoch, example.user_id, example.target_index) for example in part],
-                    )
-                    for part in examples
-                ]
+                yield [self._micro_batch(table.take(rows), epoch) for rows in parts]
+
+    def _micro_batch(self, rows: pa.Table, epoch: int) -> Batch:
+        examples = to_examples(rows)
+        texts: list[TokenizedText | TaskText] = [example.text for example in examples]
+        if self._questions is not None:
+            for place, row in enumerate(rows.select(FACT_COLUMNS).to_pylist()):
+                key = (self._seed, row["user_id"], row["target_index"], epoch)
+                texts[place] = self._questions.ask(row, key) or texts[place]
+        return self._collator(
+            texts, [(self._seed, epoch, example.user_id, example.target_index) for example in examples]
+        )
 
 
 def validation_rows(num_rows: int, limit: int, seed: int) -> Rows:
@@ -86,14 +99,41 @@ def build_validation_batches(
     ZeRO 3 gathers weights in each forward pass, so all workers need equally many batches. Where others still
     have rows and this worker has none, it repeats a row; the second value says whether a batch counts.
     """
+
+    def batch_of(part: Rows) -> Batch:
+        texts = [example.text for example in to_examples(reader.read(part))]
+        return pad_examples([builder.ask_for_item(text, len(text.entity_starts) - 1) for text in texts], pad_token)
+
+    parts = _shares(rows, micro_rows, worker_rank, num_workers)
+    return [(batch_of(part), counts) for part, counts in parts]
+
+
+def build_question_batches(
+    reader: ExampleReader,
+    builder: ExampleBuilder,
+    questions: Questions,
+    pad_token: int,
+    rows: Rows,
+    *,
+    seed: int,
+    micro_rows: int,
+    worker_rank: int,
+    num_workers: int,
+) -> list[tuple[Batch, bool]]:
+    """Return this worker's batches of questions about those of the rows that can be asked one; see above.
+
+    The wording depends on seed and row alone, so that the losses of a run can be compared with each other.
+    """
+    table = reader.read(rows).select(FACT_COLUMNS).to_pylist()
+    asked = [questions.ask(row, (seed, row["user_id"], row["target_index"], VALIDATION)) for row in table]
+    examples = [builder.ask(task) for task in asked if task is not None]
+    parts = _shares(np.arange(len(examples)), micro_rows, worker_rank, num_workers)
+    return [(pad_examples([examples[place] for place in part], pad_token), counts) for part, counts in parts]
+
+
+def _shares(rows: Rows, micro_rows: int, worker_rank: int, num_workers: int) -> list[tuple[Rows, bool]]:
+    """Return the rows of each of this worker's batches, equally many on all workers, and whether they count."""
     num_rounds = -(-len(rows) // (micro_rows * num_workers))
     mine = rows[worker_rank::num_workers]
-    parts = [mine[start : start + micro_rows] for start in range(0, len(mine), micro_rows)]
-    counted = [(_next_item_batch(reader, builder, pad_token, part), True) for part in parts]
-    repeated = [(_next_item_batch(reader, builder, pad_token, rows[:1]), False)] * (num_rounds - len(parts))
-    return counted + repeated
-
-
-def _next_item_batch(reader: ExampleReader, builder: ExampleBuilder, pad_token: int, rows: Rows) -> Batch:
-    texts = [example.text for example in to_examples(reader.read(rows))]
-    return pad_examples([builder.ask_for_item(text, len(text.entity_starts) - 1) for text in texts], pad_token)
+    parts = [(mine[start : start + micro_rows], True) for start in range(0, len(mine), micro_rows)]
+    return parts + [(rows[:1], False)] * (num_rounds - len(parts))

@@ -21,18 +21,21 @@ from recsys_model.entities.token_trie import build_token_trie
 from recsys_model.infilling.batch import Batch, ExampleCollator
 from recsys_model.infilling.example import ExampleBuilder
 from recsys_model.infilling.positions import PositionAutomaton
-from recsys_model.text.tokenizer import Tokenizer, load_tokenizer
+from recsys_model.text.tokenizer import load_tokenizer
 from recsys_model.training.loss import InfillingLoss
 from recsys_model.training.optimizer import learning_rate_share
 from recsys_platform.config import RunConfig
-from recsys_platform.train.batches import TrainingBatches, build_validation_batches, validation_rows
+from recsys_platform.facts import FACT_COLUMNS
+from recsys_platform.train.batches import TrainingBatches
 from recsys_platform.train.checkpoints import restore_checkpoint, saved_checkpoint
 from recsys_platform.train.engine import Engine
 from recsys_platform.train.metrics import MetricsLog, StepWindow
 from recsys_platform.train.model import MAX_SEED, build_model
 from recsys_platform.train.progress import Progress
+from recsys_platform.train.questions import Questions, load_questions
 from recsys_platform.train.reader import ExampleReader
 from recsys_platform.train.records import record_start, write_final
+from recsys_platform.train.validation import build_validation
 
 FINAL = "final"
 
@@ -56,8 +59,10 @@ class TrainingRun:
         automaton = PositionAutomaton(catalog.pool(), config.objective.intra_mode)
         trie = build_token_trie([item.token_ids for item in catalog.items], tokenizer.special.end)
         builder = ExampleBuilder(config.objective, tokenizer.special, automaton, trie)
-        self._batches = _build_training_batches(config, ExampleCollator(builder, tokenizer.special.pad))
-        self._validation = _build_validation(config, builder, tokenizer)
+        questions = load_questions(config.tasks, config.dataset_folder)
+        collator = ExampleCollator(builder, tokenizer.special.pad)
+        self._batches = _build_training_batches(config, collator, questions)
+        self._validation = build_validation(config, builder, tokenizer.special.pad, questions)
         self._progress = Progress(self._batches.steps_per_epoch * config.train.epochs, config.train.max_minutes)
         model = build_model(config, tokenizer.vocab_size)
         self._counts = {
@@ -105,7 +110,7 @@ class TrainingRun:
 
     def _validate_and_save(self) -> None:
         """Measure the validation loss and report it with a checkpoint; waits for all workers."""
-        metrics = {"eval/loss": self._engine.mean_loss(self._validation)}
+        metrics = {name: self._engine.mean_loss(batches) for name, batches in self._validation.items()}
         self._write(metrics)
         told = {"step": self._progress.step, "epoch": self._progress.step / self._batches.steps_per_epoch, **metrics}
         with saved_checkpoint(self._engine, self._progress) as checkpoint:
@@ -130,27 +135,17 @@ def _prepare_process(config: RunConfig) -> None:
     warnings.filterwarnings("ignore", category=FutureWarning, module="torch")
 
 
-def _build_training_batches(config: RunConfig, collator: ExampleCollator) -> TrainingBatches:
+def _build_training_batches(
+    config: RunConfig, collator: ExampleCollator, questions: Questions | None
+) -> TrainingBatches:
+    columns = () if questions is None else FACT_COLUMNS
     return TrainingBatches(
-        ExampleReader(config.dataset_folder / "examples" / "train"),
+        ExampleReader(config.dataset_folder / "examples" / "train", columns),
         collator,
         seed=config.seed,
         micro_rows=config.train.batch_size,
         accumulation_steps=config.train.accumulation_steps,
         worker_rank=dist.get_rank(),
         num_workers=dist.get_world_size(),
-    )
-
-
-def _build_validation(config: RunConfig, builder: ExampleBuilder, tokenizer: Tokenizer) -> list[tuple[Batch, bool]]:
-    reader = ExampleReader(config.dataset_folder / "examples" / "valid")
-    limit = config.train.max_validation_batches * config.train.batch_size * dist.get_world_size()
-    return build_validation_batches(
-        reader,
-        builder,
-        tokenizer.special.pad,
-        validation_rows(reader.num_rows, limit, config.seed),
-        micro_rows=config.train.batch_size,
-        worker_rank=dist.get_rank(),
-        num_workers=dist.get_world_size(),
+        questions=questions,
     )

@@ -36,12 +36,13 @@ class Example:
 class ExampleReader:
     """Random access to the rows of a folder of Parquet files; holds no rows itself."""
 
-    def __init__(self, folder: Path) -> None:
-        """Read the footers of all files, in the order of their names.
+    def __init__(self, folder: Path, further_columns: Sequence[str] = ()) -> None:
+        """Read the footers of all files, in the order of their names; `further_columns` are read with the others.
 
         Raises:
             CheckpointError: there is no Parquet file, or one lacks a column.
         """
+        self._columns = list(dict.fromkeys((*KEY_COLUMNS, *TEXT_COLUMNS, *further_columns)))
         self._groups: list[tuple[Path, int]] = []
         self.group_sizes: list[int] = []
         paths = sorted(folder.glob("*.parquet"))
@@ -69,7 +70,7 @@ class ExampleReader:
 
     def _add(self, path: Path) -> None:
         footer = pq.read_metadata(path)
-        missing = sorted({*TEXT_COLUMNS, *KEY_COLUMNS} - set(footer.schema.to_arrow_schema().names))
+        missing = sorted(set(self._columns) - set(footer.schema.to_arrow_schema().names))
         if missing:
             raise CheckpointError(f"{path} lacks the columns {missing}; run the data stage again")
         for group in range(footer.num_row_groups):
@@ -79,7 +80,7 @@ class ExampleReader:
     def _read_group(self, group: int) -> pa.Table:
         path, number = self._groups[group]
         with pq.ParquetFile(path) as file:
-            return file.read_row_group(number, columns=[*KEY_COLUMNS, *TEXT_COLUMNS])
+            return file.read_row_group(number, columns=self._columns)
 
 
 def token_counts(table: pa.Table) -> NDArray[np.int64]:

@@ -22,6 +22,7 @@ from recsys_platform.config import RunConfig, config_to_dict
 from recsys_platform.train.loop import FINAL, train_loop
 from recsys_platform.train.metrics import METRICS_FILE, TENSORBOARD
 from recsys_platform.train.model import base_weights_folder, check_model, verified_digest
+from recsys_platform.train.questions import check_tasks, warning_of
 from recsys_platform.train.reader import ExampleReader
 from recsys_platform.train.records import read_lines
 from recsys_platform.train.report import CURVE_FILE, build_report, draw_learning_curve, write_report
@@ -48,6 +49,8 @@ def run_train(
     refuse_to_overwrite(config.checkpoint_folder, overwrite=overwrite)
     dataset = open_artifact(config.dataset_folder, "dataset")
     check_dataset(config, dataset)
+    if warning := warning_of(config):
+        logger.warning("%s", warning)
     weights_digest = None if config.model.weights is None else verified_digest(Path(config.model.weights))
     folder = config.folder / RUN_FOLDER
     identity = identity_of_run(config, dataset.digest, weights_digest)
@@ -79,6 +82,7 @@ def check_dataset(config: RunConfig, dataset: Manifest) -> None:
         f"the dataset was made with text.max_tokens {max_tokens}, more than the model's max_sequence_length "
         f"{geometry.max_sequence_length}; run the data stage again with a smaller text.max_tokens",
     )
+    check_tasks(config, dataset)
     for split in ("train", "valid"):
         if ExampleReader(config.dataset_folder / "examples" / split).num_rows == 0:
             raise DataError(f"{config.dataset_folder} has no examples in its {split} split; it needs more interactions")

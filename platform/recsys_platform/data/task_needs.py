@@ -1,0 +1,105 @@
+"""Which columns the trained task families need, and whether the tables have what they need."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from recsys_model.config import TasksConfig
+from recsys_model.errors import DataError
+from recsys_model.text.explanations import STATEMENT
+from recsys_model.text.task_facts import HIGHEST_RATING, LOWEST_RATING
+from recsys_model.text.task_sampling import trained_families
+from recsys_model.text.tasks import TASKS
+from recsys_platform.data.examples import SPLITS
+from recsys_platform.data.reviews import Reviews
+from recsys_platform.data.tables import Table
+
+NEEDS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "rating": (("rating",),),
+    "explanation": (("review_text",),),
+    "review": (("review_text",), ("rating", "summary")),
+}
+"""Family -> columns of the interactions, one of each group; other families need none."""
+REVIEW_COLUMNS = frozenset({"review_text", "summary"})
+RATED = ("rating", "review")
+"""Families whose answers may be ratings."""
+
+
+def check_columns(tasks: TasksConfig, interactions: Table) -> None:
+    """Raise unless the interactions have the columns that the trained families need.
+
+    Raises:
+        DataError: it names family and column.
+    """
+    for family in trained_families(tasks):
+        for group in NEEDS.get(family, ()):
+            if not set(group) & interactions.columns.keys():
+                raise DataError(
+                    f"tasks.{family}_weight is {getattr(tasks, f'{family}_weight'):g}, but input.interactions.path "
+                    f"{interactions.files.path} has no column {' or '.join(group)}; map it in "
+                    f"input.interactions.columns, or set the weight to 0"
+                )
+
+
+def tells_ratings(tasks: TasksConfig) -> bool:
+    """Return whether a rating may be asked for or told in a question."""
+    return any(family in NEEDS for family in trained_families(tasks))
+
+
+def keeps_reviews(tasks: TasksConfig, interactions: Table) -> bool:
+    """Return whether what users wrote is needed and there."""
+    needed = {name for family in trained_families(tasks) for group in NEEDS.get(family, ()) for name in group}
+    return bool(needed & REVIEW_COLUMNS & interactions.columns.keys())
+
+
+def check_ratings(tasks: TasksConfig, lowest: float | None, highest: float | None) -> None:
+    """Raise if ratings are asked for and some lie outside of what can be answered; None where there is no rating.
+
+    Raises:
+        DataError: they do.
+    """
+    families = [family for family in trained_families(tasks) if family in RATED]
+    if not families or lowest is None or highest is None:
+        return
+    if lowest < LOWEST_RATING or highest > HIGHEST_RATING:
+        weights = " and ".join(f"tasks.{family}_weight" for family in families)
+        raise DataError(
+            f"input.interactions: ratings must be from {LOWEST_RATING} to {HIGHEST_RATING} to be asked for, got "
+            f"{lowest:g} to {highest:g}; rescale them, or set {weights} to 0"
+        )
+
+
+def count_tasks(tasks: TasksConfig, reviews: Reviews, written: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what a manifest tells of tasks: how many examples of each split can be asked which, and of explanations.
+
+    Args:
+        tasks: The run's settings.
+        reviews: What was learned of training reviews.
+        written: Rows of `WRITTEN_SCHEMA`.
+
+    Raises:
+        DataError: a trained family cannot be asked of any training example.
+    """
+    asked: Counter[tuple[str, str]] = Counter()
+    for row in written:
+        asked.update({(entry["split"], entry["task"]): entry["count"] for entry in row["asked"]})
+    names = [name for name, task in TASKS.items() if task.family in trained_families(tasks)]
+    counts: dict[str, Any] = {split: {name: asked[split, name] for name in names} for split in SPLITS}
+    _check_asked(tasks, counts["train"])
+    if "explanation" in trained_families(tasks):
+        counts["explanations"] = {
+            "statement": STATEMENT,
+            "training_reviews": reviews.num_reviews,
+            "feature_words": len(reviews.words.votes),
+        }
+    return counts
+
+
+def _check_asked(tasks: TasksConfig, task_to_count: Mapping[str, int]) -> None:
+    for family in trained_families(tasks):
+        names = [name for name, task in TASKS.items() if task.family == family]
+        if not any(task_to_count[name] for name in names):
+            raise DataError(
+                f"tasks.{family}_weight is {getattr(tasks, f'{family}_weight'):g}, but no training example can be "
+                f"asked {' or '.join(names)}: what it needs is empty everywhere; set the weight to 0"
+            )

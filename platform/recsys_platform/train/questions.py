@@ -1,0 +1,87 @@
+"""Questions in place of plain texts: which rows are asked, and what, in which epoch.
+
+A draw depends on (seed, user, target, epoch) alone, so a run that goes on at a step asks what it would have asked.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from recsys_model.config import TasksConfig, require
+from recsys_model.text.task_sampling import Key, TaskSampler, only_family, trained_families
+from recsys_model.text.task_text import TaskText
+from recsys_model.text.tasks import TASKS
+from recsys_model.text.templates import load_templates
+from recsys_platform.artifacts import Manifest
+from recsys_platform.config import RunConfig
+from recsys_platform.facts import TaskSource, load_task_source
+
+FREE_TEXT = ("explanation", "review")
+"""Families with answers in free text."""
+
+
+class Questions:
+    """Asks rows of one dataset, in seen templates."""
+
+    def __init__(self, source: TaskSource, tasks: TasksConfig) -> None:
+        self._source = source
+        self._tasks = tasks
+        self._sampler = TaskSampler(load_templates(), tasks)
+
+    def ask(self, row: dict[str, Any], key: Key) -> TaskText | None:
+        """Return the question of a row, or None if it is to be told plainly.
+
+        Raises:
+            DataError: the question does not fit, or the catalogue has too few items.
+        """
+        facts = self._source.facts(row)
+        template = self._sampler.draw(facts, key)
+        if template is None:
+            return None
+        return self._source.ask(template, facts, row["own_items"], self._tasks, key)
+
+    def of_family(self, family: str) -> "Questions":
+        """Return what asks every row that can be asked a question of one family."""
+        return Questions(self._source, only_family(self._tasks, family))
+
+
+def load_questions(tasks: TasksConfig, dataset_folder: Path) -> Questions | None:
+    """Open a dataset for questions; None where none are trained.
+
+    Raises:
+        CheckpointError: the dataset was made without tasks.
+    """
+    return Questions(load_task_source(dataset_folder), tasks) if trained_families(tasks) else None
+
+
+def check_tasks(config: RunConfig, dataset: Manifest) -> None:
+    """Raise unless the dataset's training examples can be asked all families that the run trains.
+
+    Raises:
+        ConfigError: one of them cannot be asked.
+    """
+    counts = dataset.counts.get("tasks", {}).get("train", {})
+    for family in trained_families(config.tasks):
+        require(
+            any(counts.get(name, 0) > 0 for name, task in TASKS.items() if task.family == family),
+            f"tasks.{family}_weight is {getattr(config.tasks, f'{family}_weight'):g}, but the dataset was made without "
+            f"questions of this family; run the data stage again with these tasks, or set the weight to 0",
+        )
+
+
+def warning_of(config: RunConfig) -> str | None:
+    """Return what a user should know of the run's settings before a long training, if anything.
+
+    Example:
+        >>> from recsys_platform.settings import InputConfig, TableConfig
+        >>> tables = InputConfig(interactions=TableConfig(path="a"), items=TableConfig(path="b"))
+        >>> warning_of(RunConfig(name="plain", input=tables)) is None
+        True
+    """
+    families: Sequence[str] = [name for name in trained_families(config.tasks) if name in FREE_TEXT]
+    if not families or config.objective.intra_mode != "paper":
+        return None
+    return (
+        f"objective.intra_mode is paper, with which all words of a free text share two position ids: answers of "
+        f"{' and '.join(families)} lose and repeat words, of small models above all; run counts the words"
+    )
