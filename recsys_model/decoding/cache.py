@@ -50,8 +50,9 @@ class BeamCache:
 
     def __init__(self, part_a: PartAEncoder) -> None:
         """Start behind an encoded part A, with one beam per request that has no tokens yet."""
-        self._keys_LRGSE = part_a.keys_LRGAE
-        self._values_LRGSE = part_a.values_LRGAE
+        # lists of its own: several caches may start behind one part A
+        self._keys_LRGSE = list(part_a.keys_LRGAE)
+        self._values_LRGSE = list(part_a.values_LRGAE)
         self._visible_RA = part_a.visible_RA
         self._descent_RWP = part_a.visible_RA.new_zeros((len(part_a.visible_RA), 1, 0))
         self._visible_R1WS = part_a.visible_RA.new_zeros((0,))
