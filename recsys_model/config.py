@@ -34,7 +34,7 @@ class GLMConfig:
     gelu: Literal["erf", "tanh"] = "erf"
     """`erf`: the published Hugging Face code; `tanh`: the original training code."""
     dropout: float = 0.0
-    """Dropout probability on embeddings, attention and residual branches, 0 to 1."""
+    """Dropout probability on the embeddings and on what each block adds, 0 to 1; attention weights have none."""
 
     def __post_init__(self) -> None:
         for name in ("num_layers", "hidden_size", "num_heads", "vocab_size", "max_sequence_length"):

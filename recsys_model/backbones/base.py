@@ -50,15 +50,14 @@ class Attention(Protocol):
 class FullAttention:
     """Attention over the tokens at hand, seen through a mask; keeps nothing."""
 
-    def __init__(self, visible_BTT: Tensor, dropout: float = 0.0) -> None:
+    def __init__(self, visible_BTT: Tensor) -> None:
         """Take a boolean mask, [B, T, T]: may the query (row) see the key (column)?"""
         self._visible_B1TT = visible_BTT[:, None]
-        self._dropout = dropout
 
     def __call__(self, layer: int, query_BHTE: Tensor, key_BGTE: Tensor, value_BGTE: Tensor) -> Tensor:
         """Attend; the layer makes no difference here."""
         del layer
-        return attend(query_BHTE, key_BGTE, value_BGTE, self._visible_B1TT, self._dropout)
+        return attend(query_BHTE, key_BGTE, value_BGTE, self._visible_B1TT)
 
     def positions(self) -> Tensor:
         """Return 0, 1, 2, ... for each example."""
@@ -145,7 +144,7 @@ class OutputHead(nn.Linear):
         return functional.embedding(input, self.weight) if rows else functional.linear(input, self.weight)
 
 
-def attend(query_BHTE: Tensor, key_BGSE: Tensor, value_BGSE: Tensor, visible: Tensor, dropout: float = 0.0) -> Tensor:
+def attend(query_BHTE: Tensor, key_BGSE: Tensor, value_BGSE: Tensor, visible: Tensor) -> Tensor:
     """Return softmax(query . key / sqrt(E)) . value where `visible`, which broadcasts to [B, H, T, S].
 
     With fewer key heads than query heads, each serves several neighbouring query heads.
@@ -156,7 +155,7 @@ def attend(query_BHTE: Tensor, key_BGSE: Tensor, value_BGSE: Tensor, visible: Te
         key_BGSE, value_BGSE = (states.repeat_interleave(num_shared, dim=1) for states in (key_BGSE, value_BGSE))
         num_shared = 1
     return functional.scaled_dot_product_attention(
-        query_BHTE, key_BGSE, value_BGSE, attn_mask=visible, dropout_p=dropout, enable_gqa=num_shared > 1
+        query_BHTE, key_BGSE, value_BGSE, attn_mask=visible, enable_gqa=num_shared > 1
     )
 
 

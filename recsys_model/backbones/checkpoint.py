@@ -6,7 +6,7 @@ names. Every missing, unknown or misshapen tensor is named in one error.
 
 import json
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +44,31 @@ def load_model(path: Path, *, dtype: torch.dtype = torch.float32, mask: Mask | N
     Raises:
         CheckpointError: a file is missing or damaged, or tensors do not fit the geometry in `config.json`.
     """
+    geometry = load_geometry(path, mask)
+    state = read_gguf_state(path) if is_gguf(path) else load_state(path)
+    return model_from_state(geometry, state, dtype=dtype, source=str(path))
+
+
+def model_from_state(
+    geometry: Geometry, state: Mapping[str, Tensor], *, dtype: torch.dtype = torch.float32, source: str = "the state"
+) -> Backbone:
+    """Return a model of the given geometry that holds the tensors of `state`, under any of their published names.
+
+    Raises:
+        CheckpointError: tensors are missing, unknown or misshapen; `source` names where they come from.
+
+    Example:
+        >>> from recsys_model.config import GLMConfig
+        >>> geometry = GLMConfig(num_layers=1, hidden_size=4, num_heads=2, vocab_size=9, max_sequence_length=8)
+        >>> state = {f"glm.{name}": tensor for name, tensor in build_backbone(geometry).state_dict().items()}
+        >>> model_from_state(geometry, state, dtype=torch.float64).word_embeddings.weight.dtype
+        torch.float64
+    """
     with torch.device("meta"):
-        model = build_backbone(load_geometry(path, mask))
-    state = model.own_state(read_gguf_state(path) if is_gguf(path) else load_state(path))
-    fit_state(model, state, str(path))
-    model.load_state_dict({name: tensor.to(dtype) for name, tensor in state.items()}, assign=True)
+        model = build_backbone(geometry)
+    own = model.own_state(dict(state))
+    fit_state(model, own, source)
+    model.load_state_dict({name: tensor.to(dtype) for name, tensor in own.items()}, assign=True)
     return model
 
 

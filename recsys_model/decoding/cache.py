@@ -72,8 +72,9 @@ class BeamCache:
         With `keeps_beams` new beams are numbered behind the old ones, which can be gone on from again.
         """
         self._keeps_beams = keeps_beams
-        self._keys_LRGSE = part_a.keys_LRGAE
-        self._values_LRGSE = part_a.values_LRGAE
+        # lists of its own: several caches may start behind one part A
+        self._keys_LRGSE = list(part_a.keys_LRGAE)
+        self._values_LRGSE = list(part_a.values_LRGAE)
         self._visible_RA = part_a.visible_RA
         self._descent_RWP = part_a.visible_RA.new_zeros((len(part_a.visible_RA), 1, 0))
         self._visible_R1QS = part_a.visible_RA.new_zeros((0,))

@@ -34,7 +34,7 @@ class InfillingLoss(nn.Module):
         self.register_buffer("trie_first_child", torch.from_numpy(trie.first_child).long(), persistent=False)
 
     def forward(self, batch: Batch) -> Tensor:
-        """Return the loss summed over the `batch.num_targets` targets, in float32."""
+        """Return the loss summed over the `batch.num_targets` targets, in float32, or float64 for such a model."""
         attention = FullAttention(self._backbone.visible(batch.part_a_lens, batch.token_ids.shape[1]))
         hidden_BTD = self.model(batch.token_ids, batch.inter_position_ids, batch.intra_position_ids, attention)
         is_target_BT = batch.labels != IGNORED_LABEL
@@ -52,14 +52,14 @@ class InfillingLoss(nn.Module):
     def _whole_vocabulary(self, hidden_ND: Tensor, label_N: Tensor, node_N: Tensor) -> Tensor:
         del node_N
         logits_NV = self._backbone.logits(hidden_ND)
-        return functional.cross_entropy(logits_NV.float(), label_N, reduction="sum")
+        return functional.cross_entropy(_wide(logits_NV), label_N, reduction="sum")
 
     def _root_children(self, hidden_ND: Tensor, label_N: Tensor, node_N: Tensor) -> Tensor:
         """Project on the tokens that items begin with; they are sorted, so a label is found by bisection."""
         del node_N
         token_R = self.trie_tokens[self.trie_first_child[ROOT] : self.trie_first_child[ROOT + 1]]
         logits_NR = functional.linear(hidden_ND, self._backbone.output_rows(token_R))
-        return functional.cross_entropy(logits_NR.float(), torch.searchsorted(token_R, label_N), reduction="sum")
+        return functional.cross_entropy(_wide(logits_NR), torch.searchsorted(token_R, label_N), reduction="sum")
 
     def _children(self, hidden_ND: Tensor, label_N: Tensor, node_N: Tensor) -> Tensor:
         """Score only the children of each target's node."""
@@ -68,7 +68,7 @@ class InfillingLoss(nn.Module):
         target_M = torch.repeat_interleave(torch.arange(len(node_N), device=node_N.device), count_N)
         place_M = torch.arange(len(target_M), device=node_N.device) - (count_N.cumsum(0) - count_N)[target_M]
         token_M = self.trie_tokens[first_N[target_M] + place_M]
-        score_M = (hidden_ND[target_M] * self._backbone.output_rows(token_M)).sum(-1).float()
+        score_M = _wide((hidden_ND[target_M] * self._backbone.output_rows(token_M)).sum(-1))
         largest_N = score_M.new_full(node_N.shape, -torch.inf)
         largest_N = largest_N.scatter_reduce(0, target_M, score_M.detach(), "amax")
         total_N = score_M.new_zeros(node_N.shape).index_add(0, target_M, (score_M - largest_N[target_M]).exp())
@@ -79,3 +79,8 @@ class InfillingLoss(nn.Module):
     def _backbone(self) -> Backbone:
         """What peft passes all names on to that it does not know itself."""
         return cast(Backbone, self.model)
+
+
+def _wide(logits_X: Tensor) -> Tensor:
+    """Convert half precision to float32, in which a softmax is summed; float64 stays."""
+    return logits_X.to(torch.promote_types(logits_X.dtype, torch.float32))

@@ -1,0 +1,75 @@
+"""Inputs as the published code of GLM and ChatGLM-6B takes them, to compare models number by number.
+
+There the two position ids are rows of one tensor, and one argument says in three forms what a token sees.
+Training and decoding build an `Attention` instead and do not pass through here.
+
+Shape suffixes: B = examples, T = tokens, V = vocabulary.
+"""
+
+from torch import Tensor
+
+from recsys_model.backbones.base import Backbone, FullAttention, part_a_and_part_b_mask
+from recsys_model.errors import DataError
+
+FAMILIES_THAT_MARK_HIDDEN_KEYS = ("chatglm",)
+"""In their masks 1 stands for a key that is not seen; in GLM's for one that is."""
+
+
+def published_logits(model: Backbone, token_ids: Tensor, position_ids: Tensor, attention_mask: Tensor) -> Tensor:
+    """Return the logits of every token, [B, T, V].
+
+    `token_ids` is [B, T]; `position_ids` [B, 2, T], the inter ids in row 0 and the intra ids in row 1;
+    `attention_mask` as in `visible_from_published`. Call `model.eval()` before, as for any comparison.
+
+    Raises:
+        DataError: shapes do not fit each other, or the model has no positions in two rows.
+
+    Example:
+        >>> import torch
+        >>> from recsys_model.backbones.glm import GLM
+        >>> from recsys_model.config import GLMConfig
+        >>> model = GLM(GLMConfig(num_layers=1, hidden_size=4, num_heads=2, vocab_size=9, max_sequence_length=8))
+        >>> positions = torch.tensor([[[0, 1, 2, 1, 1], [0, 0, 0, 1, 2]]])
+        >>> published_logits(model, torch.tensor([[5, 7, 6, 8, 3]]), positions, torch.tensor([3])).shape
+        torch.Size([1, 5, 9])
+    """
+    num_examples, num_tokens = token_ids.shape
+    if model.family == "causal":
+        raise DataError("the model must have inter and intra positions, got a causal decoder; call it directly")
+    if position_ids.shape != (num_examples, 2, num_tokens):
+        raise DataError(
+            f"position_ids must be [B, 2, T], here {(num_examples, 2, num_tokens)}, got {tuple(position_ids.shape)}"
+        )
+    visible_BTT = visible_from_published(
+        attention_mask, num_examples, num_tokens, ones_are_hidden=model.family in FAMILIES_THAT_MARK_HIDDEN_KEYS
+    )
+    hidden_BTD = model(token_ids, position_ids[:, 0], position_ids[:, 1], FullAttention(visible_BTT))
+    return model.logits(hidden_BTD)
+
+
+def visible_from_published(
+    attention_mask: Tensor, num_examples: int, num_tokens: int, *, ones_are_hidden: bool = False
+) -> Tensor:
+    """Return which keys each query sees, [B, T, T], from a mask of the published code.
+
+    One number for each example is the length of part A, whatever the tensor's shape; else the mask is 0/1,
+    [B, 1, T, T] or [1, 1, T, T], 1 where the key is seen, or, with `ones_are_hidden`, where it is not.
+
+    Raises:
+        DataError: the mask has another shape.
+
+    Example:
+        >>> import torch
+        >>> visible_from_published(torch.tensor([2]), 1, 3).int().tolist()
+        [[[1, 1, 0], [1, 1, 0], [1, 1, 1]]]
+    """
+    square = (1, num_tokens, num_tokens)
+    if attention_mask.ndim == len(square) + 1 and attention_mask.shape[1:] == square:
+        visible_B1TT = attention_mask == 0 if ones_are_hidden else attention_mask != 0
+        return visible_B1TT[:, 0].expand(num_examples, -1, -1)
+    if attention_mask.numel() == num_examples:
+        return part_a_and_part_b_mask(attention_mask.reshape(num_examples), num_tokens)
+    raise DataError(
+        f"attention_mask must hold {num_examples} lengths of part A or be [B, 1, T, T] with T = {num_tokens}, "
+        f"got {tuple(attention_mask.shape)}"
+    )
