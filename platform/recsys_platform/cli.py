@@ -16,8 +16,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from recsys_model.errors import ConfigError, RecsysError
+from recsys_model.errors import RecsysError
 from recsys_platform import summaries
+from recsys_platform.arguments import read_event, read_feature
 from recsys_platform.config import RunConfig, load_config
 
 DESCRIPTION = """Train and serve RecSysLLM, an LLM recommender, from interaction tables.
@@ -31,6 +32,7 @@ A run is one YAML file; its stages hand over folders under <storage>/<name>:
   recsys bundle CONFIG     checkpoint -> bundle
   recsys serve CONFIG      bundle -> HTTP         (Ray Serve)
   recsys recommend         ask a running endpoint
+  recsys convert GGUF DIR  unpack a model file once, for all processes that read it
   recsys audit TABLE.csv   find figures of HR and NDCG that no ranking can have
 
 Every command joins the cluster that RAY_ADDRESS names, else starts a local Ray, and also runs as
@@ -62,6 +64,11 @@ def build_parser() -> argparse.ArgumentParser:
     _add_stage(commands, "bundle", "collect what is served in one folder", _bundle)
     _add_stage(commands, "serve", "answer HTTP requests until interrupted", _serve)
     _add_recommend(commands)
+    convert = commands.add_parser("convert", help="unpack a GGUF file into a folder that loads in a second")
+    convert.add_argument("source", type=Path, help="GGUF file, or folder of a published model")
+    convert.add_argument("folder", type=Path, help="new folder, for model.weights and tokenizer.path")
+    convert.add_argument("--precision", choices=["fp32", "bf16"], default="fp32", help="default %(default)s")
+    _finish(convert, _convert)
     audit = commands.add_parser("audit", help="find figures of HR and NDCG that no ranking can have; status 1 if any")
     audit.add_argument("table", type=Path, help="CSV: method, dataset, hr@1, hr@5, ndcg@5, hr@10, ndcg@10; any empty")
     _finish(audit, _audit)
@@ -214,12 +221,20 @@ def _serve(options: argparse.Namespace) -> Result:
 def _recommend(options: argparse.Namespace) -> Result:
     from recsys_platform.serve.client import ask
 
-    payload: dict[str, Any] = {"history": [_event(text) for text in options.history], "k": options.k}
-    payload["user_features"] = dict(_feature(text) for text in options.feature)
+    payload: dict[str, Any] = {"history": [read_event(text) for text in options.history], "k": options.k}
+    payload["user_features"] = dict(read_feature(text) for text in options.feature)
     payload["exclude_seen"] = not options.include_seen
     answer = ask(options.url, payload, options.timeout_s)
     _say(summaries.of_answer(answer))
     return answer
+
+
+def _convert(options: argparse.Namespace) -> Result:
+    from recsys_platform.conversion import run_convert
+
+    result = run_convert(options.source, options.folder, precision=options.precision)
+    _say(f"model: {result['parameters']:,} parameters, {result['size_bytes'] / 1e6:.1f} MB in {result['model']}")
+    return result
 
 
 def _audit(options: argparse.Namespace) -> Result:
@@ -275,21 +290,6 @@ def _demo(options: argparse.Namespace) -> Result:
     _say(summaries.of_request(payload))
     _say(summaries.of_answer(answer))
     return {"data": data, "train": train, "evaluate": evaluation, "bundle": bundle, "answer": answer}
-
-
-def _event(text: str) -> dict[str, str]:
-    """Read `item@time`; an `@` inside a title is kept where no time follows it."""
-    item, separator, moment = text.rpartition("@")
-    if separator and moment[:4].isdigit():
-        return {"item": item, "time": moment}
-    return {"item": text}
-
-
-def _feature(text: str) -> tuple[str, str]:
-    name, separator, value = text.partition("=")
-    if not separator or not name:
-        raise ConfigError(f"--feature wants NAME=VALUE, got {text!r}")
-    return name, value
 
 
 if __name__ == "__main__":

@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from recsys_model.backbones.checkpoint import load_model, write_model
 from recsys_model.evaluation.baselines import CoOccurrence, Popularity, rank_targets
 from recsys_model.evaluation.intervals import Estimate
 from recsys_model.evaluation.metrics import METRIC_NAMES, measure, measure_difference
 from recsys_model.text.pretrained import load_pretrained_tokenizer
+from recsys_platform.conversion import run_convert
 from tests.benchmarks.beauty_slice import BeautySlice, load_slice
 from tests.benchmarks.smollm2_trial import METHODS, MODEL_FOLDER, Trial, drawn_targets
 
@@ -57,11 +57,7 @@ def convert_once(options: argparse.Namespace) -> Path:
     """Return the model as a folder of safetensors, made from the GGUF file if it is not there yet."""
     folder = options.out / MODEL_FOLDER
     if not folder.is_dir():
-        source = options.gguf or _packaged_gguf()
-        fresh = folder.with_suffix(".new")
-        write_model(fresh, load_model(source))
-        load_pretrained_tokenizer(source).write(fresh)
-        fresh.rename(folder)
+        run_convert(options.gguf or _packaged_gguf(), folder)
     return folder
 
 
