@@ -14,6 +14,7 @@ from recsys_model.config import ObjectiveConfig, TextConfig
 from recsys_model.entities.catalog import Catalog
 from recsys_model.entities.token_trie import build_token_trie
 from recsys_model.infilling.example import IGNORED_LABEL, WHOLE_VOCABULARY, Example, ExampleBuilder, PartA, build_prompt
+from recsys_model.infilling.item_paths import ItemPaths
 from recsys_model.infilling.positions import PositionAutomaton
 from recsys_model.text.textualize import Behaviour, Textualizer, TokenizedText
 from recsys_model.text.tokenizer import SpecialTokens, Tokenizer
@@ -63,9 +64,12 @@ class InfillingLayout:
 
 
 class QuestionLayout:
-    """Plain supervised fine-tuning: the model's own chat format, the target title behind it, position ids as ever."""
+    """Plain supervised fine-tuning: the model's own chat format, the target title behind it, position ids as ever.
 
-    def __init__(self, tokenizer: Tokenizer, catalog: Catalog, text: TextConfig) -> None:
+    Each token of the title is a target over the whole vocabulary; with `item_loss: trie`, as in `ObjectiveConfig`.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, catalog: Catalog, text: TextConfig, item_loss: str = "lm") -> None:
         begin, end = tokenizer.special.cls, tokenizer.special.eos
         assert begin is not None, "an instruct model has a token that begins a message"
         assert end is not None, "an instruct model has a token that ends a message"
@@ -77,17 +81,24 @@ class QuestionLayout:
         # the search feeds the last token of the question where it would feed [S]
         self.special = dataclasses.replace(tokenizer.special, start=self._closing[-1], end=end)
         self._room = text.max_tokens
+        trie = build_token_trie([item.token_ids for item in catalog.items], end)
+        self._paths = ItemPaths(trie) if item_loss == "trie" else None
 
     def example(self, history: Sequence[int], target: int, rng: np.random.Generator) -> Example:
         """Return question and answer; only the answer is a target."""
         question, answer = self._question(history), self._catalog.items[target].token_ids
         token_ids = [*question, *answer]
+        labels, nodes = [*answer, self.special.end], [WHOLE_VOCABULARY] * (len(answer) + 1)
+        if self._paths is not None:
+            nodes, is_forced = self._paths.of(target)
+            labels = [IGNORED_LABEL if forced else label for label, forced in zip(labels, is_forced, strict=True)]
+        before = len(question) - 1
         return Example(
             token_ids=token_ids,
             inter_position_ids=list(range(len(token_ids))),
             intra_position_ids=[0] * len(token_ids),
-            labels=[IGNORED_LABEL] * (len(question) - 1) + [*answer, self.special.end],
-            trie_nodes=[WHOLE_VOCABULARY] * len(token_ids),
+            labels=[IGNORED_LABEL] * before + labels,
+            trie_nodes=[WHOLE_VOCABULARY] * before + nodes,
             part_a_len=len(question),
         )
 

@@ -5,6 +5,7 @@ import json
 import logging
 import time
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -33,7 +34,7 @@ TEXT = TextConfig(max_tokens=192)
 DECODING = DecodingConfig(num_beams=20)
 LORA = LoraConfig(rank=8)
 K = 10
-SAVE_EVERY_STEPS = 10
+SAVE_EVERY_STEPS = 5
 SORTED_STEPS = 10
 """Examples of so many steps are sorted by length together, which saves padding."""
 
@@ -45,10 +46,15 @@ class Method:
     label: str
     objective: ObjectiveConfig | None = None
     """Of RecSysLLM; none asks the question of plain fine-tuning."""
+    item_loss: Literal["lm", "trie"] = "lm"
+    """Of plain fine-tuning; that of RecSysLLM is in its objective."""
     mask: Mask = "causal"
     is_trained: bool = True
 
 
+NEXT_ITEMS = ObjectiveConfig(
+    entity_weight=0.1, sentence_weight=0.0, document_weight=0.0, next_item_weight=1.0, item_loss="trie"
+)
 METHODS = {
     "recsysllm": Method(label="RecSysLLM", objective=ObjectiveConfig()),
     "sft": Method(label="plain SFT"),
@@ -56,7 +62,8 @@ METHODS = {
     "untuned-infilling": Method(
         label="no fine-tuning, RecSysLLM's layout", objective=ObjectiveConfig(), is_trained=False
     ),
-    "recsysllm-trie": Method(label="RecSysLLM, item_loss: trie", objective=ObjectiveConfig(item_loss="trie")),
+    "recsysllm-trie": Method(label="RecSysLLM, trie loss, mostly next items", objective=NEXT_ITEMS),
+    "sft-trie": Method(label="plain SFT, but trie loss", item_loss="trie"),
     "recsysllm-prefix": Method(label="RecSysLLM, mask: prefix", objective=ObjectiveConfig(), mask="prefix"),
 }
 
@@ -71,7 +78,7 @@ class Trial:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._pad = tokenizer.special.pad
         self._layout: Layout = (
-            QuestionLayout(tokenizer, data.catalog, TEXT)
+            QuestionLayout(tokenizer, data.catalog, TEXT, self._method.item_loss)
             if self._method.objective is None
             else InfillingLayout(tokenizer, data.catalog, TEXT, self._method.objective)
         )
