@@ -18,65 +18,10 @@ from typing import Any
 
 from recsys_model.errors import RecsysError
 from recsys_platform import summaries
-from recsys_platform.ablate.command import add_arguments
+from recsys_platform.arguments import build_parser, read_event, read_feature
 from recsys_platform.config import RunConfig, load_config
 
-DESCRIPTION = """Train and serve RecSysLLM, an LLM recommender, from interaction tables.
-
-A run is one YAML file; its stages hand over folders under <storage>/<name>:
-
-  recsys data CONFIG       tables -> dataset      (Ray Data)
-  recsys train CONFIG      dataset -> checkpoint  (Ray Train, DeepSpeed)
-  recsys tune CONFIG       search the LoRA rank   (Ray Tune)
-  recsys ablate CONFIG     what each part of the paper is worth, as a table
-  recsys evaluate CONFIG   checkpoint -> report   (Ray actors)
-  recsys bundle CONFIG     checkpoint -> bundle
-  recsys serve CONFIG      bundle -> HTTP         (Ray Serve)
-  recsys recommend         ask a running endpoint
-  recsys audit TABLE.csv   find figures of HR and NDCG that no ranking can have
-
-Every command joins the cluster that RAY_ADDRESS names, else starts a local Ray, and also runs as
-  ray job submit --working-dir . -- recsys train ray_configs/laptop/demo.yaml
-"""
-
-EPILOG = """Settings can be changed without editing the file:
-  recsys train ray_configs/laptop/demo.yaml --set lora.rank=16 --set train.epochs=2
-"""
-
 Result = dict[str, Any]
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole command line."""
-    parser = argparse.ArgumentParser(
-        prog="recsys", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _add_stage(commands, "data", "turn tables into a dataset of training examples", _data)
-    train = _add_stage(commands, "train", "train on the dataset and write a checkpoint", _train)
-    resuming = train.add_mutually_exclusive_group()
-    resuming.add_argument("--resume", action="store_true", help="go on with a run whose driver was stopped")
-    resuming.add_argument(
-        "--resume-if-started", action="store_true", help="resume where there is something to resume, else start"
-    )
-    _add_stage(commands, "tune", "search the LoRA rank on a frozen base model", _tune)
-    add_arguments(_add_stage(commands, "ablate", "tell what each change of the run is worth", _ablate))
-    _add_stage(commands, "evaluate", "rank held-out items and write a report", _evaluate)
-    _add_stage(commands, "bundle", "collect what is served in one folder", _bundle)
-    _add_stage(commands, "serve", "answer HTTP requests until interrupted", _serve)
-    _add_recommend(commands)
-    audit = commands.add_parser("audit", help="find figures of HR and NDCG that no ranking can have; status 1 if any")
-    audit.add_argument("table", type=Path, help="CSV: method, dataset, hr@1, hr@5, ndcg@5, hr@10, ndcg@10; any empty")
-    _finish(audit, _audit)
-    shop = commands.add_parser("demo-shop", help="write the tables of the generated demo shop")
-    shop.add_argument("folder", type=Path, help="where the tables go")
-    shop.add_argument("--seed", type=int, default=7, help="seed of the generator (default 7)")
-    shop.add_argument("--users", type=int, default=1000, help="customers (default %(default)s)")
-    shop.add_argument("--items", type=int, default=300, help="products, 101 to 500 (default %(default)s)")
-    _finish(shop, _demo_shop)
-    demo = _add_stage(commands, "demo", "run every stage on the demo shop and ask for a recommendation", _demo)
-    demo.set_defaults(overwrite=True)
-    return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -85,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
-        result = options.run(options)
+        result = COMMANDS[options.command](options)
     except RecsysError as error:
         print(f"recsys {options.command}: {error}", file=sys.stderr)
         if options.json:
@@ -94,46 +39,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.json:
         print(json.dumps({"command": options.command, **result}, allow_nan=False))
     return 1 if result.get("impossible") or result.get("failed") else 0
-
-
-def _add_stage(commands: Any, name: str, help_text: str, run: Callable[..., Result]) -> argparse.ArgumentParser:
-    parser = commands.add_parser(name, help=help_text, description=help_text.capitalize() + ".")
-    parser.add_argument("config", type=Path, help="YAML file of the run, for example ray_configs/laptop/demo.yaml")
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="change one setting; repeatable",
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace what an earlier run of this stage wrote")
-    _finish(parser, run)
-    return parser
-
-
-def _finish(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace], Result]) -> None:
-    parser.add_argument("--json", action="store_true", help="end standard output with one JSON document")
-    parser.set_defaults(run=run)
-
-
-def _add_recommend(commands: Any) -> None:
-    parser = commands.add_parser("recommend", help="ask a running endpoint for recommendations")
-    parser.add_argument("--url", default="http://127.0.0.1:8000", help="the endpoint (default %(default)s)")
-    parser.add_argument(
-        "--history",
-        action="append",
-        default=[],
-        metavar="ITEM[@TIME]",
-        help="an item id or title and, if known, an ISO 8601 time; oldest first; repeatable",
-    )
-    parser.add_argument(
-        "--feature", action="append", default=[], metavar="NAME=VALUE", help="a user feature; repeatable"
-    )
-    parser.add_argument("-k", type=int, default=10, help="how many items (default %(default)s)")
-    parser.add_argument("--include-seen", action="store_true", help="also recommend items of the history")
-    parser.add_argument("--timeout-s", type=float, default=30.0, help="seconds to wait for the answer")
-    _finish(parser, _recommend)
 
 
 def _load(options: argparse.Namespace) -> RunConfig:
@@ -230,7 +135,7 @@ def _serve(options: argparse.Namespace) -> Result:
 
 
 def _recommend(options: argparse.Namespace) -> Result:
-    from recsys_platform.serve.client import ask, read_event, read_feature
+    from recsys_platform.serve.client import ask
 
     payload: dict[str, Any] = {"history": [read_event(text) for text in options.history], "k": options.k}
     payload["user_features"] = dict(read_feature(text) for text in options.feature)
@@ -238,6 +143,14 @@ def _recommend(options: argparse.Namespace) -> Result:
     answer = ask(options.url, payload, options.timeout_s)
     _say(summaries.of_answer(answer))
     return answer
+
+
+def _convert(options: argparse.Namespace) -> Result:
+    from recsys_platform.conversion import run_convert
+
+    result = run_convert(options.source, options.folder, precision=options.precision)
+    _say(f"model: {result['parameters']:,} parameters, {result['size_bytes'] / 1e6:.1f} MB in {result['model']}")
+    return result
 
 
 def _audit(options: argparse.Namespace) -> Result:
@@ -293,6 +206,23 @@ def _demo(options: argparse.Namespace) -> Result:
     _say(summaries.of_request(payload))
     _say(summaries.of_answer(answer))
     return {"data": data, "train": train, "evaluate": evaluation, "bundle": bundle, "answer": answer}
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], Result]] = {
+    "data": _data,
+    "train": _train,
+    "tune": _tune,
+    "ablate": _ablate,
+    "evaluate": _evaluate,
+    "bundle": _bundle,
+    "serve": _serve,
+    "recommend": _recommend,
+    "convert": _convert,
+    "audit": _audit,
+    "demo-shop": _demo_shop,
+    "demo": _demo,
+}
+"""What each sub-command runs."""
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 `tokenizer.json`                a causal model of Hugging Face, or one that this project wrote
 `vocab.json`, `merges.txt`      glm-10b and glm-2b (GPT-2's BPE)
 `vocab.txt`                     glm-large and glm-515m (BERT's word pieces)
+`ice_text.model`                ChatGLM-6B, with `pip install 'recsysllm-on-ray[sentencepiece]'`
+`cog-pretrain.model`            glm-10b-chinese and glm-large-chinese, likewise
 a file that ends in `.gguf`     the vocabulary of a causal model
 """
 
@@ -11,6 +13,12 @@ from pathlib import Path
 
 from recsys_model.errors import CheckpointError
 from recsys_model.text.fast import load_fast_tokenizer, load_gguf_tokenizer
+from recsys_model.text.sentencepieces import (
+    CHATGLM_FILE,
+    CHINESE_GLM_FILE,
+    load_chatglm_tokenizer,
+    load_chinese_glm_tokenizer,
+)
 from recsys_model.text.tokenizer import (
     BACKEND_FILE,
     GPT2_VOCAB_FILE,
@@ -26,6 +34,8 @@ FILE_TO_READER: dict[str, Callable[[Path], Tokenizer]] = {
     BACKEND_FILE: load_fast_tokenizer,
     GPT2_VOCAB_FILE: load_gpt2_tokenizer,
     VOCAB_FILE: load_bert_tokenizer,
+    CHATGLM_FILE: load_chatglm_tokenizer,
+    CHINESE_GLM_FILE: load_chinese_glm_tokenizer,
 }
 """The first file that is there decides."""
 

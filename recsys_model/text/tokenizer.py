@@ -10,13 +10,14 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 import tokenizers
 
 from recsys_model.errors import CheckpointError, ConfigError, DataError
 
 BACKEND_FILE = "tokenizer.json"
+SENTENCEPIECE_FILE = "sentencepiece.model"
 SPECIAL_FILE = "special_tokens.json"
 GPT2_VOCAB_FILE = "vocab.json"
 GPT2_MERGES_FILE = "merges.txt"
@@ -53,6 +54,31 @@ GLM_GPT2_SPECIAL = SpecialTokens(
 """The published ids of glm-10b and glm-2b."""
 
 
+class Encoding(Protocol):
+    """What encoding a text gives."""
+
+    @property
+    def ids(self) -> list[int]:
+        """Token ids."""
+        ...
+
+
+class Backend(Protocol):
+    """What is needed of a tokenizer of the package `tokenizers`, or of one that acts like it."""
+
+    def encode(self, text: str, /, *, add_special_tokens: bool) -> Encoding:
+        """Encode a text."""
+        ...
+
+    def decode(self, ids: list[int], /) -> str:
+        """Return the text of token ids."""
+        ...
+
+    def save(self, path: str, /) -> None:
+        """Write everything into one file."""
+        ...
+
+
 class Tokenizer:
     """A vocabulary and the special ids beside it.
 
@@ -66,7 +92,10 @@ class Tokenizer:
         False
     """
 
-    def __init__(self, backend: tokenizers.Tokenizer, special: SpecialTokens, vocab_size: int) -> None:
+    backend_file: ClassVar[str] = BACKEND_FILE
+    """What `write` calls the vocabulary."""
+
+    def __init__(self, backend: Backend, special: SpecialTokens, vocab_size: int) -> None:
         self.special = special
         self.vocab_size = vocab_size
         self._backend = backend
@@ -100,7 +129,7 @@ class Tokenizer:
     def write(self, folder: Path) -> None:
         """Write the tokenizer into `folder`, which is created."""
         folder.mkdir(parents=True, exist_ok=True)
-        self._backend.save(str(folder / BACKEND_FILE))
+        self._backend.save(str(folder / self.backend_file))
         description = {"special": dataclasses.asdict(self.special), "vocab_size": self.vocab_size}
         (folder / SPECIAL_FILE).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
 
@@ -113,8 +142,13 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     """
     try:
         description: dict[str, Any] = json.loads((folder / SPECIAL_FILE).read_text(encoding="utf-8"))
+        special, vocab_size = SpecialTokens(**description["special"]), description["vocab_size"]
+        if (folder / SENTENCEPIECE_FILE).is_file():
+            from recsys_model.text.sentencepiece_model import load_written_tokenizer  # it needs this module
+
+            return load_written_tokenizer(folder, special, vocab_size)
         backend = tokenizers.Tokenizer.from_str((folder / BACKEND_FILE).read_text(encoding="utf-8"))
-        return Tokenizer(backend, SpecialTokens(**description["special"]), description["vocab_size"])
+        return Tokenizer(backend, special, vocab_size)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise CheckpointError(f"{folder} holds no tokenizer: {error}") from error
 

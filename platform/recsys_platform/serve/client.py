@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 
-from recsys_model.errors import ConfigError, DataError, RecsysError
+from recsys_model.errors import DataError, RecsysError
 
 RECOMMEND_PATH = "/v1/recommend"
 
@@ -60,28 +60,3 @@ def _read_json(url: str, response: httpx.Response) -> dict[str, Any]:
     if not isinstance(answer, dict) or "items" not in answer:
         raise RecsysError(f"{url} does not answer like this endpoint; is another program on that port?")
     return answer
-
-
-def read_event(text: str) -> dict[str, str]:
-    """Read `item@time`; an `@` inside a title is kept where no time follows it.
-
-    Example:
-        >>> read_event("Red Tent@2026-01-05"), read_event("Bar @home")
-        ({'item': 'Red Tent', 'time': '2026-01-05'}, {'item': 'Bar @home'})
-    """
-    item, separator, moment = text.rpartition("@")
-    if separator and moment[:4].isdigit():
-        return {"item": item, "time": moment}
-    return {"item": text}
-
-
-def read_feature(text: str) -> tuple[str, str]:
-    """Read `name=value`.
-
-    Raises:
-        ConfigError: there is no name, or no `=`.
-    """
-    name, separator, value = text.partition("=")
-    if not separator or not name:
-        raise ConfigError(f"--feature wants NAME=VALUE, got {text!r}")
-    return name, value

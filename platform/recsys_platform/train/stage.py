@@ -13,6 +13,7 @@ from ray.train.v2.api.config import CheckpointConfig, FailureConfig, LoggingConf
 from ray.train.v2.api.config import RunConfig as RayRunConfig
 from ray.train.v2.api.exceptions import TrainingFailedError
 
+from recsys_model.backbones.gguf import is_gguf
 from recsys_model.config import require
 from recsys_model.errors import CheckpointError, DataError
 from recsys_model.text.tokenizer import load_tokenizer
@@ -52,6 +53,8 @@ def run_train(
     if warning := warning_of(config):
         logger.warning("%s", warning)
     weights_digest = None if config.model.weights is None else verified_digest(Path(config.model.weights))
+    if config.model.weights is not None and is_gguf(Path(config.model.weights)):
+        logger.warning("every worker unpacks %s anew; `recsys convert` does it once for all", config.model.weights)
     folder = config.folder / RUN_FOLDER
     identity = identity_of_run(config, dataset.digest, weights_digest)
     open_run_folder(folder, identity, resume=resume, overwrite=overwrite)

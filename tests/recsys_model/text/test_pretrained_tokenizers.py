@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -223,6 +224,15 @@ def test_a_damaged_tokenizer_is_named(tmp_path: Path, content: str) -> None:
 
 def test_a_folder_without_tokenizer_says_which_files_would_do(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"a \.gguf file or a folder with one of .*tokenizer\.json, vocab\.json"):
+        load_pretrained_tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["ice_text.model", "cog-pretrain.model"])
+def test_sentencepiece_is_named_where_it_is_missing(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sentencepiece", None)
+    monkeypatch.setitem(sys.modules, "sentencepiece.sentencepiece_model_pb2", None)
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(CheckpointError, match=r"pip install 'recsysllm-on-ray\[sentencepiece\]'"):
         load_pretrained_tokenizer(tmp_path)
 
 

@@ -1,0 +1,113 @@
+"""A SentencePiece model as the vocabulary of a tokenizer: piece ids are token ids, whitespace may have pieces.
+
+Which published files these are, and how they are read, is in `recsys_model.text.sentencepieces`. Needs the package
+sentencepiece.
+"""
+
+import importlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from recsys_model.errors import CheckpointError
+from recsys_model.text.tokenizer import SENTENCEPIECE_FILE, SpecialTokens, Tokenizer
+
+MAX_BLANKS = 80
+LINE_BREAK, TAB = "<n>", "<|tab|>"
+BLANKS = tuple(f"<|blank_{size}|>" for size in range(2, MAX_BLANKS + 1))
+WHITESPACE_TO_NAME = {"\n": LINE_BREAK, "\t": TAB} | {" " * size: name for size, name in enumerate(BLANKS, start=2)}
+"""Whitespace and the name of its piece, where a model has one (ChatGLM-6B)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """What encoding a text gives."""
+
+    ids: list[int]
+    """Token ids."""
+
+
+class SentencePieceBackend:
+    """A SentencePiece model whose piece ids are token ids; acts like a tokenizer of the package `tokenizers`."""
+
+    def __init__(self, model: bytes) -> None:
+        self._model = model
+        self._processor = optional_package("sentencepiece").SentencePieceProcessor(model_proto=model)
+        names = {text: name for text, name in WHITESPACE_TO_NAME.items() if self.id_of(name) is not None}
+        self._text_to_id: dict[str, int] = {text: self._processor.piece_to_id(name) for text, name in names.items()}
+        self._id_to_text = {token: text for text, token in self._text_to_id.items()}
+        self._whitespace = re.compile("|".join(map(re.escape, sorted(names, key=len, reverse=True))) or r"(?!)")
+
+    @property
+    def num_pieces(self) -> int:
+        """Number of token ids."""
+        return self._processor.get_piece_size()
+
+    def id_of(self, name: str) -> int | None:
+        """Return the id of a piece by its name, if there is one of this name."""
+        token = self._processor.piece_to_id(name)
+        return token if self._processor.id_to_piece(token) == name else None
+
+    def encode(self, text: str, *, add_special_tokens: bool = False) -> Encoding:
+        """Return the ids of a text; whitespace that has a piece becomes that, whatever stands around it."""
+        del add_special_tokens
+        ids: list[int] = []
+        start = 0
+        for found in self._whitespace.finditer(text):
+            ids += [*self._processor.encode(text[start : found.start()]), self._text_to_id[found.group()]]
+            start = found.end()
+        return Encoding([*ids, *self._processor.encode(text[start:])])
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of token ids; ids behind the pieces have none."""
+        parts: list[str] = []
+        waiting: list[int] = []
+        for token in ids:
+            if token in self._id_to_text:
+                parts += [self._processor.decode(waiting), self._id_to_text[token]]
+                waiting = []
+            elif token < self.num_pieces:
+                waiting.append(token)
+        return "".join([*parts, self._processor.decode(waiting)])
+
+    def save(self, path: str) -> None:
+        """Write the model to `path`."""
+        Path(path).write_bytes(self._model)
+
+
+class SentencePieceTokenizer(Tokenizer):
+    """A tokenizer that is written as a SentencePiece file."""
+
+    backend_file: ClassVar[str] = SENTENCEPIECE_FILE
+
+    def __init__(self, backend: SentencePieceBackend, special: SpecialTokens, vocab_size: int) -> None:
+        super().__init__(backend, special, vocab_size)
+
+
+def load_written_tokenizer(folder: Path, special: SpecialTokens, vocab_size: int) -> SentencePieceTokenizer:
+    """Read the model that `SentencePieceTokenizer.write` wrote.
+
+    Raises:
+        CheckpointError: the file is damaged.
+    """
+    path = folder / SENTENCEPIECE_FILE
+    try:
+        return SentencePieceTokenizer(SentencePieceBackend(path.read_bytes()), special, vocab_size)
+    except (OSError, RuntimeError) as error:
+        raise CheckpointError(f"{path} holds no SentencePiece model: {error}") from error
+
+
+def optional_package(name: str) -> Any:
+    """Import a module of SentencePiece, or of what it needs.
+
+    Raises:
+        CheckpointError: it is not installed.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise CheckpointError(
+            "a SentencePiece tokenizer needs the package sentencepiece: pip install 'recsysllm-on-ray[sentencepiece]'"
+        ) from error
