@@ -86,6 +86,13 @@ class DataConfig:
     """Training examples per user: its last so many training events, each a target once; 0 takes every event."""
     max_eval_users: int = 0
     """Users in the validation split, drawn by seed; 0 takes all."""
+    split: Literal["leave_one_out", "temporal"] = "leave_one_out"
+    """`leave_one_out`: each user's last event tests, the one before validates; `temporal`: all users' events are cut at
+    the same two moments, and each user's first event of a period is asked for."""
+    valid_share: float = 0.1
+    """With `split: temporal`, share of all events in the validation period."""
+    test_share: float = 0.1
+    """With `split: temporal`, share of all events in the test period."""
     max_leak_share: float = 0.01
     """The data stage stops when the input gives away a larger share of the test targets; 1.0 only reports."""
 
@@ -99,6 +106,11 @@ class DataConfig:
         require(
             0.0 <= self.max_leak_share <= 1.0,
             f"data.max_leak_share must be in [0, 1], got {self.max_leak_share}",
+        )
+        require(
+            min(self.valid_share, self.test_share) > 0.0 and self.valid_share + self.test_share < 1.0,
+            "data.valid_share and data.test_share must be above 0 and add up to less than 1, got "
+            f"{self.valid_share} and {self.test_share}",
         )
         require(self.max_eval_users >= 0, f"data.max_eval_users must not be negative, got {self.max_eval_users}")
 

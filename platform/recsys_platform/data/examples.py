@@ -1,7 +1,6 @@
-"""Sequences become training, validation and test examples: leave one out.
+"""Sequences become training, validation and test examples, one validation and one test target a user.
 
-The last event of a user is the test target, the one before it the validation target, and neither is
-ever a training target nor part of a training history.
+What is held out, by `recsys_platform.splits`, is never a training target nor part of a training history.
 """
 
 import hashlib
@@ -15,6 +14,7 @@ from recsys_model.config import WindowConfig
 from recsys_model.text.textualize import Behaviour, Textualizer
 from recsys_model.text.windows import sample_history
 from recsys_platform.settings import DataConfig
+from recsys_platform.splits import DatasetSplit
 
 Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
@@ -74,13 +74,16 @@ class ExampleBuilder:
         seed: int,
         max_eval_rank: int | None = None,
         facts: FactCollector | None = None,
+        dataset_split: DatasetSplit | None = None,
     ) -> None:
+        """Take the settings; without a `dataset_split`, each user's last two events are held out."""
         self._textualizer = textualizer
         self._window = window
         self._data = data
         self._seed = seed
         self._max_eval_rank = max_eval_rank
         self._facts = facts
+        self._split = dataset_split or DatasetSplit()
 
     def build(self, user: UserSequence, features: Mapping[str, str], split: Split) -> Iterator[dict[str, Any]]:
         """Yield the user's examples of one split by ascending target."""
@@ -88,19 +91,19 @@ class ExampleBuilder:
             return
         if split == "valid" and not self._is_drawn(user.user_id):
             return
-        for target_index in self._target_indices(len(user.behaviours), split):
+        for target_index in self._target_indices([event.timestamp for event in user.behaviours], split):
             yield self._example(user, features, target_index, split)
 
     def _is_drawn(self, user_id: str) -> bool:
         return self._max_eval_rank is None or rank_of(self._seed, user_id) <= self._max_eval_rank
 
-    def _target_indices(self, num_events: int, split: Split) -> Sequence[int]:
-        if split == "test":
-            return (num_events - 1,)
-        if split == "valid":
-            return (num_events - 2,)
-        first = 1 if self._data.targets_per_user == 0 else max(1, num_events - 2 - self._data.targets_per_user)
-        return range(first, num_events - 2)
+    def _target_indices(self, timestamps: Sequence[float], split: Split) -> Sequence[int]:
+        if split != "train":
+            target = self._split.target(timestamps, split)
+            return () if target is None else (target,)
+        num_training = self._split.num_training(timestamps)
+        first = 1 if self._data.targets_per_user == 0 else max(1, num_training - self._data.targets_per_user)
+        return range(first, num_training)
 
     def _example(
         self, user: UserSequence, features: Mapping[str, str], target_index: int, split: Split

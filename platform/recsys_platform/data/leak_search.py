@@ -22,6 +22,7 @@ from recsys_platform.data.leaks import (
     names_of_items,
 )
 from recsys_platform.data.sequences import iter_buckets
+from recsys_platform.splits import DatasetSplit
 
 TRAINED_SCHEMA = pa.schema([("example", pa.uint64())])
 
@@ -36,6 +37,8 @@ class Lookups:
     """Features that the model is told."""
     min_interactions: int
     """Users with fewer events have no case."""
+    dataset_split: DatasetSplit
+    """Which events train, and which is the target."""
 
 
 def find_leaks(
@@ -44,6 +47,7 @@ def find_leaks(
     features: Mapping[int, ray.ObjectRef],
     feature_names: Sequence[str],
     min_interactions: int,
+    dataset_split: DatasetSplit,
 ) -> list[Finding]:
     """Go over the sequences twice and return the finding of every check.
 
@@ -53,16 +57,19 @@ def find_leaks(
         features: Bucket -> features of its users.
         feature_names: Features that the model is told.
         min_interactions: Users with fewer events have no case.
+        dataset_split: Which events train, and which is the target.
     """
     ids, titles, texts = zip(*((item.item_id, item.title, item.text) for item in catalog.items), strict=True)
     lookups = Lookups(
         name_to_item=names_of_items(ids, titles, texts),
         feature_names=tuple(feature_names),
         min_interactions=min_interactions,
+        dataset_split=dataset_split,
     )
-    cases = _run(sequences, partial(_collect_block, lookups_ref=ray.put(lookups), features=features), CASES_SCHEMA)
+    lookups_ref = ray.put(lookups)
+    cases = _run(sequences, partial(_collect_block, lookups_ref=lookups_ref, features=features), CASES_SCHEMA)
     examples_ref = ray.put(np.unique(cases["example"].to_numpy()))
-    search = partial(_search_block, examples_ref=examples_ref, min_interactions=min_interactions)
+    search = partial(_search_block, examples_ref=examples_ref, lookups_ref=lookups_ref)
     trained_on = np.unique(_run(sequences, search, TRAINED_SCHEMA)["example"].to_numpy())
     return judge_cases(cases, trained_on, ids, texts, feature_names)
 
@@ -79,12 +86,22 @@ def _collect_block(block: pa.Table, lookups_ref: ray.ObjectRef, features: Mappin
     for bucket, users, _ in iter_buckets(block):
         known = ray.get(features[bucket]) if bucket in features else {}
         tables.append(
-            collect_cases(users, known, lookups.feature_names, lookups.name_to_item, lookups.min_interactions)
+            collect_cases(
+                users,
+                known,
+                lookups.feature_names,
+                lookups.name_to_item,
+                lookups.min_interactions,
+                lookups.dataset_split,
+            )
         )
     return pa.concat_tables(tables)
 
 
-def _search_block(block: pa.Table, examples_ref: ray.ObjectRef, min_interactions: int) -> pa.Table:
-    test_examples = ray.get(examples_ref)
-    found = [find_trained_on(users, test_examples, min_interactions) for _, users, _ in iter_buckets(block)]
+def _search_block(block: pa.Table, examples_ref: ray.ObjectRef, lookups_ref: ray.ObjectRef) -> pa.Table:
+    test_examples, lookups = ray.get([examples_ref, lookups_ref])
+    found = [
+        find_trained_on(users, test_examples, lookups.min_interactions, lookups.dataset_split)
+        for _, users, _ in iter_buckets(block)
+    ]
     return pa.table({"example": pa.chunked_array(found, pa.uint64())}, schema=TRAINED_SCHEMA)

@@ -1,6 +1,6 @@
 """Does the input give test targets away?
 
-A case is a user's last event and what comes before it. Five things are looked for:
+A case is a user's test target and what comes before it. Five things are looked for:
 
 - the target in its own input: a feature of the user that names it, or the same item at the same time in the history;
 - items numbered in the order in which the sequences visit them, so that the next one is the number after the last
@@ -29,6 +29,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from recsys_model.errors import DataError
+from recsys_platform.splits import DatasetSplit
 
 Items = npt.NDArray[np.int64]
 """Catalogue indices; -1 for none."""
@@ -96,6 +97,7 @@ def collect_cases(
     feature_names: Sequence[str],
     name_to_item: Mapping[str, int],
     min_interactions: int,
+    dataset_split: DatasetSplit,
 ) -> pa.Table:
     """Return what the checks need of each user's test case.
 
@@ -105,12 +107,17 @@ def collect_cases(
         feature_names: Features in the order of `named_items`.
         name_to_item: Texts that name one item -> its catalogue index.
         min_interactions: Users with fewer events have no case.
+        dataset_split: Which event is the target; those behind it play no part.
 
     Returns:
         A table in the layout of `CASES_SCHEMA`.
     """
     rows = []
-    for user_id, items, times in _iter_sequences(users, min_interactions):
+    for user_id, all_items, all_times in _iter_sequences(users, min_interactions):
+        index = dataset_split.target(all_times, "test")
+        if index is None:
+            continue
+        items, times = all_items[: index + 1], all_times[: index + 1]
         target, time, history = items[-1], times[-1], items[:-1]
         known = features.get(user_id, {})
         named = [name_to_item.get(known.get(name, ""), -1) for name in feature_names]
@@ -127,19 +134,22 @@ def collect_cases(
     return pa.Table.from_pylist(rows, schema=CASES_SCHEMA)
 
 
-def find_trained_on(users: pa.Table, test_examples: npt.NDArray[np.uint64], min_interactions: int) -> pa.Array:
+def find_trained_on(
+    users: pa.Table, test_examples: npt.NDArray[np.uint64], min_interactions: int, dataset_split: DatasetSplit
+) -> pa.Array:
     """Return the hashes of test examples that are also training examples of these users.
 
     Args:
         users: As for `collect_cases`.
         test_examples: Hashes of all test examples, ascending.
         min_interactions: As for `collect_cases`.
+        dataset_split: Which events train.
     """
     hashes = [
         prefix
         for _, items, times in _iter_sequences(users, min_interactions)
-        # neither of the last two events is ever a training target, and a target needs an event before it
-        for prefix in list(_hash_prefixes(items, times))[1:-2]
+        # a training target needs an event before it
+        for prefix in list(_hash_prefixes(items, times))[1 : dataset_split.num_training(times)]
     ]
     distinct = np.unique(np.array(hashes, dtype=np.uint64))
     return pa.array(distinct[np.isin(distinct, test_examples)], pa.uint64())

@@ -1,6 +1,6 @@
 """What is learned of training reviews before examples are written: feature words, and texts for the tokenizer.
 
-Training reviews are those of every user's events but the last two. Each bucket is counted where it lies; the driver
+Training reviews are those of the events that train. Each bucket is counted where it lies; the driver
 adds up counts and keeps a bounded sample of the texts, so its memory does not grow with the table.
 """
 
@@ -17,7 +17,7 @@ import ray
 from recsys_model.text.explanations import FeatureWords, WordCounts
 from recsys_platform.data.examples import rank_of
 from recsys_platform.data.sequences import iter_buckets
-from recsys_platform.data.task_rows import NEVER_TRAINED_ON
+from recsys_platform.splits import DatasetSplit
 
 MAX_SAMPLES = 20_000
 """Reviews for the tokenizer; those of the smallest ranks, whatever the number of blocks."""
@@ -57,11 +57,11 @@ class Reviews:
         return FeatureWords(self.counts)
 
 
-def survey_reviews(sequences: ray.data.Dataset, seed: int) -> Reviews:
+def survey_reviews(sequences: ray.data.Dataset, seed: int, dataset_split: DatasetSplit) -> Reviews:
     """Go over the sequences once."""
     reviews = Reviews()
     ratings: list[float] = []
-    look = partial(_survey_block, seed=seed)
+    look = partial(_survey_block, seed=seed, dataset_split=dataset_split)
     for row in sequences.map_batches(look, batch_size=None, batch_format="pyarrow").iter_rows():
         reviews.num_reviews += row["num_reviews"]
         ratings += [row[name] for name in ("lowest_rating", "highest_rating") if row[name] is not None]
@@ -75,19 +75,19 @@ def survey_reviews(sequences: ray.data.Dataset, seed: int) -> Reviews:
     return reviews
 
 
-def _survey_block(block: pa.Table, seed: int) -> pa.Table:
-    rows = [_survey_bucket(users, seed) for _, users, _ in iter_buckets(block)]
+def _survey_block(block: pa.Table, seed: int, dataset_split: DatasetSplit) -> pa.Table:
+    rows = [_survey_bucket(users, seed, dataset_split) for _, users, _ in iter_buckets(block)]
     return pa.Table.from_pylist(rows, schema=REVIEWS_SCHEMA)
 
 
-def _survey_bucket(users: pa.Table, seed: int) -> dict[str, Any]:
+def _survey_bucket(users: pa.Table, seed: int, dataset_split: DatasetSplit) -> dict[str, Any]:
     counts = WordCounts()
     samples: list[dict[str, Any]] = []
     ratings: list[float] = []
     num_reviews = 0
     for user in users.to_pylist():
         ratings += [rating for rating in user["ratings"] if rating is not None]
-        for index, review, summary in _training_reviews(user):
+        for index, review, summary in _training_reviews(user, dataset_split):
             num_reviews += 1
             counts.add(review)
             rank = rank_of(seed, f"{user['user_id']}\x1f{index}")
@@ -102,10 +102,10 @@ def _survey_bucket(users: pa.Table, seed: int) -> dict[str, Any]:
     }
 
 
-def _training_reviews(user: dict[str, Any]) -> Iterator[tuple[int, str, str]]:
+def _training_reviews(user: dict[str, Any], dataset_split: DatasetSplit) -> Iterator[tuple[int, str, str]]:
     """Yield index, text and summary of the reviews of training events that are not empty."""
     reviews, summaries = user.get("reviews") or [], user.get("summaries") or []
-    for index, review in enumerate(reviews[:-NEVER_TRAINED_ON]):
+    for index, review in enumerate(reviews[: dataset_split.num_training(user["timestamps"])]):
         if review:
             yield index, review, summaries[index] or ""
 

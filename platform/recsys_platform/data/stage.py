@@ -27,6 +27,7 @@ from recsys_platform.data.examples import SPLITS
 from recsys_platform.data.importers.importing import resolve_input
 from recsys_platform.data.leak_search import find_leaks
 from recsys_platform.data.leaks import refuse_leaks
+from recsys_platform.data.moments import find_split
 from recsys_platform.data.occurring import find_item_ids, restrict_items
 from recsys_platform.data.rejects import build_reject_table, summarize
 from recsys_platform.data.reviews import Reviews, survey_reviews
@@ -37,6 +38,7 @@ from recsys_platform.data.task_texts import iter_task_texts
 from recsys_platform.data.vocabulary import Tables, build_vocabulary, open_tables, read_items, read_users
 from recsys_platform.data.writing import TOKENIZER_FOLDER, BucketWriter, Shared, write_table
 from recsys_platform.facts import write_item_facts
+from recsys_platform.splits import DatasetSplit
 
 logger = logging.getLogger(__name__)
 
@@ -92,12 +94,17 @@ def _write_dataset(config: RunConfig, tables: Tables, folder: Path) -> dict[str,
     if survey.num_interactions == 0:
         raise DataError(f"input.interactions.path {tables.interactions.files.path} has no accepted row")
     logger.info("%d interactions of %d users accepted", survey.num_interactions, survey.num_users)
-    reviews = _survey_reviews(config, sequences) if asks else None
+    dataset_split = find_split(sequences, config.data)
+    reviews = _survey_reviews(config, sequences, dataset_split) if asks else None
     catalog, num_changed = _write_vocabulary(config, tables, items, users, folder, reviews)
     words = None if reviews is None else reviews.words
-    shared_ref = ray.put(Shared(catalog=catalog, item_categories=items.categories, words=words))
+    shared_ref = ray.put(
+        Shared(catalog=catalog, item_categories=items.categories, words=words, dataset_split=dataset_split)
+    )
     features = _put_features(users, count_buckets(tables.interactions.num_rows))
-    findings = find_leaks(sequences, catalog, features, tables.features, config.data.min_user_interactions)
+    findings = find_leaks(
+        sequences, catalog, features, tables.features, config.data.min_user_interactions, dataset_split
+    )
     refuse_leaks(findings, config.data.max_leak_share)
     build_writer = (config, str(folder), shared_ref, features, survey.max_eval_rank)
     written = sequences.map_batches(
@@ -110,7 +117,11 @@ def _write_dataset(config: RunConfig, tables: Tables, folder: Path) -> dict[str,
     ).take_all()
     examples: dict[str, int] = {split: sum(row[split] for row in written) for split in SPLITS}
     leaks = [finding.to_dict() for finding in findings]
-    counts = _count(items, users, survey, examples) | {"texts_made_unique": num_changed, "leaks": leaks}
+    counts = _count(items, users, survey, examples) | {
+        "texts_made_unique": num_changed,
+        "leaks": leaks,
+        "split": dataset_split.to_dict(),
+    }
     asked = {} if reviews is None else {"tasks": count_tasks(config.tasks, reviews, written)}
     return counts | num_restricted | asked
 
@@ -124,8 +135,8 @@ def _read_items(config: RunConfig, tables: Tables) -> tuple[Items, dict[str, int
     return items, {"items_left_out": num_unused, "items_without_row": num_untold}
 
 
-def _survey_reviews(config: RunConfig, sequences: ray.data.Dataset) -> Reviews:
-    reviews = survey_reviews(sequences, config.seed)
+def _survey_reviews(config: RunConfig, sequences: ray.data.Dataset, dataset_split: DatasetSplit) -> Reviews:
+    reviews = survey_reviews(sequences, config.seed, dataset_split)
     check_ratings(config.tasks, reviews.lowest_rating, reviews.highest_rating)
     logger.info("%d training reviews, %d feature words", reviews.num_reviews, len(reviews.words.votes))
     return reviews

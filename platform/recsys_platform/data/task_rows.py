@@ -12,18 +12,17 @@ from recsys_model.text.tasks import TASKS
 from recsys_model.text.textualize import Behaviour
 from recsys_platform.data.examples import Split, UserSequence
 from recsys_platform.facts import to_columns
-
-NEVER_TRAINED_ON = 2
-"""Last events of each user, which validate and test."""
+from recsys_platform.splits import DatasetSplit
 
 
 class FactWriter:
     """Collects the facts of each example and counts which tasks can be asked of it."""
 
-    def __init__(self, tasks: TasksConfig, words: FeatureWords) -> None:
+    def __init__(self, tasks: TasksConfig, words: FeatureWords, dataset_split: DatasetSplit) -> None:
         families = trained_families(tasks)
         self._tasks = [task for task in TASKS.values() if task.family in families]
         self._words = words
+        self._split = dataset_split
         self.counts: Counter[tuple[Split, str]] = Counter()
         """(split, task of a trained family) -> examples so far that can be asked it."""
 
@@ -38,7 +37,7 @@ class FactWriter:
         """Return the values of `FACT_FIELDS`."""
         facts = self._facts(user, features, history, target_index)
         self.counts.update((split, task.name) for task in self._tasks if can_ask(task, facts))
-        return to_columns(facts, own_items(user, split))
+        return to_columns(facts, own_items(user, split, self._split))
 
     def _facts(
         self, user: UserSequence, features: Mapping[str, str], history: Sequence[Behaviour], target_index: int
@@ -58,7 +57,9 @@ class FactWriter:
         )
 
 
-def own_items(user: UserSequence, split: Split) -> Collection[int]:
+def own_items(user: UserSequence, split: Split, dataset_split: DatasetSplit) -> Collection[int]:
     """Return the items that negatives must avoid: in training those of the user's training events alone."""
-    events = user.behaviours[:-NEVER_TRAINED_ON] if split == "train" else user.behaviours
+    events = user.behaviours
+    if split == "train":
+        events = events[: dataset_split.num_training([event.timestamp for event in events])]
     return {event.item for event in events}

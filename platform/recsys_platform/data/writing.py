@@ -24,6 +24,7 @@ from recsys_platform.data.rejects import REJECTS_SCHEMA
 from recsys_platform.data.sequences import iter_buckets
 from recsys_platform.data.task_rows import FactWriter
 from recsys_platform.facts import FACT_FIELDS
+from recsys_platform.splits import DatasetSplit
 
 TOKENIZER_FOLDER = "tokenizer"
 ROWS_PER_GROUP = 1000
@@ -47,6 +48,8 @@ class Shared:
     """Categories of each item of the catalogue."""
     words: FeatureWords | None
     """Features of explanations; None where no tasks are asked."""
+    dataset_split: DatasetSplit
+    """Which events train, validate and test."""
 
 
 class BucketWriter:
@@ -68,10 +71,16 @@ class BucketWriter:
         self._bucket_to_features_ref = bucket_to_features_ref
         self._item_categories = shared.item_categories
         textualizer = Textualizer(load_tokenizer(self._folder / TOKENIZER_FOLDER), shared.catalog, config.text)
-        self._facts = None if shared.words is None else FactWriter(config.tasks, shared.words)
+        self._facts = None if shared.words is None else FactWriter(config.tasks, shared.words, shared.dataset_split)
         self._schema = EXAMPLE_SCHEMA if self._facts is None else pa.schema([*EXAMPLE_SCHEMA, *FACT_FIELDS])
         self._builder = ExampleBuilder(
-            textualizer, config.window, config.data, config.seed, max_eval_rank, facts=self._facts
+            textualizer,
+            config.window,
+            config.data,
+            config.seed,
+            max_eval_rank,
+            facts=self._facts,
+            dataset_split=shared.dataset_split,
         )
 
     def __call__(self, block: pa.Table) -> pa.Table:

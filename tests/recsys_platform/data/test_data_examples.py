@@ -10,6 +10,7 @@ from recsys_model.text.textualize import Behaviour, Textualizer
 from recsys_model.text.tokenizer import train_tokenizer
 from recsys_platform.data.examples import SPLITS, ExampleBuilder, UserSequence, rank_of
 from recsys_platform.settings import DataConfig
+from recsys_platform.splits import DatasetSplit
 
 TITLES = [f"thing {number}" for number in range(12)]
 TOKENIZER = train_tokenizer(TITLES, vocab_size=300)
@@ -85,3 +86,14 @@ def test_only_drawn_users_validate_while_all_train_and_test():
     below = builder(max_eval_rank=rank_of(0, "ann") - 1)
     assert [targets(below, 5, split) for split in SPLITS] == [[2], [], [4]]
     assert targets(builder(max_eval_rank=rank_of(0, "ann")), 5, "valid") == [3]
+
+
+def test_a_temporal_split_asks_for_the_first_event_of_each_period_and_trains_on_what_lies_before():
+    cut = DatasetSplit(kind="temporal", valid_from=3.0, test_from=5.0)
+    textualizer = Textualizer(TOKENIZER, CATALOG, TextConfig())
+    built = ExampleBuilder(textualizer, WindowConfig(), DataConfig(targets_per_user=0), 0, dataset_split=cut)
+
+    assert [targets(built, 8, split) for split in SPLITS] == [[1, 2], [3], [5]]
+    assert [targets(built, 4, split) for split in SPLITS] == [[1, 2], [3], []]
+    (test,) = built.build(user_of([1, 2, 3, 4, 5, 6, 7]), {}, "test")
+    assert (test["seen_items"], test["target_item"]) == ([1, 2, 3, 4, 5], 6)

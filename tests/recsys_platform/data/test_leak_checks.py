@@ -21,6 +21,7 @@ from recsys_platform.data.leaks import (
     names_of_items,
     refuse_leaks,
 )
+from recsys_platform.splits import DatasetSplit
 
 NUM_ITEMS = 50
 TITLES = [f"{colour} {thing}" for thing in "ABCDEFGHIJ" for colour in ("Red", "Blue", "Green", "Pink", "Grey")]
@@ -46,8 +47,8 @@ def search(
 ) -> dict[str, Finding]:
     table = pa.table(dict(zip(("user_id", "items", "timestamps"), map(list, zip(*users, strict=True)), strict=True)))
     names = sorted({name for known in (features or {}).values() for name in known})
-    cases = collect_cases(table, features or {}, names, names_of_items(ids, titles, titles), 3)
-    trained_on = find_trained_on(table, np.unique(cases["example"].to_numpy()), 3).to_numpy()
+    cases = collect_cases(table, features or {}, names, names_of_items(ids, titles, titles), 3, DatasetSplit())
+    trained_on = find_trained_on(table, np.unique(cases["example"].to_numpy()), 3, DatasetSplit()).to_numpy()
     return {finding.check: finding for finding in judge_cases(cases, trained_on, ids, titles, names)}
 
 

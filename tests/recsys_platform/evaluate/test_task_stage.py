@@ -14,9 +14,9 @@ from recsys_model.text.tasks import TASKS
 from recsys_model.text.templates import load_templates
 from recsys_platform import summaries
 from recsys_platform.config import RunConfig, build_config, config_to_dict
+from recsys_platform.evaluate.pool import answer_batches
 from recsys_platform.evaluate.stage import run_evaluate
 from recsys_platform.evaluate.task_data import chosen_tasks, trained_tasks
-from recsys_platform.evaluate.workers import start_pool
 from recsys_platform.settings import EvaluateConfig
 from tests.recsys_platform.task_dataset import (
     WEIGHTS,
@@ -138,21 +138,23 @@ class DiesOnce:
     def __init__(self, marker: Path) -> None:
         self._marker = marker
 
-    def double(self, number: int) -> int:
-        """Return twice the number, if this is not the first call of all."""
+    def double(self, batch: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Return twice the numbers, if this is not the first call of all."""
         if not self._marker.exists():
             self._marker.touch()
             os.kill(os.getpid(), signal.SIGKILL)
-        return 2 * number
+        return [(place, 2 * number) for place, number in batch]
 
 
 @pytest.mark.e2e
 def test_a_worker_that_dies_is_replaced_and_its_batch_repeated(ray_cluster, tmp_path):
-    pool = start_pool(DiesOnce, tmp_path / "died", num_workers=2, use_gpu=False)
+    batches = [[(0, 1), (1, 2)], [(2, 3)], [(3, 4)]]
 
-    answers = pool.map_unordered(lambda worker, batch: worker.double.remote(batch), [1, 2, 3, 4])
+    answers = answer_batches(
+        DiesOnce, (tmp_path / "died",), "double", batches, num_workers=2, use_gpu=False, unit="number"
+    )
 
-    assert sorted(answers) == [2, 4, 6, 8]
+    assert answers == {0: 2, 1: 4, 2: 6, 3: 8}
     assert (tmp_path / "died").exists()
 
 
