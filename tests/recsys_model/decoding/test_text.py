@@ -135,9 +135,9 @@ def test_settings_out_of_range_are_refused(setting) -> None:
 
 
 def test_several_texts_come_best_first_and_are_those_of_the_search_for_one() -> None:
-    config = GenerationConfig(max_tokens=6, num_beams=3)
+    config = GenerationConfig(max_tokens=12, num_beams=4)
     prompts = [make_prompt([n, 3]) for n in range(6)]
-    generator = TextGenerator(MODELS[1], SPECIAL, automaton(), config)
+    generator = TextGenerator(MODELS[3], SPECIAL, automaton(), config)
     several, best = generator.generate_several(prompts), generator.generate(prompts)
     assert any(len(texts) >= 3 for texts in several)
     for texts, one in zip(several, best, strict=True):
