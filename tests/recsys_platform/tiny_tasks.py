@@ -1,0 +1,67 @@
+"""A complete dataset artifact whose rows can be asked every task, made without Ray by the row code of the data stage."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from recsys_model.entities.catalog import Catalog, build_catalog
+from recsys_model.text.explanations import FeatureWords
+from recsys_model.text.tasks import TASKS
+from recsys_model.text.textualize import Behaviour, Textualizer
+from recsys_model.text.tokenizer import train_tokenizer
+from recsys_platform.artifacts import write_artifact
+from recsys_platform.config import RunConfig, config_to_dict
+from recsys_platform.data.examples import EXAMPLE_SCHEMA, SPLITS, ExampleBuilder, UserSequence
+from recsys_platform.data.task_rows import FactWriter
+from recsys_platform.facts import FACT_FIELDS, write_item_facts
+from tests.recsys_platform.tiny_dataset import SEQUENCES, TITLES, tiny_config
+
+REVIEWS = [f"I took the {title} and the colour is fine. Nothing else to say here." for title in TITLES]
+SUMMARIES = [f"Fine {title.split()[0].lower()}" for title in TITLES]
+FAMILIES = ("rating", "sequential", "explanation", "review", "direct", "next_item", "candidate")
+TASK_SETTINGS: dict[str, Any] = {
+    "template_share": 0.8,
+    "num_candidates": 4,
+    **{f"{family}_weight": 1.0 for family in FAMILIES},
+}
+
+
+def tiny_task_config(storage: Path, **sections: Any) -> RunConfig:
+    """Return a run that asks all families; `sections` replace whole settings sections."""
+    sizes = {"num_layers": 1, "hidden_size": 16, "num_heads": 2, "max_sequence_length": 192}
+    changes = {"tasks": TASK_SETTINGS, "text": {"max_tokens": 192}, "model": sizes, "objective": {"intra_mode": "run"}}
+    return tiny_config(storage, **changes | sections)
+
+
+def user_of(user_id: str) -> UserSequence:
+    """Return one of the tiny users, with a rating of 1 to 5, a review and a summary for each event."""
+    items = SEQUENCES[user_id]
+    return UserSequence(
+        user_id,
+        tuple(Behaviour(item=item, timestamp=float(place), rating=1.0 + item % 5) for place, item in enumerate(items)),
+        tuple(REVIEWS[item] for item in items),
+        tuple(SUMMARIES[item] for item in items),
+    )
+
+
+def write_tiny_tasks(config: RunConfig) -> Catalog:
+    """Write the dataset artifact of a `tiny_task_config` and return its catalogue."""
+    tokenizer = train_tokenizer([*TITLES, *REVIEWS, *SUMMARIES, "User: city Berlin. History:"], 400)
+    catalog = build_catalog([f"item-{index:02d}" for index in range(len(TITLES))], TITLES, TITLES, [], tokenizer)
+    writer = FactWriter(config.tasks, FeatureWords(REVIEWS))
+    textualizer = Textualizer(tokenizer, catalog, config.text)
+    builder = ExampleBuilder(textualizer, config.window, config.data, config.seed, facts=writer)
+    with write_artifact(config.dataset_folder, "dataset", config_to_dict(config)) as (folder, counts):
+        tokenizer.write(folder / "tokenizer")
+        catalog.write(folder)
+        (folder / "settings.json").write_text('{"user_features": ["city"]}', encoding="utf-8")
+        write_item_facts(folder, [("All",)] * len(TITLES), ["Acme"] * len(TITLES), [None] * len(TITLES))
+        for split in SPLITS:
+            rows = [row for user in SEQUENCES for row in builder.build(user_of(user), {"city": "Rome"}, split)]
+            (folder / "examples" / split).mkdir(parents=True)
+            table = pa.Table.from_pylist(rows, schema=pa.schema([*EXAMPLE_SCHEMA, *FACT_FIELDS]))
+            pq.write_table(table, folder / "examples" / split / "part-0.parquet")
+        counts["tasks"] = {split: {name: writer.counts[split, name] for name in TASKS} for split in SPLITS}
+    return catalog
