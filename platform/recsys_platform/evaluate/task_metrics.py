@@ -15,7 +15,7 @@ import numpy as np
 from recsys_model.decoding.choice import expected_value
 from recsys_model.evaluation.baselines import CoOccurrence, Popularity, Ranker, rank_targets
 from recsys_model.evaluation.intervals import Estimate
-from recsys_model.evaluation.metrics import measure, rank_in
+from recsys_model.evaluation.metrics import METRIC_NAMES, measure, rank_in
 from recsys_model.evaluation.protocols import rank_of_target
 from recsys_model.evaluation.ratings import measure_ratings
 from recsys_model.evaluation.texts import measure_texts
@@ -104,7 +104,11 @@ class TaskMeter:
             for case, _ in answered
         ]
         own = [rank_of_answer(case, answer) for case, answer in answered]
-        return self._ranks({"recsysllm": own, "popularity": popular})
+        figures = self._ranks({"recsysllm": own, "popularity": popular})
+        fewest = min(len(case.facts.candidates) for case, _ in answered)
+        # a place among the first ten of ten candidates is no achievement
+        told = [name for name in METRIC_NAMES if name.startswith("ndcg") or int(name.rpartition("_")[2]) < fewest]
+        return {method: {name: known[name] for name in told} for method, known in figures.items()}
 
     def _in_catalogue(self, answered: Answered) -> Metrics:
         rankers: dict[str, Ranker] = {

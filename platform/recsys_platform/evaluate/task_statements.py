@@ -60,7 +60,7 @@ def _answers(kind: Task, num_items: int, num_candidates: int, *, exclude_seen: b
         return [
             f"The target is ranked among {num_candidates} candidates that the question names, the others drawn by seed "
             "and user from the items that the user never took; each has its exact probability, the target loses ties.",
-            "Popularity ranks the same candidates by their number of training events.",
+            "Popularity ranks the same candidates by their number of training events. HR@k is told for k below the number of candidates.",
         ]
     if kind.answer == "item":
         seen = "items of the user's history are taken out" if exclude_seen else "nothing is taken out"

@@ -78,6 +78,7 @@ def test_a_target_is_ranked_among_its_candidates_and_loses_ties():
 
     found = measured(answered)
 
+    assert set(found["recsysllm"]) == {"hr_at_1", "ndcg_at_5", "ndcg_at_10"}, "all four are among the first five"
     assert found["recsysllm"]["hr_at_1"] == 0.5
     assert found["recsysllm"]["ndcg_at_5"] == pytest.approx((1.0 + 1.0 / math.log2(5)) / 2), "ranks 1 and 4"
     assert found["popularity"]["hr_at_1"] == 0.0
