@@ -33,6 +33,7 @@ MODEL_FOLDER = "model"
 TEXT = TextConfig(max_tokens=192)
 DECODING = DecodingConfig(num_beams=20)
 LORA = LoraConfig(rank=8)
+MASK: Mask = "causal"
 K = 10
 SAVE_EVERY_STEPS = 5
 SORTED_STEPS = 10
@@ -48,7 +49,6 @@ class Method:
     """Of RecSysLLM; none asks the question of plain fine-tuning."""
     item_loss: Literal["lm", "trie"] = "lm"
     """Of plain fine-tuning; that of RecSysLLM is in its objective."""
-    mask: Mask = "causal"
     is_trained: bool = True
 
 
@@ -59,12 +59,11 @@ METHODS = {
     "recsysllm": Method(label="RecSysLLM", objective=ObjectiveConfig()),
     "sft": Method(label="plain SFT"),
     "untuned": Method(label="no fine-tuning, the question of plain SFT", is_trained=False),
-    "untuned-infilling": Method(
-        label="no fine-tuning, RecSysLLM's layout", objective=ObjectiveConfig(), is_trained=False
-    ),
     "recsysllm-trie": Method(label="RecSysLLM, trie loss, mostly next items", objective=NEXT_ITEMS),
     "sft-trie": Method(label="plain SFT, but trie loss", item_loss="trie"),
-    "recsysllm-prefix": Method(label="RecSysLLM, mask: prefix", objective=ObjectiveConfig(), mask="prefix"),
+    "untuned-infilling": Method(
+        label="no fine-tuning, the layout of RecSysLLM", objective=ObjectiveConfig(), is_trained=False
+    ),
 }
 
 
@@ -87,7 +86,7 @@ class Trial:
 
     def model(self) -> Backbone:
         """Return the model, trained and merged unless the method leaves it alone."""
-        base = load_model(self._options.out / "model", mask=self._method.mask)
+        base = load_model(self._options.out / "model", mask=MASK)
         if not self._method.is_trained:
             return base.eval()
         torch.manual_seed(self._options.seed)
