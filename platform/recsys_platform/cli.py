@@ -20,6 +20,7 @@ from recsys_model.errors import RecsysError
 from recsys_platform import summaries
 from recsys_platform.ablate.command import add_arguments
 from recsys_platform.config import RunConfig, load_config
+from recsys_platform.serve.command import add_arguments as add_request_arguments
 
 DESCRIPTION = """Train and serve RecSysLLM, an LLM recommender, from interaction tables.
 
@@ -30,6 +31,7 @@ A run is one YAML file; its stages hand over folders under <storage>/<name>:
   recsys tune CONFIG       search the LoRA rank   (Ray Tune)
   recsys ablate CONFIG     what each part of the paper is worth, as a table
   recsys evaluate CONFIG   checkpoint -> report   (Ray actors)
+  recsys compare A B       is one of two evaluations better, user by user
   recsys bundle CONFIG     checkpoint -> bundle
   recsys serve CONFIG      bundle -> HTTP         (Ray Serve)
   recsys recommend         ask a running endpoint
@@ -62,9 +64,18 @@ def build_parser() -> argparse.ArgumentParser:
     _add_stage(commands, "tune", "search the LoRA rank on a frozen base model", _tune)
     add_arguments(_add_stage(commands, "ablate", "tell what each change of the run is worth", _ablate))
     _add_stage(commands, "evaluate", "rank held-out items and write a report", _evaluate)
+    compare = commands.add_parser("compare", help="tell whether one of two evaluations is better, user by user")
+    compare.add_argument(
+        "first", type=Path, metavar="EVALUATION_A", help="the folder <storage>/<name>/evaluation of a run"
+    )
+    compare.add_argument("second", type=Path, metavar="EVALUATION_B", help="that of the run it is compared with")
+    compare.add_argument("--out", type=Path, metavar="FOLDER", help="also write compare.md and compare.json there")
+    _finish(compare, _compare)
     _add_stage(commands, "bundle", "collect what is served in one folder", _bundle)
     _add_stage(commands, "serve", "answer HTTP requests until interrupted", _serve)
-    _add_recommend(commands)
+    recommend = commands.add_parser("recommend", help="ask a running endpoint for recommendations")
+    add_request_arguments(recommend)
+    _finish(recommend, _recommend)
     audit = commands.add_parser("audit", help="find figures of HR and NDCG that no ranking can have; status 1 if any")
     audit.add_argument("table", type=Path, help="CSV: method, dataset, hr@1, hr@5, ndcg@5, hr@10, ndcg@10; any empty")
     _finish(audit, _audit)
@@ -99,14 +110,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _add_stage(commands: Any, name: str, help_text: str, run: Callable[..., Result]) -> argparse.ArgumentParser:
     parser = commands.add_parser(name, help=help_text, description=help_text.capitalize() + ".")
     parser.add_argument("config", type=Path, help="YAML file of the run, for example ray_configs/laptop/demo.yaml")
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="change one setting; repeatable",
-    )
+    overrides = {"dest": "overrides", "metavar": "KEY=VALUE", "help": "change one setting; repeatable"}
+    parser.add_argument("--set", action="append", default=[], **overrides)
     parser.add_argument("--overwrite", action="store_true", help="replace what an earlier run of this stage wrote")
     _finish(parser, run)
     return parser
@@ -115,25 +120,6 @@ def _add_stage(commands: Any, name: str, help_text: str, run: Callable[..., Resu
 def _finish(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace], Result]) -> None:
     parser.add_argument("--json", action="store_true", help="end standard output with one JSON document")
     parser.set_defaults(run=run)
-
-
-def _add_recommend(commands: Any) -> None:
-    parser = commands.add_parser("recommend", help="ask a running endpoint for recommendations")
-    parser.add_argument("--url", default="http://127.0.0.1:8000", help="the endpoint (default %(default)s)")
-    parser.add_argument(
-        "--history",
-        action="append",
-        default=[],
-        metavar="ITEM[@TIME]",
-        help="an item id or title and, if known, an ISO 8601 time; oldest first; repeatable",
-    )
-    parser.add_argument(
-        "--feature", action="append", default=[], metavar="NAME=VALUE", help="a user feature; repeatable"
-    )
-    parser.add_argument("-k", type=int, default=10, help="how many items (default %(default)s)")
-    parser.add_argument("--include-seen", action="store_true", help="also recommend items of the history")
-    parser.add_argument("--timeout-s", type=float, default=30.0, help="seconds to wait for the answer")
-    _finish(parser, _recommend)
 
 
 def _load(options: argparse.Namespace) -> RunConfig:
@@ -201,6 +187,16 @@ def _evaluate(options: argparse.Namespace) -> Result:
         result = run_evaluate(config, overwrite=options.overwrite)
     _say(summaries.of_evaluation(result))
     return result
+
+
+def _compare(options: argparse.Namespace) -> Result:
+    from recsys_platform.evaluate.compare import compare_evaluations, write_comparison
+
+    comparison = compare_evaluations(options.first, options.second)
+    if options.out is not None:
+        write_comparison(options.out, comparison)
+    _say(summaries.of_comparison(comparison))
+    return comparison
 
 
 def _bundle(options: argparse.Namespace) -> Result:
