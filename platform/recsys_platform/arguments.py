@@ -16,6 +16,7 @@ A run is one YAML file; its stages hand over folders under <storage>/<name>:
   recsys tune CONFIG       search the LoRA rank   (Ray Tune)
   recsys ablate CONFIG     what each part of the paper is worth, as a table
   recsys evaluate CONFIG   checkpoint -> report   (Ray actors)
+  recsys compare A B       is one of two evaluations better, user by user
   recsys bundle CONFIG     checkpoint -> bundle
   recsys serve CONFIG      bundle -> HTTP         (Ray Serve)
   recsys recommend         ask a running endpoint
@@ -47,6 +48,11 @@ def build_parser() -> argparse.ArgumentParser:
     _add_stage(commands, "tune", "search the LoRA rank on a frozen base model")
     add_arguments(_add_stage(commands, "ablate", "tell what each change of the run is worth"))
     _add_stage(commands, "evaluate", "rank held-out items and write a report")
+    compare = commands.add_parser("compare", help="tell whether one of two evaluations is better, user by user")
+    compare.add_argument("first", type=Path, metavar="EVALUATION_A", help="folder <storage>/<name>/evaluation of a run")
+    compare.add_argument("second", type=Path, metavar="EVALUATION_B", help="that of the run it is compared with")
+    compare.add_argument("--out", type=Path, metavar="FOLDER", help="also write compare.md and compare.json there")
+    _add_json(compare)
     _add_stage(commands, "bundle", "collect what is served in one folder")
     _add_stage(commands, "serve", "answer HTTP requests until interrupted")
     _add_recommend(commands)

@@ -108,6 +108,16 @@ def _evaluate(options: argparse.Namespace) -> Result:
     return result
 
 
+def _compare(options: argparse.Namespace) -> Result:
+    from recsys_platform.evaluate.compare import compare_evaluations, write_comparison
+
+    comparison = compare_evaluations(options.first, options.second)
+    if options.out is not None:
+        write_comparison(options.out, comparison)
+    _say(summaries.of_comparison(comparison))
+    return comparison
+
+
 def _bundle(options: argparse.Namespace) -> Result:
     from recsys_platform.serve.bundling import run_bundle
 
@@ -214,6 +224,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "tune": _tune,
     "ablate": _ablate,
     "evaluate": _evaluate,
+    "compare": _compare,
     "bundle": _bundle,
     "serve": _serve,
     "recommend": _recommend,

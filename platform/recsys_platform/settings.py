@@ -256,6 +256,12 @@ class EvaluateConfig:
     """With `given`, a Parquet or CSV file with the columns user_id and item_id, the user's held-out item among them."""
     exclude_seen: bool = False
     """Whether items already in the user's history are taken out of the whole catalogue."""
+    baselines: tuple[
+        Literal["popularity", "co_occurrence", "most_popular", "bpr", "mf", "gru4rec", "sasrec", "bert4rec"], ...
+    ] = ("popularity", "co_occurrence")
+    """What else ranks the same cases; all but the first two need `pip install 'recsysllm-on-ray[baselines]'`."""
+    baseline_epochs: int | None = None
+    """Passes of bpr, mf, gru4rec, sasrec and bert4rec over the training events; none takes each model's own number."""
     bootstrap_samples: int = 1000
     """Resamples of the users for the 95 % intervals."""
     tasks: bool | tuple[str, ...] = True
@@ -273,6 +279,14 @@ class EvaluateConfig:
         for name in ("num_workers", "batch_size", "bootstrap_samples", "num_negatives"):
             value = getattr(self, name)
             require(value >= 1, f"evaluate.{name} must be at least 1, got {value}")
+        require(
+            0 < len(set(self.baselines)) == len(self.baselines),
+            f"evaluate.baselines must name each baseline once, and at least one, got {self.baselines}",
+        )
+        require(
+            self.baseline_epochs is None or self.baseline_epochs >= 1,
+            f"evaluate.baseline_epochs must be at least 1, got {self.baseline_epochs}",
+        )
         names = set(self.competitors)
         require(
             0 < len(names) == len(self.competitors),

@@ -55,6 +55,13 @@ def of_evaluation(result: Result) -> str:
     return f"{result['protocol']}\n\n{table}\n\n{difference}{tasks}\nreport: {report}"
 
 
+def of_comparison(comparison: Result) -> str:
+    """Return the table and the verdict of a comparison of two evaluations, as it is written to a file."""
+    from recsys_platform.evaluate.compare import format_comparison
+
+    return format_comparison(comparison)
+
+
 def of_task(entry: dict[str, Any]) -> str:
     """Return the figures of a task on one line, those of the baselines behind the model's.
 

@@ -1,7 +1,8 @@
 """Rankers without a language model: popularity and last-item co-occurrence.
 
-Both rank the whole catalogue: a ranker turns a history into one integer per item, larger is better
-and no two are equal, so a rank never depends on how a sort breaks ties.
+Both rank the whole catalogue: a ranker turns a history into one integer per item, larger is better.
+Here no two are equal; of a ranker with equal ones the target comes last of its equals, so a rank never
+depends on how a sort breaks ties.
 
 Which co-occurrence? HR@10 on Amazon Beauty (test split, 22,363 users, 12,101 items, nothing removed / seen items
 removed): j anywhere later than i .0760 / .0779, j directly after i .0753 / .0757, neighbours in either order
@@ -25,8 +26,12 @@ MERGE_AFTER_PAIRS = 1 << 22
 class Ranker(Protocol):
     """Ranks the catalogue for one user."""
 
-    def sort_keys(self, history: Sequence[int] | np.ndarray) -> np.ndarray:
-        """Return one int64 per item (N): larger is better, no two are equal, none is negative."""
+    def sort_keys(self, history: Sequence[int] | np.ndarray, user: int | None = None) -> np.ndarray:
+        """Return one int64 per item (N): larger is better, none is negative.
+
+        `user` is the user's place among the training sequences, for rankers that know users by their training;
+        None where it is not known.
+        """
         ...
 
 
@@ -40,8 +45,8 @@ class Popularity:
         self._key_N = np.empty(num_items, dtype=np.int64)
         self._key_N[order_N] = np.arange(num_items)[::-1]
 
-    def sort_keys(self, history: Sequence[int] | np.ndarray) -> np.ndarray:  # noqa: ARG002 (a Ranker has it)
-        """Return `N - 1` for the most popular item down to 0; the history does not matter."""
+    def sort_keys(self, history: Sequence[int] | np.ndarray, user: int | None = None) -> np.ndarray:  # noqa: ARG002 (a Ranker has them)
+        """Return `N - 1` for the most popular item down to 0; neither the history nor the user matters."""
         return self._key_N
 
 
@@ -59,7 +64,7 @@ class CoOccurrence:
         self._successor_P = pair_P % num_items
         self._row_starts = np.searchsorted(pair_P // num_items, np.arange(num_items + 1))
 
-    def sort_keys(self, history: Sequence[int] | np.ndarray) -> np.ndarray:
+    def sort_keys(self, history: Sequence[int] | np.ndarray, user: int | None = None) -> np.ndarray:  # noqa: ARG002 (a Ranker has it)
         """Return the sort keys after the last item of `history`; of popularity where it is empty."""
         key_N = self._popularity.sort_keys(history).copy()
         if len(history) > 0:
@@ -71,14 +76,18 @@ class CoOccurrence:
 def rank_by_keys(key_N: np.ndarray, target: int, excluded: Collection[int] = ()) -> int:
     """Return the place of `target`, 1 for the first, when `excluded` items are taken out; 0 if it is one of them.
 
+    The target is the last of those whose keys equal its own.
+
     Example:
         >>> rank_by_keys(np.array([5, 9, 7]), 0), rank_by_keys(np.array([5, 9, 7]), 0, excluded=[1])
         (3, 2)
+        >>> rank_by_keys(np.array([5, 9, 5]), 0)
+        3
     """
     if target in excluded:
         return 0
-    better_excluded = sum(bool(key_N[item] > key_N[target]) for item in set(excluded))
-    return int(np.count_nonzero(key_N > key_N[target])) + 1 - better_excluded
+    before_N = key_N >= key_N[target]  # the target itself included
+    return int(np.count_nonzero(before_N)) - sum(bool(before_N[item]) for item in set(excluded))
 
 
 def rank_targets(

@@ -10,7 +10,7 @@ from recsys_platform.cli import build_parser, main
 STAGES = ("data", "train", "tune", "ablate", "evaluate", "bundle", "serve", "demo")
 
 
-@pytest.mark.parametrize("command", [*STAGES, "recommend", "demo-shop", "audit", "convert"])
+@pytest.mark.parametrize("command", [*STAGES, "recommend", "demo-shop", "audit", "convert", "compare"])
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main([command, "--help"])

@@ -41,6 +41,8 @@ class Case:
     """Distinct items of `history`."""
     own_items: frozenset[int]
     """Distinct items of all the user's events, whenever they were."""
+    training_place: int | None = None
+    """The user's place among `EvaluationData.training_sequences`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,7 +73,11 @@ def load_evaluation_data(dataset_folder: Path, split: Split, num_users: int, see
     dataset_split = split_of(read_manifest(dataset_folder, "dataset").counts)
     sequences = _load_sequences(dataset_folder)
     rows = [row for file in files for row in _rows_of(file, drawn)]
-    cases = [_build_case(row, sequences.get(row["user_id"]), split, dataset_split) for row in rows]
+    places = {user_id: place for place, user_id in enumerate(sequences)}
+    cases = [
+        _build_case(row, sequences.get(row["user_id"]), places.get(row["user_id"]), split, dataset_split)
+        for row in rows
+    ]
     return EvaluationData(
         cases=sorted(cases, key=lambda case: case.user_id),
         training_sequences=[items[: dataset_split.num_training(times.tolist())] for items, times in sequences.values()],
@@ -118,7 +124,9 @@ def _load_sequences(dataset_folder: Path) -> dict[str, Events]:
     return dict(sorted(sequences.items()))
 
 
-def _build_case(row: dict[str, Any], events: Events | None, split: Split, dataset_split: DatasetSplit) -> Case:
+def _build_case(
+    row: dict[str, Any], events: Events | None, place: int | None, split: Split, dataset_split: DatasetSplit
+) -> Case:
     index = row["target_index"]
     items, times = events if events is not None else (np.zeros(0, dtype=np.int64), np.zeros(0))
     expected = dataset_split.target(times.tolist(), split)
@@ -135,4 +143,5 @@ def _build_case(row: dict[str, Any], events: Events | None, split: Split, datase
         target_item=row["target_item"],
         seen_items=frozenset(row["seen_items"]),
         own_items=frozenset(items.tolist()),
+        training_place=place,
     )

@@ -77,7 +77,7 @@ def rank_with_baseline(
     ranks: dict[Competitors, list[int]] = {name: [] for name in (CATALOGUE, *candidates)}
     best: list[list[int]] = []
     for place, case in enumerate(tqdm(cases, desc=f"ranking by {method}", unit="user", mininterval=1.0)):
-        key_N = ranker.sort_keys(case.history)
+        key_N = ranker.sort_keys(case.history, case.training_place)
         excluded = sorted(case.seen_items) if exclude_seen else []
         ranks[CATALOGUE].append(rank_by_keys(key_N, case.target_item, excluded))
         best.append(best_of(key_N, LARGEST_K, excluded))

@@ -17,6 +17,12 @@ METHOD_TITLES: dict[str, str] = {
     "recsysllm": "RecSysLLM",
     "co_occurrence": "last-item co-occurrence",
     "popularity": "popularity",
+    "most_popular": "most popular, users counted (cornac)",
+    "mf": "matrix factorization (cornac)",
+    "bpr": "BPR (cornac)",
+    "gru4rec": "GRU4Rec (cornac)",
+    "sasrec": "SASRec (cornac)",
+    "bert4rec": "BERT4Rec (cornac)",
     "best_reachable": "best reachable (the shop's own probabilities)",
 }
 """Method -> how a reader meets it, in the order of the table."""

@@ -24,6 +24,7 @@ from recsys_platform.checkpoints import check_base
 from recsys_platform.config import RunConfig, config_to_dict
 from recsys_platform.evaluate.candidates import draw_candidates, read_candidates
 from recsys_platform.evaluate.cases import EvaluationData, load_evaluation_data
+from recsys_platform.evaluate.cornac_models import build_ranker, check_installed
 from recsys_platform.evaluate.details import build_breakdowns, build_examples, build_exposure, load_learning_curve
 from recsys_platform.evaluate.figures import build_ranking
 from recsys_platform.evaluate.pool import threads_per_worker
@@ -60,12 +61,14 @@ def run_evaluate(config: RunConfig, *, overwrite: bool = False) -> dict[str, Any
     difference to the best baseline, the number of users, the seconds, the protocol in words and the entries of the tasks.
 
     Raises:
-        ConfigError: the beam is too narrow for the metrics, or a task is asked for that was not trained.
+        ConfigError: the beam is too narrow for the metrics, a baseline's package is missing, or a task is asked for
+            that was not trained.
         CheckpointError: an artifact is missing, damaged or does not fit, or the evaluation exists already.
         DataError: no ranking can have the figures of a method, or the candidates do not fit; nothing is written.
     """
     started = time.monotonic()
     check_beams(config)
+    check_installed(config.evaluate.baselines)
     refuse_to_overwrite(config.evaluation_folder, overwrite=overwrite)
     dataset = open_artifact(config.dataset_folder, "dataset")
     checkpoint = open_artifact(config.checkpoint_folder, "checkpoint")
@@ -176,14 +179,18 @@ def _rank_with_baselines(
     exclude_seen = config.evaluate.exclude_seen
     return [
         rank_with_baseline(method, ranker, data.cases, candidates, exclude_seen=exclude_seen)
-        for method, ranker in _baselines(data, num_items).items()
+        for method, ranker in _baselines(config, data, num_items).items()
     ]
 
 
-def _baselines(data: EvaluationData, num_items: int) -> dict[str, Ranker]:
+def _baselines(config: RunConfig, data: EvaluationData, num_items: int) -> dict[str, Ranker]:
+    counted = {"popularity": Popularity, "co_occurrence": CoOccurrence}
+    trained = {"seed": config.seed, "num_threads": threads_per_worker(1), "epochs": config.evaluate.baseline_epochs}
     return {
-        "popularity": Popularity(data.training_sequences, num_items),
-        "co_occurrence": CoOccurrence(data.training_sequences, num_items),
+        name: counted[name](data.training_sequences, num_items)
+        if name in counted
+        else build_ranker(name, data.training_sequences, num_items, **trained)
+        for name in config.evaluate.baselines
     }
 
 

@@ -67,6 +67,7 @@ def bobs_case(index: int, target: int) -> Case:
         target_item=target,
         seen_items=frozenset(history),
         own_items=frozenset({3, 1, 4, 0}),
+        training_place=1,
     )
 
 

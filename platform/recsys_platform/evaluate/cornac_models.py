@@ -1,0 +1,148 @@
+"""Published recommenders of the library `cornac` as rankers, trained on the events that our model was trained on.
+
+A model knows the items that occur in training; all others share the last place. It is asked with all that is known
+of a user, as our model is: the sequential ones get the history (items that never occurred in training are left out),
+the matrix models know a user by the training events alone. A user without any is given the items' biases.
+
+Shape suffixes: N = items of the catalogue, K = items that occur in training, E = events.
+"""
+
+import contextlib
+import dataclasses
+import importlib
+import importlib.util
+import logging
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from recsys_model.errors import ConfigError, DataError
+from recsys_model.evaluation.baselines import Ranker, Sequences
+from recsys_platform.evaluate.cornac_data import KnownEvents, interaction_set, rating_set, session_set
+from recsys_platform.evaluate.cornac_settings import MODELS, CornacModel
+
+logger = logging.getLogger(__name__)
+
+
+def check_installed(baselines: Sequence[str]) -> None:
+    """Raise where a baseline is asked for whose library is missing: at once, not after the model has ranked.
+
+    Raises:
+        ConfigError: cornac is not installed.
+    """
+    wanted = [name for name in baselines if name in MODELS]
+    if wanted and importlib.util.find_spec("cornac") is None:
+        raise ConfigError(
+            f"evaluate.baselines {', '.join(wanted)} needs the package cornac, which is not installed; "
+            "run: pip install 'recsysllm-on-ray[baselines]'"
+        )
+
+
+def build_ranker(
+    name: str, training_sequences: Sequences, num_items: int, *, seed: int, num_threads: int, epochs: int | None = None
+) -> Ranker:
+    """Return a trained model of cornac as a ranker of the whole catalogue.
+
+    Args:
+        name: One of `MODELS`.
+        training_sequences: Catalogue indices of each user's training events, in order.
+        num_items: Items of the catalogue.
+        seed: Of the weights and of what is drawn in training.
+        num_threads: Threads of torch in training and ranking; the matrix models train on one, to be repeatable.
+        epochs: Passes over the events; none takes the model's default.
+
+    Raises:
+        ConfigError: cornac is not installed.
+        DataError: there is nothing to learn from, or the training diverged.
+    """
+    check_installed([name])
+    model = MODELS[name]
+    known = KnownEvents(training_sequences, num_items)
+    known.require(min_events=2 if model.kind == "sequential" else 1)
+    started = time.monotonic()
+    with _progress_and_seeds(seed, num_threads):
+        trained = _train(model, known, seed, epochs)
+    logger.info("trained %s on %d events in %.0f s", name, known.num_events, time.monotonic() - started)
+    return CornacRanker(name, trained, known, model.kind, num_threads)
+
+
+@dataclasses.dataclass(frozen=True)
+class CornacRanker:
+    """A trained model of cornac; items of equal score have equal keys."""
+
+    name: str
+    """As in the configuration."""
+    model: Any
+    """The model, of cornac's own class."""
+    known: KnownEvents
+    """The items and users that it knows."""
+    kind: str
+    """What it is asked with, as `CornacModel.kind` says."""
+    num_threads: int
+    """Threads of torch."""
+
+    def scores(self, history: Sequence[int] | np.ndarray, user: int | None = None) -> np.ndarray:
+        """Return cornac's scores of the items that occur in training (K)."""
+        if self.kind == "sequential":
+            with _threads(self.num_threads):
+                # these models keep users apart by their history alone
+                return np.asarray(self.model.score(0, self.known.places_of(history)))
+        place = None if user is None else self.known.user_to_place.get(user)
+        if self.kind == "popularity":
+            return np.asarray(self.model.score(0))
+        return np.array(self.model.i_biases if place is None else self.model.score(place))
+
+    def sort_keys(self, history: Sequence[int] | np.ndarray, user: int | None = None) -> np.ndarray:
+        """Return the sort keys (N): 0 for items that never occurred in training, equal ones for equal scores.
+
+        Raises:
+            DataError: a score is not finite.
+        """
+        score_K = self.scores(history, user)
+        if not np.isfinite(score_K).all():
+            raise DataError(
+                f"the scores of the baseline {self.name} must be finite: its training diverged; "
+                "choose fewer evaluate.baseline_epochs or take it out of evaluate.baselines"
+            )
+        key_N = np.zeros(self.known.num_items, dtype=np.int64)
+        key_N[self.known.item_K] = np.unique(score_K, return_inverse=True)[1] + 1
+        return key_N
+
+
+def _train(model: CornacModel, known: KnownEvents, seed: int, epochs: int | None) -> Any:
+    settings = dict(model.settings)
+    if model.epochs_setting is not None:
+        settings |= {model.epochs_setting: epochs or model.epochs, "seed": seed}
+    if model.kind == "sequential":
+        settings["verbose"] = True
+        # cornac's GRU4Rec fails where a batch has more places than there are sequences
+        settings["batch_size"] = min(settings["batch_size"], known.num_sequences)
+    build = {"sequential": session_set, "ratings": rating_set}.get(model.kind, interaction_set)
+    trained = getattr(importlib.import_module("cornac.models"), model.class_name)(**settings)
+    return trained.fit(build(known, seed))
+
+
+@contextlib.contextmanager
+def _progress_and_seeds(seed: int, num_threads: int) -> Iterator[None]:
+    """Seed the global generators that cornac uses and give them back as they were; its words go to standard error."""
+    numpy_state = np.random.get_state()  # noqa: NPY002 (cornac draws from it)
+    with torch.random.fork_rng(devices=[]), _threads(num_threads), contextlib.redirect_stdout(sys.stderr):
+        torch.manual_seed(seed)
+        try:
+            yield
+        finally:
+            np.random.set_state(numpy_state)  # noqa: NPY002
+
+
+@contextlib.contextmanager
+def _threads(num_threads: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(num_threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
