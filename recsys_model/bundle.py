@@ -125,11 +125,12 @@ def settings_from_dict(cls: type[T], document: Any, where: str = "") -> T:
         ConfigError: a key is unknown or missing, or a value is out of range.
 
     Example:
-        >>> settings_from_dict(DecodingConfig, {"num_beams": 3, "scoring": "trie"})
-        DecodingConfig(num_beams=3, scoring='trie')
-        >>> settings_from_dict(DecodingConfig, {"num_beams": 3, "scoring": "trie", "beams": 3}, "decoding")
+        >>> text = {"max_tokens": 32, "behaviour_fields": []}
+        >>> settings_from_dict(TextConfig, text)
+        TextConfig(max_tokens=32, behaviour_fields=())
+        >>> settings_from_dict(TextConfig, {**text, "tokens": 3}, "text")
         Traceback (most recent call last):
-        recsys_model.errors.ConfigError: decoding must have the keys num_beams, scoring; unknown: beams; missing: none
+        recsys_model.errors.ConfigError: text must have the keys max_tokens, behaviour_fields; unknown: tokens; missing: none
     """
     hints = get_type_hints(cls)
     found = set(document) if isinstance(document, Mapping) else set()

@@ -14,7 +14,7 @@ from recsys_model.config import ObjectiveConfig, TextConfig
 from recsys_model.entities.catalog import Catalog
 from recsys_model.entities.token_trie import build_token_trie
 from recsys_model.infilling.example import IGNORED_LABEL, WHOLE_VOCABULARY, Example, ExampleBuilder, PartA, build_prompt
-from recsys_model.infilling.item_paths import ItemPaths
+from recsys_model.infilling.item_paths import FORCED, ItemPaths
 from recsys_model.infilling.positions import PositionAutomaton
 from recsys_model.text.textualize import Behaviour, Textualizer, TokenizedText
 from recsys_model.text.tokenizer import SpecialTokens, Tokenizer
@@ -90,8 +90,9 @@ class QuestionLayout:
         token_ids = [*question, *answer]
         labels, nodes = [*answer, self.special.end], [WHOLE_VOCABULARY] * (len(answer) + 1)
         if self._paths is not None:
-            nodes, is_forced = self._paths.of(target)
-            labels = [IGNORED_LABEL if forced else label for label, forced in zip(labels, is_forced, strict=True)]
+            path = self._paths.of(target)
+            nodes = [WHOLE_VOCABULARY if node == FORCED else node for node in path]
+            labels = [IGNORED_LABEL if node == FORCED else label for label, node in zip(labels, path, strict=True)]
         before = len(question) - 1
         return Example(
             token_ids=token_ids,

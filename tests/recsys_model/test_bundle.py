@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from recsys_model.bundle import Bundle, BundleSettings, load_bundle, load_settings, write_bundle
-from recsys_model.config import TextConfig, WindowConfig
+from recsys_model.config import DecodingConfig, TextConfig, WindowConfig
 from recsys_model.errors import CheckpointError
 from recsys_model.text.tokenizer import train_tokenizer
 
@@ -73,7 +73,9 @@ def test_an_unknown_setting_in_a_section_is_refused_with_its_section(folder: Pat
 
 
 def test_a_missing_setting_is_refused_by_name(folder: Path):
-    edit_settings(folder, decoding={"num_beams": 10})
+    settings = dataclasses.asdict(DecodingConfig())
+    del settings["scoring"]
+    edit_settings(folder, decoding=settings)
     with pytest.raises(CheckpointError, match="missing: scoring"):
         load_bundle(folder)
 
@@ -82,8 +84,8 @@ def test_a_missing_setting_is_refused_by_name(folder: Path):
     ("changes", "rule"),
     [
         ({"intra_mode": "other"}, "intra_mode must be one of"),
-        ({"decoding": {"num_beams": 0, "scoring": "trie"}}, "num_beams must be at least 1, got 0"),
-        ({"decoding": {"num_beams": "8", "scoring": "trie"}}, "not valid"),
+        ({"decoding": dataclasses.asdict(DecodingConfig()) | {"num_beams": 0}}, "num_beams must be at least 1, got 0"),
+        ({"decoding": dataclasses.asdict(DecodingConfig()) | {"num_beams": "8"}}, "not valid"),
         ({"decoding": 3}, "decoding must have the keys"),
     ],
 )

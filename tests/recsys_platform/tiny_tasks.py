@@ -16,6 +16,7 @@ from recsys_platform.config import RunConfig, config_to_dict
 from recsys_platform.data.examples import EXAMPLE_SCHEMA, SPLITS, ExampleBuilder, UserSequence
 from recsys_platform.data.task_rows import FactWriter
 from recsys_platform.facts import FACT_FIELDS, write_item_facts
+from recsys_platform.splits import DatasetSplit
 from tests.recsys_platform.tiny_dataset import SEQUENCES, TITLES, tiny_config
 
 REVIEWS = [f"I took the {title} and the colour is fine. Nothing else to say here." for title in TITLES]
@@ -50,7 +51,7 @@ def write_tiny_tasks(config: RunConfig) -> Catalog:
     """Write the dataset artifact of a `tiny_task_config` and return its catalogue."""
     tokenizer = train_tokenizer([*TITLES, *REVIEWS, *SUMMARIES, "User: city Berlin. History:"], 400)
     catalog = build_catalog([f"item-{index:02d}" for index in range(len(TITLES))], TITLES, TITLES, [], tokenizer)
-    writer = FactWriter(config.tasks, FeatureWords(REVIEWS))
+    writer = FactWriter(config.tasks, FeatureWords(REVIEWS), DatasetSplit())
     textualizer = Textualizer(tokenizer, catalog, config.text)
     builder = ExampleBuilder(textualizer, config.window, config.data, config.seed, facts=writer)
     with write_artifact(config.dataset_folder, "dataset", config_to_dict(config)) as (folder, counts):

@@ -13,6 +13,7 @@ from recsys_platform.data.reviews import _survey_bucket
 from recsys_platform.data.tables import Table
 from recsys_platform.data.task_needs import check_columns, check_ratings, keeps_reviews
 from recsys_platform.data.task_rows import FactWriter
+from recsys_platform.splits import DatasetSplit
 
 USER = UserSequence(
     "ann",
@@ -25,7 +26,7 @@ ALL = TasksConfig(template_share=1.0, rating_weight=1.0, explanation_weight=1.0,
 
 
 def facts_of(target_index: int, split: str, tasks: TasksConfig = ALL) -> tuple[dict, FactWriter]:
-    writer = FactWriter(tasks, WORDS)
+    writer = FactWriter(tasks, WORDS, DatasetSplit())
     history = USER.behaviours[:target_index]
     return writer.columns(USER, {"city": "Rome"}, history, target_index, split), writer
 
@@ -69,7 +70,7 @@ def test_an_event_without_a_review_is_counted_for_other_tasks_only():
 
 def test_ratings_of_any_scale_pass_where_no_trained_family_asks_for_them():
     user = UserSequence("bob", (Behaviour(item=0, timestamp=0.0), Behaviour(item=1, timestamp=1.0, rating=80.0)))
-    writer = FactWriter(TasksConfig(template_share=1.0), WORDS)
+    writer = FactWriter(TasksConfig(template_share=1.0), WORDS, DatasetSplit())
 
     assert writer.columns(user, {}, user.behaviours[:1], 1, "test")["rating"] == 80.0
     assert dict(writer.counts) == {("test", "sequential"): 1}
@@ -80,6 +81,7 @@ def test_words_and_texts_for_the_tokenizer_come_from_training_reviews_alone():
         [
             {
                 "user_id": "ann",
+                "timestamps": [0.0, 1.0, 2.0],
                 "ratings": [5.0, None, 2.0],
                 "reviews": ["The sound hums.", "The colour shines.", "The cable broke."],
                 "summaries": ["one", "two", "three"],
@@ -87,7 +89,7 @@ def test_words_and_texts_for_the_tokenizer_come_from_training_reviews_alone():
         ]
     )
 
-    found = _survey_bucket(users, seed=0)
+    found = _survey_bucket(users, seed=0, dataset_split=DatasetSplit())
 
     assert {entry["word"] for entry in found["votes"]} == {"hums"}
     assert not {"colour", "cable", "shines", "broke"} & {entry["word"] for entry in found["occurrences"]}

@@ -116,7 +116,7 @@ def test_each_kind_of_task_goes_to_its_decoder():
         return case, answer, prompt_of(case, answer)
 
     _, answer, prompt = answered("sequential")
-    [found] = TrieGuidedGenerator(model, CATALOG, special, DECODING, "run").recommend([prompt], 10)
+    [found] = TrieGuidedGenerator(model, CATALOG, special, DECODING).recommend([prompt], 10)
     assert answer == TaskAnswer(question=answer.question, items=tuple(each.item for each in found))
     assert sorted(answer.items) == [0, 1, 2, 3, 4, 5]
 
