@@ -33,7 +33,7 @@ A run is one YAML file; its stages hand over folders under <storage>/<name>:
   recsys recommend         ask a running endpoint
   recsys audit TABLE.csv   find figures of HR and NDCG that no ranking can have
 
-Every stage joins the cluster that RAY_ADDRESS names, else starts a local Ray, and also runs as
+Every command joins the cluster that RAY_ADDRESS names, else starts a local Ray, and also runs as
   ray job submit --working-dir . -- recsys train ray_configs/laptop/demo.yaml
 """
 
