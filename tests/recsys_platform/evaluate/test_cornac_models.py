@@ -72,7 +72,7 @@ def test_most_popular_counts_users_and_equal_counts_have_equal_keys():
 
 def test_a_history_is_told_to_cornac_in_its_own_numbers_without_items_that_it_never_saw(sasrec):
     # 7, 3 and 9 occur in training in this order, 0 does not
-    padded = torch.tensor([[3] * 47 + [2, 1, 0]])
+    padded = torch.tensor([[3] * 17 + [2, 1, 0]])
     sasrec.model.model.eval()
 
     expected = sasrec.model.model.predict(0, padded)

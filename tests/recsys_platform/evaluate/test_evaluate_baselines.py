@@ -1,0 +1,62 @@
+"""The evaluation with models of cornac beside ours: each user is ranked for as that user."""
+
+import importlib.util
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from recsys_model.errors import ConfigError
+from recsys_model.evaluation.baselines import rank_by_keys
+from recsys_platform.evaluate.cornac_models import build_ranker
+from recsys_platform.evaluate.stage import run_evaluate
+from recsys_platform.settings import EvaluateConfig
+from tests.recsys_platform.evaluate.test_evaluate_stage import write_checkpoint
+from tests.recsys_platform.tiny_dataset import SEQUENCES, tiny_config, write_tiny_dataset
+
+BASELINES = ("co_occurrence", "bpr", "sasrec")
+
+
+@pytest.mark.e2e
+def test_the_artifact_has_the_ranks_of_every_baseline_that_was_asked_for(ray_cluster, tmp_path):
+    settings = {"baselines": BASELINES, "baseline_epochs": 2, "num_workers": 1, "num_users": 9}
+    config = tiny_config(tmp_path, evaluate=settings)
+    write_tiny_dataset(config)
+    write_checkpoint(config)
+
+    result = run_evaluate(config)
+
+    table = pq.read_table(config.evaluation_folder / "ranks.parquet")
+    report = json.loads((config.evaluation_folder / "report.json").read_text(encoding="utf-8"))
+    assert set(result["metrics"]) == {"recsysllm", *BASELINES}
+    assert [entry["baseline"] for entry in report["rankings"][0]["differences"]] != []
+    assert report["method_titles"]["bpr"] == "BPR (cornac)"
+    users = sorted(SEQUENCES)
+    training = [SEQUENCES[user][:-2] for user in users]
+    num_items = report["num_items"]
+    for name in ("bpr", "sasrec"):
+        ranker = build_ranker(name, training, num_items, seed=config.seed, num_threads=1, epochs=2)
+        expected = [
+            rank_by_keys(ranker.sort_keys(SEQUENCES[user][:-1], users.index(user)), SEQUENCES[user][-1])
+            for user in table["user_id"].to_pylist()
+        ]
+        assert table[f"rank_{name}"].to_pylist() == expected
+    assert np.all(table["rank_bpr"].to_numpy() >= 1)
+
+
+def test_a_missing_package_is_said_before_anything_is_opened(tmp_path, monkeypatch):
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "cornac" else find_spec(name))
+    config = tiny_config(tmp_path, evaluate={"baselines": ("popularity", "gru4rec")})
+
+    with pytest.raises(ConfigError, match=r"evaluate.baselines gru4rec needs the package cornac"):
+        run_evaluate(config)
+
+
+@pytest.mark.parametrize("baselines", [(), ("bpr", "bpr")])
+def test_baselines_are_named_once_and_there_is_one(baselines):
+    with pytest.raises(ConfigError, match=r"evaluate.baselines must name each baseline once, and at least one"):
+        EvaluateConfig(baselines=baselines)
+    with pytest.raises(ConfigError, match=r"evaluate.baseline_epochs must be at least 1, got 0"):
+        EvaluateConfig(baseline_epochs=0)
