@@ -20,7 +20,7 @@ from recsys_platform.config import RunConfig, build_config
 from recsys_platform.data import sequences
 from recsys_platform.data.moments import find_split
 from recsys_platform.data.stage import run_data
-from recsys_platform.settings import DataConfig
+from recsys_platform.input_settings import DataConfig
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("ray_cluster")]
 
