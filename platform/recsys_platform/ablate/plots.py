@@ -27,7 +27,7 @@ def draw_differences(path: Path, report: Mapping[str, Any]) -> None:
     axes.axvline(0.0, color="black", linewidth=0.8)
     axes.set_yticks(range(len(entries)), [name for name, _ in entries])
     axes.invert_yaxis()
-    axes.set_xlabel("NDCG@10 minus that of the base; 95 % intervals: thick over users, thin over seeds; dots: seeds")
+    axes.set_xlabel("NDCG@10 minus that of the base\n95 % intervals: thick over users, thin over seeds; dots: seeds")
     axes.grid(axis="x", alpha=0.3)
     figure.savefig(path)
 
