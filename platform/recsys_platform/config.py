@@ -25,9 +25,9 @@ from recsys_model.config import (
     require,
 )
 from recsys_model.errors import ConfigError
+from recsys_platform.evaluate_settings import EvaluateConfig
 from recsys_platform.settings import (
     DataConfig,
-    EvaluateConfig,
     InputConfig,
     ModelConfig,
     ServeConfig,
