@@ -23,7 +23,7 @@ A run is one YAML file; its stages hand over folders under <storage>/<name>:
   recsys convert GGUF DIR  unpack a model file once, for all processes that read it
   recsys audit TABLE.csv   find figures of HR and NDCG that no ranking can have
 
-Every command joins the cluster that RAY_ADDRESS names, else starts a local Ray, and also runs as
+Every stage joins the cluster that RAY_ADDRESS names, else starts a local Ray, and also runs as
   ray job submit --working-dir . -- recsys train ray_configs/laptop/demo.yaml
 """
 

@@ -25,17 +25,8 @@ from recsys_model.config import (
     require,
 )
 from recsys_model.errors import ConfigError
-from recsys_platform.evaluate_settings import EvaluateConfig
-from recsys_platform.settings import (
-    DataConfig,
-    InputConfig,
-    ModelConfig,
-    ServeConfig,
-    TableConfig,
-    TokenizerConfig,
-    TrainConfig,
-    TuneConfig,
-)
+from recsys_platform.input_settings import DataConfig, InputConfig, TableConfig, TokenizerConfig
+from recsys_platform.settings import EvaluateConfig, ModelConfig, ServeConfig, TrainConfig, TuneConfig
 from recsys_platform.strict import apply_override, build_section
 
 IMPORTED = ("interactions", "items")

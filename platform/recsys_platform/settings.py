@@ -1,117 +1,15 @@
-"""The sections of a run's YAML file, one frozen dataclass each, with their range checks.
+"""Settings of the model and of the stages that use it; one frozen dataclass each, with range checks.
 
-What the model side needs has its dataclasses in `recsys_model.config`.
+What the model side needs has its dataclasses in `recsys_model.config`, what goes in in `input_settings`.
 """
 
 import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from recsys_model.backbones.geometry import CausalConfig, ChatGLMConfig, Mask, new_llama
 from recsys_model.config import PRESETS, GLMConfig, require
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TableConfig:
-    """One input table."""
-
-    path: str
-    """File or folder: a local path, `s3://` or `gs://`; `{storage}` is replaced."""
-    further_paths: tuple[str, ...] = ()
-    """More files or folders of the same table and file system, read after `path`; ids mean the same in all of them."""
-    format: Literal["auto", "parquet", "csv", "jsonl"] = "auto"
-    """`auto` goes by the file name's ending."""
-    columns: dict[str, str] = field(default_factory=dict)
-    """Our name -> the table's column name; a column not named here must carry our name."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class InputConfig:
-    """The tables of a shop, or a folder that they are imported from, and how many bad rows are tolerated."""
-
-    interactions: TableConfig
-    """Columns user_id, item_id, timestamp; optional position, rating, action, review_text, summary."""
-    items: TableConfig
-    """Columns item_id, title; optional brand, categories, price, description."""
-    users: TableConfig | None = None
-    """Column user_id and any features."""
-    folder: str | None = None
-    """A folder to take all tables from, in place of naming them: a local path, `s3://` or `gs://`."""
-    format: Literal["auto", "tables", "mcauley", "movielens", "recbole", "p5"] = "auto"
-    """What is in `folder`; `auto` goes by its files."""
-    user_features: tuple[str, ...] | None = None
-    """Feature columns of `users` to tell the model; none given takes all of them."""
-    catalog: Literal["items", "interactions"] = "items"
-    """`items`: every row of the items table, and interactions with other items are rejected; `interactions`: the items
-    that occur there, without title where the items table has no row of them."""
-    max_reject_share: float = 0.1
-    """The data stage stops when a larger share of a table's rows has to be rejected."""
-
-    def __post_init__(self) -> None:
-        require(
-            0.0 <= self.max_reject_share <= 1.0,
-            f"input.max_reject_share must be in [0, 1], got {self.max_reject_share}",
-        )
-        require(
-            self.folder is not None or self.format == "auto",
-            f"input.format says what is in input.folder, which is missing; got input.format {self.format}",
-        )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TokenizerConfig:
-    """Where the token ids come from."""
-
-    path: str | None = None
-    """Tokenizer of the published model: a folder (see `recsys_model.text.pretrained`) or GGUF file; none trains a BPE."""
-    vocab_size: int = 8192
-    """Size of the trained BPE, special tokens included."""
-    merge_words: bool = False
-    """Whether a token of the trained BPE may span several words, which makes titles shorter."""
-
-    def __post_init__(self) -> None:
-        require(self.vocab_size >= 300, f"tokenizer.vocab_size must be at least 300, got {self.vocab_size}")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DataConfig:
-    """The data stage."""
-
-    num_blocks: int = 4
-    """Partitions of the per-user shuffle; the examples do not depend on it."""
-    min_user_interactions: int = 3
-    """Users with fewer accepted interactions give no example: leave-one-out needs a test, a validation and an input event."""
-    targets_per_user: int = 1
-    """Training examples per user: its last so many training events, each a target once; 0 takes every event."""
-    max_eval_users: int = 0
-    """Users in the validation split, drawn by seed among those who have a validation event; 0 takes all."""
-    split: Literal["leave_one_out", "temporal"] = "leave_one_out"
-    """`leave_one_out`: each user's last event tests, the one before validates; `temporal`: all users' events are cut at
-    the same two moments, and each user's first event of a period is asked for."""
-    valid_share: float = 0.1
-    """With `split: temporal`, share of all events in the validation period."""
-    test_share: float = 0.1
-    """With `split: temporal`, share of all events in the test period."""
-    max_leak_share: float = 0.01
-    """The data stage stops when the input gives away a larger share of the test targets; 1.0 only reports."""
-
-    def __post_init__(self) -> None:
-        require(self.num_blocks >= 1, f"data.num_blocks must be at least 1, got {self.num_blocks}")
-        require(
-            self.min_user_interactions >= 3,
-            f"data.min_user_interactions must be at least 3, got {self.min_user_interactions}",
-        )
-        require(self.targets_per_user >= 0, f"data.targets_per_user must not be negative, got {self.targets_per_user}")
-        require(
-            0.0 <= self.max_leak_share <= 1.0,
-            f"data.max_leak_share must be in [0, 1], got {self.max_leak_share}",
-        )
-        require(
-            min(self.valid_share, self.test_share) > 0.0 and self.valid_share + self.test_share < 1.0,
-            "data.valid_share and data.test_share must be above 0 and add up to less than 1, got "
-            f"{self.valid_share} and {self.test_share}",
-        )
-        require(self.max_eval_users >= 0, f"data.max_eval_users must not be negative, got {self.max_eval_users}")
+from recsys_model.text.tasks import TASKS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -232,6 +130,71 @@ class TuneConfig:
             f"tune.max_concurrent_trials must be at least 1, got {self.max_concurrent_trials}",
         )
         require(self.num_users >= 0, f"tune.num_users must not be negative, got {self.num_users}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvaluateConfig:
+    """Ranking the held-out item of each user against the whole catalogue."""
+
+    split: Literal["test", "valid"] = "test"
+    """`test`: the last event of each user; `valid`: the one before."""
+    num_users: int = 0
+    """Users to evaluate, drawn by seed; 0 takes all."""
+    num_workers: int = 2
+    """Actors that share the users."""
+    batch_size: int = 16
+    """Users decoded together."""
+    competitors: tuple[Literal["catalogue", "sampled", "given"], ...] = ("catalogue",)
+    """Whom the target has to beat, one table each: every item; itself and `num_negatives` seeded items that the user
+    never took; or the items of `candidates`."""
+    num_negatives: int = 99
+    """With `sampled`, negatives of each user."""
+    negatives_seed: int = 0
+    """With `sampled`, seed of the negatives; apart from the run's own, so that all runs meet the same."""
+    candidates: str | None = None
+    """With `given`, a Parquet or CSV file with the columns user_id and item_id, the user's held-out item among them."""
+    exclude_seen: bool = False
+    """Whether items already in the user's history are taken out of the whole catalogue."""
+    baselines: tuple[
+        Literal["popularity", "co_occurrence", "most_popular", "bpr", "mf", "gru4rec", "sasrec", "bert4rec"], ...
+    ] = ("popularity", "co_occurrence")
+    """What else ranks the same cases; all but the first two need `pip install 'recsysllm-on-ray[baselines]'`."""
+    baseline_epochs: int | None = None
+    """Passes of bpr, mf, gru4rec, sasrec and bert4rec over the training events; none takes each model's own number."""
+    bootstrap_samples: int = 1000
+    """Resamples of the users for the 95 % intervals."""
+    tasks: bool | tuple[str, ...] = True
+    """Tasks to ask, by name; true takes all that the checkpoint was trained on, false none."""
+    task_users: int = 1000
+    """Users whom each task is asked about, drawn by seed; 0 takes all."""
+    use_gpu: bool = False
+    """One GPU, and bf16, for each worker."""
+
+    def __post_init__(self) -> None:
+        require(self.num_users >= 0, f"evaluate.num_users must not be negative, got {self.num_users}")
+        require(self.task_users >= 0, f"evaluate.task_users must not be negative, got {self.task_users}")
+        unknown = [] if isinstance(self.tasks, bool) else [task for task in self.tasks if task not in TASKS]
+        require(not unknown, f"evaluate.tasks must be true, false or names out of {', '.join(TASKS)}; got {unknown}")
+        for name in ("num_workers", "batch_size", "bootstrap_samples", "num_negatives"):
+            value = getattr(self, name)
+            require(value >= 1, f"evaluate.{name} must be at least 1, got {value}")
+        require(
+            0 < len(set(self.baselines)) == len(self.baselines),
+            f"evaluate.baselines must name each baseline once, and at least one, got {self.baselines}",
+        )
+        require(
+            self.baseline_epochs is None or self.baseline_epochs >= 1,
+            f"evaluate.baseline_epochs must be at least 1, got {self.baseline_epochs}",
+        )
+        names = set(self.competitors)
+        require(
+            0 < len(names) == len(self.competitors),
+            f"evaluate.competitors must name each table once, and at least one, got {self.competitors}",
+        )
+        require(
+            ("given" in names) == (self.candidates is not None),
+            f"evaluate.candidates belongs to evaluate.competitors: given, got {self.candidates} for {self.competitors}",
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,7 +13,7 @@ import pyarrow as pa
 from recsys_model.config import WindowConfig
 from recsys_model.text.textualize import Behaviour, Textualizer
 from recsys_model.text.windows import sample_history
-from recsys_platform.settings import DataConfig
+from recsys_platform.input_settings import DataConfig
 from recsys_platform.splits import DatasetSplit
 
 Split = Literal["train", "valid", "test"]

@@ -13,7 +13,7 @@ import ray
 
 from recsys_model.errors import DataError
 from recsys_platform.data.sequences import iter_buckets
-from recsys_platform.settings import DataConfig
+from recsys_platform.input_settings import DataConfig
 from recsys_platform.splits import DatasetSplit
 
 NUM_MOMENTS = 4096

@@ -73,7 +73,7 @@ def warning_of(config: RunConfig) -> str | None:
     """Return what a user should know of the run's settings before a long training, if anything.
 
     Example:
-        >>> from recsys_platform.settings import InputConfig, TableConfig
+        >>> from recsys_platform.input_settings import InputConfig, TableConfig
         >>> tables = InputConfig(interactions=TableConfig(path="a"), items=TableConfig(path="b"))
         >>> warning_of(RunConfig(name="plain", input=tables)) is None
         True

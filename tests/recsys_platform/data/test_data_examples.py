@@ -9,7 +9,7 @@ from recsys_model.entities.catalog import build_catalog
 from recsys_model.text.textualize import Behaviour, Textualizer
 from recsys_model.text.tokenizer import train_tokenizer
 from recsys_platform.data.examples import SPLITS, ExampleBuilder, UserSequence, rank_of
-from recsys_platform.settings import DataConfig
+from recsys_platform.input_settings import DataConfig
 from recsys_platform.splits import DatasetSplit
 
 TITLES = [f"thing {number}" for number in range(12)]

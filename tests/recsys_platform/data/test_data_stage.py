@@ -20,7 +20,7 @@ from recsys_platform.config import RunConfig, build_config
 from recsys_platform.data import sequences
 from recsys_platform.data.moments import find_split
 from recsys_platform.data.stage import run_data
-from recsys_platform.settings import DataConfig
+from recsys_platform.input_settings import DataConfig
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("ray_cluster")]
 
@@ -130,6 +130,7 @@ def test_a_dataset_holds_what_its_manifest_counts(tmp_path):
         "rejects": {"interactions": {}, "items": {"empty_title": 1}, "users": {}},
         "examples": {"train": sum(length - 3 for length in long_enough), "valid": 5, "test": len(long_enough)},
         "texts_made_unique": 2,
+        "split": {"kind": "leave_one_out", "valid_from": None, "test_from": None},
         "input": {
             "format": "tables",
             "why": "input.interactions and input.items name them",

@@ -21,7 +21,7 @@ from recsys_platform.data.importers import mcauley, movielens, p5, recbole
 from recsys_platform.data.importers.folder import SourceFolder, open_folder
 from recsys_platform.data.importers.source import Source
 from recsys_platform.data.importers.writing import write_source
-from recsys_platform.settings import InputConfig, TableConfig
+from recsys_platform.input_settings import InputConfig, TableConfig
 
 logger = logging.getLogger(__name__)
 
