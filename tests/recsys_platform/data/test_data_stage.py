@@ -18,7 +18,7 @@ from recsys_model.text.tokenizer import load_tokenizer
 from recsys_platform.artifacts import open_artifact
 from recsys_platform.config import RunConfig, build_config
 from recsys_platform.data import sequences
-from recsys_platform.data.moments import find_split
+from recsys_platform.data.moments import find_moments, find_split
 from recsys_platform.data.stage import run_data
 from recsys_platform.input_settings import DataConfig
 
@@ -296,9 +296,7 @@ def test_the_moments_of_a_split_are_exact_for_times_that_tie_and_for_times_of_ev
     block = pa.Table.from_pylist([{"bucket": 0, "users": users, "rejects": []}], schema=sequences.BUCKET_SCHEMA)
     shares = {"valid_share": 0.1 + 0.1 * seed, "test_share": 0.3}
 
-    split = find_split(ray.data.from_arrow(block), DataConfig(split="temporal", **shares))
-
-    assert (split.valid_from, split.test_from) == temporal_bounds(times, **shares)
+    assert find_moments(ray.data.from_arrow(block), **shares) == temporal_bounds(times, **shares)
 
 
 def test_a_temporal_split_that_leaves_a_period_without_events_is_refused():
