@@ -79,7 +79,7 @@ class DataConfig:
     targets_per_user: int = 1
     """Training examples per user: its last so many training events, each a target once; 0 takes every event."""
     max_eval_users: int = 0
-    """Users in the validation split, drawn by seed; 0 takes all."""
+    """Users in the validation split, drawn by seed among those who have a validation event; 0 takes all."""
     split: Literal["leave_one_out", "temporal"] = "leave_one_out"
     """`leave_one_out`: each user's last event tests, the one before validates; `temporal`: all users' events are cut at
     the same two moments, and each user's first event of a period is asked for."""

@@ -149,6 +149,8 @@ class EvaluateConfig:
     never took; or the items of `candidates`."""
     num_negatives: int = 99
     """With `sampled`, negatives of each user."""
+    negatives_seed: int = 0
+    """With `sampled`, seed of the negatives; apart from the run's own, so that all runs meet the same."""
     candidates: str | None = None
     """With `given`, a Parquet or CSV file with the columns user_id and item_id, the user's held-out item among them."""
     exclude_seen: bool = False

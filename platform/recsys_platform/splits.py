@@ -5,6 +5,7 @@ events at the same two moments; a user's target is the first event of a period, 
 and users without an event in it, or without one before it, have no target.
 """
 
+import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -12,6 +13,8 @@ from typing import Any, Literal
 from recsys_model.evaluation.protocols import EventSplit, leave_one_out, temporal_split
 
 HeldOut = Literal["valid", "test"]
+MIN_CALENDAR_S, MAX_CALENDAR_S = 1e8, 2e10
+"""Times between 1973 and 2603; a smaller number is rather a place in a sequence than a time."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,9 +31,17 @@ class DatasetSplit:
     def num_training(self, timestamps: Sequence[float]) -> int:
         """Return how many of a user's first events are trained on.
 
+        With leave-one-out the last two never are, also those of a user who has no more and so gives no example.
+
         Raises:
             DataError: the events are not in order of time and the split is temporal.
+
+        Example:
+            >>> [DatasetSplit().num_training([0.0] * length) for length in (1, 2, 3, 5)]
+            [0, 0, 1, 3]
         """
+        if self.kind == "leave_one_out":
+            return max(0, len(timestamps) - 2)
         return len(self._events(timestamps).train)
 
     def target(self, timestamps: Sequence[float], split: HeldOut) -> int | None:
@@ -57,11 +68,10 @@ class DatasetSplit:
                 else ("last event but one", "everything before it")
             )
             return [f"Asked for is the {target} of each user; known of a user is {known}."]
-        period = (
-            f"from {self.valid_from:g} to {self.test_from:g}" if split == "valid" else f"from {self.test_from:g} on"
-        )
+        test = moment(self.test_from)
+        period = f"from {moment(self.valid_from)} until {test}" if split == "valid" else f"from {test} on"
         return [
-            f"Asked for is each user's first event in the {split} period (times {period}); known of a user is everything "
+            f"Asked for is each user's first event in the {split} period ({period}); known of a user is everything "
             "before it. Users without an event in the period, or without one before it, are not asked about.",
         ]
 
@@ -73,6 +83,18 @@ class DatasetSplit:
         if self.kind == "leave_one_out" or self.valid_from is None or self.test_from is None:
             return leave_one_out(len(timestamps))
         return temporal_split(timestamps, self.valid_from, self.test_from)
+
+
+def moment(timestamp: float | None) -> str:
+    """Return a time as a reader meets it: seconds of a calendar as date and time, other numbers in full.
+
+    Example:
+        >>> moment(1388534400.0), moment(7.5), moment(123456789012345.0)
+        ('2014-01-01 00:00:00 UTC', '7.5', '123456789012345.0')
+    """
+    if timestamp is None or not MIN_CALENDAR_S <= timestamp <= MAX_CALENDAR_S:
+        return str(timestamp)
+    return f"{datetime.datetime.fromtimestamp(timestamp, datetime.UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def split_of(counts: Mapping[str, Any]) -> DatasetSplit:

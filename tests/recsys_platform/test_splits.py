@@ -40,3 +40,14 @@ def test_a_temporal_split_of_events_that_are_not_in_order_of_time_is_refused():
 def test_a_split_survives_the_manifest_and_old_datasets_were_left_one_out():
     assert split_of({"split": CUT.to_dict()}) == CUT
     assert split_of({}) == DatasetSplit()
+
+
+def test_a_user_too_short_to_be_asked_about_is_not_counted_either():
+    assert [DatasetSplit().num_training([0.0] * length) for length in (0, 1, 2, 3)] == [0, 0, 0, 1]
+
+
+def test_moments_are_told_as_dates():
+    split = DatasetSplit(kind="temporal", valid_from=1388534400.0, test_from=1388534401.0)
+
+    assert "(from 2014-01-01 00:00:00 UTC until 2014-01-01 00:00:01 UTC)" in split.describe("valid")[0]
+    assert "(from 2014-01-01 00:00:01 UTC on)" in split.describe("test")[0]

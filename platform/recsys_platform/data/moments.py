@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import ray
 
+from recsys_model.errors import DataError
 from recsys_platform.data.sequences import iter_buckets
 from recsys_platform.input_settings import DataConfig
 from recsys_platform.splits import DatasetSplit
@@ -23,15 +24,34 @@ Moments = npt.NDArray[np.float64]
 
 
 def find_split(sequences: ray.data.Dataset, data: DataConfig) -> DatasetSplit:
-    """Return how the sequences are to be split; they must hold at least one event."""
+    """Return how the sequences are to be split; without any event there is nothing to cut.
+
+    Raises:
+        DataError: so many events share a time that a period would have none.
+    """
     if data.split == "leave_one_out":
         return DatasetSplit()
     num_events, _, first, last = _count(sequences, np.zeros(0))
+    if num_events == 0:
+        return DatasetSplit()
+    valid_from, test_from = find_moments(sequences, data.valid_share, data.test_share)
+    if not first < valid_from < test_from <= last:
+        raise DataError(
+            "data.split temporal must leave events for training, validation and test, but too many of the "
+            f"{num_events:,} events share a time: validation would begin at {valid_from}, the test at {test_from}, and "
+            f"events happen from {first} to {last}; choose larger data.valid_share and data.test_share, or leave_one_out"
+        )
+    return DatasetSplit(kind="temporal", valid_from=valid_from, test_from=test_from)
+
+
+def find_moments(sequences: ray.data.Dataset, valid_share: float, test_share: float) -> tuple[float, float]:
+    """Return from when on at most both shares of all events happen, and from when on at most the test's; there must be events."""
+    num_events, _, first, last = _count(sequences, np.zeros(0))
     valid_from, test_from = (
         _earliest(sequences, int(share * num_events + 1e-9), first, last)
-        for share in (data.valid_share + data.test_share, data.test_share)
+        for share in (valid_share + test_share, test_share)
     )
-    return DatasetSplit(kind="temporal", valid_from=valid_from, test_from=test_from)
+    return valid_from, test_from
 
 
 def _earliest(sequences: ray.data.Dataset, max_events: int, first: float, last: float) -> float:

@@ -89,12 +89,12 @@ def _write_dataset(config: RunConfig, tables: Tables, folder: Path) -> dict[str,
         uses_rating=named or tells_ratings(config.tasks),
         keeps_reviews=keeps_reviews(config.tasks, tables.interactions),
     ).materialize()
-    survey = survey_sequences(sequences, config)
+    dataset_split = find_split(sequences, config.data)
+    survey = survey_sequences(sequences, config, dataset_split)
     survey.rejects.check_share("interactions", tables.interactions.num_rows, config.input.max_reject_share)
     if survey.num_interactions == 0:
         raise DataError(f"input.interactions.path {tables.interactions.files.path} has no accepted row")
     logger.info("%d interactions of %d users accepted", survey.num_interactions, survey.num_users)
-    dataset_split = find_split(sequences, config.data)
     reviews = _survey_reviews(config, sequences, dataset_split) if asks else None
     catalog, num_changed = _write_vocabulary(config, tables, items, users, folder, reviews)
     words = None if reviews is None else reviews.words

@@ -14,6 +14,7 @@ from recsys_platform.data.arrow import pc
 from recsys_platform.data.examples import rank_of
 from recsys_platform.data.rejects import NUM_SAMPLES, Reject, RejectSummary
 from recsys_platform.data.sequences import REJECT, iter_buckets
+from recsys_platform.splits import DatasetSplit
 
 SURVEY_SCHEMA = pa.schema(
     [
@@ -43,13 +44,14 @@ class Survey:
     """Largest `rank_of` of the validation users; None takes all."""
 
 
-def survey_sequences(sequences: ray.data.Dataset, config: RunConfig) -> Survey:
+def survey_sequences(sequences: ray.data.Dataset, config: RunConfig, dataset_split: DatasetSplit) -> Survey:
     """Go over the sequences once; what comes back to the driver does not grow with the table."""
     look = partial(
         _survey_block,
         min_interactions=config.data.min_user_interactions,
         max_eval_users=config.data.max_eval_users,
         seed=config.seed,
+        dataset_split=dataset_split,
     )
     survey = Survey()
     ranks: list[int] = []
@@ -65,24 +67,33 @@ def survey_sequences(sequences: ray.data.Dataset, config: RunConfig) -> Survey:
     return survey
 
 
-def _survey_block(block: pa.Table, min_interactions: int, max_eval_users: int, seed: int) -> pa.Table:
+def _survey_block(
+    block: pa.Table, min_interactions: int, max_eval_users: int, seed: int, dataset_split: DatasetSplit
+) -> pa.Table:
     """Return one row per bucket of the block."""
     rows = [
-        _survey_bucket(users, rejects, min_interactions, max_eval_users, seed)
+        _survey_bucket(users, rejects, min_interactions, max_eval_users, seed, dataset_split)
         for _, users, rejects in iter_buckets(block)
     ]
     return pa.Table.from_pylist(rows, schema=SURVEY_SCHEMA)
 
 
 def _survey_bucket(
-    users: pa.Table, rejects: pa.Table, min_interactions: int, max_eval_users: int, seed: int
+    users: pa.Table,
+    rejects: pa.Table,
+    min_interactions: int,
+    max_eval_users: int,
+    seed: int,
+    dataset_split: DatasetSplit,
 ) -> dict[str, Any]:
     lengths = pc.list_value_length(users["items"])
     is_short = pc.less(lengths, min_interactions)
     ranks: list[int] = []
     if max_eval_users > 0:
-        long_enough = users["user_id"].filter(pc.invert(is_short)).to_pylist()
-        ranks = heapq.nsmallest(max_eval_users, (rank_of(seed, user_id) for user_id in long_enough))
+        long_enough = users.filter(pc.invert(is_short))
+        asked = zip(long_enough["user_id"].to_pylist(), long_enough["timestamps"].to_pylist(), strict=True)
+        users_to_ask = (user_id for user_id, times in asked if dataset_split.target(times, "valid") is not None)
+        ranks = heapq.nsmallest(max_eval_users, (rank_of(seed, user_id) for user_id in users_to_ask))
     reasons = Counter(rejects["reason"].to_pylist())
     return {
         "num_users": users.num_rows,

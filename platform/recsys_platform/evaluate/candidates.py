@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from recsys_model.entities.catalog import Catalog
 from recsys_model.errors import ConfigError, DataError
 from recsys_model.evaluation.protocols import sampled_candidates
+from recsys_platform.artifacts import sha256_of
 from recsys_platform.evaluate.cases import Case
 
 COLUMNS = ("user_id", "item_id")
@@ -37,7 +38,7 @@ def read_candidates(path: Path, cases: Sequence[Case], catalog: Catalog) -> list
 
     Raises:
         ConfigError: the file is missing or lacks a column.
-        DataError: a user has no candidates, or not the target among them, or an item is unknown or named twice.
+        DataError: a user has no candidates, or not the target among them or nothing beside it, or an item is unknown or named twice.
     """
     user_to_items = _by_user(_read(path))
     missing = [case.user_id for case in cases if case.user_id not in user_to_items]
@@ -45,7 +46,16 @@ def read_candidates(path: Path, cases: Sequence[Case], catalog: Catalog) -> list
     candidates = [_indices(path, case, user_to_items[case.user_id], catalog) for case in cases]
     lost = [case.user_id for case, items in zip(cases, candidates, strict=True) if case.target_item not in items]
     _refuse(lost, path, "must have the item that a user took among the user's candidates, has not for")
+    alone = [case.user_id for case, items in zip(cases, candidates, strict=True) if len(items) == 1]
+    _refuse(
+        alone, path, "must have another candidate beside the item that a user took, which would win alone, has not for"
+    )
     return candidates
+
+
+def digest_of_table(path: str | None) -> str | None:
+    """Return the SHA-256 of a table of candidates, None where none is named."""
+    return None if path is None else sha256_of(Path(path))
 
 
 def _read(path: Path) -> pa.Table:

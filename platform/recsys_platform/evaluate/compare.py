@@ -45,7 +45,7 @@ class Evaluation:
 def compare_evaluations(first: Path, second: Path) -> dict[str, Any]:
     """Return how the model of the evaluation `first` does against that of `second`, as plain JSON.
 
-    Resamples and seed of the intervals are those of `first`. Under given candidates the files must have the same path.
+    Resamples and seed of the intervals are those of `first`.
 
     Raises:
         CheckpointError: a folder is no evaluation, or a file of it was changed.
@@ -147,10 +147,10 @@ def _conditions(evaluation: Evaluation) -> dict[str, Any]:
     if "sampled" in competitors:
         found |= {
             "evaluate.num_negatives": protocol["num_negatives"],
-            "seed (draws the negatives)": protocol["seed"],
+            "evaluate.negatives_seed": protocol["negatives_seed"],
         }
     if "given" in competitors:
-        found["evaluate.candidates"] = evaluation.report["config"]["evaluate"]["candidates"]
+        found["table evaluate.candidates (digest)"] = protocol["candidates_digest"]
     return {**found, "number of users": evaluation.ranks.num_rows}
 
 

@@ -14,7 +14,7 @@ users; each sequential model some 100 for ranking. All together are an estimated
 below, so about a quarter of an hour on two. GRU4Rec has HR@10 .0435 on the same validation events after 3 epochs.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -84,3 +84,34 @@ MODELS: dict[str, CornacModel] = {
     ),
 }
 """Name in `evaluate.baselines` -> model."""
+
+
+def describe_models(baselines: Sequence[str], epochs: int | None) -> list[str]:
+    """Return what a reader must know of the models of cornac among some baselines; `epochs` as in the configuration.
+
+    Example:
+        >>> describe_models(["popularity", "sasrec"], 7)
+        ['sasrec (7 passes) is a model of the library cornac with fixed settings, not tuned to these data.']
+        >>> describe_models(["bpr", "bert4rec"], None)[1]
+        'bpr knows a user by the training events alone and is not told the events since.'
+    """
+    named = [name for name in baselines if name in MODELS]
+    if not named:
+        return []
+    passes = [f"{name} ({epochs or MODELS[name].epochs} passes)" if MODELS[name].epochs else name for name in named]
+    sentences = [f"{', '.join(passes)} {_are(named)} with fixed settings, not tuned to these data."]
+    by_user = [name for name in named if MODELS[name].kind in ("pairs", "ratings")]
+    if by_user:
+        verbs = ("knows", "is") if len(by_user) == 1 else ("know", "are")
+        sentences.append(
+            f"{' and '.join(by_user)} {verbs[0]} a user by the training events alone and {verbs[1]} not told the events since."
+        )
+    if "bert4rec" in named:
+        sentences.append(
+            "bert4rec is trained to find the next item of each beginning of a sequence, as cornac does, not masked items."
+        )
+    return sentences
+
+
+def _are(names: Sequence[str]) -> str:
+    return "is a model of the library cornac" if len(names) == 1 else "are models of the library cornac"

@@ -48,7 +48,10 @@ def build_ranking(
         {"baseline": name, "metrics": plain(measure_difference(ranks[MODEL], ranks[name], **sampling))}
         for name in baselines
     ]
-    best_reachable = load_best_reachable(config) if competitors == CATALOGUE else None
+    best_reachable = (
+        # the shop's own probabilities are those of each customer's last event among all items
+        load_best_reachable(config) if competitors == CATALOGUE and split == "leave_one_out" else None
+    )
     if best_reachable is not None:
         metrics["best_reachable"] = best_reachable
     refuse_impossible(metrics)

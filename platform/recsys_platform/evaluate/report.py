@@ -8,7 +8,7 @@ from typing import Any
 
 from recsys_model.evaluation.audit import check_possible
 from recsys_model.evaluation.metrics import METRIC_NAMES
-from recsys_platform.splits import DatasetSplit, HeldOut
+from recsys_platform.splits import DatasetSplit, HeldOut, moment
 
 Metrics = Mapping[str, Mapping[str, Mapping[str, float | None]]]
 """Method -> metric -> `{"value", "low", "high"}`; the limits are None where there is no sample behind the figure."""
@@ -96,7 +96,7 @@ def describe_cases(
     trained = (
         "every user's events but the last two"
         if dataset_split.kind == "leave_one_out"
-        else f"all events before the time {dataset_split.valid_from:g}"
+        else f"all events before {moment(dataset_split.valid_from)}"
     )
     return [
         f"{which} {num_users_in_split:,} users of the {split} split.",

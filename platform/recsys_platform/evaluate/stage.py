@@ -22,9 +22,10 @@ from recsys_platform.artifacts import (
 )
 from recsys_platform.checkpoints import check_base
 from recsys_platform.config import RunConfig, config_to_dict
-from recsys_platform.evaluate.candidates import draw_candidates, read_candidates
+from recsys_platform.evaluate.candidates import digest_of_table, draw_candidates, read_candidates
 from recsys_platform.evaluate.cases import EvaluationData, load_evaluation_data
 from recsys_platform.evaluate.cornac_models import build_ranker, check_installed
+from recsys_platform.evaluate.cornac_settings import describe_models
 from recsys_platform.evaluate.details import build_breakdowns, build_examples, build_exposure, load_learning_curve
 from recsys_platform.evaluate.figures import build_ranking
 from recsys_platform.evaluate.pool import threads_per_worker
@@ -143,7 +144,9 @@ def find_candidates(config: RunConfig, data: EvaluationData, catalog: Catalog) -
     evaluate = config.evaluate
     found: Candidates = {}
     if "sampled" in evaluate.competitors:
-        found["sampled"] = draw_candidates(data.cases, len(catalog.items), evaluate.num_negatives, config.seed)
+        found["sampled"] = draw_candidates(
+            data.cases, len(catalog.items), evaluate.num_negatives, evaluate.negatives_seed
+        )
     if "given" in evaluate.competitors:
         found["given"] = read_candidates(Path(str(evaluate.candidates)), data.cases, catalog)
     return found
@@ -152,10 +155,21 @@ def find_candidates(config: RunConfig, data: EvaluationData, catalog: Catalog) -
 def _what_answers_depend_on(config: RunConfig, candidates: Candidates) -> dict[str, Any]:
     """Return the settings, and the candidates of a table, that change what the workers answer."""
     plain = config_to_dict(config)
-    names = ("split", "num_users", "batch_size", "exclude_seen", "num_negatives", "tasks", "task_users", "use_gpu")
+    names = (
+        "split",
+        "num_users",
+        "batch_size",
+        "exclude_seen",
+        "num_negatives",
+        "negatives_seed",
+        "tasks",
+        "task_users",
+        "use_gpu",
+    )
     return {
         "evaluate": {name: plain["evaluate"][name] for name in names},
         "candidates": candidates.get("given"),
+        "versions": package_versions(),
         **{name: plain[name] for name in ("seed", "decoding", "generation")},
     }
 
@@ -202,14 +216,19 @@ def _build_report(config: RunConfig, data: EvaluationData, num_items: int, ranki
     methods = {method for table in tables for method in table["metrics"]}
     return {
         "name": config.name,
-        "statements": describe_cases(
-            config.evaluate.split, data.split, len(data.cases), data.num_users_in_split, config.seed
-        ),
+        "statements": [
+            *describe_cases(config.evaluate.split, data.split, len(data.cases), data.num_users_in_split, config.seed),
+            *describe_models(config.evaluate.baselines, config.evaluate.baseline_epochs),
+        ],
         "rankings": tables,
         "method_titles": {method: title for method, title in METHOD_TITLES.items() if method in methods},
         "protocol": {
             "dataset_split": data.split.to_dict(),
-            **{name: getattr(config.evaluate, name) for name in ("split", "exclude_seen", "num_negatives")},
+            **{
+                name: getattr(config.evaluate, name)
+                for name in ("split", "exclude_seen", "num_negatives", "negatives_seed")
+            },
+            "candidates_digest": digest_of_table(config.evaluate.candidates),
             "competitors": list(config.evaluate.competitors),
             "seed": config.seed,
         },

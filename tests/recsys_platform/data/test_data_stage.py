@@ -18,7 +18,7 @@ from recsys_model.text.tokenizer import load_tokenizer
 from recsys_platform.artifacts import open_artifact
 from recsys_platform.config import RunConfig, build_config
 from recsys_platform.data import sequences
-from recsys_platform.data.moments import find_split
+from recsys_platform.data.moments import find_moments, find_split
 from recsys_platform.data.stage import run_data
 from recsys_platform.input_settings import DataConfig
 
@@ -130,6 +130,7 @@ def test_a_dataset_holds_what_its_manifest_counts(tmp_path):
         "rejects": {"interactions": {}, "items": {"empty_title": 1}, "users": {}},
         "examples": {"train": sum(length - 3 for length in long_enough), "valid": 5, "test": len(long_enough)},
         "texts_made_unique": 2,
+        "split": {"kind": "leave_one_out", "valid_from": None, "test_from": None},
         "input": {
             "format": "tables",
             "why": "input.interactions and input.items name them",
@@ -295,6 +296,30 @@ def test_the_moments_of_a_split_are_exact_for_times_that_tie_and_for_times_of_ev
     block = pa.Table.from_pylist([{"bucket": 0, "users": users, "rejects": []}], schema=sequences.BUCKET_SCHEMA)
     shares = {"valid_share": 0.1 + 0.1 * seed, "test_share": 0.3}
 
-    split = find_split(ray.data.from_arrow(block), DataConfig(split="temporal", **shares))
+    assert find_moments(ray.data.from_arrow(block), **shares) == temporal_bounds(times, **shares)
 
-    assert (split.valid_from, split.test_from) == temporal_bounds(times, **shares)
+
+def test_a_temporal_split_that_leaves_a_period_without_events_is_refused():
+    users = [
+        {"user_id": f"u{n}", "items": [0], "timestamps": [time], "ratings": [None], "actions": [None]}
+        for n, time in enumerate([1.0, 2.0, 3.0, 3.0, 3.0])
+    ]
+    block = pa.Table.from_pylist([{"bucket": 0, "users": users, "rejects": []}], schema=sequences.BUCKET_SCHEMA)
+
+    with pytest.raises(DataError, match=r"too many of the 5 events share a time: .* the test at 3\.0000"):
+        find_split(ray.data.from_arrow(block), DataConfig(split="temporal", valid_share=0.2, test_share=0.2))
+
+
+def test_as_many_validation_users_as_asked_for_are_drawn_among_those_with_a_validation_event(tmp_path):
+    tables = shop()
+    for row in tables["interactions"]:
+        row["timestamp"] = 1000 * row["position"] + int(row["user_id"][1:])
+    data = {"split": "temporal", "valid_share": 0.2, "test_share": 0.15, "max_leak_share": 1.0}
+    for name in ("all", "four"):
+        (tmp_path / name).mkdir()
+    everybody = run_data(make_config(tmp_path / "all", tables, data=data))["counts"]["examples"]["valid"]
+
+    drawn = run_data(make_config(tmp_path / "four", tables, data={**data, "max_eval_users": 4}))["counts"]["examples"]
+
+    assert everybody > 4
+    assert drawn["valid"] == 4

@@ -7,7 +7,7 @@ import pytest
 from recsys_model.entities.catalog import Catalog, CatalogItem
 from recsys_model.errors import ConfigError, DataError
 from recsys_model.text.textualize import TokenizedText
-from recsys_platform.evaluate.candidates import draw_candidates, read_candidates
+from recsys_platform.evaluate.candidates import digest_of_table, draw_candidates, read_candidates
 from recsys_platform.evaluate.cases import Case
 
 CATALOG = Catalog([CatalogItem(f"i{n}", f"t{n}", f"t{n}", (n,)) for n in range(6)], {})
@@ -85,3 +85,19 @@ def test_a_file_that_is_missing_or_has_other_columns_is_refused(tmp_path):
     (tmp_path / "d.parquet").write_text("no table")
     with pytest.raises(ConfigError, match="cannot be read as CSV or Parquet"):
         read_candidates(tmp_path / "d.parquet", CASES, CATALOG)
+
+
+def test_an_item_without_a_competitor_is_refused(tmp_path):
+    path = write(tmp_path / "c.parquet", [("ann", "i2"), ("bob", "i5"), ("bob", "i1")])
+
+    with pytest.raises(DataError, match=r"which would win alone, has not for 'ann'$"):
+        read_candidates(path, CASES, CATALOG)
+
+
+def test_a_table_is_known_by_its_content(tmp_path):
+    one = write(tmp_path / "a.parquet", [("ann", "i2")])
+    same = write(tmp_path / "b.parquet", [("ann", "i2")])
+    other = write(tmp_path / "c.parquet", [("ann", "i3")])
+
+    assert digest_of_table(str(one)) == digest_of_table(str(same)) != digest_of_table(str(other))
+    assert digest_of_table(None) is None

@@ -25,6 +25,8 @@ PROTOCOL = {
     "split": "test",
     "exclude_seen": False,
     "num_negatives": 99,
+    "negatives_seed": 0,
+    "candidates_digest": None,
     "competitors": ["catalogue"],
     "seed": 3,
 }
@@ -156,11 +158,35 @@ def test_fewer_users_and_other_negatives_are_refused_but_unused_settings_are_not
     with pytest.raises(DataError, match=r"the same number of users, got 8 in .* and 5 in"):
         compare_evaluations(one, fewer)
 
-    assert compare_evaluations(one, write_evaluation(tmp_path / "c", TWO, num_negatives=50, seed=4))["num_users"] == 8
+    assert (
+        compare_evaluations(one, write_evaluation(tmp_path / "c", TWO, num_negatives=50, negatives_seed=4, seed=4))[
+            "num_users"
+        ]
+        == 8
+    )
+    sampled = {"competitors": ["sampled"], "columns": {"rank_sampled_recsysllm": ONE}}
+    one, two = (write_evaluation(tmp_path / f"s{seed}", ONE, negatives_seed=seed, **sampled) for seed in (1, 2))
+    with pytest.raises(DataError, match=re.escape("the same evaluate.negatives_seed, got 1 in")):
+        compare_evaluations(one, two)
+
+
+def test_runs_of_different_seeds_are_compared_on_the_same_negatives(tmp_path):
     sampled = {"competitors": ["sampled"], "columns": {"rank_sampled_recsysllm": ONE}}
     one, two = (write_evaluation(tmp_path / f"s{seed}", ONE, seed=seed, **sampled) for seed in (1, 2))
-    with pytest.raises(DataError, match=re.escape("the same seed (draws the negatives), got 1 in")):
-        compare_evaluations(one, two)
+
+    assert compare_evaluations(one, two)["num_users"] == 8
+
+
+def test_a_table_of_candidates_is_known_by_what_is_in_it(tmp_path):
+    given = {"competitors": ["given"], "columns": {"rank_given_recsysllm": ONE}}
+    one, two, three = (
+        write_evaluation(tmp_path / name, ONE, candidates_digest=digest, **given)
+        for name, digest in (("a", "c" * 64), ("b", "c" * 64), ("c", "e" * 64))
+    )
+
+    assert compare_evaluations(one, two)["num_users"] == 8
+    with pytest.raises(DataError, match=re.escape("the same table evaluate.candidates (digest), got cccc")):
+        compare_evaluations(one, three)
 
 
 def test_a_folder_that_is_no_evaluation_or_was_changed_is_refused(tmp_path):

@@ -66,8 +66,8 @@ def test_a_temporal_split_tells_its_moments():
 
     _, asked, baselines = describe_cases("valid", split, num_users=5, num_users_in_split=5, seed=0)
 
-    assert asked.startswith("Asked for is each user's first event in the valid period (times from 30 to 50);")
-    assert baselines.endswith("all events before the time 30.")
+    assert asked.startswith("Asked for is each user's first event in the valid period (from 30.0 until 50.0);")
+    assert baselines.endswith("all events before 30.0.")
 
 
 def test_an_example_keeps_the_latest_titles_and_counts_all():

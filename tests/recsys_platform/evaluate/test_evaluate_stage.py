@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -24,6 +25,7 @@ from recsys_platform.checkpoints import load_trained_model
 from recsys_platform.config import RunConfig, config_to_dict
 from recsys_platform.evaluate.candidates import draw_candidates
 from recsys_platform.evaluate.cases import Case, load_evaluation_data
+from recsys_platform.evaluate.figures import build_ranking
 from recsys_platform.evaluate.stage import run_evaluate
 from recsys_platform.evaluate.wording import estimate
 from recsys_platform.summaries import of_evaluation
@@ -148,12 +150,12 @@ def test_sampled_and_given_competitors_are_scored_exactly_and_the_same_for_every
         "num_negatives": 5,
         "candidates": str(tmp_path / "candidates.parquet"),
     }
-    config = with_settings(run, "competitors", **changes)
+    config = dataclasses.replace(with_settings(run, "competitors", **changes), seed=3)
 
     result = run_evaluate(config)
 
     cases = load_evaluation_data(config.dataset_folder, "test", 0, 0).cases
-    sampled = draw_candidates(cases, len(TITLES), 5, config.seed)
+    sampled = draw_candidates(cases, len(TITLES), 5, seed=0)  # whatever the run's own
     table = pq.read_table(config.evaluation_folder / "ranks.parquet")
     for name, candidates in (("sampled", sampled), ("given", list(given.values()))):
         expected = [rank_by_chooser(config, case, items) for case, items in zip(cases, candidates, strict=True)]
@@ -218,3 +220,15 @@ def test_an_evaluation_that_exists_is_not_overwritten_unasked(tmp_path):
 
     with pytest.raises(CheckpointError, match="exists already"):
         run_evaluate(config)
+
+
+@pytest.mark.parametrize(("split", "is_shown"), [("leave_one_out", True), ("temporal", False)])
+def test_what_the_shop_says_of_last_events_stands_beside_no_other_split(tmp_path, split, is_shown):
+    config = tiny_config(tmp_path)
+    (tmp_path / "oracle.json").write_text(json.dumps({"split": "test", "best_reachable": {"hr_at_10": 0.75}}))
+
+    ranking = build_ranking(
+        config, "catalogue", {"recsysllm": np.array([1, 0]), "popularity": np.array([2, 3])}, 12, split
+    )
+
+    assert ("best_reachable" in ranking["metrics"]) is is_shown
