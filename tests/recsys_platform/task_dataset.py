@@ -85,8 +85,11 @@ def write_task_dataset(config: RunConfig) -> None:
         for split, from_end in (("train", 3), ("valid", 2), ("test", 1)):
             rows = [_row(textualizer, user, from_end, split) for user in SEQUENCES]
             _write(folder / "examples" / split, pa.Table.from_pylist(rows, schema=schema))
-        columns = [("user_id", pa.string()), ("items", INTS)]
-        sequences = [{"user_id": user, "items": items} for user, items in SEQUENCES.items()]
+        columns = [("user_id", pa.string()), ("items", INTS), ("timestamps", pa.list_(pa.float64()))]
+        sequences = [
+            {"user_id": user, "items": items, "timestamps": [float(place) for place in range(len(items))]}
+            for user, items in SEQUENCES.items()
+        ]
         _write(folder / "interactions", pa.Table.from_pylist(sequences, schema=pa.schema(columns)))
 
 
