@@ -4,12 +4,16 @@ What the model side needs has its dataclasses in `recsys_model.config`, what goe
 """
 
 import dataclasses
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from recsys_model.backbones.geometry import CausalConfig, ChatGLMConfig, Mask, new_llama
 from recsys_model.config import PRESETS, GLMConfig, require
 from recsys_model.text.tasks import TASKS
+
+BASELINES_WITH_EPOCHS = ("bpr", "mf", "gru4rec", "sasrec", "bert4rec")
+"""Baselines that pass over the training events several times."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -159,8 +163,8 @@ class EvaluateConfig:
         Literal["popularity", "co_occurrence", "most_popular", "bpr", "mf", "gru4rec", "sasrec", "bert4rec"], ...
     ] = ("popularity", "co_occurrence")
     """What else ranks the same cases; all but the first two need `pip install 'recsysllm-on-ray[baselines]'`."""
-    baseline_epochs: int | None = None
-    """Passes of bpr, mf, gru4rec, sasrec and bert4rec over the training events; none takes each model's own number."""
+    baseline_epochs: Mapping[str, int] = field(default_factory=dict)
+    """Passes of a baseline over the training events, where they are to be others than its own number of them."""
     bootstrap_samples: int = 1000
     """Resamples of the users for the 95 % intervals."""
     tasks: bool | tuple[str, ...] = True
@@ -182,10 +186,13 @@ class EvaluateConfig:
             0 < len(set(self.baselines)) == len(self.baselines),
             f"evaluate.baselines must name each baseline once, and at least one, got {self.baselines}",
         )
-        require(
-            self.baseline_epochs is None or self.baseline_epochs >= 1,
-            f"evaluate.baseline_epochs must be at least 1, got {self.baseline_epochs}",
-        )
+        for name, epochs in self.baseline_epochs.items():
+            require(epochs >= 1, f"evaluate.baseline_epochs.{name} must be at least 1, got {epochs}")
+            require(
+                name in self.baselines and name in BASELINES_WITH_EPOCHS,
+                f"evaluate.baseline_epochs may name those of {', '.join(BASELINES_WITH_EPOCHS)} that are among "
+                f"evaluate.baselines, got {name}",
+            )
         names = set(self.competitors)
         require(
             0 < len(names) == len(self.competitors),

@@ -11,9 +11,7 @@ import contextlib
 import dataclasses
 import importlib
 import importlib.util
-import logging
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -24,8 +22,6 @@ from recsys_model.errors import ConfigError, DataError
 from recsys_model.evaluation.baselines import Ranker, Sequences
 from recsys_platform.evaluate.cornac_data import KnownEvents, interaction_set, rating_set, session_set
 from recsys_platform.evaluate.cornac_settings import MODELS, CornacModel
-
-logger = logging.getLogger(__name__)
 
 
 def check_installed(baselines: Sequence[str]) -> None:
@@ -43,7 +39,14 @@ def check_installed(baselines: Sequence[str]) -> None:
 
 
 def build_ranker(
-    name: str, training_sequences: Sequences, num_items: int, *, seed: int, num_threads: int, epochs: int | None = None
+    name: str,
+    training_sequences: Sequences,
+    num_items: int,
+    *,
+    seed: int,
+    num_threads: int,
+    epochs: int | None = None,
+    show_progress: bool = True,
 ) -> Ranker:
     """Return a trained model of cornac as a ranker of the whole catalogue.
 
@@ -53,7 +56,8 @@ def build_ranker(
         num_items: Items of the catalogue.
         seed: Of the weights and of what is drawn in training.
         num_threads: Threads of torch in training and ranking; the matrix models train on one, to be repeatable.
-        epochs: Passes over the events; none takes the model's default.
+        epochs: Passes over the events; none takes the model's own number.
+        show_progress: Whether cornac's progress bars go to standard error.
 
     Raises:
         ConfigError: cornac is not installed.
@@ -63,10 +67,8 @@ def build_ranker(
     model = MODELS[name]
     known = KnownEvents(training_sequences, num_items)
     known.require(min_events=2 if model.kind == "sequential" else 1)
-    started = time.monotonic()
     with _progress_and_seeds(seed, num_threads):
-        trained = _train(model, known, seed, epochs)
-    logger.info("trained %s on %d events in %.0f s", name, known.num_events, time.monotonic() - started)
+        trained = _train(model, known, seed, epochs, show_progress)
     return CornacRanker(name, trained, known, model.kind, num_threads)
 
 
@@ -106,19 +108,19 @@ class CornacRanker:
         if not np.isfinite(score_K).all():
             raise DataError(
                 f"the scores of the baseline {self.name} must be finite: its training diverged; "
-                "choose fewer evaluate.baseline_epochs or take it out of evaluate.baselines"
+                f"choose fewer evaluate.baseline_epochs.{self.name} or take it out of evaluate.baselines"
             )
         key_N = np.zeros(self.known.num_items, dtype=np.int64)
         key_N[self.known.item_K] = np.unique(score_K, return_inverse=True)[1] + 1
         return key_N
 
 
-def _train(model: CornacModel, known: KnownEvents, seed: int, epochs: int | None) -> Any:
+def _train(model: CornacModel, known: KnownEvents, seed: int, epochs: int | None, show_progress: bool) -> Any:
     settings = dict(model.settings)
     if model.epochs_setting is not None:
         settings |= {model.epochs_setting: epochs or model.epochs, "seed": seed}
     if model.kind == "sequential":
-        settings["verbose"] = True
+        settings["verbose"] = show_progress
         # cornac's GRU4Rec fails where a batch has more places than there are sequences
         settings["batch_size"] = min(settings["batch_size"], known.num_sequences)
     build = {"sequential": session_set, "ratings": rating_set}.get(model.kind, interaction_set)

@@ -86,19 +86,24 @@ MODELS: dict[str, CornacModel] = {
 """Name in `evaluate.baselines` -> model."""
 
 
-def describe_models(baselines: Sequence[str], epochs: int | None) -> list[str]:
+def number_of_epochs(name: str, chosen: Mapping[str, int]) -> int:
+    """Return how many passes a model makes: those of the configuration, or else its own number."""
+    return chosen.get(name, MODELS[name].epochs)
+
+
+def describe_models(baselines: Sequence[str], epochs: Mapping[str, int]) -> list[str]:
     """Return what a reader must know of the models of cornac among some baselines; `epochs` as in the configuration.
 
     Example:
-        >>> describe_models(["popularity", "sasrec"], 7)
+        >>> describe_models(["popularity", "sasrec"], {"sasrec": 7})
         ['sasrec (7 passes) is a model of the library cornac with fixed settings, not tuned to these data.']
-        >>> describe_models(["bpr", "bert4rec"], None)[1]
+        >>> describe_models(["bpr", "bert4rec"], {})[1]
         'bpr knows a user by the training events alone and is not told the events since.'
     """
     named = [name for name in baselines if name in MODELS]
     if not named:
         return []
-    passes = [f"{name} ({epochs or MODELS[name].epochs} passes)" if MODELS[name].epochs else name for name in named]
+    passes = [f"{name} ({number_of_epochs(name, epochs)} passes)" if MODELS[name].epochs else name for name in named]
     sentences = [f"{', '.join(passes)} {_are(named)} with fixed settings, not tuned to these data."]
     by_user = [name for name in named if MODELS[name].kind in ("pairs", "ratings")]
     if by_user:

@@ -6,7 +6,7 @@ protocols. The target loses every tie.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from tqdm import tqdm
@@ -37,6 +37,23 @@ class Rankings:
     """Protocol -> method -> ranks."""
     best: dict[str, list[list[int]]]
     """Method -> the best `LARGEST_K` items of the whole catalogue for each case."""
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the same as plain JSON types."""
+        ranks = {
+            name: {method: values.tolist() for method, values in methods.items()}
+            for name, methods in self.ranks.items()
+        }
+        return {"ranks": ranks, "best": self.best}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> "Rankings":
+        """Return what `to_plain` was called on."""
+        ranks = {
+            name: {method: np.array(values) for method, values in methods.items()}
+            for name, methods in plain["ranks"].items()
+        }
+        return cls(ranks, plain["best"])
 
 
 def rank_with_model(
@@ -72,11 +89,13 @@ def rank_with_baseline(
     candidates: Mapping[Competitors, list[list[int]]],
     *,
     exclude_seen: bool,
+    show_progress: bool = True,
 ) -> Rankings:
     """Return what one baseline does."""
     ranks: dict[Competitors, list[int]] = {name: [] for name in (CATALOGUE, *candidates)}
     best: list[list[int]] = []
-    for place, case in enumerate(tqdm(cases, desc=f"ranking by {method}", unit="user", mininterval=1.0)):
+    bar = tqdm(cases, desc=f"ranking by {method}", unit="user", mininterval=1.0, disable=not show_progress)
+    for place, case in enumerate(bar):
         key_N = ranker.sort_keys(case.history, case.training_place)
         excluded = sorted(case.seen_items) if exclude_seen else []
         ranks[CATALOGUE].append(rank_by_keys(key_N, case.target_item, excluded))

@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 
 from recsys_model.entities.catalog import Catalog, load_catalog
 from recsys_model.errors import ConfigError
-from recsys_model.evaluation.baselines import CoOccurrence, Popularity, Ranker
 from recsys_platform.artifacts import (
     Manifest,
     check_parent,
@@ -22,9 +21,10 @@ from recsys_platform.artifacts import (
 )
 from recsys_platform.checkpoints import check_base
 from recsys_platform.config import RunConfig, config_to_dict
+from recsys_platform.evaluate.baseline_runs import rank_with_baselines
 from recsys_platform.evaluate.candidates import digest_of_table, draw_candidates, read_candidates
 from recsys_platform.evaluate.cases import EvaluationData, load_evaluation_data
-from recsys_platform.evaluate.cornac_models import build_ranker, check_installed
+from recsys_platform.evaluate.cornac_models import check_installed
 from recsys_platform.evaluate.cornac_settings import describe_models
 from recsys_platform.evaluate.details import build_breakdowns, build_examples, build_exposure, load_learning_curve
 from recsys_platform.evaluate.figures import build_ranking
@@ -37,7 +37,6 @@ from recsys_platform.evaluate.rankings import (
     Competitors,
     Rankings,
     join,
-    rank_with_baseline,
     rank_with_model,
 )
 from recsys_platform.evaluate.report import METHOD_TITLES, describe_cases
@@ -95,7 +94,8 @@ def run_evaluate(config: RunConfig, *, overwrite: bool = False) -> dict[str, Any
     )
     seconds_recommending = time.monotonic() - began
     tasks = evaluate_tasks(config, asked_tasks, checkpoint, settings, catalog, data.training_sequences, unfinished)
-    rankings = join([found, *_rank_with_baselines(config, data, candidates, len(catalog.items))])
+    beside = rank_with_baselines(evaluate, data, candidates, len(catalog.items), config.seed, unfinished)
+    rankings = join([found, *beside])
     report = _build_report(config, data, len(catalog.items), rankings)
     report |= _details(config, data, catalog, rankings)
     report["tasks"] = tasks.entries
@@ -185,27 +185,6 @@ def _worker_settings(config: RunConfig, checkpoint: Manifest) -> WorkerSettings:
         num_threads=threads_per_worker(config.evaluate.num_workers),
         use_gpu=config.evaluate.use_gpu,
     )
-
-
-def _rank_with_baselines(
-    config: RunConfig, data: EvaluationData, candidates: Candidates, num_items: int
-) -> list[Rankings]:
-    exclude_seen = config.evaluate.exclude_seen
-    return [
-        rank_with_baseline(method, ranker, data.cases, candidates, exclude_seen=exclude_seen)
-        for method, ranker in _baselines(config, data, num_items).items()
-    ]
-
-
-def _baselines(config: RunConfig, data: EvaluationData, num_items: int) -> dict[str, Ranker]:
-    counted = {"popularity": Popularity, "co_occurrence": CoOccurrence}
-    trained = {"seed": config.seed, "num_threads": threads_per_worker(1), "epochs": config.evaluate.baseline_epochs}
-    return {
-        name: counted[name](data.training_sequences, num_items)
-        if name in counted
-        else build_ranker(name, data.training_sequences, num_items, **trained)
-        for name in config.evaluate.baselines
-    }
 
 
 def _build_report(config: RunConfig, data: EvaluationData, num_items: int, rankings: Rankings) -> dict[str, Any]:

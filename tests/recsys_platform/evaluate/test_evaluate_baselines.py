@@ -9,6 +9,7 @@ import pytest
 
 from recsys_model.errors import ConfigError
 from recsys_model.evaluation.baselines import rank_by_keys
+from recsys_platform.evaluate import baseline_runs, stage
 from recsys_platform.evaluate.cornac_models import build_ranker
 from recsys_platform.evaluate.stage import run_evaluate
 from recsys_platform.settings import EvaluateConfig
@@ -20,7 +21,7 @@ BASELINES = ("co_occurrence", "bpr", "sasrec")
 
 @pytest.mark.e2e
 def test_the_artifact_has_the_ranks_of_every_baseline_that_was_asked_for(ray_cluster, tmp_path):
-    settings = {"baselines": BASELINES, "baseline_epochs": 2, "num_workers": 1, "num_users": 9}
+    settings = {"baselines": BASELINES, "baseline_epochs": {"bpr": 2, "sasrec": 2}, "num_workers": 1, "num_users": 9}
     config = tiny_config(tmp_path, evaluate=settings)
     write_tiny_dataset(config)
     write_checkpoint(config)
@@ -58,5 +59,33 @@ def test_a_missing_package_is_said_before_anything_is_opened(tmp_path, monkeypat
 def test_baselines_are_named_once_and_there_is_one(baselines):
     with pytest.raises(ConfigError, match=r"evaluate.baselines must name each baseline once, and at least one"):
         EvaluateConfig(baselines=baselines)
-    with pytest.raises(ConfigError, match=r"evaluate.baseline_epochs must be at least 1, got 0"):
-        EvaluateConfig(baseline_epochs=0)
+
+
+def test_epochs_are_those_of_a_baseline_that_is_asked_for_and_has_some():
+    assert EvaluateConfig(baselines=("bpr",), baseline_epochs={"bpr": 3}).baseline_epochs == {"bpr": 3}
+    with pytest.raises(ConfigError, match=r"evaluate.baseline_epochs.bpr must be at least 1, got 0"):
+        EvaluateConfig(baselines=("bpr",), baseline_epochs={"bpr": 0})
+    with pytest.raises(ConfigError, match=r"among evaluate.baselines, got sasrec"):
+        EvaluateConfig(baselines=("bpr",), baseline_epochs={"sasrec": 3})
+    with pytest.raises(ConfigError, match=r"may name those of bpr, .* got popularity"):
+        EvaluateConfig(baselines=("popularity",), baseline_epochs={"popularity": 3})
+
+
+@pytest.mark.e2e
+def test_baselines_that_were_trained_before_a_crash_are_not_trained_again(ray_cluster, tmp_path, monkeypatch):
+    config = tiny_config(
+        tmp_path, evaluate={"baselines": BASELINES, "baseline_epochs": {"sasrec": 2}, "num_workers": 1}
+    )
+    write_tiny_dataset(config)
+    write_checkpoint(config)
+    monkeypatch.setattr(stage, "write_reports", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        run_evaluate(config)
+    monkeypatch.undo()
+    monkeypatch.setattr(baseline_runs, "_train_and_rank", lambda *_: pytest.fail("trained again"))
+
+    resumed = run_evaluate(config)
+
+    monkeypatch.undo()
+    again = run_evaluate(config, overwrite=True)
+    assert resumed["metrics"] == again["metrics"]
