@@ -145,7 +145,7 @@ class EvaluateConfig:
     num_users: int = 0
     """Users to evaluate, drawn by seed; 0 takes all."""
     num_workers: int = 2
-    """Actors that share the users."""
+    """Actors that share the users, and models of cornac that are trained side by side."""
     batch_size: int = 16
     """Users decoded together."""
     competitors: tuple[Literal["catalogue", "sampled", "given"], ...] = ("catalogue",)

@@ -80,9 +80,12 @@ def _rank_with_cornac(
     # inside a trial of Ray Tune, the default strategy keeps out of the trial's own tenth of a CPU
     task = ray.remote(num_cpus=num_threads, scheduling_strategy="DEFAULT")(_train_and_rank)
     work = ray.put(_Work(data, dict(candidates), num_items, seed, settings.exclude_seen, num_threads))
-    running = {task.remote(name, epochs[name], work): name for name in waiting}
+    running: dict[ray.ObjectRef, str] = {}
     with tqdm(total=len(waiting), desc="training baselines", unit="model") as progress:
-        while running:
+        while waiting or running:
+            while waiting and len(running) < settings.num_workers:
+                name = waiting.pop(0)
+                running[task.remote(name, epochs[name], work)] = name
             progress.set_postfix_str(f"at work on {', '.join(running.values())}")
             for done in ray.wait(list(running), timeout=POLL_SECONDS)[0]:
                 name = running.pop(done)
