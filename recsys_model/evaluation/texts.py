@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from rouge_score.rouge_scorer import RougeScorer
+from rouge_score.tokenizers import DefaultTokenizer
 from sacrebleu.metrics.bleu import BLEU
 
 from recsys_model.errors import DataError
@@ -56,7 +57,8 @@ def bleu_figure(order: int) -> Figure:
 
 def rouge_stats(generated: Sequence[str], references: Sequence[str]) -> dict[str, np.ndarray]:
     """Return by name the F-measure in per cent and 1 for each text, [U, 2]."""
-    scorer = RougeScorer(list(ROUGE_NAMES.values()), use_stemmer=True)
+    # given, since the scorer writes a line to the log wherever it makes its own
+    scorer = RougeScorer(list(ROUGE_NAMES.values()), tokenizer=DefaultTokenizer(use_stemmer=True))
     scores = [scorer.score(other, text) for text, other in zip(generated, references, strict=True)]
     return {
         name: np.array([[100.0 * score[kind].fmeasure, 1.0] for score in scores]).reshape(-1, 2)

@@ -73,7 +73,10 @@ def training_section(report: Report) -> Section:
     minutes = f" after {curve['minutes']:.1f} minutes" if curve.get("minutes") is not None else ""
     last = max(points[-1][0] for points in (curve["train"], curve["eval"]) if points)
     text = f"Ended at step {last:,}{minutes}: {', '.join(ends)} (mean of a target token, in nats)."
-    return Section("Training", [Paragraph(text), Picture("learning_curve", "Loss over the steps of the optimiser.")])
+    pictures = [Picture("learning_curve", "Loss over the steps of the optimiser.")]
+    if curve["families"]:
+        pictures.append(Picture("family_losses", "Validation loss of each family of tasks over the steps."))
+    return Section("Training", [Paragraph(text), *pictures])
 
 
 def speed_section(report: Report) -> Section:

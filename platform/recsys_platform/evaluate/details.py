@@ -22,6 +22,7 @@ from recsys_platform.evaluate.report import NUM_EXAMPLES, build_example
 TAKEN = "taken"
 """Stands for what the users really took, where methods are compared by what they recommend."""
 METRICS_FILE = "metrics.jsonl"
+FAMILY_LOSS = "eval/loss_"
 """Where the checkpoint artifact keeps its learning curve, one line a moment."""
 
 _K = 10
@@ -79,18 +80,24 @@ def build_breakdowns(
 
 
 def load_learning_curve(checkpoint_folder: Path) -> dict[str, Any] | None:
-    """Return `train` and `eval`, lists of [step, loss], and `minutes` of the training; None where none was recorded."""
+    """Return lists of [step, loss] and the `minutes` of the training; None where none was recorded.
+
+    The lists: `train`, `eval`, and in `families` the validation loss of each family of tasks that was trained.
+    """
     path = checkpoint_folder / METRICS_FILE
     if not path.is_file():
         return None
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    curve = {
-        kind: [[line["step"], line[name]] for line in lines if math.isfinite(line.get(name, math.nan))]
-        for kind, name in (("train", "train/loss"), ("eval", "eval/loss"))
-    }
+    curve = {"train": _points(lines, "train/loss"), "eval": _points(lines, "eval/loss")}
     if not any(curve.values()):
         return None
-    return {**curve, "minutes": lines[-1].get("minutes")}
+    families = sorted({name for line in lines for name in line if name.startswith(FAMILY_LOSS)})
+    losses = {name.removeprefix(FAMILY_LOSS): _points(lines, name) for name in families}
+    return {**curve, "families": losses, "minutes": lines[-1].get("minutes")}
+
+
+def _points(lines: list[dict[str, Any]], name: str) -> list[list[float]]:
+    return [[line["step"], line[name]] for line in lines if math.isfinite(line.get(name, math.nan))]
 
 
 def pick_examples(ranks: np.ndarray, seed: int, num_examples: int = NUM_EXAMPLES) -> tuple[list[int], str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from recsys_platform.evaluate.plot_style import DARK, LIGHT, Theme, add_legend, label, line_style, to_png, top_of_axis
 from recsys_platform.evaluate.wording import MODEL, in_order, method_title
@@ -119,13 +119,33 @@ def draw_learning_curve(report: Report, theme: Theme) -> Figure:
     return figure
 
 
+def draw_family_losses(report: Report, theme: Theme) -> Figure:
+    """Return the validation loss of each family of tasks over the steps; logarithmic, since words cost far more than stars."""
+    figure, axes = _new(height=4.0)
+    for place, (family, points) in enumerate(report["learning_curve"]["families"].items()):
+        axes.plot(*zip(*points, strict=True), label=family.replace("_", " "), **line_style(theme, place))
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.yaxis.set_minor_formatter(StrMethodFormatter("{x:g}"))
+    axes.set_xlabel("step of the optimiser")
+    axes.set_ylabel("mean loss of a target token, nats")
+    axes.set_title("Validation loss of each family of tasks")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    add_legend(figure)
+    return figure
+
+
 def _drawer(report: Report, name: str) -> Callable[[Theme], Figure]:
     kind, _, place = name.partition("_")
     if kind == "methods":
         return functools.partial(draw_methods, report, report["rankings"][int(place) - 1])
     if name in _GROUP_AXES:
         return functools.partial(draw_groups, report, name)
-    single = {"hit_rate_over_k": draw_hit_rate_over_k, "learning_curve": draw_learning_curve}
+    single = {
+        "hit_rate_over_k": draw_hit_rate_over_k,
+        "learning_curve": draw_learning_curve,
+        "family_losses": draw_family_losses,
+    }
     return functools.partial(single[name], report)
 
 

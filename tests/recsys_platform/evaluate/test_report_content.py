@@ -145,7 +145,7 @@ def test_everything_is_written_and_the_json_is_the_report(tmp_path):
 
     assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8")) == report
     written = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
-    plots = ("history", "hit_rate_over_k", "learning_curve", "methods_1", "popularity")
+    plots = ("family_losses", "history", "hit_rate_over_k", "learning_curve", "methods_1", "popularity")
     assert written == [*(f"plots/{name}.png" for name in plots), "report.html", "report.json", "report.md"]
     for name in plots:
         assert (tmp_path / "plots" / f"{name}.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")

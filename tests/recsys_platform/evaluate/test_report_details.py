@@ -97,11 +97,16 @@ def test_the_learning_curve_is_read_and_what_is_not_finite_is_left_out(tmp_path)
     lines = [
         {"step": 1, "minutes": 0.1, "train/loss": 2.0, "train/learning_rate": 0.1},
         {"step": 2, "minutes": 0.2, "train/loss": float("nan")},
-        {"step": 2, "minutes": 0.3, "eval/loss": 1.5},
+        {"step": 2, "minutes": 0.3, "eval/loss": 1.5, "eval/loss_rating": 0.4},
     ]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
-    assert load_learning_curve(tmp_path) == {"train": [[1, 2.0]], "eval": [[2, 1.5]], "minutes": 0.3}
+    assert load_learning_curve(tmp_path) == {
+        "train": [[1, 2.0]],
+        "eval": [[2, 1.5]],
+        "families": {"rating": [[2, 0.4]]},
+        "minutes": 0.3,
+    }
 
 
 def test_a_checkpoint_without_a_record_has_no_learning_curve(tmp_path):

@@ -46,7 +46,7 @@ def test_the_page_needs_nothing_from_elsewhere_and_runs_nothing(page):
 
     assert not {"script", "link", "iframe", "object", "embed", "form", "base"} & set(reader.tags)
     loaded = [value for _, name, value in reader.attributes if name in ("src", "srcset", "poster", "background")]
-    assert len(loaded) == 2 * 5  # five plots, each for light and for dark pages
+    assert len(loaded) == 2 * 6  # six plots, each for light and for dark pages
     assert all(value.startswith("data:image/png;base64,") for value in loaded)
     assert not re.search(r"url\(|@import|https?:", STYLE)
     assert not [name for _, name, _ in reader.attributes if name.startswith("on")]
@@ -57,7 +57,7 @@ def test_every_plot_is_inside_with_words_for_those_who_do_not_see_it(page):
 
     pictures = [value for tag, name, value in reader.attributes if (tag, name) == ("img", "src")]
     held = [base64.b64decode(value.partition(",")[2]).decode() for value in pictures]
-    names = ("methods_1", "hit_rate_over_k", "popularity", "history", "learning_curve")
+    names = ("methods_1", "hit_rate_over_k", "popularity", "history", "learning_curve", "family_losses")
     assert held == [f"light {name}" for name in names]
     assert all(value for tag, name, value in reader.attributes if (tag, name) == ("img", "alt"))
 

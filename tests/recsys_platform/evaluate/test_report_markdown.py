@@ -75,7 +75,7 @@ def test_pictures_are_files_in_the_folder_beside():
     text = render_markdown(build_document(tiny_report()), "plots")
 
     found = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", text)
-    names = ("methods_1", "hit_rate_over_k", "popularity", "history", "learning_curve")
+    names = ("methods_1", "hit_rate_over_k", "popularity", "history", "learning_curve", "family_losses")
     assert found == [f"plots/{name}.png" for name in names]
 
 

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from recsys_platform.evaluate.plot_style import DARK, LIGHT, themed
 from recsys_platform.evaluate.plots import (
+    draw_family_losses,
     draw_groups,
     draw_hit_rate_over_k,
     draw_learning_curve,
@@ -71,6 +72,13 @@ def test_the_learning_curve_has_units_and_both_losses():
 
     assert labels(figure) == ("step of the optimiser", "mean loss of a target token, nats")
     assert lines(figure) == {"training (all objectives)": ([1, 2], [3.0, 2.0]), "validation": ([2], [2.5])}
+
+
+def test_each_family_of_tasks_has_its_own_losses_on_a_logarithmic_axis():
+    figure = draw_family_losses(tiny_report(), LIGHT)
+
+    assert lines(figure) == {"next item": ([2], [1.5]), "rating": ([2], [0.5])}
+    assert figure.axes[0].get_yscale() == "log"
 
 
 def test_methods_of_one_colour_differ_in_marker_and_line():

@@ -87,7 +87,12 @@ _REPORT: dict[str, Any] = {
         },
         "history": {"groups": _GROUPS, "methods": {"recsysllm": [entry(0.4), entry(0.7)]}},
     },
-    "learning_curve": {"train": [[1, 3.0], [2, 2.0]], "eval": [[2, 2.5]], "minutes": 4.5},
+    "learning_curve": {
+        "train": [[1, 3.0], [2, 2.0]],
+        "eval": [[2, 2.5]],
+        "families": {"next_item": [[2, 1.5]], "rating": [[2, 0.5]]},
+        "minutes": 4.5,
+    },
     "num_users": 200,
     "num_users_in_split": 1000,
     "num_items": 300,
