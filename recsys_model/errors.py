@@ -16,5 +16,9 @@ class DataError(RecsysError, ValueError):
     """Input data, or a request, does not satisfy its contract."""
 
 
+class UnaskableError(DataError):
+    """A question cannot be asked about an event: it is too long, or too few other items could be offered."""
+
+
 class CheckpointError(RecsysError, RuntimeError):
     """An artifact is missing, damaged, or does not fit what it is used for."""

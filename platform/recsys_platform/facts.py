@@ -84,7 +84,8 @@ class TaskSource:
         """Return the question and its answer; candidates, or the item of a yes/no question, are drawn by `key`.
 
         Raises:
-            DataError: something that must be told is not known or does not fit, or the catalogue has too few items.
+            DataError: something that must be told is not known.
+            UnaskableError: it does not fit, or the catalogue has too few items.
         """
         return self.texts.build(template, self.with_choices(template, facts, own_items, tasks, key))
 

@@ -11,7 +11,7 @@ Words of the template, the item that is asked about, candidates and the answer a
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from recsys_model.errors import DataError
+from recsys_model.errors import UnaskableError
 from recsys_model.text.task_fields import Value
 from recsys_model.text.textualize import TokenizedText
 
@@ -44,13 +44,13 @@ def fit(
     """Return the values of the parts that stay, shortened to at most `room` tokens.
 
     Raises:
-        DataError: what is never cut is longer than that.
+        UnaskableError: what is never cut is longer than that.
     """
     kept = list(parts)
     while (needed := sum(part.min_tokens for part in kept)) > room:
         optional = [index for index, part in enumerate(kept) if part.is_optional]
         if not optional:
-            raise DataError(
+            raise UnaskableError(
                 f"template {template_id}: the question needs at least {needed} tokens and text.max_tokens leaves {room} "
                 "beside the answer; raise it, or ask with fewer candidates"
             )

@@ -10,6 +10,7 @@ from collections.abc import Collection
 from typing import Any
 
 from recsys_model.config import TasksConfig
+from recsys_model.errors import DataError, UnaskableError
 from recsys_model.text.negatives import draw_negatives, shuffled_with
 from recsys_model.text.seeding import stable_seed
 from recsys_model.text.task_facts import TaskFacts, can_ask
@@ -80,13 +81,20 @@ def with_choices(
     """Add what a question of the task offers: candidates, or for a yes/no question in `no_share` of the draws a wrong item.
 
     Raises:
-        DataError: the catalogue has too few items that the user never took.
+        UnaskableError: the catalogue has too few items that the user never took.
     """
     if facts.target is None:
         return facts
     if "candidates" in task.required:
-        negatives = draw_negatives(key, own_items, num_items, config.num_candidates - 1)
+        negatives = _negatives(key, own_items, num_items, config.num_candidates - 1)
         return dataclasses.replace(facts, candidates=shuffled_with(key, facts.target, negatives))
     if task.answer == "yes_no" and random.Random(stable_seed("no", *key)).random() < config.no_share:
-        return dataclasses.replace(facts, asked=draw_negatives(key, own_items, num_items, 1)[0])
+        return dataclasses.replace(facts, asked=_negatives(key, own_items, num_items, 1)[0])
     return facts
+
+
+def _negatives(key: Key, own_items: Collection[int], num_items: int, num_negatives: int) -> list[int]:
+    try:
+        return draw_negatives(key, own_items, num_items, num_negatives)
+    except DataError as error:
+        raise UnaskableError(str(error)) from error

@@ -78,7 +78,8 @@ class TaskTextBuilder:
         They fit into `text.max_tokens` together; `recsys_model.text.task_fit` says what is dropped for that.
 
         Raises:
-            DataError: a required value or the answer is not known, or the rest does not fit.
+            DataError: a required value or the answer is not known.
+            UnaskableError: what is never cut does not fit.
         """
         answer = self._answer(template, facts)
         question = self.question(template, facts, len(answer))

@@ -13,7 +13,7 @@ from recsys_model.config import DecodingConfig, GenerationConfig
 from recsys_model.decoding.beam import TrieGuidedGenerator
 from recsys_model.decoding.choice import AnswerChooser
 from recsys_model.decoding.text import TextGenerator
-from recsys_model.errors import DataError
+from recsys_model.errors import UnaskableError
 from recsys_model.infilling.example import PartA, build_prompt
 from recsys_model.infilling.positions import IntraMode, PositionAutomaton
 from recsys_model.text.tasks import CHOICES, TASKS, Answer, Task
@@ -86,8 +86,8 @@ class TaskAnswerer:
         template = self._templates[case.template_id]
         try:
             return self._source.texts.question(template, case.facts, self._room(template.task.answer))
-        except DataError:
-            # all it needs is known, so it is too long: `answer` says so by None, and reports count it
+        except UnaskableError:
+            # `answer` says so by None, and reports count it
             return None
 
     def _room(self, answer: Answer) -> int:

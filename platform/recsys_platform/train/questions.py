@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from recsys_model.config import TasksConfig, require
+from recsys_model.errors import UnaskableError
 from recsys_model.text.task_sampling import Key, TaskSampler, only_family, trained_families
 from recsys_model.text.task_text import TaskText
 from recsys_model.text.tasks import TASKS
@@ -29,16 +30,22 @@ class Questions:
         self._sampler = TaskSampler(load_templates(), tasks)
 
     def ask(self, row: dict[str, Any], key: Key) -> TaskText | None:
-        """Return the question of a row, or None if it is to be told plainly.
+        """Return the question of a row, or None if it is to be told plainly: so it was drawn, or it cannot be asked."""
+        try:
+            return self.try_to_ask(row, key)
+        except UnaskableError:
+            # a long training does not end for one row; `check_questions` told how many there are
+            return None
+
+    def try_to_ask(self, row: dict[str, Any], key: Key) -> TaskText | None:
+        """Return the question of a row, or None if none was drawn.
 
         Raises:
-            DataError: the question does not fit, or the catalogue has too few items.
+            UnaskableError: it does not fit, or the catalogue has too few items.
         """
         facts = self._source.facts(row)
         template = self._sampler.draw(facts, key)
-        if template is None:
-            return None
-        return self._source.ask(template, facts, row["own_items"], self._tasks, key)
+        return None if template is None else self._source.ask(template, facts, row["own_items"], self._tasks, key)
 
     def of_family(self, family: str) -> "Questions":
         """Return what asks every row that can be asked a question of one family."""
@@ -69,19 +76,19 @@ def check_tasks(config: RunConfig, dataset: Manifest) -> None:
         )
 
 
-def warning_of(config: RunConfig) -> str | None:
-    """Return what a user should know of the run's settings before a long training, if anything.
+def warnings_of(config: RunConfig) -> list[str]:
+    """Return what a user should know of the run's settings before a long training.
 
     Example:
         >>> from recsys_platform.input_settings import InputConfig, TableConfig
         >>> tables = InputConfig(interactions=TableConfig(path="a"), items=TableConfig(path="b"))
-        >>> warning_of(RunConfig(name="plain", input=tables)) is None
-        True
+        >>> warnings_of(RunConfig(name="plain", input=tables))
+        []
     """
     families: Sequence[str] = [name for name in trained_families(config.tasks) if name in FREE_TEXT]
     if not families or config.objective.intra_mode != "paper":
-        return None
-    return (
+        return []
+    return [
         f"objective.intra_mode is paper, with which all words of a free text share two position ids: answers of "
         f"{' and '.join(families)} lose and repeat words, of small models above all; run counts the words"
-    )
+    ]

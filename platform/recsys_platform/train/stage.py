@@ -23,7 +23,8 @@ from recsys_platform.config import RunConfig, config_to_dict
 from recsys_platform.train.loop import FINAL, train_loop
 from recsys_platform.train.metrics import METRICS_FILE, TENSORBOARD
 from recsys_platform.train.model import base_weights_folder, check_model, verified_digest
-from recsys_platform.train.questions import check_tasks, warning_of
+from recsys_platform.train.question_check import check_questions
+from recsys_platform.train.questions import check_tasks, warnings_of
 from recsys_platform.train.reader import ExampleReader
 from recsys_platform.train.records import read_lines
 from recsys_platform.train.report import CURVE_FILE, build_report, draw_learning_curve, write_report
@@ -50,7 +51,7 @@ def run_train(
     refuse_to_overwrite(config.checkpoint_folder, overwrite=overwrite)
     dataset = open_artifact(config.dataset_folder, "dataset")
     check_dataset(config, dataset)
-    if warning := warning_of(config):
+    for warning in [*warnings_of(config), *check_questions(config)]:
         logger.warning("%s", warning)
     weights_digest = None if config.model.weights is None else verified_digest(Path(config.model.weights))
     if config.model.weights is not None and is_gguf(Path(config.model.weights)):

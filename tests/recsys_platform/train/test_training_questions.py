@@ -23,7 +23,7 @@ from recsys_platform.artifacts import open_artifact
 from recsys_platform.config import RunConfig
 from recsys_platform.facts import FACT_COLUMNS
 from recsys_platform.train.batches import TrainingBatches, build_question_batches
-from recsys_platform.train.questions import check_tasks, load_questions, warning_of
+from recsys_platform.train.questions import check_tasks, load_questions, warnings_of
 from recsys_platform.train.reader import ExampleReader
 from recsys_platform.train.validation import build_validation
 from tests.recsys_platform.tiny_dataset import tiny_config, write_tiny_dataset
@@ -268,7 +268,7 @@ def test_tasks_need_a_dataset_that_was_made_with_them(ready, tmp_path):
 def test_free_text_with_the_papers_position_ids_is_warned_of(ready):
     paper = dataclasses.replace(ready.config.objective, intra_mode="paper")
 
-    assert "explanation and review" in str(warning_of(dataclasses.replace(ready.config, objective=paper)))
-    assert warning_of(ready.config) is None
+    assert "explanation and review" in str(warnings_of(dataclasses.replace(ready.config, objective=paper)))
+    assert warnings_of(ready.config) == []
     off = dataclasses.replace(ready.config.tasks, template_share=0.0)
-    assert warning_of(dataclasses.replace(ready.config, objective=paper, tasks=off)) is None
+    assert warnings_of(dataclasses.replace(ready.config, objective=paper, tasks=off)) == []
