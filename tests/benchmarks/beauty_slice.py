@@ -2,14 +2,19 @@
 
 The last event of a user in the slice is its test, the one before is left out of training, the rest trains.
 Items are chosen by the events of all users but their last two, so no test event has a say.
+
+`python -m tests.benchmarks.beauty_slice OUT --data FOLDER` writes such a slice as tables for the data stage.
 """
 
+import argparse
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from recsys_model.entities.catalog import Catalog, build_catalog, make_unique_texts
@@ -81,3 +86,30 @@ def _catalog(rows: Sequence[dict], tokenizer: Tokenizer) -> Catalog:
     brands, categories = [row["brand"] for row in rows], [row["categories"] or [] for row in rows]
     texts, _ = make_unique_texts(titles, brands, categories, item_ids)
     return build_catalog(item_ids, titles, texts, [], tokenizer)
+
+
+def write_tables(folder: Path, out: Path, num_items: int) -> tuple[int, int, int]:
+    """Write `interactions.parquet` and `items.parquet` of the most bought items; return users, items and events."""
+    known = _sequences(folder)
+    count = Counter(item for sequence in known for item in sequence[:-NUM_HELD_OUT])
+    chosen = pa.array(_most_bought(count, lambda _: True, num_items))
+    events = pq.read_table(folder / "interactions.parquet")
+    inside = events.filter(pc.is_in(events["item_id"], chosen))
+    per_user = inside.group_by("user_id").aggregate([("item_id", "count")])
+    users = per_user.filter(pc.greater_equal(per_user["item_id_count"], MIN_EVENTS))["user_id"]
+    inside = inside.filter(pc.is_in(inside["user_id"], users))
+    items = pq.read_table(folder / "items.parquet")
+    out.mkdir(parents=True, exist_ok=True)
+    pq.write_table(inside, out / "interactions.parquet")
+    pq.write_table(items.filter(pc.is_in(items["item_id"], chosen)), out / "items.parquet")
+    return len(users), num_items, inside.num_rows
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path, help="folder of the new tables")
+    parser.add_argument("--data", type=Path, required=True, help="folder with interactions.parquet and items.parquet")
+    parser.add_argument("--items", type=int, default=1000, help="most bought items that stay (default %(default)s)")
+    options = parser.parse_args()
+    users, items, events = write_tables(options.data, options.out, options.items)
+    print(f"{options.out}: {users:,} users, {items:,} items, {events:,} events")
