@@ -5,7 +5,7 @@
 DATASET is a dataset artifact (for Amazon Beauty: `recsys data ray_configs/laptop/beauty.yaml`). The model is a new
 glm-mini. Both sides of a row train on the same examples, so the ratio of the seconds is that of the useful tokens a
 second. Batches are drawn at random, as a plain training would, or of like lengths, as `train/order.py` puts them
-together. Rows are printed when they are done; with `--rows`, a second run takes the finished ones from the file.
+together. Rows are printed when they are done; with `--rows`, a second run of the same command takes finished ones from there.
 """
 
 import argparse
@@ -91,7 +91,7 @@ class Data:
         return pad_examples(examples, self.pad_token)
 
     def pad_to_fixed(self, examples: list[Example]) -> Batch:
-        """Pad to 1,024 tokens."""
+        """Pad to 1,024 tokens, or to the longest where that is longer."""
         batch = self.pad(examples)
         fills = {
             "token_ids": self.pad_token,
@@ -100,7 +100,7 @@ class Data:
             "labels": IGNORED_LABEL,
             "trie_nodes": WHOLE_VOCABULARY,
         }
-        missing = FIXED_TOKENS - batch.token_ids.shape[1]
+        missing = max(FIXED_TOKENS - batch.token_ids.shape[1], 0)
         wide = {name: functional.pad(getattr(batch, name), (0, missing), value=fill) for name, fill in fills.items()}
         return dataclasses.replace(batch, **wide)
 
@@ -209,8 +209,15 @@ def finished_rows(path: Path | None) -> dict[str, Row]:
     """Return the rows that an earlier run has written."""
     if path is None or not path.exists():
         return {}
-    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
-    return {line.pop("name"): Row(**line) for line in lines}
+    return {key: Row(**row) for key, row in json.loads(path.read_text(encoding="utf-8")).items()}
+
+
+def keep_rows(path: Path | None, done: dict[str, Row]) -> None:
+    """Write all finished rows; a kill leaves the file as it was before or after."""
+    if path is not None:
+        unfinished = path.with_suffix(".partial")
+        unfinished.write_text(json.dumps({key: dataclasses.asdict(row) for key, row in done.items()}), encoding="utf-8")
+        unfinished.replace(path)
 
 
 def main() -> None:
@@ -226,14 +233,16 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     done = finished_rows(arguments.rows)
     makers = build_rows(load_data(arguments.dataset), arguments.batch_size, arguments.pairs, arguments.quick)
+    settings = {key: value for key, value in vars(arguments).items() if key != "rows"}
+    rows = []
     for name, make in makers.items():
-        if name not in done:
-            done[name] = make()
-            if arguments.rows is not None:
-                with arguments.rows.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps({"name": name, **dataclasses.asdict(done[name])}) + "\n")
-        print(table([done[name]]).splitlines()[-1], flush=True)
-    print(table([done[name] for name in makers]))
+        key = f"{name} {settings}"
+        if key not in done:
+            done[key] = make()
+            keep_rows(arguments.rows, done)
+        rows.append(done[key])
+        print(table(rows[-1:]).splitlines()[-1], flush=True)
+    print(table(rows))
 
 
 if __name__ == "__main__":
