@@ -81,6 +81,14 @@ class TrainConfig:
     """Examples per worker and micro step."""
     accumulation_steps: int = 1
     """Micro steps per optimiser step."""
+    packing: bool | None = None
+    """Whether the examples of a micro step share rows, none seeing another, instead of being padded to the longest. None:
+    on CPU, where it was measured, and not on GPUs."""
+    row_tokens: int = 4096
+    """With packing, tokens of a row at most; a longer example widens it."""
+    activation_checkpointing: bool = False
+    """Keep the states between transformer blocks only and compute the rest again for the gradient: less memory, a third
+    more work."""
     epochs: int = 8
     """Passes over the training examples; the hidden spans are drawn anew each time."""
     max_minutes: float | None = None
@@ -97,7 +105,15 @@ class TrainConfig:
     """Times that a dead worker may be replaced before the run fails."""
 
     def __post_init__(self) -> None:
-        for name in ("num_workers", "cpus_per_worker", "batch_size", "accumulation_steps", "epochs", "log_every_steps"):
+        for name in (
+            "num_workers",
+            "cpus_per_worker",
+            "batch_size",
+            "accumulation_steps",
+            "epochs",
+            "log_every_steps",
+            "row_tokens",
+        ):
             value = getattr(self, name)
             require(value >= 1, f"train.{name} must be at least 1, got {value}")
         for name in ("validate_every_steps", "max_validation_batches", "keep_checkpoints"):
@@ -112,6 +128,12 @@ class TrainConfig:
             self.precision == "fp32" or self.zero_stage >= 1,
             f"train.precision bf16 needs train.zero_stage of 1 or more, got {self.zero_stage}",
         )
+
+    @property
+    def packed_row_tokens(self) -> int | None:
+        """Tokens of a row in which examples are packed; None pads each in a row of its own."""
+        packs = not self.use_gpu if self.packing is None else self.packing
+        return self.row_tokens if packs else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

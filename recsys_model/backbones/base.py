@@ -82,6 +82,11 @@ class Backbone(nn.Module, ABC):
     def config(self) -> Geometry:
         """The geometry, a frozen dataclass."""
 
+    @property
+    @abstractmethod
+    def blocks(self) -> nn.ModuleList:
+        """The transformer blocks, in order."""
+
     @abstractmethod
     def hidden_states(
         self,

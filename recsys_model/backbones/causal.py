@@ -61,6 +61,11 @@ class CausalDecoder(Backbone):
         return self._config
 
     @property
+    def blocks(self) -> nn.ModuleList:
+        """The decoder layers of transformers."""
+        return self.model.layers
+
+    @property
     def part_a_is_causal(self) -> bool:
         """Whether a token of part A sees only those before it."""
         return self.config.mask == "causal"

@@ -46,6 +46,11 @@ class ChatGLM(Backbone):
         """The geometry."""
         return self._config
 
+    @property
+    def blocks(self) -> nn.ModuleList:
+        """The transformer blocks."""
+        return self.transformer.layers
+
     def hidden_states(
         self,
         token_ids_BT: Tensor,

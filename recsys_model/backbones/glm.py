@@ -43,6 +43,11 @@ class GLM(Backbone):
         """The geometry."""
         return self._config
 
+    @property
+    def blocks(self) -> nn.ModuleList:
+        """The transformer blocks."""
+        return self.transformer.layers
+
     def hidden_states(
         self,
         token_ids_BT: Tensor,

@@ -1,19 +1,23 @@
-"""Examples of different lengths become one padded batch.
+"""Examples of different lengths become one batch: each in a padded row of its own, or several in a row.
 
-Padding stands on the right, where the causal mask of part B hides it from every real token.
+Padding stands on the right, where the causal mask of part B hides it from every real token. Examples that share a
+row do not see each other (`recsys_model.backbones.packed`).
 
-Shape suffixes: B = examples, T = tokens of part A, part B and padding.
+Shape suffixes: B = rows, T = tokens of a row: part A, part B and padding.
 """
 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from recsys_model.backbones.packed import Segments, find_segments
 from recsys_model.infilling.example import IGNORED_LABEL, WHOLE_VOCABULARY, Example, ExampleBuilder
+from recsys_model.infilling.packing import fill_rows
 from recsys_model.text.task_text import TaskText
 from recsys_model.text.textualize import TokenizedText
 
@@ -33,9 +37,11 @@ class Batch:
     trie_nodes: Tensor
     """Node of the item trie at which a target is chosen, [B, T]; `WHOLE_VOCABULARY` elsewhere."""
     part_a_lens: Tensor
-    """Tokens of part A, [B]."""
+    """Tokens of part A of each example, in the order of the rows, [examples]."""
     num_tokens: int
     """Tokens that are not padding."""
+    segments: Segments | None = None
+    """Where the examples lie if several share a row."""
 
     @property
     def num_targets(self) -> int:
@@ -52,6 +58,7 @@ class Batch:
             trie_nodes=self.trie_nodes.to(device, non_blocking=True),
             part_a_lens=self.part_a_lens.to(device, non_blocking=True),
             num_tokens=self.num_tokens,
+            segments=None if self.segments is None else self.segments.to(device),
         )
 
 
@@ -68,15 +75,40 @@ def pad_examples(examples: Sequence[Example], pad_token: int) -> Batch:
     )
 
 
+def pack_examples(examples: Sequence[Example], pad_token: int, row_tokens: int) -> Batch:
+    """Lay examples one behind the other in rows of about equal length, of at most `row_tokens` where they fit."""
+    rows = fill_rows([len(example.token_ids) for example in examples], row_tokens)
+    chosen = [[examples[index] for index in row] for row in rows]
+    lens = tuple(tuple(len(example.token_ids) for example in row) for row in chosen)
+    part_a_lens = tuple(tuple(example.part_a_len for example in row) for row in chosen)
+
+    def joined(name: str, fill: int) -> Tensor:
+        return _padded([list(chain.from_iterable(getattr(example, name) for example in row)) for row in chosen], fill)
+
+    token_ids = joined("token_ids", pad_token)
+    return Batch(
+        token_ids=token_ids,
+        inter_position_ids=joined("inter_position_ids", 0),
+        intra_position_ids=joined("intra_position_ids", 0),
+        labels=joined("labels", IGNORED_LABEL),
+        trie_nodes=joined("trie_nodes", WHOLE_VOCABULARY),
+        part_a_lens=torch.tensor(list(chain.from_iterable(part_a_lens))),
+        num_tokens=sum(map(sum, lens)),
+        segments=find_segments(lens, part_a_lens, token_ids.shape[1]),
+    )
+
+
 class ExampleCollator:
-    """Draws an example for each text and pads them; the draw depends only on the text's key.
+    """Draws an example for each text and makes a batch of them; the draw depends only on the text's key.
 
     A question hides its answer and nothing else, so nothing is drawn for it.
     """
 
-    def __init__(self, builder: ExampleBuilder, pad_token: int) -> None:
+    def __init__(self, builder: ExampleBuilder, pad_token: int, row_tokens: int | None = None) -> None:
+        """Take the tokens of a row in which examples are packed; none pads each in a row of its own."""
         self._builder = builder
         self._pad_token = pad_token
+        self._row_tokens = row_tokens
 
     def __call__(self, texts: Sequence[TokenizedText | TaskText], keys: Sequence[tuple[int | str, ...]]) -> Batch:
         """Return a batch; `keys` are, for example, (seed, epoch, user, target) of each text."""
@@ -84,7 +116,9 @@ class ExampleCollator:
             self._builder.ask(text) if isinstance(text, TaskText) else self._builder.draw(text, generator_for(key))
             for text, key in zip(texts, keys, strict=True)
         ]
-        return pad_examples(examples, self._pad_token)
+        if self._row_tokens is None:
+            return pad_examples(examples, self._pad_token)
+        return pack_examples(examples, self._pad_token, self._row_tokens)
 
 
 def generator_for(key: tuple[int | str, ...]) -> np.random.Generator:

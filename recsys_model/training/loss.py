@@ -3,7 +3,7 @@
 A target is normalised over the vocabulary, or, with `item_loss: trie`, over the tokens that the
 catalogue allows there, which is what decoding does.
 
-Shape suffixes: B = examples, T = tokens, N = targets, D = hidden size, V = vocabulary, R = children of the
+Shape suffixes: B = rows, T = tokens, N = targets, D = hidden size, V = vocabulary, R = children of the
 root, M = children of the nodes of all targets, one after the other.
 """
 
@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recsys_model.backbones.base import Backbone, FullAttention
+from recsys_model.backbones.base import Attention, Backbone, FullAttention
+from recsys_model.backbones.packed import packed_attention
 from recsys_model.entities.token_trie import TokenTrie
 from recsys_model.infilling.batch import Batch
 from recsys_model.infilling.example import IGNORED_LABEL
@@ -35,7 +36,7 @@ class InfillingLoss(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Return the loss summed over the `batch.num_targets` targets, in float32, or float64 for such a model."""
-        attention = FullAttention(self._backbone.visible(batch.part_a_lens, batch.token_ids.shape[1]))
+        attention = self._attention(batch)
         hidden_BTD = self.model(batch.token_ids, batch.inter_position_ids, batch.intra_position_ids, attention)
         is_target_BT = batch.labels != IGNORED_LABEL
         groups = (
@@ -48,6 +49,12 @@ class InfillingLoss(nn.Module):
             for chosen_BT, compute in groups
         ]
         return torch.stack(losses).sum()
+
+    def _attention(self, batch: Batch) -> Attention:
+        """Return what lets every token see its own example alone."""
+        if batch.segments is None:
+            return FullAttention(self._backbone.visible(batch.part_a_lens, batch.token_ids.shape[1]))
+        return packed_attention(batch.segments, part_a_is_causal=self._backbone.part_a_is_causal)
 
     def _whole_vocabulary(self, hidden_ND: Tensor, label_N: Tensor, node_N: Tensor) -> Tensor:
         del node_N

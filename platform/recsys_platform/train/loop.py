@@ -31,6 +31,7 @@ from recsys_platform.train.checkpoints import restore_checkpoint, saved_checkpoi
 from recsys_platform.train.engine import Engine
 from recsys_platform.train.metrics import MetricsLog, StepWindow
 from recsys_platform.train.model import MAX_SEED, build_model
+from recsys_platform.train.prefetch import prefetched
 from recsys_platform.train.progress import Progress
 from recsys_platform.train.questions import Questions, load_questions
 from recsys_platform.train.reader import ExampleReader
@@ -60,7 +61,7 @@ class TrainingRun:
         trie = build_token_trie([item.token_ids for item in catalog.items], tokenizer.special.end)
         builder = ExampleBuilder(config.objective, tokenizer.special, automaton, trie)
         questions = load_questions(config.tasks, config.dataset_folder)
-        collator = ExampleCollator(builder, tokenizer.special.pad)
+        collator = ExampleCollator(builder, tokenizer.special.pad, config.train.packed_row_tokens)
         self._batches = _build_training_batches(config, collator, questions)
         self._validation = build_validation(config, builder, tokenizer.special.pad, questions)
         self._progress = Progress(self._batches.steps_per_epoch * config.train.epochs, config.train.max_minutes)
@@ -78,7 +79,7 @@ class TrainingRun:
         record_start(self._folder, progress.step)
         self._log = MetricsLog(self._folder, progress, self._batches.steps_per_epoch) if self._is_first else None
         self._window = StepWindow()
-        batches = self._batches.from_step(progress.step)
+        batches = prefetched(self._batches.from_step(progress.step))
         while not progress.is_finished:
             self._train_step(batches)
             if progress.step % train.log_every_steps == 0 or progress.is_finished:
@@ -93,6 +94,7 @@ class TrainingRun:
     def _train_step(self, steps: Iterator[list[Batch]]) -> None:
         began = time.monotonic()
         batches = next(steps)
+        waited_s = time.monotonic() - began
         progress, optimizer = self._progress, self._config.optimizer
         # one seed a step makes dropout the same in a resumed run
         torch.manual_seed((self._config.seed * 1_000_003 + progress.step * 1_009 + dist.get_rank()) % MAX_SEED)
@@ -101,7 +103,7 @@ class TrainingRun:
         # all workers take the clock of rank 0, so that they stop at the same step
         (elapsed_s,) = self._engine.sum_over_workers(progress.own_elapsed_s() if self._is_first else 0.0)
         progress.advance(elapsed_s)
-        self._window.add(result, rate, time.monotonic() - began)
+        self._window.add(result, rate, time.monotonic() - began, waited_s)
 
     def _log_training(self) -> None:
         (loss_sum,) = self._engine.sum_over_workers(self._window.loss_sum)

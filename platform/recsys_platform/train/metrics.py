@@ -57,16 +57,17 @@ class StepWindow:
     """Sums over the steps between two lines of metrics."""
 
     def __init__(self) -> None:
-        self._loss_sum = self._seconds = 0.0
+        self._loss_sum = self._seconds = self._waited_s = 0.0
         self._num_targets = self._num_tokens = 0
         self._learning_rate = self._grad_norm = 0.0
 
-    def add(self, result: StepResult, learning_rate: float, seconds: float) -> None:
-        """Count one step."""
+    def add(self, result: StepResult, learning_rate: float, seconds: float, waited_s: float) -> None:
+        """Count one step; `waited_s` of its `seconds` passed before its data were there."""
         self._loss_sum += result.loss_sum
         self._num_targets += result.num_targets
         self._num_tokens += result.num_tokens
         self._seconds += seconds
+        self._waited_s += waited_s
         self._learning_rate, self._grad_norm = learning_rate, result.grad_norm
 
     @property
@@ -81,6 +82,7 @@ class StepWindow:
             "train/learning_rate": self._learning_rate,
             "train/grad_norm": self._grad_norm,
             "train/tokens_per_s": self._num_tokens / max(self._seconds, 1e-9),
+            "train/data_wait_share": self._waited_s / max(self._seconds, 1e-9),
         }
 
 

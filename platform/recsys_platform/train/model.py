@@ -9,6 +9,7 @@ from torch import nn
 from recsys_model.backbones.base import Backbone, Geometry
 from recsys_model.backbones.checkpoint import load_geometry, load_model, write_adapter, write_model
 from recsys_model.backbones.families import build_backbone, family_of
+from recsys_model.backbones.recompute import recompute_activations
 from recsys_model.config import require
 from recsys_model.errors import CheckpointError
 from recsys_model.training.lora import apply_lora
@@ -90,14 +91,20 @@ def build_model(config: RunConfig, vocab_size: int) -> Backbone | PeftModel:
     if config.model.weights is None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed % MAX_SEED)
-            return build_backbone(geometry).to(dtype)
+            return _prepared(build_backbone(geometry).to(dtype), config)
     path = base_weights_folder(Path(config.model.weights))
-    model = load_model(path, dtype=dtype, mask=config.model.mask)
+    model = _prepared(load_model(path, dtype=dtype, mask=config.model.mask), config)
     if not config.lora.enabled:
         return model
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed % MAX_SEED)
         return apply_lora(model, config.lora)
+
+
+def _prepared(model: Backbone, config: RunConfig) -> Backbone:
+    if config.train.activation_checkpointing:
+        recompute_activations(model)
+    return model
 
 
 def write_trained(folder: Path, model: nn.Module) -> None:

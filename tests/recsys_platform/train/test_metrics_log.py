@@ -44,8 +44,8 @@ def test_a_line_says_how_far_the_run_is_and_what_is_left(tmp_path, caplog):
 
 def test_a_window_gives_the_mean_loss_of_a_target_and_the_last_rate():
     window = StepWindow()
-    window.add(StepResult(loss_sum=6.0, num_targets=4, num_tokens=100, grad_norm=0.5), 0.1, seconds=2.0)
-    window.add(StepResult(loss_sum=2.0, num_targets=6, num_tokens=60, grad_norm=0.25), 0.2, seconds=2.0)
+    window.add(StepResult(loss_sum=6.0, num_targets=4, num_tokens=100, grad_norm=0.5), 0.1, seconds=2.0, waited_s=0.5)
+    window.add(StepResult(loss_sum=2.0, num_targets=6, num_tokens=60, grad_norm=0.25), 0.2, seconds=2.0, waited_s=0.1)
 
     assert window.loss_sum == 8.0
     assert window.metrics(loss_sum=20.0) == {
@@ -53,4 +53,5 @@ def test_a_window_gives_the_mean_loss_of_a_target_and_the_last_rate():
         "train/learning_rate": 0.2,
         "train/grad_norm": 0.25,
         "train/tokens_per_s": pytest.approx(40.0),
+        "train/data_wait_share": pytest.approx(0.15),
     }
