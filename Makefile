@@ -1,12 +1,13 @@
 # make demo   the whole pipeline on the embedded demo shop
 # make test   every check
 # make setup  only the virtual environment
+# make bench  every benchmark, under an hour on two idle cores; make bench-quick under five minutes
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test format
+.PHONY: setup demo test format bench bench-quick
 
 setup: $(VENV)/.installed
 
@@ -33,3 +34,10 @@ test: $(VENV)/.installed-dev
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# the benchmarks import from platform/ and the root, as the tests do
+bench: $(VENV)/.installed-dev
+	PYTHONPATH=.:platform $(BIN)/python -m tests.benchmarks
+
+bench-quick: $(VENV)/.installed-dev
+	PYTHONPATH=.:platform $(BIN)/python -m tests.benchmarks --quick

@@ -19,9 +19,13 @@ from recsys_model.decoding.item_lists import ItemFilter, ItemLists
 from recsys_model.decoding.prompts import encode_prompts
 from recsys_model.decoding.reuse import PartAStore
 from recsys_model.decoding.scoring import ChildScorer, Scoring
+from recsys_model.entities.cut_trie import cut_labels
 from recsys_model.entities.token_trie import TokenTrie
 from recsys_model.infilling.example import PartA
 from recsys_model.text.tokenizer import SpecialTokens
+
+MAX_LM_LABEL = 4
+"""Tokens of a label that are fed in one pass with `scoring: lm`, where each one is scored against the whole vocabulary."""
 
 
 class SearchSpace:
@@ -33,6 +37,7 @@ class SearchSpace:
         self.model = model
         self.special = special
         self.store = PartAStore(model, special, reuse_bytes) if reuse_bytes > 0 else None
+        trie = trie if scoring == "trie" else cut_labels(trie, MAX_LM_LABEL)
         self.scorer = ChildScorer(model, trie, scoring)
         self.edges = Edges(model, trie, special.start, scoring)
         self.lists = ItemLists(trie, model.device)

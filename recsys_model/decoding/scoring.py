@@ -22,6 +22,9 @@ DENSE_ADVANTAGE = 8
 """One output of a matrix product costs about this many times less than one gathered dot product."""
 MAX_GATHERED_ELEMENTS = 1 << 24
 """Largest number of matrix elements that are gathered at a time."""
+MAX_LOGITS = {"cpu": 1 << 20}
+"""Logits of whole vocabularies that are computed at a time: on a CPU few enough to stay in its cache."""
+MAX_LOGITS_ELSEWHERE = 1 << 27
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +62,7 @@ class ChildScorer:
         """Return the log-probability of every child given its beam's state, float32, [C]."""
         token_C = self._token_N[children.nodes]
         if self._scoring == "lm":
-            logits_PV = self._model.logits(hidden_PD).float()
-            return logits_PV[children.rows, token_C] - logits_PV.logsumexp(dim=-1)[children.rows]
+            return vocabulary_log_probs(self._model, hidden_PD, children.rows, token_C)
         logits_C = self._branch_logits(hidden_PD, children, token_C)
         return _segment_log_softmax(logits_C, children.rows, len(hidden_PD))
 
@@ -95,10 +97,28 @@ class ChildScorer:
         )
 
 
+def vocabulary_log_probs(model: Backbone, hidden_PD: Tensor, row_C: Tensor, token_C: Tensor) -> Tensor:
+    """Return the log-probability of each token after the state `row_C`, normalised over the vocabulary, float32, [C].
+
+    The rows are ascending. A state is projected once, and the logits of few states exist at a time.
+    """
+    if not len(row_C):
+        return hidden_PD.new_zeros(0, dtype=torch.float32)
+    size = max(1, MAX_LOGITS.get(hidden_PD.device.type, MAX_LOGITS_ELSEWHERE) // model.config.vocab_size)
+    edges = torch.arange(0, len(hidden_PD) + size, size, device=row_C.device)
+    bounds = torch.searchsorted(row_C, edges).tolist()
+    log_probs = []
+    for number, some_PD in enumerate(hidden_PD.split(size)):
+        logits_PV = model.logits(some_PD).float()
+        own = slice(bounds[number], bounds[number + 1])
+        row = row_C[own] - number * size
+        log_probs.append(logits_PV[row, token_C[own]] - logits_PV.logsumexp(dim=-1)[row])
+    return torch.cat(log_probs)
+
+
 def target_log_probs(model: Backbone, hidden_XD: Tensor, token_X: Tensor) -> Tensor:
     """Return the log-probability of one token after each state, normalised over the vocabulary, float32, [X]."""
-    logits_XV = model.logits(hidden_XD).float()
-    return logits_XV.gather(1, token_X[:, None]).squeeze(1) - logits_XV.logsumexp(dim=-1)
+    return vocabulary_log_probs(model, hidden_XD, torch.arange(len(token_X), device=token_X.device), token_X)
 
 
 def _segment_log_softmax(logits_C: Tensor, row_C: Tensor, num_rows: int) -> Tensor:

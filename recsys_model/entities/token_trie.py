@@ -34,7 +34,8 @@ class TokenTrie:
     parents: IntArray
     """The node above each node, [N]; -1 for the root."""
     first_child: IntArray
-    """The children of node n are `first_child[n] .. first_child[n + 1] - 1`, [N + 1]; none or at least two."""
+    """The children of node n are `first_child[n] .. first_child[n + 1] - 1`, [N + 1]; none or at least two,
+    and one only where `cut_labels` cut a label."""
     item_start: IntArray
     """The items below node n are `items[item_start[n] : item_end[n]]`, [N]."""
     item_end: IntArray
@@ -115,7 +116,7 @@ def build_token_trie(sequences: Sequence[Sequence[int]], end: int) -> TokenTrie:
     label_start = np.concatenate([[0], np.cumsum(label_len_N)])
     num_children = np.bincount(parent_N[1:], minlength=len(parent_N))
     return TokenTrie(
-        labels=_int32(flat[_ranges(offset_I[start_N] + above_N, label_len_N)]),
+        labels=_int32(flat[ranges(offset_I[start_N] + above_N, label_len_N)]),
         label_start=_int32(label_start),
         depths=_int32(above_N),
         parents=_int32(parent_N),
@@ -153,7 +154,7 @@ def _sort(length_I: _Wide, flat: IntArray) -> tuple[_Wide, _Wide, _Wide, IntArra
     order_I = np.array(sorted(range(len(keys)), key=keys.__getitem__))
     sorted_length_I = length_I[order_I]
     offset_I = np.cumsum(sorted_length_I) - sorted_length_I
-    return order_I, sorted_length_I, offset_I, flat[_ranges(bound_I[order_I], sorted_length_I)]
+    return order_I, sorted_length_I, offset_I, flat[ranges(bound_I[order_I], sorted_length_I)]
 
 
 def _common_prefixes(flat: IntArray, offset_I: _Wide, length_I: _Wide) -> _Wide:
@@ -185,7 +186,7 @@ def _nodes(common_I: _Wide, length_I: _Wide) -> tuple[_Wide, _Wide, _Wide, _Wide
         levels.append((start_X, end_X, above_X, depth_X, parent_X))
         inner_node, inner_depth = num_nodes + np.flatnonzero(is_inner_X), depth_X[is_inner_X]
         num_nodes += len(start_X)
-        row = _ranges(inner_start, inner_end - inner_start)
+        row = ranges(inner_start, inner_end - inner_start)
         inner = np.repeat(np.arange(len(inner_start)), inner_end - inner_start)
         begins = (row == inner_start[inner]) | (common_I[row] == inner_depth[inner])
         start_X, inner = row[begins], inner[begins]
@@ -203,10 +204,10 @@ def _smallest_between(common_I: _Wide, start_X: _Wide, end_X: _Wide) -> _Wide:
     return np.minimum.reduceat(np.append(common_I, 0), bounds)[::2]
 
 
-def _ranges(start_X: _Wide, length_X: _Wide) -> _Wide:
+def ranges(start_X: _Wide, length_X: _Wide) -> _Wide:
     """Return `start .. start + length - 1` of every row, one after the other.
 
-    >>> _ranges(np.array([5, 0]), np.array([2, 3])).tolist()
+    >>> ranges(np.array([5, 0]), np.array([2, 3])).tolist()
     [5, 6, 0, 1, 2]
     """
     shift_X = start_X - (np.cumsum(length_X) - length_X)

@@ -30,19 +30,16 @@ class Row:
     @property
     def ratios(self) -> list[float]:
         """How many times the alternative costs, pair by pair."""
-        return [other / own for own, other in zip(self.ours, self.others, strict=True)]
+        return [other / own if own else float("inf") for own, other in zip(self.ours, self.others, strict=True)]
 
     def cells(self) -> list[str]:
-        """Return the cells of the table."""
+        """Return the cells of the table; a row without an alternative has no ratio."""
+        own = f"{statistics.median(self.ours):.4g} {self.unit}"
+        if not self.others:
+            return [self.work, own, "", "", "", self.note]
         low, high = interval_of_median(self.ratios)
-        return [
-            self.work,
-            f"{statistics.median(self.ours):.4g} {self.unit}",
-            self.alternative,
-            f"{statistics.median(self.others):.4g} {self.unit}",
-            f"**{statistics.median(self.ratios):.3g}** [{low:.3g}, {high:.3g}]",
-            self.note,
-        ]
+        ratio = f"**{statistics.median(self.ratios):.3g}** [{low:.3g}, {high:.3g}]"
+        return [self.work, own, self.alternative, f"{statistics.median(self.others):.4g} {self.unit}", ratio, self.note]
 
 
 HEAD = ("work", "ours", "alternative", "alternative's", "ratio [95 %]", "note")

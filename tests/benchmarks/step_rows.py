@@ -1,0 +1,121 @@
+"""One decoding step (constrain, normalise, select) against transformers' prefix-constrained processor.
+
+Shape suffixes: P = beams of all requests, R = requests, W = beams of a request, C = children of all beams,
+M = children of the request that has most, D = hidden size, V = vocabulary.
+"""
+
+import random
+from collections.abc import Iterable, Iterator
+
+import torch
+from torch import Tensor
+from transformers import PrefixConstrainedLogitsProcessor
+
+from recsys_model.backbones.glm import GLM
+from recsys_model.config import GLMConfig
+from recsys_model.decoding.hypotheses import Beams, Candidates, best_beams, rank_in_group
+from recsys_model.decoding.scoring import ChildScorer
+from recsys_model.entities.token_trie import TokenTrie
+from tests.benchmarks.pairs import Row, time_pairs
+from tests.benchmarks.trie_rows import pygtrie_of
+
+GLM_VOCABULARY, NUM_REQUESTS, NUM_BEAMS = 50_304, 8, 20
+
+
+class Step:
+    """160 beams at nodes on the way to random items: constrain, normalise, select."""
+
+    def __init__(self, trie: TokenTrie, hidden_size: int) -> None:
+        rng = random.Random(0)
+        geometry = GLMConfig(num_layers=1, hidden_size=hidden_size, num_heads=4, vocab_size=GLM_VOCABULARY)
+        self.model = GLM(geometry).eval()
+        self.trie = trie
+        self.scorer = ChildScorer(self.model, trie, "trie")
+        leaves = trie.leaves()
+        nodes = [self._inner_node(int(rng.choice(leaves)), rng) for _ in range(NUM_REQUESTS * NUM_BEAMS)]
+        self.node_P = torch.tensor(nodes)
+        self.hidden_PD = torch.randn(len(nodes), hidden_size)
+        with torch.no_grad():
+            self.logits_PV = self.model.logits(self.hidden_PD)
+        self.score_P = -torch.rand(len(nodes)) * 10
+        self.texts = [tuple(trie.path(node)) for node in nodes]
+
+    def _inner_node(self, leaf: int, rng: random.Random) -> int:
+        path = []
+        while leaf > 0:
+            leaf = int(self.trie.parents[leaf])
+            path.append(leaf)
+        return rng.choice(path)
+
+    @torch.inference_mode()
+    def ours(self) -> Beams:
+        """Project on the children alone, normalise among them, choose."""
+        children = self.scorer.expand(self.node_P)
+        score_C = self.score_P[children.rows] + self.scorer.log_probs(self.hidden_PD, children)
+        request_C = children.rows // NUM_BEAMS
+        rank_C = rank_in_group(request_C, NUM_REQUESTS)
+        slot_RM = torch.zeros((NUM_REQUESTS, int(rank_C.max()) + 1), dtype=torch.int64)
+        node_RM, score_RM = torch.zeros_like(slot_RM), torch.full(slot_RM.shape, float("-inf"))
+        node_RM[request_C, rank_C] = children.nodes
+        score_RM[request_C, rank_C] = score_C
+        slot_RM[request_C, rank_C] = children.rows % NUM_BEAMS
+        return best_beams(torch.arange(NUM_REQUESTS), Candidates(score_RM, node_RM, slot_RM), NUM_BEAMS)
+
+    def check(self, dense_RW: Tensor) -> None:
+        """Stop unless the scores are those of the dense way, and every beam chosen is a child of the one it goes on from."""
+        beams = self.ours()
+        if not torch.allclose(beams.scores, dense_RW[:, : beams.scores.shape[1]], atol=1e-5, rtol=1e-6):
+            raise SystemExit("the scores of a decoding step differ from the dense reference by more than 1e-5")
+        parent_RW = torch.from_numpy(self.trie.parents).long()[beams.nodes]
+        from_RW = self.node_P.reshape(NUM_REQUESTS, NUM_BEAMS).gather(1, beams.parents)
+        if not (parent_RW == from_RW).all():
+            raise SystemExit("a decoding step chose a token that the trie does not allow")
+
+    def dense(self, processor: PrefixConstrainedLogitsProcessor) -> Tensor:
+        """The same from logits that are there already, as transformers does it; beams have equally many tokens there."""
+        longest = max(map(len, self.texts))
+        ids = torch.tensor([[*text, *[-1] * (longest - len(text))] for text in self.texts])
+        masked = processor(ids, self.logits_PV)
+        total = self.score_P[:, None] + masked.log_softmax(dim=-1)
+        return total.reshape(NUM_REQUESTS, -1).topk(NUM_BEAMS, dim=1).values
+
+
+@torch.inference_mode()
+def step_rows(
+    trie: TokenTrie, sequences: list[tuple[int, ...]], end: int, hidden_size: int, pairs: int
+) -> Iterator[Row]:
+    """Compare with transformers' processor over a dictionary and over pygtrie."""
+    step = Step(trie, hidden_size)
+    prefixes: dict[tuple[int, ...], set[int]] = {}
+    for row in sequences:
+        for size, token in enumerate((*row, end)):
+            prefixes.setdefault(row[:size], set()).add(token)
+    allowed = {prefix: sorted(tokens) for prefix, tokens in prefixes.items()}
+    reference = pygtrie_of(sequences, end)
+
+    def by_dictionary(_: int, ids: Tensor) -> list[int]:
+        return allowed[tuple(token for token in ids.tolist() if token >= 0)]
+
+    def by_pygtrie(_: int, ids: Tensor) -> list[int]:
+        path = tuple(token for token in ids.tolist() if token >= 0)
+
+        def visit(_conv: object, at: tuple[int, ...], children: Iterable[int], _value: object = None) -> object:
+            return list(children) if len(at) == len(path) else at[-1]
+
+        return reference.traverse(visit, prefix=path) if path else reference.traverse(visit)
+
+    for name, function in (("a dictionary", by_dictionary), ("pygtrie", by_pygtrie)):
+        processor = PrefixConstrainedLogitsProcessor(function, NUM_BEAMS)
+        step.check(step.dense(processor))
+        note = (
+            "same scores to 1e-5, no invalid token; ours includes the projection of the children, "
+            "the alternative's begins at given logits"
+        )
+        yield time_pairs(
+            f"decoding step, 8 requests x 20 beams, vocabulary {GLM_VOCABULARY:,}, width {hidden_size}",
+            f"transformers' prefix-constrained processor over {name}",
+            step.ours,
+            lambda processor=processor: step.dense(processor),
+            pairs=pairs,
+            note=note,
+        )

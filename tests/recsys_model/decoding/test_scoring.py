@@ -1,0 +1,24 @@
+"""Log-probabilities of tokens over the vocabulary, however many states are projected at a time."""
+
+import pytest
+import torch
+
+from recsys_model.decoding import scoring
+from recsys_model.decoding.scoring import target_log_probs, vocabulary_log_probs
+from tests.recsys_model.decoding.tiny_decoding import make_model
+
+MODEL = make_model(3)
+
+
+@pytest.mark.parametrize("max_logits", [1, 28, 3 * 28, 1 << 20])
+@torch.no_grad()
+def test_states_projected_a_few_at_a_time_give_what_all_at_once_give(monkeypatch, max_logits):
+    monkeypatch.setitem(scoring.MAX_LOGITS, "cpu", max_logits)
+    hidden = torch.randn(7, 16, generator=torch.Generator().manual_seed(0))
+    expected = (hidden @ MODEL.word_embeddings.weight.T).log_softmax(dim=-1)
+    # the second, fifth and last state are asked for nothing
+    rows, tokens = torch.tensor([0, 0, 2, 3, 3, 3, 5]), torch.tensor([4, 27, 0, 1, 2, 1, 9])
+    torch.testing.assert_close(vocabulary_log_probs(MODEL, hidden, rows, tokens), expected[rows, tokens])
+    targets = torch.tensor([3, 1, 4, 1, 5, 9, 2])
+    torch.testing.assert_close(target_log_probs(MODEL, hidden, targets), expected[torch.arange(7), targets])
+    assert target_log_probs(MODEL, hidden[:0], targets[:0]).tolist() == []
