@@ -7,15 +7,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recsys_model.entities.catalog import Catalog, build_catalog
+from recsys_model.text.batch_texts import BatchTextualizer
 from recsys_model.text.explanations import FeatureWords
 from recsys_model.text.tasks import TASKS
-from recsys_model.text.textualize import Behaviour, Textualizer
 from recsys_model.text.tokenizer import train_tokenizer
 from recsys_platform.artifacts import write_artifact
 from recsys_platform.config import RunConfig, config_to_dict
-from recsys_platform.data.examples import EXAMPLE_SCHEMA, SPLITS, ExampleBuilder, UserSequence
+from recsys_platform.data.examples import SPLITS, ExampleBuilder
+from recsys_platform.data.sequences import REVIEWED_USER
 from recsys_platform.data.task_rows import FactWriter
-from recsys_platform.facts import FACT_FIELDS, write_item_facts
+from recsys_platform.facts import write_item_facts
 from recsys_platform.splits import DatasetSplit
 from tests.recsys_platform.tiny_dataset import SEQUENCES, TITLES, tiny_config
 
@@ -36,15 +37,21 @@ def tiny_task_config(storage: Path, **sections: Any) -> RunConfig:
     return tiny_config(storage, **changes | sections)
 
 
-def user_of(user_id: str) -> UserSequence:
-    """Return one of the tiny users, with a rating of 1 to 5, a review and a summary for each event."""
-    items = SEQUENCES[user_id]
-    return UserSequence(
-        user_id,
-        tuple(Behaviour(item=item, timestamp=float(place), rating=1.0 + item % 5) for place, item in enumerate(items)),
-        tuple(REVIEWS[item] for item in items),
-        tuple(SUMMARIES[item] for item in items),
-    )
+def task_users() -> pa.Table:
+    """Return the tiny users, with a rating of 1 to 5, a review and a summary for each event."""
+    users = [
+        {
+            "user_id": user_id,
+            "items": items,
+            "timestamps": [float(place) for place in range(len(items))],
+            "ratings": [1.0 + item % 5 for item in items],
+            "actions": [None] * len(items),
+            "reviews": [REVIEWS[item] for item in items],
+            "summaries": [SUMMARIES[item] for item in items],
+        }
+        for user_id, items in SEQUENCES.items()
+    ]
+    return pa.Table.from_pylist(users, schema=pa.schema(list(REVIEWED_USER)))
 
 
 def write_tiny_tasks(config: RunConfig) -> Catalog:
@@ -52,7 +59,7 @@ def write_tiny_tasks(config: RunConfig) -> Catalog:
     tokenizer = train_tokenizer([*TITLES, *REVIEWS, *SUMMARIES, "User: city Berlin. History:"], 400)
     catalog = build_catalog([f"item-{index:02d}" for index in range(len(TITLES))], TITLES, TITLES, [], tokenizer)
     writer = FactWriter(config.tasks, FeatureWords(REVIEWS), DatasetSplit())
-    textualizer = Textualizer(tokenizer, catalog, config.text)
+    textualizer = BatchTextualizer(tokenizer, catalog, config.text)
     builder = ExampleBuilder(textualizer, config.window, config.data, config.seed, facts=writer)
     with write_artifact(config.dataset_folder, "dataset", config_to_dict(config)) as (folder, counts):
         tokenizer.write(folder / "tokenizer")
@@ -60,9 +67,8 @@ def write_tiny_tasks(config: RunConfig) -> Catalog:
         (folder / "settings.json").write_text('{"user_features": ["city"]}', encoding="utf-8")
         write_item_facts(folder, [("All",)] * len(TITLES), ["Acme"] * len(TITLES), [None] * len(TITLES))
         for split in SPLITS:
-            rows = [row for user in SEQUENCES for row in builder.build(user_of(user), {"city": "Rome"}, split)]
+            tables = builder.open(task_users(), {key: {"city": "Rome"} for key in SEQUENCES}).iter_tables(split)
             (folder / "examples" / split).mkdir(parents=True)
-            table = pa.Table.from_pylist(rows, schema=pa.schema([*EXAMPLE_SCHEMA, *FACT_FIELDS]))
-            pq.write_table(table, folder / "examples" / split / "part-0.parquet")
+            pq.write_table(pa.concat_tables(tables), folder / "examples" / split / "part-0.parquet")
         counts["tasks"] = {split: {name: writer.counts[split, name] for name in TASKS} for split in SPLITS}
     return catalog

@@ -1,22 +1,33 @@
 """Sequences become training, validation and test examples, one validation and one test target a user.
 
 What is held out, by `recsys_platform.splits`, is never a training target nor part of a training history.
+A bucket's users stay columns: the texts of a thousand examples are made at once, and objects only where tasks are asked.
+
+Shape suffixes: U = users of the bucket, N = their events, E = examples of one table.
 """
 
 import hashlib
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+import numpy as np
 import pyarrow as pa
 
 from recsys_model.config import WindowConfig
-from recsys_model.text.textualize import Behaviour, Textualizer
+from recsys_model.text.batch_texts import BatchTextualizer, Events
+from recsys_model.text.ragged import Ragged, offsets_of, places_in
+from recsys_model.text.textualize import Behaviour
 from recsys_model.text.windows import sample_history
+from recsys_platform.data.arrow import flatten, pc
+from recsys_platform.facts import FACT_FIELDS
 from recsys_platform.input_settings import DataConfig
 from recsys_platform.splits import DatasetSplit
 
 Split = Literal["train", "valid", "test"]
+ROWS_PER_TABLE = 1000
+"""Examples that are made at once."""
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 INDICES = pa.list_(pa.int32())
 EXAMPLE_SCHEMA = pa.schema(
@@ -64,11 +75,11 @@ class FactCollector(Protocol):
 
 
 class ExampleBuilder:
-    """Turns one user into the rows of `EXAMPLE_SCHEMA`, with further columns where tasks are asked."""
+    """Turns the users of a bucket into tables of `schema`."""
 
     def __init__(
         self,
-        textualizer: Textualizer,
+        textualizer: BatchTextualizer,
         window: WindowConfig,
         data: DataConfig,
         seed: int,
@@ -77,65 +88,154 @@ class ExampleBuilder:
         dataset_split: DatasetSplit | None = None,
     ) -> None:
         """Take the settings; without a `dataset_split`, each user's last two events are held out."""
-        self._textualizer = textualizer
-        self._window = window
+        self.textualizer = textualizer
+        """Makes the texts."""
+        self.window = window
+        """How histories are sampled."""
+        self.seed = seed
+        """Seed of what is drawn."""
+        self.facts = facts
+        """Collects what tasks are asked from, if any are."""
+        self.schema = EXAMPLE_SCHEMA if facts is None else pa.schema([*EXAMPLE_SCHEMA, *FACT_FIELDS])
+        """Columns of the examples."""
         self._data = data
-        self._seed = seed
         self._max_eval_rank = max_eval_rank
-        self._facts = facts
         self._split = dataset_split or DatasetSplit()
 
-    def build(self, user: UserSequence, features: Mapping[str, str], split: Split) -> Iterator[dict[str, Any]]:
-        """Yield the user's examples of one split by ascending target."""
-        if len(user.behaviours) < self._data.min_user_interactions:
-            return
-        if split == "valid" and not self._is_drawn(user.user_id):
-            return
-        for target_index in self._target_indices([event.timestamp for event in user.behaviours], split):
-            yield self._example(user, features, target_index, split)
+    def open(self, users: pa.Table, features: Mapping[str, Mapping[str, str]]) -> "BucketExamples":
+        """Return the examples of some users, in the layout of `sequences.USER`; `features` are by user id."""
+        return BucketExamples(self, users, features)
+
+    def target_indices(self, user_id: str, timestamps: Sequence[float], split: Split) -> Sequence[int]:
+        """Return which of a user's events are asked for in a split, ascending."""
+        if len(timestamps) < self._data.min_user_interactions:
+            return ()
+        if split == "train":
+            num_training = self._split.num_training(timestamps)
+            first = 1 if self._data.targets_per_user == 0 else max(1, num_training - self._data.targets_per_user)
+            return range(first, num_training)
+        if split == "valid" and not self._is_drawn(user_id):
+            return ()
+        target = self._split.target(timestamps, split)
+        return () if target is None else (target,)
 
     def _is_drawn(self, user_id: str) -> bool:
-        return self._max_eval_rank is None or rank_of(self._seed, user_id) <= self._max_eval_rank
+        return self._max_eval_rank is None or rank_of(self.seed, user_id) <= self._max_eval_rank
 
-    def _target_indices(self, timestamps: Sequence[float], split: Split) -> Sequence[int]:
-        if split != "train":
-            target = self._split.target(timestamps, split)
-            return () if target is None else (target,)
-        num_training = self._split.num_training(timestamps)
-        first = 1 if self._data.targets_per_user == 0 else max(1, num_training - self._data.targets_per_user)
-        return range(first, num_training)
 
-    def _example(
-        self, user: UserSequence, features: Mapping[str, str], target_index: int, split: Split
-    ) -> dict[str, Any]:
-        past, target = user.behaviours[:target_index], user.behaviours[target_index]
-        key = (self._seed, user.user_id, target_index)
-        sampled = sample_history([event.timestamp for event in past], target.timestamp, self._window, key)
-        history = [past[index] for index in sampled]
-        text = self._textualizer.build(features, history, target.item)
-        facts = {} if self._facts is None else self._facts.columns(user, features, history, target_index, split)
-        return {
-            "user_id": user.user_id,
-            "target_index": target_index,
-            "token_ids": text.token_ids,
-            "entity_starts": text.entity_starts,
-            "entity_ends": text.entity_ends,
-            "entity_items": text.entity_items,
-            "sentence_ends": text.sentence_ends,
-            "target_item": target.item,
-            "seen_items": [] if split == "train" else [event.item for event in past],
-            **facts,
+class BucketExamples:
+    """The examples of a bucket's users."""
+
+    def __init__(self, builder: ExampleBuilder, users: pa.Table, features: Mapping[str, Mapping[str, str]]) -> None:
+        self._builder = builder
+        self._users = users
+        self._features = features
+        self._user_ids: list[str] = users["user_id"].to_pylist()
+        self._offsets_U = offsets_of(pc.list_value_length(flatten(users["items"])).to_numpy().astype(np.int64))
+        self._events = _read_events(users)
+        self._times: list[float] = self._events.timestamps.tolist()
+        self._texts = builder.textualizer.open(self._events)
+        asked = iter_users(users, builder.textualizer.item_categories) if builder.facts is not None else ()
+        self._sequences = list(asked)
+
+    def iter_tables(self, split: Split) -> Iterator[pa.Table]:
+        """Yield the examples of a split by user and target, `ROWS_PER_TABLE` at a time."""
+        cases = self._iter_cases(split)
+        while some := list(itertools.islice(cases, ROWS_PER_TABLE)):
+            yield self._build(some, split)
+
+    def _iter_cases(self, split: Split) -> Iterator[tuple[int, int]]:
+        """Yield (place of the user in the bucket, index of the target)."""
+        bounds = itertools.pairwise(self._offsets_U.tolist())
+        for user, (start, end) in enumerate(bounds):
+            targets = self._builder.target_indices(self._user_ids[user], self._times[start:end], split)
+            yield from ((user, target) for target in targets)
+
+    def _build(self, cases: list[tuple[int, int]], split: Split) -> pa.Table:
+        user_E, index_E = np.array(cases, dtype=np.int64).T
+        first_E = self._offsets_U[user_E]
+        sampled = Ragged.of_lists(self._sample(cases))
+        history = Ragged(sampled.values + np.repeat(first_E, sampled.lengths), sampled.offsets)
+        features = [self._features.get(self._user_ids[user], {}) for user, _ in cases]
+        texts = self._texts.build(history, first_E + index_E, features)
+        num_seen_E = np.zeros_like(index_E) if split == "train" else index_E
+        seen = Ragged(self._events.items[places_in(first_E, num_seen_E)], offsets_of(num_seen_E))
+        columns = {
+            "user_id": flatten(self._users["user_id"]).take(pa.array(user_E)),
+            "target_index": pa.array(index_E, pa.int32()),
+            "token_ids": _to_lists(texts.token_ids),
+            "entity_starts": _to_lists(texts.entity_starts),
+            "entity_ends": _to_lists(texts.entity_ends),
+            "entity_items": _to_lists(texts.entity_items),
+            "sentence_ends": _to_lists(texts.sentence_ends),
+            "target_item": pa.array(self._events.items[first_E + index_E], pa.int32()),
+            "seen_items": _to_lists(seen),
         }
+        return pa.table(columns | self._collect_facts(cases, sampled, features, split), schema=self._builder.schema)
+
+    def _sample(self, cases: Sequence[tuple[int, int]]) -> list[list[int]]:
+        """Return which events of its user each example tells of."""
+        histories = []
+        for user, index in cases:
+            first = int(self._offsets_U[user])
+            past, time = self._times[first : first + index], self._times[first + index]
+            key = (self._builder.seed, self._user_ids[user], index)
+            histories.append(sample_history(past, time, self._builder.window, key))
+        return histories
+
+    def _collect_facts(
+        self,
+        cases: Sequence[tuple[int, int]],
+        sampled: Ragged,
+        features: Sequence[Mapping[str, str]],
+        split: Split,
+    ) -> dict[str, pa.ChunkedArray]:
+        """Return the columns from which tasks are asked; none where none are."""
+        facts = self._builder.facts
+        if facts is None:
+            return {}
+        rows = []
+        for (user, index), known, places in zip(cases, features, sampled.to_lists(), strict=True):
+            sequence = self._sequences[user]
+            history = [sequence.behaviours[place] for place in places]
+            rows.append(facts.columns(sequence, known, history, index, split))
+        table = pa.Table.from_pylist(rows, schema=pa.schema(FACT_FIELDS))
+        return {name: table[name] for name in table.column_names}
+
+
+def _read_events(users: pa.Table) -> Events:
+    """Take the events of all users out of their lists (N)."""
+    items, timestamps, ratings, actions = (
+        flatten(users[name]).flatten() for name in ("items", "timestamps", "ratings", "actions")
+    )
+    encoded = actions.dictionary_encode()
+    return Events(
+        items=items.to_numpy().astype(np.int64),
+        timestamps=timestamps.to_numpy(),
+        ratings=ratings.to_numpy(zero_copy_only=False),
+        actions=encoded.indices.fill_null(-1).to_numpy().astype(np.int64),
+        action_names=encoded.dictionary.to_pylist(),
+    )
+
+
+def _to_lists(lists: Ragged) -> pa.ListArray:
+    return pa.ListArray.from_arrays(pa.array(lists.offsets, pa.int32()), pa.array(lists.values, pa.int32()))
 
 
 def iter_users(users: pa.Table, item_categories: Sequence[tuple[str, ...]]) -> Iterator[UserSequence]:
-    """Yield the users of a bucket, in its order."""
+    """Yield the users of a bucket, in its order; without `item_categories` none is known."""
     for row in users.to_pylist():
         events = zip(row["items"], row["timestamps"], row["ratings"], row["actions"], strict=True)
         yield UserSequence(
             row["user_id"],
             tuple(
-                Behaviour(item=item, timestamp=time, rating=rating, action=action, categories=item_categories[item])
+                Behaviour(
+                    item=item,
+                    timestamp=time,
+                    rating=rating,
+                    action=action,
+                    categories=item_categories[item] if item_categories else (),
+                )
                 for item, time, rating, action in events
             ),
             tuple(text or "" for text in row.get("reviews", ())),

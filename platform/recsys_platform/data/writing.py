@@ -4,8 +4,7 @@ A file's name and bytes depend on its bucket alone: rows are sorted by user and 
 a fixed size, and no bucket shares a file with another. Any number of blocks writes the same files.
 """
 
-import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,19 +14,18 @@ import pyarrow.parquet as pq
 import ray
 
 from recsys_model.entities.catalog import Catalog
+from recsys_model.text.batch_texts import BatchTextualizer
 from recsys_model.text.explanations import FeatureWords
-from recsys_model.text.textualize import Textualizer
 from recsys_model.text.tokenizer import load_tokenizer
 from recsys_platform.config import RunConfig
-from recsys_platform.data.examples import EXAMPLE_SCHEMA, SPLITS, ExampleBuilder, Split, UserSequence, iter_users
+from recsys_platform.data.examples import ROWS_PER_TABLE, SPLITS, ExampleBuilder
 from recsys_platform.data.rejects import REJECTS_SCHEMA
 from recsys_platform.data.sequences import iter_buckets
 from recsys_platform.data.task_rows import FactWriter
-from recsys_platform.facts import FACT_FIELDS
 from recsys_platform.splits import DatasetSplit
 
 TOKENIZER_FOLDER = "tokenizer"
-ROWS_PER_GROUP = 1000
+ROWS_PER_GROUP = ROWS_PER_TABLE
 """Small enough for training to stream, large enough to compress."""
 INTERACTIONS_SCHEMA = pa.schema(
     [("user_id", pa.string()), ("items", pa.list_(pa.int32())), ("timestamps", pa.list_(pa.float64()))]
@@ -69,10 +67,9 @@ class BucketWriter:
         shared: Shared = ray.get(shared_ref)
         self._folder = Path(folder)
         self._bucket_to_features_ref = bucket_to_features_ref
-        self._item_categories = shared.item_categories
-        textualizer = Textualizer(load_tokenizer(self._folder / TOKENIZER_FOLDER), shared.catalog, config.text)
+        tokenizer = load_tokenizer(self._folder / TOKENIZER_FOLDER)
+        textualizer = BatchTextualizer(tokenizer, shared.catalog, config.text, shared.item_categories)
         self._facts = None if shared.words is None else FactWriter(config.tasks, shared.words, shared.dataset_split)
-        self._schema = EXAMPLE_SCHEMA if self._facts is None else pa.schema([*EXAMPLE_SCHEMA, *FACT_FIELDS])
         self._builder = ExampleBuilder(
             textualizer,
             config.window,
@@ -97,11 +94,11 @@ class BucketWriter:
             write_table(self._folder / "rejects" / f"interactions-{bucket:05d}.parquet", rejects)
         features_ref = self._bucket_to_features_ref.get(bucket)
         features = {} if features_ref is None else ray.get(features_ref)
-        sequences = list(iter_users(users, self._item_categories))
+        examples = self._builder.open(users, features)
         counts: dict[str, Any] = {}
         for split in SPLITS:
-            rows = self._iter_rows(sequences, features, split)
-            counts[split] = write_rows(self._folder / "examples" / split / name, self._schema, rows)
+            path = self._folder / "examples" / split / name
+            counts[split] = write_tables(path, self._builder.schema, examples.iter_tables(split))
         return {**counts, "asked": self._take_asked()}
 
     def _take_asked(self) -> list[dict[str, Any]]:
@@ -112,12 +109,6 @@ class BucketWriter:
         self._facts.counts.clear()
         return asked
 
-    def _iter_rows(
-        self, sequences: Sequence[UserSequence], features: Mapping[str, Mapping[str, str]], split: Split
-    ) -> Iterator[dict[str, Any]]:
-        for user in sequences:
-            yield from self._builder.build(user, features.get(user.user_id, {}), split)
-
 
 def write_table(path: Path, table: pa.Table) -> None:
     """Write a table with row groups of the fixed size."""
@@ -125,13 +116,12 @@ def write_table(path: Path, table: pa.Table) -> None:
     pq.write_table(table, path, row_group_size=ROWS_PER_GROUP, compression="zstd")
 
 
-def write_rows(path: Path, schema: pa.Schema, rows: Iterable[dict[str, Any]]) -> int:
-    """Write rows as they come, holding one row group in memory; return their number."""
+def write_tables(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> int:
+    """Write tables as they come, one row group each, holding one in memory; return the number of rows."""
     path.parent.mkdir(parents=True, exist_ok=True)
     num_rows = 0
-    remaining = iter(rows)
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        while group := list(itertools.islice(remaining, ROWS_PER_GROUP)):
-            writer.write_table(pa.Table.from_pylist(group, schema=schema))
-            num_rows += len(group)
+        for table in tables:
+            writer.write_table(table)
+            num_rows += table.num_rows
     return num_rows

@@ -1,14 +1,16 @@
 """Leave one out: which event is a target in which split, and what an example may know."""
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys_model.config import TextConfig, WindowConfig
 from recsys_model.entities.catalog import build_catalog
-from recsys_model.text.textualize import Behaviour, Textualizer
+from recsys_model.text.batch_texts import BatchTextualizer
 from recsys_model.text.tokenizer import train_tokenizer
-from recsys_platform.data.examples import SPLITS, ExampleBuilder, UserSequence, rank_of
+from recsys_platform.data.examples import SPLITS, ExampleBuilder, rank_of
+from recsys_platform.data.sequences import USER
 from recsys_platform.input_settings import DataConfig
 from recsys_platform.splits import DatasetSplit
 
@@ -18,19 +20,28 @@ CATALOG = build_catalog([f"i{number}" for number in range(12)], TITLES, TITLES, 
 
 
 def builder(targets_per_user: int = 1, max_history: int = 50, max_eval_rank: int | None = None) -> ExampleBuilder:
-    textualizer = Textualizer(TOKENIZER, CATALOG, TextConfig())
+    textualizer = BatchTextualizer(TOKENIZER, CATALOG, TextConfig())
     data = DataConfig(targets_per_user=targets_per_user)
     return ExampleBuilder(textualizer, WindowConfig(max_history=max_history), data, 0, max_eval_rank)
 
 
-def user_of(items: list[int]) -> UserSequence:
-    events = [Behaviour(item=item, timestamp=float(time)) for time, item in enumerate(items)]
-    return UserSequence("ann", tuple(events))
+def user_of(items: list[int]) -> pa.Table:
+    events = {
+        "items": items,
+        "timestamps": [float(time) for time in range(len(items))],
+        "ratings": [None] * len(items),
+        "actions": [None] * len(items),
+    }
+    return pa.Table.from_pylist([{"user_id": "ann", **events}], schema=pa.schema(list(USER)))
+
+
+def rows_of(built: ExampleBuilder, items: list[int], split: str, features: dict[str, str] | None = None) -> list[dict]:
+    examples = built.open(user_of(items), {"ann": features or {}})
+    return [row for table in examples.iter_tables(split) for row in table.to_pylist()]  # type: ignore[arg-type]
 
 
 def targets(built: ExampleBuilder, num_events: int, split: str) -> list[int]:
-    rows = built.build(user_of(list(range(num_events))), {}, split)
-    return [row["target_index"] for row in rows]
+    return [row["target_index"] for row in rows_of(built, [item % 12 for item in range(num_events)], split)]
 
 
 @pytest.mark.parametrize(
@@ -51,7 +62,7 @@ def test_a_user_with_too_few_events_gives_no_example():
 @given(st.lists(st.integers(0, 11), min_size=3, max_size=20), st.integers(0, 4), st.integers(1, 30))
 def test_an_example_knows_earlier_events_only_and_ends_with_its_target(items, targets_per_user, max_history):
     for split in SPLITS:
-        for row in builder(targets_per_user, max_history).build(user_of(items), {}, split):
+        for row in rows_of(builder(targets_per_user, max_history), items, split):
             index = row["target_index"]
             *history, target = row["entity_items"]
             assert target == row["target_item"] == items[index]
@@ -64,7 +75,7 @@ def test_an_example_knows_earlier_events_only_and_ends_with_its_target(items, ta
 
 
 def test_a_whole_example():
-    rows = list(builder().build(user_of([3, 4, 5]), {"city": "Rome"}, "test"))
+    rows = rows_of(builder(), [3, 4, 5], "test", {"city": "Rome"})
     assert len(rows) == 1
     text = TOKENIZER.decode(rows[0]["token_ids"])
     assert text.startswith("User: city Rome.")
@@ -90,10 +101,10 @@ def test_only_drawn_users_validate_while_all_train_and_test():
 
 def test_a_temporal_split_asks_for_the_first_event_of_each_period_and_trains_on_what_lies_before():
     cut = DatasetSplit(kind="temporal", valid_from=3.0, test_from=5.0)
-    textualizer = Textualizer(TOKENIZER, CATALOG, TextConfig())
+    textualizer = BatchTextualizer(TOKENIZER, CATALOG, TextConfig())
     built = ExampleBuilder(textualizer, WindowConfig(), DataConfig(targets_per_user=0), 0, dataset_split=cut)
 
     assert [targets(built, 8, split) for split in SPLITS] == [[1, 2], [3], [5]]
     assert [targets(built, 4, split) for split in SPLITS] == [[1, 2], [3], []]
-    (test,) = built.build(user_of([1, 2, 3, 4, 5, 6, 7]), {}, "test")
+    (test,) = rows_of(built, [1, 2, 3, 4, 5, 6, 7], "test")
     assert (test["seen_items"], test["target_item"]) == ([1, 2, 3, 4, 5], 6)

@@ -1,0 +1,207 @@
+"""The texts of many examples at once: token for token what `Textualizer` writes one by one.
+
+A text is a row of pieces (a title, what is told of an event, a full stop), each tokenised once. The events
+of a batch become rows of piece ids, and the texts are gathered from the pieces' tokens by array operations,
+so that no object is made for an event.
+
+Shape suffixes: N = events of the batch, F = pieces of an event, E = texts, H = events of all histories,
+K = those of them that fit, S = pieces of all texts.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from recsys_model.config import TextConfig
+from recsys_model.errors import DataError
+from recsys_model.text.pieces import Pieces, Texts, take_tokens
+from recsys_model.text.ragged import Ints, Ragged, offsets_of, places_in
+from recsys_model.text.textualize import (
+    ATTRIBUTE,
+    FEATURE_SEPARATOR,
+    FEATURES_OPENING,
+    HISTORY_OPENING,
+    NUM_FRAME_TOKENS,
+    SENTENCE_END,
+    Behaviour,
+    EntityTokens,
+    tell,
+)
+from recsys_model.text.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Events:
+    """Columns of some events (N)."""
+
+    items: Ints
+    """Catalogue indices."""
+    timestamps: npt.NDArray[np.float64]
+    """Unix seconds."""
+    ratings: npt.NDArray[np.float64]
+    """NaN where unknown."""
+    actions: Ints
+    """Index into `action_names`, -1 where unknown."""
+    action_names: Sequence[str]
+    """What users did."""
+
+
+class BatchTextualizer:
+    """Builds the texts of whole batches; one a worker, so that few texts are tokenised twice."""
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        catalog: EntityTokens,
+        config: TextConfig,
+        item_categories: Sequence[tuple[str, ...]] = (),
+    ) -> None:
+        self.config = config
+        """How rows become text."""
+        self.catalog = catalog
+        """Items and attributes."""
+        self.item_categories = item_categories
+        """Categories of each item, coarse to fine; nothing at all where none is known."""
+        self.encode_text = lru_cache(maxsize=65536)(tokenizer.encode_text)
+        """Text -> its tokens."""
+        self._encode_entity = lru_cache(maxsize=65536)(tokenizer.encode_entity)
+
+    def encode_attribute(self, value: str) -> Sequence[int]:
+        """Return the tokens of an attribute value, also of one that the catalogue lacks."""
+        known = self.catalog.attributes.get(value)
+        return self._encode_entity(value) if known is None else known
+
+    def open(self, events: Events) -> "EventTexts":
+        """Return what builds texts of these events."""
+        return EventTexts(self, events)
+
+
+class EventTexts:
+    """Builds texts of the events of one batch."""
+
+    def __init__(self, textualizer: BatchTextualizer, events: Events) -> None:
+        self._textualizer = textualizer
+        self._config = textualizer.config
+        self._pieces = Pieces()
+        self._piece_NF = self._tell_events(events)
+        self._answer_end = self._pieces.add("answer", (), ends_sentence=True)
+
+    def build(self, history: Ragged, target_E: Ints, features: Sequence[Mapping[str, str]]) -> Texts:
+        """Return the text of each user's features, history and target, cut as `Textualizer.build` does.
+
+        Args:
+            history: Events of each text, chronological (E).
+            target_E: The event whose item stands at the end of each text.
+            features: Features of each text's user (E).
+
+        Raises:
+            DataError: a target alone is longer than `max_tokens`.
+        """
+        opening_E = np.array([self._opening(known) for known in features], dtype=np.int64)
+        answer_E = self._piece_NF[target_E, 0]
+        room_E = self._config.max_tokens - NUM_FRAME_TOKENS - self._lengths(opening_E) - self._lengths(answer_E)
+        if len(room_E) and room_E.min() < 0:
+            longest = self._lengths(answer_E)[room_E.argmin()]
+            raise DataError(
+                f"text.max_tokens is {self._config.max_tokens}, too small for an item of {longest} tokens; raise it"
+            )
+        told = [self._features(known, room) for known, room in zip(features, room_E.tolist(), strict=True)]
+        room_E = room_E - np.array([length for _, length in told], dtype=np.int64)
+        feature_pieces = Ragged.of_lists([pieces for pieces, _ in told])
+        piece_KF, num_kept_E = self._latest_that_fit(history, room_E)
+        return self._gather(feature_pieces, opening_E, piece_KF, num_kept_E, answer_E)
+
+    def _tell_events(self, events: Events) -> Ints:
+        """Return the pieces of each event's sentence: its item, what is told of it, and the full stop."""
+        item_I, item_N = np.unique(events.items, return_inverse=True)
+        tokens = self._textualizer.catalog.items
+        ids_I = [self._pieces.add(("item", item), tokens[item].token_ids, item=item) for item in item_I.tolist()]
+        columns = [np.array(ids_I, dtype=np.int64)[item_N]]
+        columns += [self._tell_field(events, name) for name in self._config.behaviour_fields]
+        end = self._plain(SENTENCE_END, ends_sentence=True)
+        return np.stack([*columns, np.full(len(item_N), end)], axis=1)
+
+    def _tell_field(self, events: Events, name: str) -> Ints:
+        """Return the piece that tells one field of each event; one of no tokens where it is unknown."""
+        _, first_V, value_N = np.unique(self._field_keys(events, name), return_index=True, return_inverse=True)
+        texts_V = [tell(self._behaviour(events, event), name) for event in first_V.tolist()]
+        ids_V = [-1 if text is None else self._plain(f"{FEATURE_SEPARATOR} {text}") for text in texts_V]
+        unknown = self._pieces.add("unknown", ())
+        return np.array([unknown if piece < 0 else piece for piece in ids_V], dtype=np.int64)[value_N]
+
+    def _field_keys(self, events: Events, name: str) -> npt.NDArray[np.generic]:
+        """Return keys (N) that are equal only where the same is told."""
+        if name == "action":
+            return events.actions
+        if name == "categories":
+            return events.items
+        return events.ratings if name == "rating" else _months(events.timestamps)
+
+    def _behaviour(self, events: Events, event: int) -> Behaviour:
+        rating, action = float(events.ratings[event]), int(events.actions[event])
+        item = int(events.items[event])
+        categories = self._textualizer.item_categories
+        return Behaviour(
+            item=item,
+            timestamp=float(events.timestamps[event]),
+            action=None if action < 0 else events.action_names[action],
+            categories=categories[item] if categories else (),
+            rating=None if np.isnan(rating) else rating,
+        )
+
+    def _plain(self, text: str, *, ends_sentence: bool = False) -> int:
+        key = ("text", text, ends_sentence)
+        return self._pieces.add(key, self._textualizer.encode_text(text), ends_sentence=ends_sentence)
+
+    def _opening(self, features: Mapping[str, str]) -> int:
+        return self._plain(f" {HISTORY_OPENING}" if features else HISTORY_OPENING)
+
+    def _features(self, features: Mapping[str, str], room: int) -> tuple[list[int], int]:
+        """Return the pieces that tell as many features as fit into `room` tokens, and their tokens' number."""
+        told: list[int] = []
+        end = self._plain(SENTENCE_END, ends_sentence=True)
+        length = self._pieces.num_tokens[end]
+        for name, value in features.items():
+            opening = self._plain(f"{FEATURE_SEPARATOR} {name}" if told else f"{FEATURES_OPENING} {name}")
+            entity = self._pieces.add(("value", value), self._textualizer.encode_attribute(value), item=ATTRIBUTE)
+            length += self._pieces.num_tokens[opening] + self._pieces.num_tokens[entity]
+            if length > room:
+                length -= self._pieces.num_tokens[opening] + self._pieces.num_tokens[entity]
+                break
+            told += [opening, entity]
+        return ([*told, end], length) if told else ([], 0)
+
+    def _lengths(self, pieces: Ints) -> Ints:
+        return self._pieces.arrays()[1][pieces]
+
+    def _latest_that_fit(self, history: Ragged, room_E: Ints) -> tuple[Ints, Ints]:
+        """Return the pieces of the events that fit, oldest left out first, and how many each text keeps."""
+        piece_HF = self._piece_NF[history.values]
+        text_H = np.repeat(np.arange(len(room_E)), history.lengths)
+        total_H = np.append(0, np.cumsum(self._lengths(piece_HF).sum(axis=1)))
+        from_event_to_end_H = total_H[history.offsets[1:]][text_H] - total_H[:-1]
+        fits_H = from_event_to_end_H <= room_E[text_H]
+        return piece_HF[fits_H], np.bincount(text_H[fits_H], minlength=len(room_E))
+
+    def _gather(self, features: Ragged, opening_E: Ints, piece_KF: Ints, num_kept_E: Ints, answer_E: Ints) -> Texts:
+        """Put the pieces of each text in a row and take their tokens."""
+        num_fields = piece_KF.shape[1]
+        offsets_E = offsets_of(features.lengths + 1 + num_kept_E * num_fields + 2)
+        piece_S = np.empty(offsets_E[-1], dtype=np.int64)
+        opening_at_E = offsets_E[:-1] + features.lengths
+        piece_S[places_in(offsets_E[:-1], features.lengths)] = features.values
+        piece_S[opening_at_E] = opening_E
+        piece_S[places_in(opening_at_E + 1, num_kept_E * num_fields)] = piece_KF.ravel()
+        piece_S[offsets_E[1:] - 2] = answer_E
+        piece_S[offsets_E[1:] - 1] = self._answer_end
+        return take_tokens(self._pieces, Ragged(piece_S, offsets_E))
+
+
+def _months(timestamps: npt.NDArray[np.float64]) -> npt.NDArray[np.generic]:
+    """Return the month of each time, which is rounded to microseconds as `datetime` does."""
+    seconds = np.trunc(timestamps)
+    carried = np.floor(np.rint((timestamps - seconds) * 1e6) / 1e6)
+    return (seconds + carried).astype(np.int64).astype("datetime64[s]").astype("datetime64[M]").astype(np.int64)

@@ -1,0 +1,145 @@
+"""One way to make the examples of a table of interactions, timed in this process: what `data_pipeline` calls.
+
+    python -m tests.benchmarks.data_methods METHOD TABLE DATA FOLDER RESULT
+
+Every method finds tokenizer and catalogue of the first run of the stage in FOLDER, so all write the same tokens.
+"""
+
+import hashlib
+import json
+import shutil
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import ray
+
+from recsys_model.entities.catalog import Catalog, load_catalog
+from recsys_platform.config import RunConfig, load_config
+from recsys_platform.data.sequences import count_buckets
+from recsys_platform.data.stage import run_data
+from tests.benchmarks.memory import PeakMemory
+from tests.benchmarks.polars_examples import Rules, build_rules, tell_examples, write_examples
+
+CONFIG = Path("ray_configs/laptop/beauty.yaml")
+ROWS_PER_BLOCK = 500_000
+"""Interactions of one partition of the shuffle, about."""
+OBJECT_STORE_BYTES = 1 << 30
+EXAMPLE_FOLDER = "examples"
+
+
+def main(method: str, table: Path, data: Path, folder: Path, result: Path) -> None:
+    """Run one method and write its rows, seconds, peak memory and the digest of its files."""
+    rows = pq.ParquetFile(table).metadata.num_rows
+    config = load_config(
+        CONFIG,
+        [
+            f"storage={folder}",
+            f"name={method}",
+            f"input.interactions.path={table.absolute()}",
+            f"input.items.path={(data / 'items.parquet').absolute()}",
+            f"data.num_blocks={max(4, rows // ROWS_PER_BLOCK)}",
+        ],
+    )
+    shutil.rmtree(config.folder, ignore_errors=True)
+    if method != "polars":
+        ray.init(
+            address="local", num_cpus=config.num_cpus, include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES
+        )
+    with PeakMemory() as memory:
+        start = time.perf_counter()
+        written = METHODS[method](config, table, rows)
+        seconds = time.perf_counter() - start
+    row = {"rows": rows, "seconds": seconds, "peak_mib": memory.peak_mib, "digest": digest_of(written)}
+    if method == "stage":
+        keep_vocabulary(written, folder / "vocabulary")
+    shutil.rmtree(written)
+    result.write_text(json.dumps(row))
+
+
+def run_stage(config: RunConfig, table: Path, rows: int) -> Path:
+    """Run the data stage."""
+    del table, rows
+    return Path(run_data(config, overwrite=True)["dataset"])
+
+
+def run_polars(config: RunConfig, table: Path, rows: int) -> Path:
+    """Write the examples with polars."""
+    catalog, rules = load_rules(config)
+    write_examples(
+        table,
+        [item.item_id for item in catalog.items],
+        rules,
+        config.folder,
+        num_buckets=count_buckets(rows),
+        max_eval_users=config.data.max_eval_users,
+    )
+    return config.folder
+
+
+def run_map_groups(config: RunConfig, table: Path, rows: int) -> Path:
+    """Write the examples of every user with a function of one group; the files are other ones."""
+    del rows
+    catalog, rules = load_rules(config)
+    indices = {item.item_id: index for index, item in enumerate(catalog.items)}
+    shared = ray.put((indices, rules))
+    told = (
+        ray.data.read_parquet(str(table))
+        .groupby("user_id")
+        .map_groups(partial(_tell_user, shared=shared), batch_format="pyarrow")
+    )
+    told.write_parquet(str(config.folder / EXAMPLE_FOLDER))
+    return config.folder
+
+
+def _tell_user(group: pa.Table, shared: ray.ObjectRef) -> pa.Table:
+    indices, rules = ray.get(shared)
+    ordered = group.sort_by([("position", "ascending"), ("timestamp", "ascending")])
+    items = [indices[item_id] for item_id in ordered["item_id"].to_pylist()]
+    times = [float(time) for time in ordered["timestamp"].to_pylist()]
+    user = ordered["user_id"][0].as_py()
+    splits = (("train", 3, 4), ("valid", 2, 3), ("test", 1, 3))
+    tables = [
+        tell_examples([(user, items, times, len(items) - back)] if len(items) >= least else [], rules, split)
+        for split, back, least in splits
+    ]
+    return pa.concat_tables(tables)
+
+
+def load_rules(config: RunConfig) -> tuple[Catalog, Rules]:
+    """Return the catalogue and the tokens of the stage."""
+    folder = Path(config.storage) / "vocabulary"
+    catalog = load_catalog(folder)
+    rules = build_rules(
+        folder / "tokenizer" / "tokenizer.json",
+        [item.text for item in catalog.items],
+        max_history=config.window.max_history,
+        max_tokens=config.text.max_tokens,
+        seed=config.seed,
+    )
+    return catalog, rules
+
+
+def keep_vocabulary(dataset: Path, folder: Path) -> None:
+    """Copy tokenizer and catalogue, which are the same for all sizes, to where the alternatives find them."""
+    folder.mkdir(exist_ok=True)
+    shutil.copytree(dataset / "tokenizer", folder / "tokenizer", dirs_exist_ok=True)
+    for path in dataset.glob("*.jsonl"):
+        shutil.copy(path, folder)
+
+
+def digest_of(folder: Path) -> str:
+    """Return one SHA-256 over the examples' files and their names."""
+    digest = hashlib.sha256()
+    for path in sorted((folder / EXAMPLE_FOLDER).rglob("*.parquet")):
+        digest.update(str(path.relative_to(folder)).encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+METHODS = {"stage": run_stage, "polars": run_polars, "map_groups": run_map_groups}
+
+if __name__ == "__main__":
+    main(sys.argv[1], *map(Path, sys.argv[2:]))
