@@ -1,8 +1,8 @@
-"""A thread that keeps a replica's recommender at the latest version of the catalogue."""
+"""A task of a replica's event loop that keeps its recommender at the latest version of the catalogue."""
 
+import asyncio
 import logging
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
@@ -15,8 +15,8 @@ logger = logging.getLogger(__name__)
 
 RETRY_S = 1.0
 
-AskForEdits = Callable[[int, bool], Sequence[CatalogEdit]]
-"""Takes the version that is answered with and whether to wait for news; returns the edits behind that version."""
+AskForEdits = Callable[[int, bool], Awaitable[Sequence[CatalogEdit]]]
+"""Takes the version that is answered with and whether to wait for news; gives the edits behind that version."""
 
 
 class Following:
@@ -25,34 +25,41 @@ class Following:
     def __init__(self, recommender: Recommender, ask: AskForEdits) -> None:
         self._recommender = recommender
         self._ask = ask
-        self._is_current = threading.Event()
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="catalogue edits", daemon=True)
+        self._is_current = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
 
-    def start(self, timeout_s: float) -> None:
-        """Begin, and return when the edits made so far are followed.
+    async def wait_until_current(self, timeout_s: float) -> None:
+        """Return when the edits made before the first call are followed; that call begins to follow.
 
         Raises:
             RecsysError: they are not within `timeout_s`.
         """
-        self._thread.start()
-        if not self._is_current.wait(timeout_s):
-            raise RecsysError(f"the edits of the catalogue could not be had within {timeout_s:g} s; see the log")
+        if self._task is None:
+            self._task = asyncio.create_task(self._run())
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._is_current.wait()
+        except TimeoutError as error:
+            raise RecsysError(
+                f"the edits of the catalogue could not be had within {timeout_s:g} s; see the log"
+            ) from error
 
     def stop(self) -> None:
-        """End the thread after the question that it has asked."""
-        self._stopped.set()
+        """Follow no longer."""
+        if self._task is not None:
+            self._task.cancel()
 
-    def _run(self) -> None:
-        while not self._stopped.is_set():
+    async def _run(self) -> None:
+        while True:
             try:
-                self._step()
+                await self._step()
             except (RayError, RayServeException, RecsysError, TimeoutError) as error:
                 logger.warning("edits of the catalogue: %s: %s; trying again", type(error).__name__, error)
-                self._stopped.wait(RETRY_S)
+                await asyncio.sleep(RETRY_S)
 
-    def _step(self) -> None:
-        edits = self._ask(self._recommender.catalog_version, self._is_current.is_set())
+    async def _step(self) -> None:
+        edits = await self._ask(self._recommender.catalog_version, self._is_current.is_set())
         if edits:
-            self._recommender.follow(edits)
+            # in a thread: requests are collected and answered while the trie is compiled
+            await asyncio.to_thread(self._recommender.follow, edits)
         self._is_current.set()

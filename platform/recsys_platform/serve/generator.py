@@ -46,22 +46,21 @@ class Generator:
         recommender = self._recommender
         return Health(model=recommender.info, items=recommender.num_items, catalog_version=recommender.catalog_version)
 
-    def __del__(self) -> None:
-        following = getattr(self, "_following", None)
-        if following is not None:
-            following.stop()
+    async def check_health(self) -> None:
+        """Be healthy once the edits made so far are followed; Serve asks before it hands the first request over."""
+        if self._following is not None:
+            await self._following.wait_until_current(EDITS_TIMEOUT_S)
 
     def _follow(self, keeper: DeploymentHandle) -> "Following":
         from recsys_platform.serve.following import Following
 
         name = uuid.uuid4().hex
 
-        def ask(version: int, wait: bool) -> Sequence[CatalogEdit]:
-            return keeper.edits_after.remote(name, version, wait).result(timeout_s=EDITS_TIMEOUT_S)
+        async def ask(version: int, wait: bool) -> Sequence[CatalogEdit]:
+            async with asyncio.timeout(EDITS_TIMEOUT_S):
+                return await keeper.edits_after.remote(name, version, wait)
 
-        following = Following(self._recommender, ask)
-        following.start(EDITS_TIMEOUT_S)
-        return following
+        return Following(self._recommender, ask)
 
     async def _answer_together(self, requests: list[RecommendRequest]) -> list[RecommendResponse | Rejection]:
         # in a thread: the event loop goes on collecting the next batch.

@@ -1,7 +1,8 @@
-"""The thread of a replica that follows the edits of its catalogue; the keeper here is a queue."""
+"""The task of a replica that follows the edits of its catalogue; the keeper here is a queue."""
 
-import queue
-import threading
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
 import pytest
 
@@ -20,17 +21,17 @@ class Keeper:
     """Answers from a queue; an exception in it is raised."""
 
     def __init__(self, *answers: list[CatalogEdit] | Exception) -> None:
-        self.answers: queue.Queue[list[CatalogEdit] | Exception] = queue.Queue()
+        self.answers: asyncio.Queue[list[CatalogEdit] | Exception] = asyncio.Queue()
         self.asked: list[tuple[int, bool]] = []
-        self.is_empty = threading.Event()
+        self.is_empty = asyncio.Event()
         for answer in answers:
-            self.answers.put(answer)
+            self.answers.put_nowait(answer)
 
-    def ask(self, version: int, wait: bool) -> list[CatalogEdit]:
+    async def ask(self, version: int, wait: bool) -> list[CatalogEdit]:
         self.asked.append((version, wait))
         if self.answers.empty():
             self.is_empty.set()
-        answer = self.answers.get(timeout=30)
+        answer = await self.answers.get()
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -42,33 +43,44 @@ def recommender(shop_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> Recomme
     return Recommender(shop_bundle, INFO)
 
 
+def run(main: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(main, 120))
+
+
 def test_a_replica_starts_with_all_edits_and_goes_on_to_follow(recommender: Recommender):
-    keeper = Keeper([CatalogEdit(removed=("i1",)), CatalogEdit(removed=("i2",))])
-    following = Following(recommender, keeper.ask)
-    following.start(timeout_s=60)
-    assert (recommender.catalog_version, recommender.num_items) == (2, 6)
-    keeper.is_empty.wait(60)
-    keeper.is_empty.clear()
-    keeper.answers.put([CatalogEdit(removed=("i3",))])
-    assert keeper.is_empty.wait(60)
-    assert keeper.asked == [(0, False), (2, True), (3, True)]
-    following.stop()
-    keeper.answers.put([])
+    async def main() -> None:
+        keeper = Keeper([CatalogEdit(removed=("i1",)), CatalogEdit(removed=("i2",))])
+        following = Following(recommender, keeper.ask)
+        await following.wait_until_current(60)
+        assert (recommender.catalog_version, recommender.num_items) == (2, 6)
+        await keeper.is_empty.wait()
+        keeper.is_empty.clear()
+        keeper.answers.put_nowait([CatalogEdit(removed=("i3",))])
+        await keeper.is_empty.wait()
+        assert keeper.asked == [(0, False), (2, True), (3, True)]
+        await following.wait_until_current(60)
+        following.stop()
+
+    run(main())
 
 
 def test_a_lost_keeper_and_an_edit_that_does_not_fit_are_tried_again(recommender: Recommender):
-    keeper = Keeper(TimeoutError("lost"), [CatalogEdit(removed=("nothing",))], [CatalogEdit(removed=("i1",))])
-    following = Following(recommender, keeper.ask)
-    following.start(timeout_s=60)
-    assert keeper.asked[:3] == [(0, False)] * 3
-    assert recommender.num_items == 7
-    following.stop()
-    keeper.answers.put([])
+    async def main() -> None:
+        keeper = Keeper(TimeoutError("lost"), [CatalogEdit(removed=("nothing",))], [CatalogEdit(removed=("i1",))])
+        following = Following(recommender, keeper.ask)
+        await following.wait_until_current(60)
+        assert keeper.asked[:3] == [(0, False)] * 3
+        assert recommender.num_items == 7
+        following.stop()
+
+    run(main())
 
 
-def test_a_replica_without_the_edits_does_not_start(recommender: Recommender):
-    keeper = Keeper(*[TimeoutError("lost")] * 1000)
-    following = Following(recommender, keeper.ask)
-    with pytest.raises(RecsysError, match=r"could not be had within 0\.2 s"):
-        following.start(timeout_s=0.2)
-    following.stop()
+def test_a_replica_without_the_edits_does_not_get_ready(recommender: Recommender):
+    async def main() -> None:
+        following = Following(recommender, Keeper(*[TimeoutError("lost")] * 1000).ask)
+        with pytest.raises(RecsysError, match=r"could not be had within 0\.2 s"):
+            await following.wait_until_current(0.2)
+        following.stop()
+
+    run(main())
