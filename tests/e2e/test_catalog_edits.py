@@ -70,14 +70,17 @@ def wait_for_replicas(url: str, other_than: str = "") -> None:
 
 def test_an_edit_is_answered_when_all_replicas_recommend_from_it(url: str, config: RunConfig, shop_bundle: Bundle):
     wait_for_replicas(url)
-    answer = edit_items(url, [{"id": "n1", "title": "Green Tent"}, {"id": "n2", "title": "Lamp"}], ["i3"])
+    answer = edit_items(url, [{"id": "n1", "title": "Green Tent"}, {"id": "n2", "title": "Blue Tent"}], ["i3"])
     assert (answer["catalog_version"], answer["added"], answer["removed"], answer["items"]) == (1, 2, 1, 9)
     assert (answer["replicas"], answer["pending"]) == (NUM_REPLICAS, 0)
     assert versions(url) == {1}
     payload = {"history": [{"item": "n1"}, {"item": "i3"}], "k": 10, "time": "2024-02-01", "exclude_seen": False}
     assert scores(ask(url, payload)) == pytest.approx(expected_scores(config, shop_bundle, payload), abs=1e-5)
     assert [item["id"] for item in ask(url, {"time": 0, "allow": ["n2", "i3"]})["items"]] == ["n2"]
-    assert [(item["id"], item["text"]) for item in list_items(url)][-2:] == [("n1", "Green Tent"), ("n2", "Lamp (n2)")]
+    assert [(item["id"], item["text"]) for item in list_items(url)][-2:] == [
+        ("n1", "Green Tent"),
+        ("n2", "Blue Tent (n2)"),
+    ]
 
 
 def scores(answer: dict[str, Any]) -> dict[str, float]:
@@ -86,7 +89,7 @@ def scores(answer: dict[str, Any]) -> dict[str, float]:
 
 def expected_scores(config: RunConfig, bundle: Bundle, payload: dict[str, Any]) -> dict[str, float]:
     """What the recommender answers without Ray once it follows the same edit."""
-    added = [("n1", "Green Tent", "Green Tent"), ("n2", "Lamp", "Lamp (n2)")]
+    added = [("n1", "Green Tent", "Green Tent"), ("n2", "Blue Tent", "Blue Tent (n2)")]
     items = [CatalogItem(*names, tuple(bundle.tokenizer.encode_entity(names[2]))) for names in added]
     recommender = load_recommender(config.bundle_folder)
     recommender.follow([CatalogEdit(removed=("i3",), added=tuple(items))])
