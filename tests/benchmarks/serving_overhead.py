@@ -49,6 +49,7 @@ SERVERS: dict[str, tuple[str, float, dict[str, str]]] = {
 }
 """Name -> server, batch_wait_s, environment."""
 START_TIMEOUT_S, STOP_TIMEOUT_S, WARM_UP = 240.0, 60.0, 20
+EPHEMERAL_PORTS = 32_768
 NUM_ITEMS, CONNECTIONS, DURATION_S, NUM_EDITS = 300, 16, 8.0, 5
 
 
@@ -175,7 +176,8 @@ def measure(name: str, bundle: Path, count: int) -> dict[str, Any]:
     payload, port, open_before = payload_of(bundle), free_port(), open_to_all()
     bare = statistics.median(in_process(bundle, payload, count))
     with running(name, bundle, port):
-        opened = sorted(open_to_all() - open_before)
+        # Ray's own processes take ports of the ephemeral range
+        opened = sorted(port for port in open_to_all() - open_before if port < EPHEMERAL_PORTS)
         request = encode_request(f"{HOST}:{port}", "POST", "/v1/recommend", payload)
         served = asyncio.run(latencies(HOST, port, request, count, WARM_UP))
         noop = encode_request(f"{HOST}:{port}", "GET", noop_path(port))
@@ -191,7 +193,7 @@ def measure(name: str, bundle: Path, count: int) -> dict[str, Any]:
         "served p99 ms": 1000 * sorted(served)[int(0.99 * len(served))],
         "no-op requests/s": rate,
         **({"edit to answer p50 ms": 1000 * statistics.median(edits)} if edits else {}),
-        "ports opened on every interface": opened,
+        "ports below 32768 opened on every interface": opened,
     }
 
 
