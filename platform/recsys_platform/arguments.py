@@ -6,6 +6,8 @@ from typing import Any
 
 from recsys_model.errors import ConfigError
 from recsys_platform.ablate.command import add_arguments
+from recsys_platform.serve.item_files import read_ids
+from recsys_platform.serve.items_command import add_items_arguments
 
 DESCRIPTION = """Train and serve RecSysLLM, an LLM recommender, from interaction tables.
 
@@ -20,6 +22,7 @@ A run is one YAML file; its stages hand over folders under <storage>/<name>:
   recsys bundle CONFIG     checkpoint -> bundle
   recsys serve CONFIG      bundle -> HTTP         (Ray Serve)
   recsys recommend         ask a running endpoint
+  recsys items             add, remove and list the items of a running endpoint
   recsys convert GGUF DIR  unpack a model file once, for all processes that read it
   recsys audit TABLE.csv   find figures of HR and NDCG that no ranking can have
 
@@ -56,6 +59,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_stage(commands, "bundle", "collect what is served in one folder")
     _add_stage(commands, "serve", "answer HTTP requests until interrupted")
     _add_recommend(commands)
+    for action in add_items_arguments(commands.add_parser("items", help="edit the catalogue of a running endpoint")):
+        _add_json(action)
     convert = commands.add_parser("convert", help="unpack a GGUF file into a folder that loads in a second")
     convert.add_argument("source", type=Path, help="GGUF file, or folder of a published model")
     convert.add_argument("folder", type=Path, help="new folder, for model.weights and tokenizer.path")
@@ -110,6 +115,15 @@ def _add_recommend(commands: Any) -> None:
     )
     parser.add_argument("-k", type=int, default=10, help="how many items (default %(default)s)")
     parser.add_argument("--include-seen", action="store_true", help="also recommend items of the history")
+    parser.add_argument(
+        "--deny", action="append", default=[], metavar="ID", help="never recommend this item; @FILE names one a line"
+    )
+    parser.add_argument(
+        "--allow",
+        action="append",
+        metavar="ID",
+        help="recommend this item or others so named, nothing else, as for those in stock; @FILE names one a line",
+    )
     parser.add_argument("--timeout-s", type=float, default=30.0, help="seconds to wait for the answer")
     _add_json(parser)
 
@@ -125,6 +139,16 @@ def read_event(text: str) -> dict[str, str]:
     if separator and moment[:4].isdigit():
         return {"item": item, "time": moment}
     return {"item": text}
+
+
+def read_lists(options: argparse.Namespace) -> dict[str, list[str]]:
+    """Return the `deny` and, where it is given, the `allow` list of a request.
+
+    Raises:
+        DataError: a file cannot be read.
+    """
+    lists = {"deny": read_ids(options.deny)}
+    return lists if options.allow is None else lists | {"allow": read_ids(options.allow)}
 
 
 def read_feature(text: str) -> tuple[str, str]:

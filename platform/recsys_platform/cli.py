@@ -18,7 +18,7 @@ from typing import Any
 
 from recsys_model.errors import RecsysError
 from recsys_platform import summaries
-from recsys_platform.arguments import build_parser, read_event, read_feature
+from recsys_platform.arguments import build_parser, read_event, read_feature, read_lists
 from recsys_platform.config import RunConfig, load_config
 
 Result = dict[str, Any]
@@ -150,9 +150,18 @@ def _recommend(options: argparse.Namespace) -> Result:
     payload: dict[str, Any] = {"history": [read_event(text) for text in options.history], "k": options.k}
     payload["user_features"] = dict(read_feature(text) for text in options.feature)
     payload["exclude_seen"] = not options.include_seen
+    payload |= read_lists(options)
     answer = ask(options.url, payload, options.timeout_s)
     _say(summaries.of_answer(answer))
     return answer
+
+
+def _items(options: argparse.Namespace) -> Result:
+    from recsys_platform.serve.items_command import run_items
+
+    result = run_items(options)
+    _say(summaries.of_items(result))
+    return result
 
 
 def _convert(options: argparse.Namespace) -> Result:
@@ -228,6 +237,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "bundle": _bundle,
     "serve": _serve,
     "recommend": _recommend,
+    "items": _items,
     "convert": _convert,
     "audit": _audit,
     "demo-shop": _demo_shop,

@@ -250,6 +250,8 @@ class ServeConfig:
     """One GPU per generator replica."""
     max_queued_requests: int = 64
     """Requests that may wait; further ones are answered 429."""
+    catalog_edits: bool = False
+    """Whether items can be added and removed over HTTP, by whoever reaches the port; kept beside the bundle."""
 
     def __post_init__(self) -> None:
         require(1 <= self.port <= 65535, f"serve.port must be in 1..65535, got {self.port}")

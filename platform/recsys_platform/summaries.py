@@ -95,6 +95,18 @@ def of_answer(answer: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def of_items(result: Result) -> str:
+    """Return what became of an edit of a catalogue, or its items, one a line."""
+    if "catalog_version" not in result:
+        lines = [f"{item['id']}\t{item['title']}" for item in result["items"]]
+        return "\n".join([*lines, f"{len(lines)} items"])
+    behind = f", {result['pending']} replicas still to follow" if result["pending"] else ""
+    return (
+        f"catalogue version {result['catalog_version']}: {result['added']} items added, {result['removed']} removed, "
+        f"{result['items']} now, on {result['replicas']} replicas{behind}"
+    )
+
+
 def of_audit(rows: Sequence[AuditedRow]) -> str:
     """Return every impossible row with the bound that it breaks, and how many there are."""
     broken = [row for row in rows if row.broken is not None]

@@ -9,6 +9,7 @@ without leaving one, and `min(k, items left)` items come back. `exact.py` has th
 Shape suffixes: R = requests, W = beams of a request.
 """
 
+import copy
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -22,10 +23,12 @@ from recsys_model.decoding.expansion import Expansion, SearchSpace
 from recsys_model.decoding.hypotheses import DEAD, Beams, best_beams, first_beams
 from recsys_model.decoding.item_lists import ItemFilter
 from recsys_model.decoding.prompts import check_position_id
+from recsys_model.decoding.reuse import PartAStore
 from recsys_model.entities.catalog import Catalog
 from recsys_model.entities.token_trie import build_token_trie
 from recsys_model.errors import ConfigError, DataError
 from recsys_model.infilling.example import PartA
+from recsys_model.text.textualize import TokenizedEntity
 from recsys_model.text.tokenizer import SpecialTokens
 
 
@@ -65,11 +68,31 @@ class TrieGuidedGenerator:
             ConfigError: an item has more tokens than the model has position ids.
             DataError: the catalogue is empty or two items have the same tokens.
         """
+        store = PartAStore(model, special, config.reuse_mb * 1_000_000) if config.reuse_mb > 0 else None
         trie = build_token_trie([item.token_ids for item in catalog.items], special.end)
         self._model = model
         self._config = config
-        self._space = SearchSpace(model, trie, special, config.scoring, config.reuse_mb * 1_000_000)
+        self._space = SearchSpace(model, trie, special, config.scoring, store)
         check_position_id(model, self._space.edges.largest_intra_id, "the longest item")
+
+    def of_items(self, items: Sequence[TokenizedEntity], present: Sequence[int]) -> "TrieGuidedGenerator":
+        """Return a generator of those `items` whose indices are `present`, ascending; this one goes on as it is.
+
+        Model, settings and what is kept of earlier prompts are shared. Scores are those of a catalogue that never had
+        other items; answers, `excluded` and `allowed` go on to speak of indices into `items`.
+
+        Raises:
+            ConfigError: an item has more tokens than the model has position ids.
+            DataError: no item is present or two of them have the same tokens.
+        """
+        space = self._space
+        trie = build_token_trie([items[index].token_ids for index in present], space.special.end, present)
+        other = copy.copy(self)
+        other._space = SearchSpace(
+            self._model, trie, space.special, self._config.scoring, space.store, num_items=len(items)
+        )
+        check_position_id(self._model, other._space.edges.largest_intra_id, "the longest item")
+        return other
 
     def recommend(
         self,

@@ -26,7 +26,7 @@ class Edges:
         is_root_N = torch.arange(trie.num_nodes, device=device) == 0
         self._model = model
         self._scoring: Scoring = scoring
-        self._token_T = torch.tensor([start, *trie.labels.tolist()], device=device)
+        self._token_T = torch.cat([torch.tensor([start]), torch.from_numpy(trie.labels).long()]).to(device)
         self._start_N = torch.where(is_root_N, 0, label_start_N[:-1] + 1)
         self._length_N = label_start_N.diff() + is_root_N
         self._intra_id_N = torch.where(is_root_N, 1, torch.from_numpy(trie.depths).to(device, torch.int64) + 2)

@@ -32,15 +32,22 @@ class SearchSpace:
     """The items as a model can generate them."""
 
     def __init__(
-        self, model: Backbone, trie: TokenTrie, special: SpecialTokens, scoring: Scoring, reuse_bytes: int = 0
+        self,
+        model: Backbone,
+        trie: TokenTrie,
+        special: SpecialTokens,
+        scoring: Scoring,
+        store: PartAStore | None = None,
+        num_items: int | None = None,
     ) -> None:
+        """Take the trie of a catalogue with `num_items` indices, by default as many as the trie has items."""
         self.model = model
         self.special = special
-        self.store = PartAStore(model, special, reuse_bytes) if reuse_bytes > 0 else None
+        self.store = store
         trie = trie if scoring == "trie" else cut_labels(trie, MAX_LM_LABEL)
         self.scorer = ChildScorer(model, trie, scoring)
         self.edges = Edges(model, trie, special.start, scoring)
-        self.lists = ItemLists(trie, model.device)
+        self.lists = ItemLists(trie, model.device, num_items)
         self.first_item_N = torch.from_numpy(trie.items[trie.item_start]).to(model.device, torch.int64)
 
     def encode(self, prompts: Sequence[PartA]) -> PartAEncoder:

@@ -13,14 +13,22 @@ from torch import Tensor
 from recsys_model.entities.token_trie import TokenTrie
 from recsys_model.errors import DataError
 
+ABSENT = -1
+"""Row of an item that is not in the trie."""
+
 
 class ItemLists:
-    """Turns lists of items into filters over one trie."""
+    """Turns lists of items into filters over one trie.
 
-    def __init__(self, trie: TokenTrie, device: torch.device) -> None:
+    `num_items` is the number of catalogue indices where not all are in the trie; to list one that is not changes nothing.
+    """
+
+    def __init__(self, trie: TokenTrie, device: torch.device, num_items: int | None = None) -> None:
         self._item_start_N = torch.from_numpy(trie.item_start).to(device, torch.int64)
         self._item_end_N = torch.from_numpy(trie.item_end).to(device, torch.int64)
-        self._row_of_I = torch.from_numpy(trie.items).to(device, torch.int64).argsort()
+        num_rows = len(trie.items)
+        self._row_of_I = torch.full((num_rows if num_items is None else num_items,), ABSENT, device=device)
+        self._row_of_I[torch.from_numpy(trie.items).to(device, torch.int64)] = torch.arange(num_rows, device=device)
 
     def filter_of(
         self, excluded: Sequence[Collection[int]], allowed: Sequence[Collection[int] | None] | None = None
@@ -42,7 +50,8 @@ class ItemLists:
         device, num_items = self._row_of_I.device, len(self._row_of_I)
         pairs = [(request, item) for request, items in enumerate(listed) for item in items]
         pair_X2 = torch.tensor(pairs, dtype=torch.int64, device=device).reshape(-1, 2)
-        key_X = pair_X2[:, 0] * (num_items + 1) + self._row_of_I[pair_X2[:, 1]]
+        row_X = self._row_of_I[pair_X2[:, 1]]
+        key_X = (pair_X2[:, 0] * (num_items + 1) + row_X)[row_X != ABSENT]
         is_allowed_R = torch.tensor([only is not None for only in allowed], dtype=torch.bool, device=device)
         return ItemFilter(key_X.sort().values, is_allowed_R, num_items, self._item_start_N, self._item_end_N)
 

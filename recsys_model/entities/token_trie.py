@@ -90,8 +90,10 @@ class TokenTrie:
         return np.concatenate(labels[::-1]).tolist()
 
 
-def build_token_trie(sequences: Sequence[Sequence[int]], end: int) -> TokenTrie:
+def build_token_trie(sequences: Sequence[Sequence[int]], end: int, items: Sequence[int] | None = None) -> TokenTrie:
     """Compile one token sequence per item, in catalogue order; `end` ([E]) is appended to each.
+
+    `items` are the catalogue indices of the sequences, ascending, where the catalogue has others too.
 
     Raises:
         DataError: there is no item, or a sequence is empty, contains `end` or occurs twice.
@@ -123,7 +125,7 @@ def build_token_trie(sequences: Sequence[Sequence[int]], end: int) -> TokenTrie:
         first_child=_int32(1 + np.concatenate([[0], np.cumsum(num_children)])),
         item_start=_int32(start_N),
         item_end=_int32(end_N),
-        items=_int32(order_I),
+        items=_int32(order_I if items is None else np.asarray(items, dtype=np.int64)[order_I]),
     )
 
 

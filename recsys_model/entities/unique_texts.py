@@ -6,7 +6,7 @@ The result depends on the set of items, not on their order.
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 
 from recsys_model.errors import DataError
 
@@ -62,6 +62,22 @@ def make_unique_texts(
         if not _extend_equal_texts(texts, digests, key):
             break
     return texts, sum(text != plain for text, plain in zip(texts, plain_texts, strict=True))
+
+
+def texts_of_newcomer(title: str, brand: str | None, categories: Sequence[str], item_id: str) -> Iterator[str]:
+    """Yield the texts that an item may have which joins others whose texts stay as they are, in order of preference.
+
+    They are made of the same parts as those of `make_unique_texts`.
+
+    >>> list(texts_of_newcomer(" Comb ", "Ada", ["Hair", "Combs"], "b7"))[:4]
+    ['Comb', 'Comb (Ada)', 'Comb (Ada) (Combs)', 'Comb (Ada) (Combs) (b7)']
+    """
+    parts = [fold_whitespace(brand or ""), fold_whitespace(categories[-1]) if categories else "", _short_id(item_id)]
+    text = fold_whitespace(title) or " ".join(filter(None, parts[:2])) or parts[2]
+    yield text
+    for suffix in [*filter(None, parts), _digest(item_id, size=16)]:
+        text = f"{text} ({suffix})"
+        yield text
 
 
 def _check_arguments(

@@ -7,6 +7,7 @@ a sentence, closed by a full stop of its own, so a full stop inside a title ends
 """
 
 import bisect
+import copy
 import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -134,6 +135,12 @@ class Textualizer:
         self._catalog = catalog
         self._encode_text = lru_cache(maxsize=65536)(tokenizer.encode_text)
         self._encode_entity = lru_cache(maxsize=65536)(tokenizer.encode_entity)
+
+    def of_catalog(self, catalog: EntityTokens) -> "Textualizer":
+        """Return one for another catalogue that shares what was tokenised so far."""
+        other = copy.copy(self)
+        other._catalog = catalog
+        return other
 
     def build(
         self, features: Mapping[str, str], history: Sequence[Behaviour], target: int | None = None

@@ -134,10 +134,10 @@ def test_the_client_turns_a_refusal_into_words(url: str):
 
 def test_openapi_teaches_the_interface(url: str):
     document = httpx.get(f"{url}/openapi.json", timeout=30.0).json()
-    assert set(document["paths"]) == {"/v1/recommend", "/healthz"}
+    assert set(document["paths"]) == {"/v1/recommend", "/v1/items", "/healthz"}
     assert set(document["paths"]["/v1/recommend"]["post"]["responses"]) == {"200", "422", "429", "503"}
     request = document["components"]["schemas"]["RecommendRequest"]
-    assert set(request["properties"]) == {"user_features", "history", "k", "exclude_seen", "time"}
+    assert set(request["properties"]) == {"user_features", "history", "k", "exclude_seen", "deny", "allow", "time"}
     assert all(field["description"] for field in request["properties"].values())
     assert httpx.get(f"{url}/docs", timeout=30.0).status_code == 200
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import Body, FastAPI, Request
+from fastapi import Body, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from ray import serve
@@ -20,7 +20,9 @@ from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 
 from recsys_model.errors import ConfigError
-from recsys_platform.serve.schemas import Health, Problem, RecommendRequest, RecommendResponse, Rejection
+from recsys_platform.serve.generator import Generator, Keeper
+from recsys_platform.serve.item_schemas import EditAnswer, EditRequest, ItemsPage, NotKept, SwapRequest
+from recsys_platform.serve.schemas import Health, Problem, RecommendRequest, RecommendResponse, Rejection, Text
 from recsys_platform.settings import ServeConfig
 from recsys_platform.strict import build_section
 
@@ -33,7 +35,11 @@ UPSCALE_DELAY_S = 5.0
 DOWNSCALE_DELAY_S = 120.0
 MAX_CONSTRUCTOR_RETRIES = 3
 INGRESS_CPUS = 0.1
+KEEPER_CPUS = 0.1
+MAX_FOLLOWERS = 1000
+PAGE_ITEMS, MAX_PAGE_ITEMS = 100, 10_000
 PROXY_FIELDS = ("host", "port")
+EDITS_ARE_OFF = "this endpoint's catalogue cannot be edited; serve it with --set serve.catalog_edits=true"
 
 api = FastAPI(
     title="RecSysLLM on Ray",
@@ -43,6 +49,15 @@ api = FastAPI(
 _overloaded: dict[int | str, dict[str, Any]] = {
     429: {"description": "Too many requests wait already; try again after the seconds in `Retry-After`."},
     503: {"description": "No generator is ready yet; try again after the seconds in `Retry-After`."},
+}
+_rejecting: dict[int | str, dict[str, Any]] = {
+    422: {"model": Rejection, "description": "The fields that are wrong, and why."},
+    **_overloaded,
+}
+_editing: dict[int | str, dict[str, Any]] = {
+    403: {"description": "This endpoint's catalogue cannot be edited; the answer says how to allow it."},
+    **_rejecting,
+    507: {"model": NotKept, "description": "The edit could not be written to disk and was not made."},
 }
 
 
@@ -67,37 +82,22 @@ async def answer_of(response: Any) -> Any:
         return busy(503, f"the generator was lost: {type(error).__name__}")
 
 
+def forbidden() -> JSONResponse:
+    """Return the 403 of an endpoint whose catalogue is fixed."""
+    return JSONResponse({"detail": EDITS_ARE_OFF}, status_code=403)
+
+
+def edited(answer: Any) -> Any:
+    """Return the answer to an edit, or the 422 or 507 that stands for its refusal."""
+    if isinstance(answer, NotKept):
+        return JSONResponse(answer.model_dump(), status_code=507)
+    return rejected(answer.detail) if isinstance(answer, Rejection) else answer
+
+
 @api.exception_handler(RequestValidationError)
 async def refuse_invalid(_: Request, error: RequestValidationError) -> JSONResponse:
     """Answer 422 without repeating the input, which may be huge or, like NaN, no JSON."""
     return rejected([Problem(loc=list(found["loc"]), msg=found["msg"], type=found["type"]) for found in error.errors()])
-
-
-class Generator:
-    """A replica with its own copy of the model; requests that arrive together are decoded together."""
-
-    def __init__(self, bundle: str, config: ServeConfig) -> None:
-        # imported here so that the ingress, which shares this module, does not hold torch in memory.
-        import torch
-
-        from recsys_platform.serve.recommender import load_recommender
-
-        torch.set_num_threads(max(1, int(config.cpus_per_replica)))
-        self._recommender = load_recommender(Path(bundle), device="cuda" if config.use_gpu else "cpu")
-        batched = serve.batch(max_batch_size=config.max_batch_size, batch_wait_timeout_s=config.batch_wait_s)
-        self._answer = batched(self._answer_together)
-
-    async def recommend(self, request: RecommendRequest) -> RecommendResponse | Rejection:
-        """Answer one request, in a batch with those that arrive at the same time."""
-        return await self._answer(request)
-
-    async def describe(self) -> Health:
-        """Say which model stands ready."""
-        return Health(model=self._recommender.info, items=self._recommender.num_items)
-
-    async def _answer_together(self, requests: list[RecommendRequest]) -> list[RecommendResponse | Rejection]:
-        # in a thread: the event loop goes on collecting the next batch.
-        return await asyncio.to_thread(self._recommender.recommend, requests)
 
 
 # `serve.ingress` copies `api` and what its routes use as they are here: handlers and helpers stand above this line
@@ -105,18 +105,54 @@ class Generator:
 class Ingress:
     """Checks requests, hands them to the generator, and turns its answers into HTTP."""
 
-    def __init__(self, generator: DeploymentHandle) -> None:
+    def __init__(self, generator: DeploymentHandle, keeper: DeploymentHandle | None = None) -> None:
         self._generator = generator
+        self._keeper = keeper
 
     @api.post(
         "/v1/recommend",
         summary="Recommend items to one user",
         response_model=RecommendResponse,
-        responses={422: {"model": Rejection, "description": "The fields that are wrong, and why."}, **_overloaded},
+        responses=_rejecting,
     )
     async def recommend(self, request: Annotated[RecommendRequest, Body()]) -> RecommendResponse | JSONResponse:
         """Give the items that the user is most likely to want next, best first."""
         answer = await answer_of(self._generator.recommend.remote(request))
+        return rejected(answer.detail) if isinstance(answer, Rejection) else answer
+
+    @api.post("/v1/items", summary="Add and remove items", response_model=EditAnswer, responses=_editing)
+    async def edit_items(self, request: Annotated[EditRequest, Body()]) -> EditAnswer | JSONResponse:
+        """Edit the catalogue on all replicas, in one step; answered when they recommend from it, and kept on disk.
+
+        Requests that run already go on with the catalogue that they began with. Items that are removed may still
+        stand in histories and lists.
+        """
+        if self._keeper is None:
+            return forbidden()
+        return edited(await answer_of(self._keeper.edit.remote(request)))
+
+    @api.put("/v1/items", summary="Swap the whole catalogue", response_model=EditAnswer, responses=_editing)
+    async def swap_items(self, request: Annotated[SwapRequest, Body()]) -> EditAnswer | JSONResponse:
+        """Make exactly these items the catalogue, in one step, with texts made unique as for a new data set."""
+        if self._keeper is None:
+            return forbidden()
+        return edited(await answer_of(self._keeper.swap.remote(request)))
+
+    @api.get(
+        "/v1/items",
+        summary="List the catalogue",
+        response_model=ItemsPage,
+        responses={code: answer for code, answer in _editing.items() if code != 507},
+    )
+    async def list_items(
+        self,
+        after: Annotated[Text | None, Query(description="Id of the item before the first one.")] = None,
+        limit: Annotated[int, Query(ge=1, le=MAX_PAGE_ITEMS, description="Items at most.")] = PAGE_ITEMS,
+    ) -> ItemsPage | JSONResponse:
+        """Return items in the order in which they came."""
+        if self._keeper is None:
+            return forbidden()
+        answer = await answer_of(self._keeper.page.remote(after, limit))
         return rejected(answer.detail) if isinstance(answer, Rejection) else answer
 
     @api.get(
@@ -165,7 +201,22 @@ def build_app(args: dict[str, Any]) -> serve.Application:
         # never the bottleneck: what the generators cannot take is refused by their own queue.
         max_ongoing_requests=2 * (config.max_replicas * max_ongoing_requests + config.max_queued_requests),
     )(Ingress)
-    return ingress.bind(generator.bind(bundle, config))
+    if not config.catalog_edits:
+        return ingress.bind(generator.bind(bundle, config))
+    keeper = _keeper_of(bundle)
+    return ingress.bind(generator.bind(bundle, config, keeper), keeper)
+
+
+def _keeper_of(bundle: str) -> serve.Application:
+    """Return the keeper of the catalogue: always exactly one, and every generator holds one question open."""
+    deployment = serve.deployment(
+        name="keeper",
+        num_replicas=1,
+        ray_actor_options={"num_cpus": KEEPER_CPUS},
+        max_ongoing_requests=MAX_FOLLOWERS,
+        max_constructor_retry_count=MAX_CONSTRUCTOR_RETRIES,
+    )(Keeper)
+    return deployment.bind(bundle)
 
 
 def serve_config(bundle: Path, config: ServeConfig) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Ask a running endpoint, and say in words what went wrong when it does not answer."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -7,6 +8,8 @@ import httpx
 from recsys_model.errors import DataError, RecsysError
 
 RECOMMEND_PATH = "/v1/recommend"
+ITEMS_PATH = "/v1/items"
+ITEMS_A_PAGE = 1_000
 
 
 def ask(url: str, payload: dict[str, Any], timeout_s: float = 60.0) -> dict[str, Any]:
@@ -16,8 +19,43 @@ def ask(url: str, payload: dict[str, Any], timeout_s: float = 60.0) -> dict[str,
         DataError: the endpoint refuses the request; every field that is wrong is named.
         RecsysError: the endpoint cannot be reached, is overloaded or failed.
     """
+    return _send("POST", url, RECOMMEND_PATH, timeout_s, json=payload)
+
+
+def edit_items(
+    url: str, add: Sequence[Mapping[str, Any]] = (), remove: Sequence[str] = (), timeout_s: float = 60.0
+) -> dict[str, Any]:
+    """Add and remove items of the catalogue of the endpoint at `url`, in one step; return what became of it.
+
+    `add` holds an `id` and a `title` for each item, and if they are known `brand` and `categories`.
+
+    Raises:
+        DataError: the endpoint refuses the edit, every item that is wrong is named; or allows no edits.
+        RecsysError: the endpoint cannot be reached, is overloaded or failed.
+    """
+    return _send("POST", url, ITEMS_PATH, timeout_s, json={"add": list(add), "remove": list(remove)})
+
+
+def swap_items(url: str, items: Sequence[Mapping[str, Any]], timeout_s: float = 600.0) -> dict[str, Any]:
+    """Make these items all that the catalogue of the endpoint at `url` has; see `edit_items`."""
+    return _send("PUT", url, ITEMS_PATH, timeout_s, json={"items": list(items)})
+
+
+def list_items(url: str, timeout_s: float = 60.0) -> Iterator[dict[str, Any]]:
+    """Yield the items of the catalogue of the endpoint at `url`, oldest first; see `edit_items`."""
+    after: str | None = None
+    while True:
+        params = {"limit": ITEMS_A_PAGE} if after is None else {"limit": ITEMS_A_PAGE, "after": after}
+        page = _send("GET", url, ITEMS_PATH, timeout_s, params=params)
+        yield from page["items"]
+        after = page["next_after"]
+        if after is None:
+            return
+
+
+def _send(method: str, url: str, path: str, timeout_s: float, **request: Any) -> dict[str, Any]:
     try:
-        response = httpx.post(url.rstrip("/") + RECOMMEND_PATH, json=payload, timeout=timeout_s)
+        response = httpx.request(method, url.rstrip("/") + path, timeout=timeout_s, **request)
     except httpx.TimeoutException as error:
         raise RecsysError(f"the endpoint at {url} did not answer within {timeout_s:g} s; raise the timeout") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -26,12 +64,27 @@ def ask(url: str, payload: dict[str, Any], timeout_s: float = 60.0) -> dict[str,
         ) from error
     if response.status_code == httpx.codes.UNPROCESSABLE_ENTITY:
         raise DataError("the endpoint refuses the request:\n  " + "\n  ".join(describe_problems(response)))
+    if response.status_code == httpx.codes.FORBIDDEN:
+        raise DataError(f"the endpoint at {url} refuses the request: {describe_refusal(response)}")
     if response.status_code in (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE):
         wait = response.headers.get("Retry-After", "a few")
         raise RecsysError(f"the endpoint at {url} cannot take the request now; try again in {wait} seconds")
     if response.status_code != httpx.codes.OK:
         raise RecsysError(f"the endpoint at {url} answered {response.status_code}: {response.text[:500]}")
     return _read_json(url, response)
+
+
+def describe_refusal(response: httpx.Response) -> str:
+    """Return the reason that an answer names.
+
+    Example:
+        >>> describe_refusal(httpx.Response(403, json={"detail": "edits are off"}))
+        'edits are off'
+    """
+    try:
+        return str(response.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        return response.text[:500]
 
 
 def describe_problems(response: httpx.Response) -> list[str]:

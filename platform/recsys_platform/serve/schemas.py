@@ -13,6 +13,7 @@ MAX_HISTORY = 10_000
 MAX_FEATURES = 200
 MAX_TEXT = 2_000
 MAX_CATEGORIES = 50
+MAX_LISTED = 1_000_000
 EARLIEST_SECONDS = -62_135_596_800.0  # year 1
 LATEST_SECONDS = 253_402_300_799.0  # the last second of the year 9999
 
@@ -131,6 +132,20 @@ class RecommendRequest(_Strict):
         10, ge=1, strict=True, description="Number of items wanted, at most the number of beams of the model."
     )
     exclude_seen: bool = Field(True, description="Never recommend an item of the history.")
+    deny: list[Text] = Field(
+        [],
+        max_length=MAX_LISTED,
+        description="Item ids that must not be recommended, such as those bought in another shop. "
+        "The scores of the others do not change.",
+        examples=[["B0009RF9DW"]],
+    )
+    allow: list[Text] | None = Field(
+        None,
+        max_length=MAX_LISTED,
+        description="The only item ids that may be recommended, such as those in stock in the user's region; "
+        "left out, all of the catalogue. What `deny` and `exclude_seen` take out stays out.",
+        examples=[["B000142FVW", "B000B5YPKO"]],
+    )
     time: Time | None = Field(
         None,
         description="The moment of the recommendation, from which the time windows are measured back; "
@@ -159,9 +174,12 @@ class RecommendResponse(_Strict):
     """Distinct items of the catalogue, best first."""
 
     items: list[RecommendedItem] = Field(
-        description="At most k items; fewer only when the catalogue has no more to offer."
+        description="At most k items; fewer only when catalogue and lists have no more to offer."
     )
     model: ModelInfo = Field(description="The model that answered.")
+    catalog_version: int = Field(
+        0, description="Edits of the catalogue since the bundle was made; the scores are those of this version."
+    )
 
 
 class Health(_Strict):
@@ -172,6 +190,7 @@ class Health(_Strict):
     )
     model: ModelInfo = Field(description="The model that is served.")
     items: int = Field(description="Number of items of its catalogue.")
+    catalog_version: int = Field(0, description="Edits of the catalogue since the bundle was made.")
 
 
 class Problem(_Strict):

@@ -1,8 +1,10 @@
 """Start and stop the endpoint of a run on the Ray cluster of the caller."""
 
 import logging
+import os
 import socket
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,10 @@ logger = logging.getLogger(__name__)
 
 START_TIMEOUT_S = 120.0
 POLL_INTERVAL_S = 0.5
+HAPROXY_SWITCH = "RAY_SERVE_ENABLE_HA_PROXY"
+HAPROXY_PORTS = {"RAY_SERVE_HAPROXY_STATS_PORT": "8404", "RAY_SERVE_HAPROXY_METRICS_PORT": "9101"}
+"""Environment variable -> default of Ray."""
+OPEN_HOSTS = ("0.0.0.0", "::")
 QUIET = {"log_level": "WARNING"}
 """Without it, every process of Ray Serve tells the terminal about every step and request."""
 
@@ -111,8 +117,27 @@ def _start_proxy(http_options: dict[str, Any]) -> None:
     if serve.status().proxies:
         logger.info("Ray Serve runs on this cluster already; its proxy is used as it is")
         return
+    check_proxy(http_options["host"], os.environ)
     check_port(http_options["host"], http_options["port"])
     serve.start(http_options=http_options, logging_config=QUIET)
+
+
+def check_proxy(host: str, environment: Mapping[str, str]) -> None:
+    """Raise unless the proxy that the environment asks for keeps to `host`.
+
+    In HAProxy mode Ray 2.60 binds the endpoint to `host`, but HAProxy's page of statistics, which names routes and
+    replicas, and its metrics to every interface, and has no setting for it.
+
+    Raises:
+        ConfigError: HAProxy mode is asked for with an address that is not open to the network.
+    """
+    if environment.get(HAPROXY_SWITCH) != "1" or host in OPEN_HOSTS:
+        return
+    ports = " and ".join(environment.get(name, default) for name, default in HAPROXY_PORTS.items())
+    raise ConfigError(
+        f"{HAPROXY_SWITCH}=1 would open HAProxy's ports {ports} on every interface, but serve.host is {host}; unset it, "
+        "or ask for an endpoint that is open to the network with --set serve.host=0.0.0.0, behind a firewall"
+    )
 
 
 def check_port(host: str, port: int) -> None:

@@ -43,6 +43,14 @@ def test_the_ingress_is_never_the_bottleneck():
     assert ingress.max_ongoing_requests > 3 * generator.max_ongoing_requests + 10
 
 
+def test_one_keeper_is_deployed_for_all_where_the_catalogue_may_be_edited():
+    app = build_app({"bundle": "/b", "catalog_edits": True, "max_replicas": 3})
+    generator, keeper = app._bound_deployment.init_args
+    assert generator._bound_deployment.init_args[-1] is keeper
+    assert (keeper._bound_deployment.name, keeper._bound_deployment.num_replicas) == ("keeper", 1)
+    assert keeper._bound_deployment.max_ongoing_requests > 100
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [

@@ -11,7 +11,8 @@ from recsys_model.bundle import Bundle
 from recsys_model.infilling.example import build_prompt
 from recsys_model.text.textualize import Behaviour, Textualizer
 from recsys_model.text.windows import sample_history
-from recsys_platform.serve.recommender import Prompt, Recommender, feature_text
+from recsys_platform.serve.reading import Prompt, feature_text
+from recsys_platform.serve.recommender import Recommender
 from recsys_platform.serve.schemas import ModelInfo, Problem, RecommendRequest, RecommendResponse, Rejection
 
 DAY = 86400.0
@@ -228,3 +229,23 @@ def test_seen_items_are_excluded_even_where_the_sampled_history_leaves_them_out(
 )
 def test_feature_values_are_written_as_in_training(value: str | float | bool, text: str):
     assert feature_text(value) == text
+
+
+def test_denied_items_are_never_recommended_and_only_allowed_ones_are(recommender: Recommender):
+    whole = {item.id: item.score for item in good(recommender, request("i0", k=7)).items}
+    some = good(recommender, request("i0", k=7, deny=["i3", "i0"], allow=["i0", "i3", "i5", "i1"]))
+    assert {item.id: item.score for item in some.items} == pytest.approx({name: whole[name] for name in ("i5", "i1")})
+    assert ids(good(recommender, request("i0", k=7, allow=[]))) == []
+    assert ids(good(recommender, request("i0", exclude_seen=False, allow=["i0"]))) == ["i0"]
+
+
+def test_an_unknown_id_in_a_list_is_named_and_a_title_is_none(recommender: Recommender):
+    found = problems(recommender, request(deny=["i0", "i99"], allow=["Red Tent"]))
+    assert [problem.loc for problem in found] == [["body", "deny", 1], ["body", "allow", 0]]
+    assert "'i99'" in found[0].msg
+
+
+def test_of_a_list_of_another_shop_only_some_ids_are_named(recommender: Recommender):
+    found = problems(recommender, request(deny=[f"other{number}" for number in range(500)]))
+    assert len(found) == 20
+    assert "500 are unknown" in found[0].msg

@@ -20,7 +20,8 @@ def wrong(document: Any) -> dict[tuple[str | int, ...], str]:
 
 def test_an_empty_request_takes_the_defaults():
     request = RecommendRequest.model_validate({})
-    assert request.model_dump() == {"user_features": {}, "history": [], "k": 10, "exclude_seen": True, "time": None}
+    lists = {"exclude_seen": True, "deny": [], "allow": None}
+    assert request.model_dump() == {"user_features": {}, "history": [], "k": 10, **lists, "time": None}
 
 
 @pytest.mark.parametrize(

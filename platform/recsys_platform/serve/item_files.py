@@ -1,0 +1,80 @@
+"""Items and item ids in files, for the command line: JSON lines or CSV, and one id a line."""
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from recsys_model.errors import DataError
+
+FIELDS = ("id", "title", "brand", "categories")
+CATEGORY_SEPARATOR = "|"
+
+
+def read_items(path: Path) -> list[dict[str, Any]]:
+    """Return the items of a `.csv` file with a heading, or of a file with one JSON object a line.
+
+    Fields are `id`, `title`, and if they are known `brand` and `categories`; in CSV, categories are separated by `|`.
+
+    Raises:
+        DataError: the file cannot be read, or a line is not an item.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return list(
+                _read_csv(path, csv.DictReader(file)) if path.suffix == ".csv" else _read_json_lines(path, file)
+            )
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"items cannot be read from {path}: {error}") from error
+
+
+def read_ids(texts: Sequence[str]) -> list[str]:
+    """Return item ids; a text `@FILE` stands for those in a file, one a line.
+
+    Raises:
+        DataError: a file cannot be read.
+
+    Example:
+        >>> read_ids(["i1", "i2"])
+        ['i1', 'i2']
+    """
+    ids: list[str] = []
+    for text in texts:
+        ids += _ids_of(Path(text[1:])) if text.startswith("@") else [text]
+    return ids
+
+
+def _ids_of(path: Path) -> list[str]:
+    try:
+        return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"item ids cannot be read from {path}: {error}; it has one id a line") from error
+
+
+def _read_csv(path: Path, rows: "csv.DictReader[str]") -> Iterator[dict[str, Any]]:
+    names = rows.fieldnames or ()
+    if not {"id", "title"} <= set(names) <= set(FIELDS):
+        raise DataError(
+            f"{path} must have the columns id and title and may have brand and categories, got {list(names)}"
+        )
+    for row in rows:
+        if None in row.values() or None in row:
+            raise DataError(f"{path}:{rows.line_num} must have {len(names)} fields, as the heading has")
+        item: dict[str, Any] = {name: value for name, value in row.items() if value}
+        if "categories" in item:
+            item["categories"] = item["categories"].split(CATEGORY_SEPARATOR)
+        yield {"id": "", "title": ""} | item
+
+
+def _read_json_lines(path: Path, lines: Iterator[str]) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            item = json.loads(line)
+        except ValueError as error:
+            raise DataError(f'{path}:{number} is not JSON: {error}; write {{"id": "...", "title": "..."}}') from error
+        if not isinstance(item, dict):
+            raise DataError(f"{path}:{number} must be a JSON object with id and title, got {line.strip()[:80]}")
+        yield item

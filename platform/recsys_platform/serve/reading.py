@@ -1,0 +1,150 @@
+"""From a checked request to what the model is asked: plain Python, tested without Ray.
+
+A request goes the way of a training example: references are resolved in the catalogue, the history is put in order of
+time, its windows are sampled, and features and behaviours become the text of part A.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from recsys_model.bundle import BundleSettings
+from recsys_model.entities.live_catalog import LiveCatalog
+from recsys_model.entities.unique_texts import fold_whitespace
+from recsys_model.errors import DataError
+from recsys_model.infilling.example import PartA, build_prompt
+from recsys_model.text.textualize import Behaviour, Textualizer
+from recsys_model.text.tokenizer import SpecialTokens
+from recsys_model.text.windows import sample_history
+from recsys_platform.serve.schemas import HistoryEvent, Problem, RecommendRequest, Rejection
+
+MAX_UNKNOWN_NAMED = 20
+"""Unknown ids of a list that are named; a list from another shop may have thousands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What a good request asks of the model."""
+
+    part_a: PartA
+    """The corrupted text, its last blank to be filled with an item."""
+    k: int
+    """Number of items wanted."""
+    excluded: frozenset[int]
+    """Catalogue indices that must not be recommended."""
+    allowed: frozenset[int] | None
+    """The only catalogue indices that may be recommended; None allows all."""
+
+
+class RequestReader:
+    """Reads requests with one version of the catalogue; `clock` gives the unix time of a request that names none."""
+
+    def __init__(
+        self,
+        settings: BundleSettings,
+        special: SpecialTokens,
+        textualizer: Textualizer,
+        catalog: LiveCatalog,
+        clock: Callable[[], float],
+    ) -> None:
+        self._settings = settings
+        self._special = special
+        self._textualizer = textualizer
+        self._catalog = catalog
+        self._clock = clock
+
+    def read(self, request: RecommendRequest) -> Prompt | Rejection:
+        """Turn one request into what the model is asked, or say what is wrong with it."""
+        problems: list[Problem] = []
+        self._check_k(request.k, problems)
+        features = self._read_features(request.user_features, problems)
+        moment = self._moment(request)
+        history = self._read_history(request.history, moment, problems)
+        denied = self._read_list("deny", request.deny, problems)
+        allowed = None if request.allow is None else self._read_list("allow", request.allow, problems)
+        if problems:
+            return Rejection(detail=problems)
+        try:
+            text = self._textualizer.build(features, self._sample(history, moment), None)
+        except DataError as error:
+            return Rejection(detail=[Problem(loc=["body"], msg=str(error), type="text_not_possible")])
+        seen = frozenset(behaviour.item for behaviour in history) if request.exclude_seen else frozenset()
+        part_a = build_prompt(text, self._special, self._settings.intra_mode)
+        return Prompt(part_a, request.k, seen | denied, allowed)
+
+    def _check_k(self, k: int, problems: list[Problem]) -> None:
+        largest = self._settings.decoding.num_beams
+        if k > largest:
+            message = f"must be at most {largest}, the number of beams of this model, got {k}"
+            problems.append(Problem(loc=["body", "k"], msg=message, type="less_than_equal"))
+
+    def _read_features(
+        self, features: Mapping[str, str | int | float | bool], problems: list[Problem]
+    ) -> dict[str, str]:
+        """Return the features in the order of the training data."""
+        known = self._settings.user_features
+        for name in features:
+            if name not in known:
+                message = f"unknown user feature; this model knows {', '.join(known) or 'none'}"
+                problems.append(Problem(loc=["body", "user_features", name], msg=message, type="unknown_feature"))
+        return {name: feature_text(features[name]) for name in known if name in features}
+
+    def _moment(self, request: RecommendRequest) -> float:
+        """Return the time of the recommendation: as given, else now, or the latest event's where that is later."""
+        if request.time is not None:
+            return request.time
+        return max([self._clock(), *(event.time for event in request.history if event.time is not None)])
+
+    def _read_history(self, events: Sequence[HistoryEvent], moment: float, problems: list[Problem]) -> list[Behaviour]:
+        """Return the history in order of time; events of the same time keep the order given."""
+        behaviours: list[Behaviour] = []
+        for index, event in enumerate(events):
+            loc: list[str | int] = ["body", "history", index]
+            timestamp = moment if event.time is None else event.time
+            if timestamp > moment:
+                message = "must not lie after the time of the recommendation"
+                problems.append(Problem(loc=[*loc, "time"], msg=message, type="event_after_time"))
+            try:
+                item = self._catalog.find(event.item)
+            except DataError as error:
+                problems.append(Problem(loc=[*loc, "item"], msg=str(error), type="unknown_item"))
+                continue
+            behaviours.append(
+                Behaviour(
+                    item=item,
+                    timestamp=timestamp,
+                    action=event.action,
+                    categories=tuple(event.categories),
+                    rating=event.rating,
+                )
+            )
+        return sorted(behaviours, key=lambda behaviour: behaviour.timestamp)
+
+    def _read_list(self, name: str, item_ids: Sequence[str], problems: list[Problem]) -> frozenset[int]:
+        """Return the catalogue indices of item ids; those of items that were removed do no harm."""
+        indices = [self._catalog.references.index_of(item_id) for item_id in item_ids]
+        unknown = [place for place, index in enumerate(indices) if index is None]
+        for place in unknown[:MAX_UNKNOWN_NAMED]:
+            message = f"no item has the id {item_ids[place]!r}; lists take ids, not titles ({len(unknown)} are unknown)"
+            problems.append(Problem(loc=["body", name, place], msg=message, type="unknown_item"))
+        return frozenset(index for index in indices if index is not None)
+
+    def _sample(self, history: Sequence[Behaviour], moment: float) -> list[Behaviour]:
+        """Sample the time windows before `moment` as the data stage does."""
+        timestamps = [behaviour.timestamp for behaviour in history]
+        settings = self._settings
+        key = (settings.seed, "", len(history))
+        return [history[index] for index in sample_history(timestamps, moment, settings.window, key)]
+
+
+def feature_text(value: str | float | bool) -> str:
+    """Write a feature value as the data stage writes it: whole numbers without a point, blanks folded.
+
+    Example:
+        >>> [feature_text(value) for value in (True, 25, 25.0, 1.5, " New  York ")]
+        ['true', '25', '25', '1.5', 'New York']
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return fold_whitespace(str(value))

@@ -1,0 +1,160 @@
+"""What somebody wants to change in a catalogue becomes a CatalogEdit, or a list of what is wrong with it.
+
+All decisions are made here, once: unique texts and tokens. Whoever follows a catalogue only repeats the edit.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from recsys_model.entities.catalog import CatalogItem, EntityEncoder
+from recsys_model.entities.live_catalog import CatalogEdit, LiveCatalog, Tokens
+from recsys_model.entities.unique_texts import make_unique_texts, texts_of_newcomer
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewItem:
+    """An item as its owner describes it."""
+
+    item_id: str
+    """The owner's name of the item."""
+    title: str
+    """May be shared with another item."""
+    brand: str | None = None
+    """Tells items of one title apart."""
+    categories: tuple[str, ...] = ()
+    """Coarse to fine; the last one tells items of one title apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class EditProblem:
+    """One thing that is wrong with an edit."""
+
+    where: Path
+    """Path to what is wrong, for example `("add", 0, "id")`."""
+    message: str
+    """The rule, and a way out."""
+    kind: str
+    """One word for programs."""
+
+
+def resolve_edit(
+    catalog: LiveCatalog, add: Sequence[NewItem], remove: Sequence[str], encoder: EntityEncoder, max_tokens: int
+) -> CatalogEdit | list[EditProblem]:
+    """Return the edit that removes and adds these items, or all that is wrong with it.
+
+    The texts of items that stay do not change; a newcomer whose title is taken is told apart by brand, category or id.
+    `max_tokens` is the longest item that the model can generate.
+    """
+    removed = set(remove)
+    problems = _removal_problems(catalog, remove)
+    problems += _id_problems("add", add, lambda name: name not in removed and catalog.index_of(name) is not None)
+    freed = {catalog.index_of(item_id) for item_id in removed}
+    added: dict[Tokens, CatalogItem] = {}
+
+    def is_free(tokens: Tokens) -> bool:
+        index = catalog.tokens_to_index.get(tokens)
+        return tokens not in added and (index is None or index in freed)
+
+    for place, item in enumerate(add):
+        found = _first_free(item, encoder, is_free)
+        problem = _token_problem(("add", place, "title"), found, max_tokens)
+        problems += [problem] if problem is not None else []
+        if found is not None:
+            added[found.token_ids] = found
+    if not problems and len(catalog) + len(added) == len(removed):
+        problems.append(EditProblem(("remove",), "must leave at least 1 item in the catalogue", "empty_catalog"))
+    return problems or CatalogEdit(removed=tuple(remove), added=tuple(added.values()))
+
+
+def resolve_swap(
+    catalog: LiveCatalog, items: Sequence[NewItem], encoder: EntityEncoder, max_tokens: int
+) -> CatalogEdit | list[EditProblem]:
+    """Return the edit after which exactly these items are present, or all that is wrong with them.
+
+    Texts are made unique as for a new data set; an item that comes out as it was is not touched.
+    """
+    problems = _id_problems("items", items, lambda _: False)
+    if not items:
+        problems.append(EditProblem(("items",), "must hold at least 1 item", "empty_catalog"))
+    if problems:
+        return problems
+    wanted = _unique_items(items, encoder)
+    tokens_to_id: dict[Tokens, str] = {}
+    for place, item in enumerate(wanted):
+        is_first = tokens_to_id.setdefault(item.token_ids, item.item_id) == item.item_id
+        problem = _token_problem(("items", place, "title"), item if is_first else None, max_tokens)
+        problems += [problem] if problem is not None else []
+    unchanged = {item.item_id for item in wanted if _is_present(catalog, item)}
+    removed = (catalog.items[index].item_id for index in catalog.present())
+    edit = CatalogEdit(
+        removed=tuple(item_id for item_id in removed if item_id not in unchanged),
+        added=tuple(item for item in wanted if item.item_id not in unchanged),
+    )
+    return problems or edit
+
+
+def _removal_problems(catalog: LiveCatalog, remove: Sequence[str]) -> list[EditProblem]:
+    problems: list[EditProblem] = []
+    seen: set[str] = set()
+    for place, item_id in enumerate(remove):
+        where = ("remove", place)
+        if item_id in seen:
+            problems.append(EditProblem(where, f"{item_id!r} is listed twice; name it once", "duplicate_id"))
+        elif catalog.index_of(item_id) is None:
+            known = catalog.references.index_of(item_id) is not None
+            reason = "was removed before" if known else "is not the id of an item"
+            problems.append(EditProblem(where, f"{item_id!r} {reason}; leave it out", "unknown_item"))
+        seen.add(item_id)
+    return problems
+
+
+def _id_problems(name: str, items: Sequence[NewItem], is_taken: Callable[[str], bool]) -> list[EditProblem]:
+    problems: list[EditProblem] = []
+    seen: set[str] = set()
+    for place, item in enumerate(items):
+        if item.item_id in seen:
+            message = f"{item.item_id!r} is listed twice; every item needs an id of its own"
+            problems.append(EditProblem((name, place, "id"), message, "duplicate_id"))
+        elif is_taken(item.item_id):
+            message = f"{item.item_id!r} is in the catalogue; to replace it, also list it under remove"
+            problems.append(EditProblem((name, place, "id"), message, "duplicate_id"))
+        seen.add(item.item_id)
+    return problems
+
+
+def _first_free(item: NewItem, encoder: EntityEncoder, is_free: Callable[[Tokens], bool]) -> CatalogItem | None:
+    """Return the item with the first text whose tokens are free, None if there is none."""
+    for text in texts_of_newcomer(item.title, item.brand, item.categories, item.item_id):
+        tokens = tuple(encoder.encode_entity(text))
+        if is_free(tokens):
+            return CatalogItem(item.item_id, item.title, text, tokens)
+    return None
+
+
+def _token_problem(where: Path, item: CatalogItem | None, max_tokens: int) -> EditProblem | None:
+    if item is None:
+        message = "has the same tokens as another item, also with brand, category and id; give it another title"
+        return EditProblem(where, message, "same_tokens")
+    if not item.token_ids:
+        return EditProblem(where, "has no tokens; give it a title that can be read", "no_tokens")
+    if len(item.token_ids) > max_tokens:
+        message = f"must have at most {max_tokens} tokens for this model, got {len(item.token_ids)}; shorten it"
+        return EditProblem(where, message, "too_long")
+    return None
+
+
+def _unique_items(items: Sequence[NewItem], encoder: EntityEncoder) -> list[CatalogItem]:
+    encode = lru_cache(maxsize=None)(lambda text: tuple(encoder.encode_entity(text)))
+    item_ids, titles = [item.item_id for item in items], [item.title for item in items]
+    brands, categories = [item.brand for item in items], [item.categories for item in items]
+    texts, _ = make_unique_texts(titles, brands, categories, item_ids, encode)
+    rows = zip(item_ids, titles, texts, strict=True)
+    return [CatalogItem(item_id, title, text, encode(text)) for item_id, title, text in rows]
+
+
+def _is_present(catalog: LiveCatalog, item: CatalogItem) -> bool:
+    index = catalog.index_of(item.item_id)
+    return index is not None and catalog.items[index] == item

@@ -1,0 +1,86 @@
+"""The task of a replica that follows the edits of its catalogue; the keeper here is a queue."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+
+from recsys_model.bundle import Bundle
+from recsys_model.entities.live_catalog import CatalogEdit
+from recsys_model.errors import RecsysError
+from recsys_platform.serve import following as following_module
+from recsys_platform.serve.following import Following
+from recsys_platform.serve.recommender import Recommender
+from recsys_platform.serve.schemas import ModelInfo
+
+INFO = ModelInfo(name="shop", digest="d" * 64, version="0", created="2024-01-01T00:00:00+00:00")
+
+
+class Keeper:
+    """Answers from a queue; an exception in it is raised."""
+
+    def __init__(self, *answers: list[CatalogEdit] | Exception) -> None:
+        self.answers: asyncio.Queue[list[CatalogEdit] | Exception] = asyncio.Queue()
+        self.asked: list[tuple[int, bool]] = []
+        self.is_empty = asyncio.Event()
+        for answer in answers:
+            self.answers.put_nowait(answer)
+
+    async def ask(self, version: int, wait: bool) -> list[CatalogEdit]:
+        self.asked.append((version, wait))
+        if self.answers.empty():
+            self.is_empty.set()
+        answer = await self.answers.get()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@pytest.fixture
+def recommender(shop_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> Recommender:
+    monkeypatch.setattr(following_module, "RETRY_S", 0.01)
+    return Recommender(shop_bundle, INFO)
+
+
+def run(main: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(main, 120))
+
+
+def test_a_replica_starts_with_all_edits_and_goes_on_to_follow(recommender: Recommender):
+    async def main() -> None:
+        keeper = Keeper([CatalogEdit(removed=("i1",)), CatalogEdit(removed=("i2",))])
+        following = Following(recommender, keeper.ask)
+        await following.wait_until_current(60)
+        assert (recommender.catalog_version, recommender.num_items) == (2, 6)
+        await keeper.is_empty.wait()
+        keeper.is_empty.clear()
+        keeper.answers.put_nowait([CatalogEdit(removed=("i3",))])
+        await keeper.is_empty.wait()
+        assert keeper.asked == [(0, False), (2, True), (3, True)]
+        await following.wait_until_current(60)
+        following.stop()
+
+    run(main())
+
+
+def test_a_lost_keeper_and_an_edit_that_does_not_fit_are_tried_again(recommender: Recommender):
+    async def main() -> None:
+        keeper = Keeper(TimeoutError("lost"), [CatalogEdit(removed=("nothing",))], [CatalogEdit(removed=("i1",))])
+        following = Following(recommender, keeper.ask)
+        await following.wait_until_current(60)
+        assert keeper.asked[:3] == [(0, False)] * 3
+        assert recommender.num_items == 7
+        following.stop()
+
+    run(main())
+
+
+def test_a_replica_without_the_edits_does_not_get_ready(recommender: Recommender):
+    async def main() -> None:
+        following = Following(recommender, Keeper(*[TimeoutError("lost")] * 1000).ask)
+        with pytest.raises(RecsysError, match=r"could not be had within 0\.2 s"):
+            await following.wait_until_current(0.2)
+        following.stop()
+
+    run(main())
