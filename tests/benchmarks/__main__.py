@@ -16,6 +16,8 @@ from pathlib import Path
 STORAGE = Path("~/recsys-runs").expanduser()
 BEAUTY = STORAGE / "beauty"
 OUT = STORAGE / "benchmarks"
+AMAZON_BEAUTY = Path("../shared/data/amazon_beauty")
+"""Or as `--data` of `data_pipeline` says."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,15 +44,19 @@ BENCHMARKS = (
     Benchmark(
         module="generation",
         arguments=(str(BEAUTY / "dataset"), "--checkpoint", str(BEAUTY / "checkpoint")),
-        full=("--resume", "--plots", str(OUT / "plots")),
+        full=("--plots", str(OUT / "plots")),
         needs=(BEAUTY / "dataset" / "manifest.json", BEAUTY / "checkpoint" / "manifest.json"),
         minutes=25,
     ),
-    Benchmark(module="training_step"),
-    Benchmark(module="data_pipeline"),
+    Benchmark(
+        module="training_step",
+        arguments=(str(BEAUTY / "dataset"),),
+        needs=(BEAUTY / "dataset" / "manifest.json",),
+    ),
+    Benchmark(module="data_pipeline", needs=(AMAZON_BEAUTY,)),
     Benchmark(module="catalogue_edits"),
     Benchmark(module="serving_overhead"),
-    Benchmark(module="infilling_examples", full=("1.5",), quick=("0.2",), json_option=None),
+    Benchmark(module="infilling_examples", json_option=None),
 )
 """In the order in which they are run. `smollm2_beauty` trains models for 40 minutes and is called by itself."""
 
@@ -99,7 +105,8 @@ def _reason_to_skip(benchmark: Benchmark, *, quick: bool) -> str | None:
         return f"tests/benchmarks/{benchmark.module}.py does not exist"
     missing = [str(path) for path in benchmark.needs if not path.exists()]
     if missing:
-        return f"{missing[0]} does not exist; run the stages of ray_configs/laptop/beauty.yaml first"
+        hint = "; run the stages of ray_configs/laptop/beauty.yaml first" if missing[0].startswith(str(STORAGE)) else ""
+        return f"{missing[0]} does not exist{hint}"
     return "too long for --quick" if quick and benchmark.quick is None else None
 
 

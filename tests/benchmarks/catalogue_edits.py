@@ -1,6 +1,6 @@
 """From an edit of a served catalogue to the first request that sees it, in one replica, without the network.
 
-    python -m tests.benchmarks.catalogue_edits [--dataset FOLDER] [--titles 1000000] [--pairs 7] [--keep rows.jsonl]
+    python -m tests.benchmarks.catalogue_edits [--dataset FOLDER] [--titles 1000000] [--pairs 5] [--json FILE] [--quick]
 
 An edit removes 1 % of the items and adds as many. Ours: check it, tokenise the new titles, make the next version, and
 compile its trie to the arrays that are searched. The alternatives: load the whole catalogue again, every title
@@ -9,12 +9,10 @@ by default that of `ray_configs/laptop/beauty.yaml` where it lies; the generated
 """
 
 import argparse
+import dataclasses
 import random
-import statistics
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pygtrie
 import torch
@@ -26,9 +24,9 @@ from recsys_model.entities.catalog import Catalog, CatalogItem, EntityEncoder, b
 from recsys_model.entities.edit_requests import NewItem, resolve_edit
 from recsys_model.entities.live_catalog import CatalogEdit, LiveCatalog, live_catalog
 from recsys_model.text.tokenizer import SpecialTokens, load_tokenizer
-from tests.benchmarks.generation import generated_titles
-from tests.benchmarks.kept_rows import KeptRows
-from tests.benchmarks.pairs import interval_of_median
+from tests.benchmarks.pairs import Row, time_pairs
+from tests.benchmarks.report import Report
+from tests.benchmarks.trie_rows import generated_titles
 
 SHARE, MAX_TOKENS, VOCABULARY = 0.01, 500, 50_304
 GENERATED_SPECIAL = SpecialTokens(
@@ -127,58 +125,50 @@ def pygtrie_edit(case: Case) -> Callable[[], None]:
     return there_and_back
 
 
-def seconds(work: Callable[[], Any], pairs: int) -> list[float]:
-    work()
-    found: list[float] = []
-    for _ in range(pairs):
-        start = time.perf_counter()
-        work()
-        found.append(time.perf_counter() - start)
-    return found
-
-
-def told(times: list[float]) -> dict[str, Any]:
-    low, high = interval_of_median(times)
-    return {"ms": 1000 * statistics.median(times), "low_ms": 1000 * low, "high_ms": 1000 * high}
-
-
-def measure(rows: KeptRows, name: str, load: Callable[[], Case], pairs: int) -> None:
-    cases: list[Case] = []
-
-    def case() -> Case:
-        if not cases:
-            cases.append(load())
-        return cases[0]
-
-    def denied() -> dict[str, Any]:
-        edit = case().resolve()
-        return told(seconds(lambda: case().live.edited([edit]), pairs))
-
-    rows.measure(f"{name}: edit to visible, ours", lambda: told(seconds(case().ours, pairs)))
-    rows.measure(f"{name}: of it, check and tokenise", lambda: told(seconds(case().resolve, pairs)))
-    rows.measure(f"{name}: of it, until removed items are denied", denied)
-    rows.measure(f"{name}: the whole catalogue again", lambda: told(seconds(case().afresh, max(3, pairs // 2))))
+def rows_of(name: str, load: Callable[[], Case], pairs: int) -> Iterator[Row]:
+    """Yield the rows of one catalogue."""
+    case = load()
+    edit, work = case.resolve(), f"1 % of {name} removed and as many added"
+    yield in_ms(time_pairs(work, "load the whole catalogue again", case.ours, case.afresh, pairs=pairs))
+    in_place = pygtrie_edit(case)
+    row = time_pairs(work, "edit a pygtrie in place", case.ours, in_place, pairs=pairs)
     # there and back is two edits
-    rows.measure(
-        f"{name}: pygtrie edited in place", lambda: told([t / 2 for t in seconds(pygtrie_edit(case()), pairs)])
-    )
+    yield in_ms(dataclasses.replace(row, others=[second / 2 for second in row.others]))
+    for part, function in {
+        "check it, tokenise the new titles": case.resolve,
+        "until removed items are denied": lambda: case.live.edited([edit]),
+    }.items():
+        row = time_pairs(f"{work}: of it, {part}", "", function, lambda: None, pairs=pairs)
+        yield in_ms(dataclasses.replace(row, others=[]))
+
+
+def in_ms(row: Row) -> Row:
+    """Return a row of seconds in milliseconds."""
+    ours, others = ([1000 * second for second in seconds] for seconds in (row.ours, row.others))
+    return dataclasses.replace(row, ours=ours, others=others, unit="ms")
 
 
 def main() -> None:
+    """Print the rows of Beauty and of the generated titles."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", type=Path, default=Path.home() / "recsys-runs/beauty/dataset")
     parser.add_argument("--titles", type=int, default=1_000_000, help="generated titles; 0 leaves them out")
-    parser.add_argument("--pairs", type=int, default=7)
-    parser.add_argument("--keep", type=Path, help="go on with the rows of this file")
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--json", type=Path, help="keeps the rows")
+    parser.add_argument("--quick", action="store_true", help="3 pairs, at most 20,000 generated titles")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    rows = KeptRows(options.keep)
+    if options.quick:
+        options.pairs, options.titles = 3, min(options.titles, 20_000)
+    settings = {name: str(getattr(options, name)) for name in ("dataset", "titles", "pairs")}
+    report = Report(options.json, settings)
     if options.dataset.is_dir():
-        measure(rows, "Amazon Beauty", lambda: beauty_case(options.dataset), options.pairs)
+        report.measure("beauty", lambda: rows_of("Amazon Beauty", lambda: beauty_case(options.dataset), options.pairs))
     else:
         print(f"{options.dataset} is no dataset artifact; only generated titles are measured", flush=True)
     if options.titles:
-        measure(rows, f"{options.titles:,} generated titles", lambda: generated_case(options.titles), options.pairs)
+        name = f"{options.titles:,} generated titles"
+        report.measure("generated", lambda: rows_of(name, lambda: generated_case(options.titles), options.pairs))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Times the data stage on copies of Amazon Beauty, against polars in one process and against `map_groups`.
 
-Run from the root of the project: python -m tests.benchmarks.data_pipeline [--copies 50] [--quick] [--out FOLDER]
+    python -m tests.benchmarks.data_pipeline [--copies 50] [--repetitions 5] [--out FOLDER] [--json FILE] [--quick]
 
 Rows a second are those beyond the fixed start: two sizes, and the difference of rows over that of seconds. Every
-measurement is printed and kept in FOLDER/measured.jsonl as it is made; the same command goes on after a kill.
+measurement is kept in FOLDER/measured.jsonl as it is made; the same command goes on after a kill.
 The alternatives leave out what the stage does besides: judging every row, writing the interactions, looking for leaks.
 """
 
@@ -14,40 +14,49 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.beauty_copies import BEAUTY, write_copies
-from tests.benchmarks.pairs import interval_of_median
+from tests.benchmarks.pairs import Row
+from tests.benchmarks.report import Report
 
 Measured = dict[str, Any]
-METHODS = ("stage", "polars")
-MAX_SECONDS = 660
+Sizes = dict[str, tuple[float, float]]
+"""Method -> a small and a large number of copies."""
+ALTERNATIVES = {
+    "polars": "polars and tokenizers in one process",
+    "map_groups": "ray.data groupby().map_groups()",
+}
+MICROSECONDS = 1e6
+MAX_SECONDS = 780
 """No further repetition begins after so long."""
 
 
 def main() -> None:
-    """Measure what is not measured yet, and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Measure what is not measured yet, and print the rows."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--copies", type=int, default=50)
     parser.add_argument("--quick", action="store_true", help="2 copies, one repetition")
-    parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--data", type=Path, default=BEAUTY)
     parser.add_argument("--out", type=Path, default=Path(tempfile.gettempdir()) / "recsys-data-pipeline")
+    parser.add_argument("--json", type=Path, help="keeps the rows")
     options = parser.parse_args()
     copies, repetitions = (2, 1) if options.quick else (options.copies, options.repetitions)
-    sizes = (max(1, copies // 10), copies)
-    measure = Measuring(options.out, options.data)
+    large = (max(1, copies // 10), copies)
+    sizes: Sizes = {"stage": large, "polars": large, "map_groups": (0.02, 0.06) if options.quick else (0.05, 0.2)}
+    measuring = Measuring(options.out, options.data)
     for repetition in range(repetitions):
-        if repetition and time.monotonic() - measure.started > MAX_SECONDS:
+        if repetition and time.monotonic() - measuring.started > MAX_SECONDS:
             break
         # in turn, so that what else the machine does slows all of them
-        for size in sizes:
-            for method in METHODS:
-                measure.run(method, float(size), repetition)
-    for share in (0.02, 0.06) if options.quick else (0.05, 0.2):
-        measure.run("map_groups", share, 0)
-    print(report(measure.rows, sizes))
+        for position in range(2):
+            for method, both in sizes.items():
+                measuring.run(method, float(both[position]), repetition)
+    report = Report(options.json, {"copies": copies, "rows": len(measuring.rows)})
+    report.measure("rows", lambda: rows_of(measuring.rows, sizes))
 
 
 class Measuring:
@@ -83,39 +92,50 @@ class Measuring:
         print(json.dumps(row), flush=True)
 
 
-def report(rows: list[Measured], sizes: tuple[int, int]) -> str:
-    """Return rows a second, ratios and memory in words."""
-    small, large = sizes
-    ours, others = (slopes(rows, method, small, large) for method in METHODS)
-    shares = sorted({row["copies"] for row in rows if row["method"] == "map_groups"})
-    (grouped,) = slopes(rows, "map_groups", shares[0], shares[-1])
-    ratios = [own / other for own, other in zip(ours, others, strict=True)]
-    low, high = interval_of_median(ratios)
-    lines = [
-        f"rows/s beyond the start: stage {statistics.median(ours):,.0f}, polars {statistics.median(others):,.0f}, "
-        f"map_groups {grouped:,.0f} (on {shares[0]:g} and {shares[-1]:g} copies)",
-        f"stage / polars: {statistics.median(ratios):.2f} [{low:.2f}, {high:.2f}] over {len(ratios)} repetitions",
-        f"stage / map_groups: {statistics.median(ours) / grouped:.1f}",
-    ]
-    for method in METHODS:
-        peaks = ", ".join(f"{peak(rows, method, size):,.0f} MiB at {size} copies" for size in sizes)
-        lines.append(f"peak memory, {method}: {peaks}")
-    digests = [{row["digest"] for row in rows if row["copies"] == size and row["method"] in METHODS} for size in sizes]
-    lines.append(f"the same bytes: {all(len(found) == 1 for found in digests)}")
-    return "\n".join(lines)
+def rows_of(measured: list[Measured], sizes: Sizes) -> Iterator[Row]:
+    """Yield time a row beyond the fixed start, and memory."""
+    costs = {method: costs_of(measured, method, *both) for method, both in sizes.items()}
+    small, large = sizes["stage"]
+    digests = [{row["digest"] for row in measured if row["copies"] == size} for size in (small, large)]
+    for method, alternative in ALTERNATIVES.items():
+        count = min(len(costs["stage"]), len(costs[method]))
+        ours, others = costs["stage"][:count], costs[method][:count]
+        rates = [f"{MICROSECONDS / statistics.median(found):,.0f}" for found in (ours, others)]
+        note = f"{rates[0]} against {rates[1]} rows/s"
+        if method == "polars":
+            note += f"; the same bytes: {all(len(found) == 1 for found in digests)}"
+        else:
+            note += f" (of {sizes[method][0]:g} and {sizes[method][1]:g} copies)"
+        yield Row(
+            work=f"data stage, Beauty x {large:g}: a further row",
+            alternative=alternative,
+            ours=ours,
+            others=others,
+            unit="µs",
+            note=note,
+        )
+    for size in (small, large):
+        ours, others = (peaks_of(measured, method, size) for method in ("stage", "polars"))
+        yield Row(
+            work=f"data stage, Beauty x {size:g}: most memory",
+            alternative=ALTERNATIVES["polars"],
+            ours=ours,
+            others=others,
+            unit="MiB",
+        )
 
 
-def slopes(rows: list[Measured], method: str, small: float, large: float) -> list[float]:
-    """Return the rows a second beyond the fixed start, one of each repetition that has both sizes."""
-    known = {(row["copies"], row["repetition"]): row for row in rows if row["method"] == method}
+def costs_of(measured: list[Measured], method: str, small: float, large: float) -> list[float]:
+    """Return the microseconds of a row beyond the fixed start, one of each repetition that has both sizes."""
+    known = {(row["copies"], row["repetition"]): row for row in measured if row["method"] == method}
     repetitions = sorted(r for copies, r in known if copies == large and (small, r) in known)
-    pairs = [(known[small, r], known[large, r]) for r in repetitions]
-    return [(b["rows"] - a["rows"]) / (b["seconds"] - a["seconds"]) for a, b in pairs]
+    both = [(known[small, r], known[large, r]) for r in repetitions]
+    return [MICROSECONDS * (b["seconds"] - a["seconds"]) / (b["rows"] - a["rows"]) for a, b in both]
 
 
-def peak(rows: list[Measured], method: str, copies: float) -> float:
-    """Return the median of the most memory held, in MiB."""
-    return statistics.median(row["peak_mib"] for row in rows if (row["method"], row["copies"]) == (method, copies))
+def peaks_of(measured: list[Measured], method: str, copies: float) -> list[float]:
+    """Return the most memory held in each repetition, in MiB."""
+    return [row["peak_mib"] for row in measured if (row["method"], row["copies"]) == (method, copies)]
 
 
 if __name__ == "__main__":

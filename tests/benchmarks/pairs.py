@@ -65,9 +65,3 @@ def interval_of_median(values: list[float], num_samples: int = 2000) -> tuple[fl
     rng = random.Random(0)
     medians = sorted(statistics.median(rng.choices(values, k=len(values))) for _ in range(num_samples))
     return medians[int(0.025 * num_samples)], medians[int(0.975 * num_samples) - 1]
-
-
-def table(rows: list[Row]) -> str:
-    """Return the rows as Markdown."""
-    lines = [HEAD, ("---",) * len(HEAD), *(row.cells() for row in rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

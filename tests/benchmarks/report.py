@@ -1,9 +1,12 @@
 """Rows of a benchmark: printed as each is measured, and kept in a JSON file that is whole after every row."""
 
+import importlib.metadata
 import json
+import os
 import platform
 import statistics
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,41 +14,39 @@ import torch
 
 from tests.benchmarks.pairs import HEAD, Row, interval_of_median
 
+PACKAGES = ("torch", "transformers", "ray", "polars", "tokenizers", "pygtrie")
+"""Whose versions are told."""
+
 
 class Report:
-    """Prints and keeps rows, section by section; with `resume` sections that the file has whole are not run again."""
+    """Prints and keeps rows, section by section; sections that the file has whole are printed and not run again.
 
-    def __init__(self, path: Path | None, settings: dict[str, Any], *, resume: bool = False) -> None:
+    A file of other settings is begun anew.
+    """
+
+    def __init__(self, path: Path | None, settings: dict[str, Any]) -> None:
         self._path = path
         self._document: dict[str, Any] = {"settings": settings, "machine": machine(), "sections": {}}
-        if resume and path is not None and path.is_file():
+        if path is not None and path.is_file():
             found = json.loads(path.read_text(encoding="utf-8"))
             if found["settings"] == settings:
                 self._document["sections"] = {key: kept for key, kept in found["sections"].items() if kept["seconds"]}
         print(f"{self._document['machine']}\n\n{_line(HEAD)}\n{_line(['---'] * len(HEAD))}", flush=True)
-        self._section = ""
-        self._started = 0.0
 
-    def begin(self, section: str) -> bool:
-        """Start a section; false if it was measured before, and then print what it had."""
-        kept = self._document["sections"].get(section)
-        if kept is not None:
-            for row in kept["rows"]:
+    def measure(self, section: str, work: Callable[[], Iterable[Row]]) -> None:
+        """Print the rows of a section as they come, and write the file after each."""
+        sections = self._document["sections"]
+        if section in sections:
+            for row in sections[section]["rows"]:
                 print(_line(row["cells"]), flush=True)
-            return False
-        self._section, self._started = section, time.monotonic()
-        self._document["sections"][section] = {"seconds": None, "rows": []}
-        return True
-
-    def add(self, row: Row) -> None:
-        """Print a row and write the file."""
-        print(_line(row.cells()), flush=True)
-        self._document["sections"][self._section]["rows"].append(as_json(row))
-        self._write()
-
-    def end(self) -> None:
-        """Note that the section is whole."""
-        self._document["sections"][self._section]["seconds"] = round(time.monotonic() - self._started, 1)
+            return
+        started = time.monotonic()
+        sections[section] = {"seconds": None, "rows": []}
+        for row in work():
+            print(_line(row.cells()), flush=True)
+            sections[section]["rows"].append(as_json(row))
+            self._write()
+        sections[section]["seconds"] = round(time.monotonic() - started, 1)
         self._write()
 
     def _write(self) -> None:
@@ -76,7 +77,23 @@ def as_json(row: Row) -> dict[str, Any]:
 
 def machine() -> str:
     """Say on what was measured."""
-    return f"{platform.machine()}, torch {torch.__version__}, {torch.get_num_threads()} threads"
+    names = [line.partition(":")[2].strip() for line in _cpu_lines() if line.startswith("model name")]
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in PACKAGES if _is_installed(name)]
+    processor = names[0] if names else platform.machine()
+    return f"{processor}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, {', '.join(versions)}"
+
+
+def _cpu_lines() -> list[str]:
+    path = Path("/proc/cpuinfo")
+    return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def _line(cells: list[str] | tuple[str, ...]) -> str:

@@ -1,11 +1,12 @@
 """What HTTP and Ray Serve add to a recommendation, and how many requests that do nothing they carry, over real HTTP.
 
-    python -m tests.benchmarks.serving_overhead [--bundle FOLDER] [--requests 300] [--keep rows.jsonl] [--only NAME]
+    python -m tests.benchmarks.serving_overhead [--bundle FOLDER] [--requests 100] [--pairs 5] [--json FILE]
+                                                [--only NAME ...] [--quick]
 
-Servers, one after the other, each started and stopped here: Ray Serve with its own proxy, Ray Serve behind HAProxy in
-throughput mode, and plain FastAPI + uvicorn. `served p50 - in-process p50` is the overhead of a lone request; the same
-recommender answers in this process right before. With `batch_wait_s` 0.01 (the default) a lone request also waits for
-others. Without a bundle one with random weights and 300 generated titles is made. Starts Ray: about a minute a server.
+Ray Serve with its own proxy and behind HAProxy in throughput mode, each beside plain FastAPI + uvicorn: both servers
+run, and are asked in turn. `served p50 - in-process p50` is the overhead of a lone request; the same recommender answers
+in this process in between. With `batch_wait_s` 0.01 (the default) a lone request also waits for others to share a batch
+with. Without a bundle one with random weights and 300 generated titles is made. Starts Ray: about a minute a server.
 """
 
 import argparse
@@ -33,24 +34,24 @@ from recsys_model.entities.catalog import build_catalog, load_catalog
 from recsys_model.text.tokenizer import train_tokenizer
 from recsys_platform.artifacts import write_artifact
 from recsys_platform.serve.client import edit_items
-from recsys_platform.serve.recommender import load_recommender
+from recsys_platform.serve.recommender import Recommender, load_recommender
 from recsys_platform.serve.schemas import RecommendRequest
 from tests.benchmarks.http_load import encode_request, latencies, requests_per_second
-from tests.benchmarks.kept_rows import KeptRows
 from tests.benchmarks.overhead_servers import HA_PROXY, HOST, without_ha_proxy
-from tests.benchmarks.pairs import interval_of_median
+from tests.benchmarks.pairs import Row
+from tests.benchmarks.report import Report
 
 SERVERS: dict[str, tuple[str, float, dict[str, str]]] = {
-    "uvicorn": ("uvicorn", 0.0, {}),
     "ray-proxy": ("ray", 0.01, {}),
     "ray-proxy-no-wait": ("ray", 0.0, {}),
     "ray-haproxy": ("ray", 0.01, HA_PROXY),
     "ray-haproxy-no-wait": ("ray", 0.0, HA_PROXY),
 }
 """Name -> server, batch_wait_s, environment."""
+UVICORN = ("uvicorn", 0.0, {})
 START_TIMEOUT_S, STOP_TIMEOUT_S, WARM_UP = 240.0, 60.0, 20
 EPHEMERAL_PORTS = 32_768
-NUM_ITEMS, CONNECTIONS, DURATION_S, NUM_EDITS = 300, 16, 8.0, 5
+NUM_ITEMS, CONNECTIONS, DURATION_S = 300, 16, 2.0
 
 
 def make_bundle(folder: Path) -> Path:
@@ -80,14 +81,14 @@ def payload_of(bundle: Path) -> dict[str, Any]:
     return {"history": [{"item": item.item_id} for item in items], "time": 0, "k": 10}
 
 
-def in_process(bundle: Path, payload: dict[str, Any], count: int) -> list[float]:
-    recommender = load_recommender(bundle)
+def in_process(recommender: Recommender, payload: dict[str, Any], count: int) -> float:
+    """Return the median of the seconds of a recommendation in this process."""
     found: list[float] = []
-    for _ in range(WARM_UP + count):
+    for _ in range(count):
         start = time.perf_counter()
         recommender.recommend([RecommendRequest.model_validate(payload)])
         found.append(time.perf_counter() - start)
-    return found[WARM_UP:]
+    return statistics.median(found)
 
 
 def free_port() -> int:
@@ -112,10 +113,10 @@ def open_to_all() -> set[int]:
 
 
 @contextlib.contextmanager
-def running(name: str, bundle: Path, port: int) -> Iterator[None]:
+def running(server: tuple[str, float, dict[str, str]], bundle: Path, port: int) -> Iterator[None]:
     """Start a server in a process group of its own, wait until it answers, and end the group afterwards."""
-    kind, batch_wait_s, environment = SERVERS[name]
-    log = tempfile.NamedTemporaryFile(prefix=f"overhead-{name}-", suffix=".log", delete=False)  # noqa: SIM115
+    kind, batch_wait_s, environment = server
+    log = tempfile.NamedTemporaryFile(prefix=f"overhead-{kind}-", suffix=".log", delete=False)  # noqa: SIM115
     command = [
         sys.executable,
         "-m",
@@ -131,7 +132,7 @@ def running(name: str, bundle: Path, port: int) -> Iterator[None]:
         deadline = time.monotonic() + START_TIMEOUT_S
         while not answers(port):
             if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{name} did not start; see {log.name}")
+                raise RuntimeError(f"{kind} did not start; see {log.name}")
             time.sleep(0.5)
         yield
     finally:
@@ -158,54 +159,94 @@ def noop_path(port: int) -> str:
     return httpx.get(f"http://{HOST}:{port}/noop", timeout=10.0, follow_redirects=True).url.path
 
 
-def edit_times(port: int) -> list[float]:
-    """Seconds from an edit of one item, which is taken back, to its answer: all replicas recommend from it."""
+def edit_times(port: int, count: int) -> list[float]:
+    """Milliseconds from an edit of one item, which is taken back, to its answer: all replicas recommend from it."""
     found: list[float] = []
-    for number in range(NUM_EDITS):
+    for number in range(count):
         for edit in ({"add": [{"id": "edited", "title": f"edited {number}"}]}, {"remove": ["edited"]}):
             start = time.perf_counter()
             edit_items(f"http://{HOST}:{port}", edit.get("add", ()), edit.get("remove", ()))
-            found.append(time.perf_counter() - start)
+            found.append(1000 * (time.perf_counter() - start))
     return found
 
 
-def measure(name: str, bundle: Path, count: int) -> dict[str, Any]:
+class Client:
+    """Asks one server."""
+
+    def __init__(self, port: int, payload: dict[str, Any]) -> None:
+        self._port = port
+        self._recommend = encode_request(f"{HOST}:{port}", "POST", "/v1/recommend", payload)
+        self._noop = encode_request(f"{HOST}:{port}", "GET", noop_path(port))
+
+    def recommend(self, count: int) -> float:
+        """Return the median of the seconds of a recommendation."""
+        return statistics.median(asyncio.run(latencies(HOST, self._port, self._recommend, count, WARM_UP)))
+
+    def noop(self) -> float:
+        """Return the milliseconds a request that does nothing takes of the server, 16 at a time."""
+        return 1000 / asyncio.run(requests_per_second(HOST, self._port, self._noop, CONNECTIONS, DURATION_S))
+
+
+def rows_of(name: str, bundle: Path, requests: int, pairs: int) -> Iterator[Row]:
+    """Yield what one way of Ray Serve adds, beside uvicorn."""
     reason = without_ha_proxy() if SERVERS[name][2] else None
     if reason is not None:
-        return {"not measured": reason}
-    payload, port, open_before = payload_of(bundle), free_port(), open_to_all()
-    bare = statistics.median(in_process(bundle, payload, count))
-    with running(name, bundle, port):
+        print(f"{name} is not measured: {reason}", flush=True)
+        return
+    payload, open_before = payload_of(bundle), open_to_all()
+    recommender, ports = load_recommender(bundle), (free_port(), free_port())
+    in_process(recommender, payload, WARM_UP)
+    with running(UVICORN, bundle, ports[1]), running(SERVERS[name], bundle, ports[0]):
         # Ray's own processes take ports of the ephemeral range
         opened = sorted(port for port in open_to_all() - open_before if port < EPHEMERAL_PORTS)
-        request = encode_request(f"{HOST}:{port}", "POST", "/v1/recommend", payload)
-        served = asyncio.run(latencies(HOST, port, request, count, WARM_UP))
-        noop = encode_request(f"{HOST}:{port}", "GET", noop_path(port))
-        rate = asyncio.run(requests_per_second(HOST, port, noop, CONNECTIONS, DURATION_S))
-        edits = edit_times(port) if SERVERS[name][0] == "ray" else []
-    low, high = interval_of_median(served)
-    return {
-        "in-process p50 ms": 1000 * bare,
-        "served p50 ms": 1000 * statistics.median(served),
-        "low": 1000 * low,
-        "high": 1000 * high,
-        "overhead ms": 1000 * (statistics.median(served) - bare),
-        "served p99 ms": 1000 * sorted(served)[int(0.99 * len(served))],
-        "no-op requests/s": rate,
-        **({"edit to answer p50 ms": 1000 * statistics.median(edits)} if edits else {}),
-        "ports below 32768 opened on every interface": opened,
-    }
+        clients = [Client(port, payload) for port in ports]
+        bare: list[float] = []
+        overhead: tuple[list[float], list[float]] = ([], [])
+        noop: tuple[list[float], list[float]] = ([], [])
+        for _ in range(pairs):
+            for client, over, nothing in zip(clients, overhead, noop, strict=True):
+                bare.append(in_process(recommender, payload, requests))
+                over.append(1000 * (client.recommend(requests) - bare[-1]))
+                nothing.append(client.noop())
+        edits = edit_times(ports[0], pairs)
+    note = (
+        f"in process p50 {1000 * statistics.median(bare):.3g} ms; ports opened to all below 32768: {opened or 'none'}"
+    )
+    other = "FastAPI + uvicorn"
+    yield Row(
+        work=f"{name}: served p50 - in-process p50, one request at a time",
+        alternative=other,
+        ours=overhead[0],
+        others=overhead[1],
+        unit="ms",
+        note=note,
+    )
+    rates = [f"{1000 / statistics.median(found):,.0f}" for found in noop]
+    yield Row(
+        work=f"{name}: a request that does nothing, 16 at a time",
+        alternative=other,
+        ours=noop[0],
+        others=noop[1],
+        unit="ms",
+        note=f"{rates[0]} against {rates[1]} requests/s; the client has one of the cores",
+    )
+    yield Row(work=f"{name}: one item edited over HTTP, visible", alternative="", ours=edits, others=[], unit="ms")
 
 
 def main() -> None:
+    """Print the rows of every server."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bundle", type=Path, help="a bundle artifact; its catalogue is edited in a copy")
-    parser.add_argument("--requests", type=int, default=300)
-    parser.add_argument("--only", action="append", choices=list(SERVERS), help="repeatable")
-    parser.add_argument("--keep", type=Path, help="go on with the rows of this file")
+    parser.add_argument("--requests", type=int, default=100, help="of each measurement (default 100)")
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--only", nargs="+", choices=list(SERVERS), default=list(SERVERS))
+    parser.add_argument("--json", type=Path, help="keeps the rows; servers that it has are not measured again")
+    parser.add_argument("--quick", action="store_true", help="the default proxy only, 3 pairs of 30 requests")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    rows = KeptRows(options.keep)
+    if options.quick:
+        options.only, options.pairs, options.requests = ["ray-proxy"], 3, 30
+    report = Report(options.json, {name: str(getattr(options, name)) for name in ("bundle", "requests", "pairs")})
     with tempfile.TemporaryDirectory(prefix="overhead-") as folder:
         bundle = Path(folder) / "bundle"
         if options.bundle is None:
@@ -213,8 +254,8 @@ def main() -> None:
         else:
             # edits are kept beside the bundle: beside a link to it nothing of the user's is touched
             bundle.symlink_to(options.bundle.resolve(), target_is_directory=True)
-        for name in options.only or SERVERS:
-            rows.measure(name, lambda name=name: measure(name, bundle, options.requests))
+        for name in options.only:
+            report.measure(name, lambda name=name: rows_of(name, bundle, options.requests, options.pairs))
 
 
 if __name__ == "__main__":

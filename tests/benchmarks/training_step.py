@@ -1,16 +1,15 @@
 """One training step on real lengths: packed rows against padding, forward, backward and optimiser.
 
-    python -m tests.benchmarks.training_step DATASET [--pairs 5] [--quick] [--threads 1] [--rows FILE]
+    python -m tests.benchmarks.training_step DATASET [--pairs 5] [--quick] [--threads 1] [--json FILE]
 
 DATASET is a dataset artifact (for Amazon Beauty: `recsys data ray_configs/laptop/beauty.yaml`). The model is a new
 glm-mini. Both sides of a row train on the same examples, so the ratio of the seconds is that of the useful tokens a
 second. Batches are drawn at random, as a plain training would, or of like lengths, as `train/order.py` puts them
-together. Rows are printed when they are done; with `--rows`, a second run of the same command takes finished ones from there.
+together. Rows are printed when they are done; with `--json` the same command goes on behind the last row of the file.
 """
 
 import argparse
 import dataclasses
-import json
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -35,7 +34,8 @@ from recsys_platform.config import load_config
 from recsys_platform.settings import TrainConfig
 from recsys_platform.train.batches import TrainingBatches
 from recsys_platform.train.reader import ExampleReader, to_examples
-from tests.benchmarks.pairs import Row, table, time_pairs
+from tests.benchmarks.pairs import Row, time_pairs
+from tests.benchmarks.report import Report
 
 CONFIG = Path(__file__).parents[2] / "ray_configs" / "laptop" / "beauty.yaml"
 FIXED_TOKENS = 1024
@@ -205,44 +205,22 @@ def build_rows(data: Data, batch_size: int, pairs: int, quick: bool) -> dict[str
     }
 
 
-def finished_rows(path: Path | None) -> dict[str, Row]:
-    """Return the rows that an earlier run has written."""
-    if path is None or not path.exists():
-        return {}
-    return {key: Row(**row) for key, row in json.loads(path.read_text(encoding="utf-8")).items()}
-
-
-def keep_rows(path: Path | None, done: dict[str, Row]) -> None:
-    """Write all finished rows; a kill leaves the file as it was before or after."""
-    if path is not None:
-        unfinished = path.with_suffix(".partial")
-        unfinished.write_text(json.dumps({key: dataclasses.asdict(row) for key, row in done.items()}), encoding="utf-8")
-        unfinished.replace(path)
-
-
 def main() -> None:
-    """Print each row as it is done, and all of them at the end."""
+    """Print each row as it is done."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dataset", type=Path)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--quick", action="store_true", help="fewer batches a row")
-    parser.add_argument("--rows", type=Path, help="where finished rows are kept")
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    done = finished_rows(arguments.rows)
-    makers = build_rows(load_data(arguments.dataset), arguments.batch_size, arguments.pairs, arguments.quick)
-    settings = {key: value for key, value in vars(arguments).items() if key != "rows"}
-    rows = []
+    parser.add_argument("--quick", action="store_true", help="fewer batches a row, 3 pairs")
+    parser.add_argument("--json", type=Path, help="keeps the rows")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    pairs = 3 if options.quick else options.pairs
+    makers = build_rows(load_data(options.dataset), options.batch_size, pairs, options.quick)
+    report = Report(options.json, {name: str(value) for name, value in vars(options).items() if name != "json"})
     for name, make in makers.items():
-        key = f"{name} {settings}"
-        if key not in done:
-            done[key] = make()
-            keep_rows(arguments.rows, done)
-        rows.append(done[key])
-        print(table(rows[-1:]).splitlines()[-1], flush=True)
-    print(table(rows))
+        report.measure(name, lambda make=make: [make()])
 
 
 if __name__ == "__main__":
