@@ -6,7 +6,6 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-import ray
 import torch
 
 from recsys_model.backbones.glm import GLM
@@ -32,6 +31,8 @@ def _folder(name: str) -> Path:
 @pytest.fixture(scope="session")
 def ray_cluster() -> Iterator[None]:
     """Four logical CPUs, so that two workers and what feeds them fit; joined by no other process."""
+    import ray  # here, for `tests/gpu` runs where there is none
+
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     ray.init(address="local", num_cpus=4, include_dashboard=False)
