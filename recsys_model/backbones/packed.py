@@ -111,10 +111,13 @@ class SegmentAttention:
         ]
         if self._is_causal:
             return [None] * len(pairs)
-        longest = max(length for length, _ in pairs)
+        longest = max((length for length, part_a_len in pairs if part_a_len < length), default=0)
         future_LL = query_BHTE.new_full((longest, longest), -torch.inf).triu(1)
         masks: list[Tensor | None] = []
         for length, part_a_len in pairs:
+            if part_a_len == length:
+                masks.append(None)
+                continue
             mask_LL = future_LL[:length, :length].clone()
             mask_LL[:, :part_a_len] = 0.0
             masks.append(mask_LL)

@@ -37,11 +37,15 @@ class PartAEncoder:
         self.values_LRGAE: list[Tensor] = []
 
     def __call__(self, layer: int, query_BHTE: Tensor, key_BGTE: Tensor, value_BGTE: Tensor) -> Tensor:
-        """Attend and keep; layers come in order."""
-        assert layer == len(self.keys_LRGAE), "layers must come in order, once each"
-        self.keys_LRGAE.append(key_BGTE)
-        self.values_LRGAE.append(value_BGTE)
+        """Keep and attend; layers come in order."""
+        self.keep(layer, key_BGTE, value_BGTE)
         return attend(query_BHTE, key_BGTE, value_BGTE, self._visible_R1TA)
+
+    def keep(self, layer: int, key_RGAE: Tensor, value_RGAE: Tensor) -> None:
+        """Take the keys and values of the next layer."""
+        assert layer == len(self.keys_LRGAE), "layers must come in order, once each"
+        self.keys_LRGAE.append(key_RGAE)
+        self.values_LRGAE.append(value_RGAE)
 
     def positions(self) -> Tensor:
         """Return 0, 1, 2, ... for each request."""

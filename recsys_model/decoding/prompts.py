@@ -1,18 +1,27 @@
 """Part A of several prompts through the model, once, before anything is generated.
 
-Shape suffixes: R = requests, A = tokens of part A.
+Only its keys and values are asked for, so a pass ends inside the last block as soon as these are there. On a CPU,
+prompts of different lengths lie one behind the other in one row, so that no padding is computed; elsewhere they are padded.
+
+Shape suffixes: R = B = requests, A = tokens of part A of the longest request, T = tokens of a row, H = heads, G = heads of
+keys and values, E = size of a head.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import chain
 
 import torch
 from torch import Tensor
 
-from recsys_model.backbones.base import Backbone
+from recsys_model.backbones.base import Attention, Backbone, FullAttention
+from recsys_model.backbones.packed import SegmentAttention, find_segments
 from recsys_model.decoding.cache import PartAEncoder
 from recsys_model.errors import ConfigError
 from recsys_model.infilling.example import PartA
 from recsys_model.text.tokenizer import SpecialTokens
+
+Keep = Callable[[int, Tensor, Tensor], None]
+"""Takes a layer, its keys and its values, [B, G, T, E] each."""
 
 
 def encode_prompts(model: Backbone, prompts: Sequence[PartA], special: SpecialTokens) -> PartAEncoder:
@@ -22,17 +31,75 @@ def encode_prompts(model: Backbone, prompts: Sequence[PartA], special: SpecialTo
         ConfigError: a prompt is too long for the model.
     """
     check_position_id(model, max(prompt.inter_position_ids[-1] for prompt in prompts), "the longest prompt")
-    device = model.device
-    lens_R = torch.tensor([len(prompt.token_ids) for prompt in prompts], device=device)
-    position_A = torch.arange(int(lens_R.max()), device=device)
-    encoder = PartAEncoder(position_A[None, :] < lens_R[:, None], is_causal=model.part_a_is_causal)
-    model.hidden_states(
-        padded([prompt.token_ids for prompt in prompts], special.pad, device),
-        padded([prompt.inter_position_ids for prompt in prompts], 0, device),
-        padded([prompt.intra_position_ids for prompt in prompts], 0, device),
-        encoder,
+    device, lens = model.device, [len(prompt.token_ids) for prompt in prompts]
+    visible_RA = torch.arange(max(lens), device=device) < torch.tensor(lens, device=device)[:, None]
+    encoder = PartAEncoder(visible_RA, is_causal=model.part_a_is_causal)
+    columns = (
+        ([prompt.token_ids for prompt in prompts], special.pad),
+        ([prompt.inter_position_ids for prompt in prompts], 0),
+        ([prompt.intra_position_ids for prompt in prompts], 0),
     )
+    if device.type != "cpu":
+        visible_RAA = visible_RA[:, None].expand(-1, max(lens), -1)
+        attention = FullAttention(visible_RAA.tril() if model.part_a_is_causal else visible_RAA)
+        read(model, [padded(rows, fill, device) for rows, fill in columns], encoder.keep, attention)
+        return encoder
+    segments = find_segments((tuple(lens),), (tuple(lens),), sum(lens))
+    alone = SegmentAttention(segments, part_a_is_causal=model.part_a_is_causal)
+
+    def keep(layer: int, key_1GTE: Tensor, value_1GTE: Tensor) -> None:
+        encoder.keep(layer, _apart(key_1GTE, lens), _apart(value_1GTE, lens))
+
+    read(model, [torch.tensor([list(chain.from_iterable(rows))]) for rows, _ in columns], keep, alone)
     return encoder
+
+
+def read(model: Backbone, ids_BT: Sequence[Tensor], keep: Keep, attention: Attention) -> None:
+    """Hand the keys and values of every layer to `keep`, and compute nothing behind those of the last one.
+
+    Args:
+        model: Reads.
+        ids_BT: Tokens, inter and intra position ids.
+        keep: Called for every layer, before its attention.
+        attention: What tokens see.
+    """
+    token_BT, inter_BT, intra_BT = ids_BT
+    try:
+        model.hidden_states(token_BT, inter_BT, intra_BT, _KeepingAttention(keep, attention, len(model.blocks)))
+    except _AllKept:
+        return
+    raise AssertionError(f"a {model.family} model must call its attention once for each of its blocks")
+
+
+class _AllKept(Exception):  # noqa: N818 - no error
+    """Leaves the model from within: nothing that it would compute further is asked for."""
+
+
+class _KeepingAttention:
+    """Hands keys and values on before they are attended to."""
+
+    def __init__(self, keep: Keep, attention: Attention, num_layers: int) -> None:
+        self._keep = keep
+        self._attention = attention
+        self._last = num_layers - 1
+
+    def __call__(self, layer: int, query_BHTE: Tensor, key_BGTE: Tensor, value_BGTE: Tensor) -> Tensor:
+        self._keep(layer, key_BGTE, value_BGTE)
+        if layer == self._last:
+            raise _AllKept
+        return self._attention(layer, query_BHTE, key_BGTE, value_BGTE)
+
+    def positions(self) -> Tensor:
+        return self._attention.positions()
+
+
+def _apart(states_1GTE: Tensor, lens: Sequence[int]) -> Tensor:
+    """Return the states of each request in a row of its own, zeros behind the shorter ones, [R, G, A, E]."""
+    _, num_heads, _, size = states_1GTE.shape
+    apart_RGAE = states_1GTE.new_zeros((len(lens), num_heads, max(lens), size))
+    for row, states_GAE in enumerate(states_1GTE[0].split(list(lens), dim=1)):
+        apart_RGAE[row, :, : lens[row]] = states_GAE
+    return apart_RGAE
 
 
 def check_position_id(model: Backbone, position_id: int, what: str) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from recsys_model.backbones.base import Backbone, attend
 from recsys_model.decoding.cache import PartAEncoder
-from recsys_model.decoding.prompts import check_position_id, encode_prompts, padded
+from recsys_model.decoding.prompts import check_position_id, encode_prompts, padded, read
 from recsys_model.infilling.example import PartA
 from recsys_model.text.tokenizer import SpecialTokens
 
@@ -109,7 +109,7 @@ class PartAStore:
                     ([prompt.intra_position_ids for prompt in new], 0),
                 )
             )
-            self._model.hidden_states(token_BT, inter_BT, intra_BT, tail)
+            read(self._model, (token_BT, inter_BT, intra_BT), tail.keep, tail)
         return encoder
 
     def _known_states(
@@ -164,13 +164,18 @@ class _Tail:
             place_A = torch.arange(visible_BA.shape[1], device=start_B.device)
             self._visible_B1TA = self._visible_B1TA & (place_A <= self._position_BT[:, :, None])[:, None]
 
-    def __call__(self, layer: int, query_BHTE: Tensor, key_BGTE: Tensor, value_BGTE: Tensor) -> Tensor:
-        """Write and attend."""
+    def keep(self, layer: int, key_BGTE: Tensor, value_BGTE: Tensor) -> None:
+        """Write keys and values to their places."""
         keys_RGAE, values_RGAE = self._encoder.keys_LRGAE[layer], self._encoder.values_LRGAE[layer]
         row_X = self._row_B[:, None].expand_as(self._position_BT)[self._is_token_BT]
         place_X = self._position_BT[self._is_token_BT]
         keys_RGAE[row_X, :, place_X] = key_BGTE.transpose(1, 2)[self._is_token_BT]
         values_RGAE[row_X, :, place_X] = value_BGTE.transpose(1, 2)[self._is_token_BT]
+
+    def __call__(self, layer: int, query_BHTE: Tensor, key_BGTE: Tensor, value_BGTE: Tensor) -> Tensor:
+        """Attend to what is known and what was written."""
+        del key_BGTE, value_BGTE
+        keys_RGAE, values_RGAE = self._encoder.keys_LRGAE[layer], self._encoder.values_LRGAE[layer]
         return attend(query_BHTE, keys_RGAE[self._row_B], values_RGAE[self._row_B], self._visible_B1TA)
 
     def positions(self) -> Tensor:

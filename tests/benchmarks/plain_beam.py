@@ -14,7 +14,7 @@ from torch import Tensor
 
 from recsys_model.backbones.base import Backbone, attend
 from recsys_model.decoding.cache import PartAEncoder
-from recsys_model.decoding.prompts import encode_prompts
+from recsys_model.decoding.prompts import padded
 from recsys_model.infilling.example import PartA
 from recsys_model.text.tokenizer import SpecialTokens
 
@@ -73,7 +73,7 @@ class PlainBeamSearch:
     ) -> list[list[tuple[int, float]]]:
         """Return (item, score) of the best `k` items for each prompt, whose part A may be encoded already."""
         if part_a is None:
-            part_a = encode_prompts(self._model, prompts, self._special)
+            part_a = read_padded(self._model, prompts, self._special)
         num_requests, num_beams = len(prompts), self._num_beams
         cache = CopiedCache(part_a.keys_LRGAE, part_a.values_LRGAE, part_a.visible_RA, num_beams)
         inter_X = torch.tensor([prompt.mask_position for prompt in prompts]).repeat_interleave(num_beams)
@@ -120,3 +120,16 @@ class PlainBeamSearch:
             cache.reorder(parent_X)
             step += 1
         return [sorted(found.items(), key=lambda pair: -pair[1])[:k] for found in finished]
+
+
+def read_padded(model: Backbone, prompts: Sequence[PartA], special: SpecialTokens) -> PartAEncoder:
+    """Return the keys and values of part A by one ordinary pass over padded rows."""
+    lens_R = torch.tensor([len(prompt.token_ids) for prompt in prompts])
+    encoder = PartAEncoder(torch.arange(int(lens_R.max())) < lens_R[:, None], is_causal=model.part_a_is_causal)
+    columns = (
+        ([prompt.token_ids for prompt in prompts], special.pad),
+        ([prompt.inter_position_ids for prompt in prompts], 0),
+        ([prompt.intra_position_ids for prompt in prompts], 0),
+    )
+    model.hidden_states(*(padded(rows, fill, torch.device("cpu")) for rows, fill in columns), encoder)
+    return encoder

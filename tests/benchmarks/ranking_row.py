@@ -14,6 +14,7 @@ from recsys_model.infilling.positions import PositionAutomaton
 from recsys_model.training.loss import InfillingLoss
 from recsys_platform.artifacts import read_manifest
 from recsys_platform.evaluate.pool import build_batches
+from recsys_platform.settings import TrainConfig
 from recsys_platform.train.reader import ExampleReader, to_examples
 from tests.benchmarks.generation_data import NUM_BEAMS, K, Setting
 from tests.benchmarks.pairs import Row
@@ -66,11 +67,12 @@ def _collator(setting: Setting, checkpoint: Path | None) -> ExampleCollator:
     objective = ObjectiveConfig(**settings)
     automaton = PositionAutomaton(setting.catalog.pool(), objective.intra_mode)
     trie = build_token_trie(setting.sequences, setting.special.end)
-    return ExampleCollator(ExampleBuilder(objective, setting.special, automaton, trie), setting.special.pad)
+    builder = ExampleBuilder(objective, setting.special, automaton, trie)
+    return ExampleCollator(builder, setting.special.pad, TrainConfig().row_tokens)
 
 
 def _epoch_sample(reader: ExampleReader, collator: ExampleCollator, size: int, seed: int) -> list[Batch]:
-    """Return batches of random rows, sorted by length, drawn and padded as in training."""
+    """Return batches of random rows, sorted by length, drawn and packed as in training."""
     rows = np.sort(np.random.default_rng(seed).choice(reader.num_rows, size=min(size, reader.num_rows), replace=False))
     examples = sorted(to_examples(reader.read(rows)), key=lambda example: len(example.text.token_ids))
     batches = []

@@ -14,7 +14,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -40,6 +39,7 @@ from tests.benchmarks.http_load import encode_request, latencies, requests_per_s
 from tests.benchmarks.overhead_servers import HA_PROXY, HOST, without_ha_proxy
 from tests.benchmarks.pairs import Row
 from tests.benchmarks.report import Report
+from tests.e2e.ports import free_port
 
 SERVERS: dict[str, tuple[str, float, dict[str, str]]] = {
     "ray-proxy": ("ray", 0.01, {}),
@@ -89,15 +89,6 @@ def in_process(recommender: Recommender, payload: dict[str, Any], count: int) ->
         recommender.recommend([RecommendRequest.model_validate(payload)])
         found.append(time.perf_counter() - start)
     return statistics.median(found)
-
-
-def free_port() -> int:
-    while True:
-        with socket.socket() as probe:
-            probe.bind((HOST, 0))
-            port = int(probe.getsockname()[1])
-        if not 10002 <= port <= 19999:
-            return port
 
 
 def open_to_all() -> set[int]:

@@ -19,7 +19,7 @@ from recsys_platform.serve.client import ask, edit_items, list_items, swap_items
 from recsys_platform.serve.recommender import load_recommender
 from recsys_platform.serve.schemas import RecommendRequest, RecommendResponse
 from recsys_platform.serve.stage import start_endpoint, stop_endpoint
-from tests.e2e.test_serving import free_port
+from tests.e2e.ports import free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("ray_cluster")]
 

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,21 +16,12 @@ from ray.job_submission import JobStatus, JobSubmissionClient
 
 from recsys_platform.artifacts import open_artifact
 from recsys_platform.demo.shop import write_demo_shop
+from tests.e2e.ports import free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE_S = 420.0
-
-
-def free_port() -> int:
-    """Return a free port outside Ray's own range."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        if not 10002 <= port <= 19999:
-            return port
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """The Serve config inside the RayService, deployed for real."""
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,20 +14,11 @@ from ray.serve.schema import ServeDeploySchema
 from recsys_model.bundle import Bundle, write_bundle
 from recsys_platform.artifacts import write_artifact
 from recsys_platform.serve.stage import stop_endpoint, wait_until_healthy
+from tests.e2e.ports import free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("ray_cluster")]
 
 MANIFEST = Path(__file__).resolve().parents[2] / "k8s" / "base" / "endpoint.yaml"
-
-
-def free_port() -> int:
-    """A port that nothing uses, outside those that Ray gives to its workers."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-        if not 10002 <= port <= 19999:
-            return port
 
 
 @pytest.fixture(scope="module")

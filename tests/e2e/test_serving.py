@@ -2,7 +2,6 @@
 
 import asyncio
 import dataclasses
-import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,20 +20,11 @@ from recsys_platform.serve.client import ask
 from recsys_platform.serve.recommender import load_recommender
 from recsys_platform.serve.schemas import RecommendRequest, RecommendResponse
 from recsys_platform.serve.stage import check_port, endpoint_url, start_endpoint, stop_endpoint, wait_until_healthy
+from tests.e2e.ports import free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("ray_cluster")]
 
 HISTORY = [{"item": "i0", "time": "2024-01-01T00:00:00Z"}, {"item": "Stove Fuel", "time": 1704240000}]
-
-
-def free_port() -> int:
-    """A port that nothing uses, outside Ray's 10002-19999."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-        if not 10002 <= port <= 19999:
-            return port
 
 
 @pytest.fixture(scope="module")

@@ -61,7 +61,22 @@ def test_pairs_that_see_each_other_are_counted_as_the_mask_has_them() -> None:
 def test_a_decoding_run_times_part_a_and_every_step(tmp_path: Path) -> None:
     path = tmp_path / "figures.json"
 
-    small = ["--size", "tiny", "--requests", "2", "--beams", "4", "--items", "50", "--history", "24", "--repetitions", "2", "--device", "cpu"]
+    small = [
+        "--size",
+        "tiny",
+        "--requests",
+        "2",
+        "--beams",
+        "4",
+        "--items",
+        "50",
+        "--history",
+        "24",
+        "--repetitions",
+        "2",
+        "--device",
+        "cpu",
+    ]
     figures = decode_step.main([*small, "--json", str(path)])
 
     assert figures.part_a_ms > 0

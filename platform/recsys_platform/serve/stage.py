@@ -1,5 +1,6 @@
 """Start and stop the endpoint of a run on the Ray cluster of the caller."""
 
+import errno
 import logging
 import os
 import socket
@@ -21,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 START_TIMEOUT_S = 120.0
 POLL_INTERVAL_S = 0.5
+PORT_PATIENCE_S = 5.0
+"""For so long, the proxy of an endpoint that was just stopped may hold its port."""
 HAPROXY_SWITCH = "RAY_SERVE_ENABLE_HA_PROXY"
 HAPROXY_PORTS = {"RAY_SERVE_HAPROXY_STATS_PORT": "8404", "RAY_SERVE_HAPROXY_METRICS_PORT": "9101"}
 """Environment variable -> default of Ray."""
@@ -140,19 +143,28 @@ def check_proxy(host: str, environment: Mapping[str, str]) -> None:
     )
 
 
-def check_port(host: str, port: int) -> None:
-    """Raise unless this machine can listen on the address.
+def check_port(host: str, port: int, patience_s: float = PORT_PATIENCE_S) -> None:
+    """Raise unless this machine can listen on the address, or soon can.
 
     Raises:
         ConfigError: the port is taken, or the host is none of this machine's.
     """
+    deadline = time.monotonic() + patience_s
+    while (error := _why_not_bound(host, port)) is not None:
+        if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
+            raise ConfigError(
+                f"serve.host {host} and serve.port {port} cannot be bound: {error.strerror}; stop the program that "
+                "uses the port, or choose another one with --set serve.port=8001"
+            ) from error
+        time.sleep(0.2)
+
+
+def _why_not_bound(host: str, port: int) -> OSError | None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise ConfigError(
-                f"serve.host {host} and serve.port {port} cannot be bound: {error.strerror}; stop the program that "
-                "uses the port, or choose another one with --set serve.port=8001"
-            ) from error
+            return error
+    return None
