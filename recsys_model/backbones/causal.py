@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from recsys_model.backbones.base import Attention, Backbone, OutputHead
-from recsys_model.backbones.geometry import CausalConfig, Mask
+from recsys_model.backbones.geometry import CAUSAL_FAMILY, CausalConfig, Mask
 from recsys_model.config import require
 
 ATTENTION_NAME = "recsys_infilling"
@@ -35,7 +35,7 @@ REQUIRED_SIZES = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attenti
 class CausalDecoder(Backbone):
     """A decoder of transformers whose attention is the caller's; its tensors keep their published names."""
 
-    family = "causal"
+    family = CAUSAL_FAMILY
     lora_targets = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
     new_tables = (INTRA_TABLE,)
 

@@ -8,10 +8,9 @@ import json
 import pickle
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from peft import PeftModel
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -21,6 +20,9 @@ from recsys_model.backbones.families import build_backbone, document_from_geomet
 from recsys_model.backbones.geometry import Mask
 from recsys_model.backbones.gguf import is_gguf, read_gguf_document, read_gguf_state
 from recsys_model.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from peft import PeftModel
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
@@ -126,7 +128,7 @@ def fit_state(model: Backbone, state: dict[str, Tensor], source: str) -> None:
         raise CheckpointError(f"the weights in {source} do not fit the model:\n  " + "\n  ".join(problems))
 
 
-def write_adapter(folder: Path, model: PeftModel) -> None:
+def write_adapter(folder: Path, model: "PeftModel") -> None:
     """Write a LoRA adapter as an ordinary PEFT folder."""
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(str(folder), save_embedding_layers=False)
@@ -138,6 +140,8 @@ def load_adapter(model: Backbone, folder: Path) -> Backbone:
     Raises:
         CheckpointError: the folder holds no adapter, or one for another geometry.
     """
+    from peft import PeftModel  # takes as long as torch itself, in every process, and few have an adapter
+
     try:
         adapted = PeftModel.from_pretrained(model, str(folder))  # pyrefly: ignore[bad-argument-type]
     except (OSError, ValueError, RuntimeError) as error:

@@ -1,13 +1,16 @@
-"""Which model stands behind a `config.json`, and what is written there."""
+"""Which model stands behind a `config.json`, and what is written there.
+
+Causal decoders are imported when one is met: transformers' modelling code takes as long to import as torch itself, and
+each worker of a cluster is a process that would wait for it.
+"""
 
 import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 from recsys_model.backbones.base import Backbone, Geometry
-from recsys_model.backbones.causal import CausalDecoder, read_causal_config
 from recsys_model.backbones.chatglm import ChatGLM
-from recsys_model.backbones.geometry import CAUSAL_MODEL_TYPES, CausalConfig, ChatGLMConfig, Mask
+from recsys_model.backbones.geometry import CAUSAL_FAMILY, CAUSAL_MODEL_TYPES, CausalConfig, ChatGLMConfig, Mask
 from recsys_model.backbones.glm import GLM
 from recsys_model.config import GLMConfig
 from recsys_model.errors import ConfigError
@@ -28,6 +31,8 @@ def build_backbone(geometry: Geometry) -> Backbone:
     if isinstance(geometry, ChatGLMConfig):
         return ChatGLM(geometry)
     assert isinstance(geometry, CausalConfig), "every geometry belongs to a family"
+    from recsys_model.backbones.causal import CausalDecoder
+
     return CausalDecoder(geometry)
 
 
@@ -35,7 +40,7 @@ def family_of(geometry: Geometry) -> str:
     """Return what `model.family` calls the geometry's family."""
     if isinstance(geometry, GLMConfig):
         return GLM.family
-    return ChatGLM.family if isinstance(geometry, ChatGLMConfig) else CausalDecoder.family
+    return ChatGLM.family if isinstance(geometry, ChatGLMConfig) else CAUSAL_FAMILY
 
 
 def geometry_from_document(document: Mapping[str, Any], mask: Mask | None = None) -> Geometry:
@@ -48,6 +53,8 @@ def geometry_from_document(document: Mapping[str, Any], mask: Mask | None = None
     if model_type not in MODEL_TYPES:
         raise ConfigError(f"model_type must be one of {', '.join(map(repr, MODEL_TYPES))}, got {model_type!r}")
     if model_type in CAUSAL_MODEL_TYPES:
+        from recsys_model.backbones.causal import read_causal_config
+
         own = document.get(OWN_KEY) or {}
         settings = {key: value for key, value in document.items() if key != OWN_KEY}
         return read_causal_config(settings, mask or own.get("mask", "prefix"))

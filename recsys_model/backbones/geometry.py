@@ -12,6 +12,8 @@ from recsys_model.config import require
 Mask = Literal["prefix", "causal"]
 """`prefix`: part A sees itself in both directions; `causal`: only what comes before."""
 
+CAUSAL_FAMILY = "causal"
+"""What `model.family` calls all of them."""
 CAUSAL_MODEL_TYPES = ("llama", "qwen2", "qwen3")
 """Architectures of transformers that `CausalDecoder` was tested with; SmolLM2 is a llama."""
 MAX_INTRA_POSITION = 2048

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-import transformers
 from torch import Tensor
 
 from recsys_model.errors import CheckpointError
@@ -29,6 +28,8 @@ def read_gguf_document(path: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: the file cannot be read.
     """
+    import transformers  # slow to import, and met in few processes
+
     return _read(path, lambda: transformers.AutoConfig.from_pretrained(path.parent, gguf_file=path.name)).to_dict()
 
 
@@ -38,6 +39,8 @@ def read_gguf_state(path: Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: the file cannot be read.
     """
+    import transformers
+
     unpacked = transformers.GgufConfig(dequantize=True)
     return _read(
         path,

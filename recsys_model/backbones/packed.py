@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
 from recsys_model.backbones.base import Attention
 
@@ -147,6 +146,9 @@ class BlockAttention:
 
     def __init__(self, segments: Segments, *, part_a_is_causal: bool) -> None:
         """Take where the examples lie, and whether their part A sees its past only."""
+        # brings sympy along, which every process on a CPU would wait for
+        from torch.nn.attention.flex_attention import create_block_mask
+
         self._place_BT = segments.places
         example_BT, end_BT = segments.example_ids, segments.part_a_ends
         if part_a_is_causal:
@@ -177,4 +179,6 @@ class BlockAttention:
 @functools.cache
 def _flex_attention(device_type: str) -> Callable[..., Any]:
     """Return the compiled kernel on CUDA; elsewhere it is not worth a compiler."""
+    from torch.nn.attention.flex_attention import flex_attention
+
     return torch.compile(flex_attention, dynamic=True) if device_type == "cuda" else flex_attention

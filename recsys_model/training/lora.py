@@ -1,15 +1,18 @@
 """LoRA through peft on the named linears of every layer (paper, Implementation)."""
 
-from peft import LoraConfig as PeftLoraConfig
-from peft import PeftModel, get_peft_model
+from typing import TYPE_CHECKING
+
 from torch import nn
 
 from recsys_model.backbones.base import Backbone
 from recsys_model.config import LoraConfig
 from recsys_model.errors import ConfigError
 
+if TYPE_CHECKING:
+    from peft import PeftModel
 
-def apply_lora(model: Backbone, config: LoraConfig) -> PeftModel:
+
+def apply_lora(model: Backbone, config: LoraConfig) -> "PeftModel":
     """Freeze `model` and return it with trainable adapters, which change nothing at first.
 
     Tables that the published weights do not have are trained along as a whole.
@@ -17,6 +20,10 @@ def apply_lora(model: Backbone, config: LoraConfig) -> PeftModel:
     Raises:
         ConfigError: the rank exceeds the smallest dimension of a linear, or there is no position table to train.
     """
+    # takes as long to import as torch itself, and training without adapters does not need it
+    from peft import LoraConfig as PeftLoraConfig
+    from peft import PeftModel, get_peft_model
+
     check_rank(model, config.rank)
     if config.train_position_embeddings and not model.position_tables:
         raise ConfigError(

@@ -1,7 +1,10 @@
 """SmolLM2-135M, a causal decoder, against transformers' own constrained beam search; few requests, equal threads."""
 
 import importlib.util
+import statistics
+import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -19,11 +22,13 @@ from recsys_model.text.textualize import Behaviour, Textualizer
 from recsys_model.text.tokenizer import SpecialTokens
 from recsys_platform.conversion import run_convert
 from tests.benchmarks.generation_data import K
-from tests.benchmarks.pairs import Row, time_pairs
+from tests.benchmarks.pairs import Row
 from tests.benchmarks.request_rows import count_passes
 from tests.benchmarks.returning_rows import returning_row
 
 MAX_EVENTS = 8
+Found = list[tuple[tuple[int, ...], float]]
+"""Token ids and score of the items of one request."""
 
 
 def model_folder(folder: Path) -> Path | None:
@@ -75,17 +80,19 @@ class Causal:
         reference.tie_weights()
         return reference
 
-    def generate(self, prompt: PartA, allowed: dict[tuple[int, ...], list[int]]) -> list[tuple[tuple[int, ...], float]]:
-        """Return token ids and score of the best items by `generate`."""
-        ids = torch.tensor([[*prompt.token_ids, self.special.start]])
-        size = ids.shape[1]
+    def generate(self, prompts: Sequence[PartA], allowed: dict[tuple[int, ...], list[int]]) -> list[Found]:
+        """Return token ids and score of the best items of each prompt by `generate`, prompts padded on the left."""
+        rows = [[*prompt.token_ids, self.special.start] for prompt in prompts]
+        size = max(map(len, rows))
+        ids = torch.tensor([[self.special.pad] * (size - len(row)) + row for row in rows])
+        mask = torch.tensor([[0] * (size - len(row)) + [1] * len(row) for row in rows])
 
         def allow(_: int, beam: torch.Tensor) -> list[int]:
             return allowed.get(tuple(beam[size:].tolist()), [self.special.end])
 
         found = self.reference.generate(
             ids,
-            attention_mask=torch.ones_like(ids),
+            attention_mask=mask,
             num_beams=K,
             num_return_sequences=K,
             max_new_tokens=max(map(len, allowed)) + 1,
@@ -99,13 +106,14 @@ class Causal:
             return_dict_in_generate=True,
             output_scores=True,
         )
-        rows = [tuple(row[size:].tolist()) for row in found.sequences]
-        cut = [row[: row.index(self.special.end)] if self.special.end in row else row for row in rows]
-        return list(zip(cut, found.sequences_scores.tolist(), strict=True))
+        texts = [tuple(row[size:].tolist()) for row in found.sequences]
+        cut = [text[: text.index(self.special.end)] if self.special.end in text else text for text in texts]
+        pairs = list(zip(cut, found.sequences_scores.tolist(), strict=True))
+        return [pairs[start : start + K] for start in range(0, len(pairs), K)]
 
 
-def smollm2_rows(causal: Causal, pairs: int, num_users: int = 3) -> Iterator[Row]:
-    """Compare whole requests, the passes that they take, and a user who comes back."""
+def smollm2_rows(causal: Causal, pairs: int, sizes: Sequence[int] = (1, 16)) -> Iterator[Row]:
+    """Compare whole requests one by one and in a batch, and a user who comes back."""
     generator = TrieGuidedGenerator(causal.model, causal.catalog, causal.special, DecodingConfig(num_beams=K))
     allowed: dict[tuple[int, ...], set[int]] = {}
     for item in causal.catalog.items:
@@ -113,36 +121,48 @@ def smollm2_rows(causal: Causal, pairs: int, num_users: int = 3) -> Iterator[Row
         for size, token in enumerate(row):
             allowed.setdefault(row[:size], set()).add(token)
     table = {prefix: sorted(tokens) for prefix, tokens in allowed.items()}
-    notes = []
-    for user in range(num_users):
-        ((found, passes), other) = (
-            count_passes(causal.model, lambda user=user: generator.recommend([causal.prompt(user)], K)),
-            causal.generate(causal.prompt(user), table),
-        )
-        own = [entry.score for entry in found[0]]
-        rows = [tuple(causal.catalog.items[entry.item].token_ids) for entry in found[0]]
-        shared = [(score, dict(other)[row]) for row, score in zip(rows, own, strict=True) if row in dict(other)]
-        gap = max((abs(one - two) for one, two in shared), default=0.0)
-        best = sum(own) / len(own) - sum(score for _, score in other) / len(other)
-        notes.append(f"{passes} passes, {len(shared)} items shared (scores within {gap:.0e}), mean score {best:+.3f}")
-    users = iter(range(10_000))
-    current = [0, 0]
-
-    def ours() -> object:
-        current[0] = next(users)
-        return generator.recommend([causal.prompt(current[0])], K)
-
-    yield time_pairs(
-        f"SmolLM2-135M, whole request, {K} beams, {len(causal.catalog.items):,} items",
-        f"transformers generate(num_beams={K}, num_return_sequences={K}, prefix_allowed_tokens_fn)",
-        ours,
-        lambda: causal.generate(causal.prompt(current[0]), table),
-        pairs=pairs,
-        note="; ".join(notes),
-    )
     visits = [(causal.prompt(user, MAX_EVENTS - 1), causal.prompt(user)) for user in range(3)]
     yield returning_row(
         "part A of SmolLM2, grown by one event", causal.model, causal.catalog, causal.special, visits, pairs
+    )
+    for size in sizes:
+        yield request_row(causal, generator, table, size, pairs)
+
+
+def request_row(
+    causal: Causal,
+    generator: TrieGuidedGenerator,
+    table: dict[tuple[int, ...], list[int]],
+    size: int,
+    pairs: int,
+) -> Row:
+    """Time other users in every pair; what both found is told of all of them."""
+    ours, others, passes, shared, gaps, better = [], [], [], 0, [0.0], []
+    for pair in range(pairs + 1):
+        prompts = [causal.prompt(pair * size + number) for number in range(size)]
+        start = time.perf_counter()
+        found, count = count_passes(causal.model, partial(generator.recommend, prompts, K))
+        middle = time.perf_counter()
+        reference = causal.generate(prompts, table)
+        end = time.perf_counter()
+        if pair:  # the first warms up
+            ours.append(middle - start)
+            others.append(end - middle)
+        passes.append(count)
+        for own, other in zip(found, reference, strict=True):
+            score_of = dict(other)
+            rows = [tuple(causal.catalog.items[entry.item].token_ids) for entry in own]
+            both = [(entry.score, score_of[row]) for row, entry in zip(rows, own, strict=True) if row in score_of]
+            shared += len(both)
+            gaps += [abs(one - two) for one, two in both]
+            better.append(sum(entry.score for entry in own) / K - sum(score for _, score in other) / K)
+    return Row(
+        work=f"SmolLM2-135M, whole request, batch {size}, {K} beams, {len(causal.catalog.items):,} items",
+        alternative=f"transformers generate(num_beams={K}, num_return_sequences={K}, prefix_allowed_tokens_fn)",
+        ours=ours,
+        others=others,
+        note=f"{statistics.median(passes):g} passes; {shared / len(better):.1f} of {K} items shared, their scores "
+        f"within {max(gaps):.0e}; mean score of an item {sum(better) / len(better):+.3f}, worst user {min(better):+.3f}",
     )
 
 

@@ -1,9 +1,9 @@
 """The model that a run trains: new or loaded, with or without adapters."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import torch
-from peft import PeftModel
 from torch import nn
 
 from recsys_model.backbones.base import Backbone, Geometry
@@ -16,6 +16,9 @@ from recsys_model.training.lora import apply_lora
 from recsys_platform.artifacts import MANIFEST_NAME, open_artifact
 from recsys_platform.checkpoints import ADAPTER_FOLDER, WEIGHTS_FOLDER, folder_digest
 from recsys_platform.config import RunConfig
+
+if TYPE_CHECKING:
+    from peft import PeftModel
 
 MAX_SEED = 2**63
 
@@ -81,7 +84,7 @@ def verified_digest(weights: Path) -> str:
     return folder_digest(base_weights_folder(weights))
 
 
-def build_model(config: RunConfig, vocab_size: int) -> Backbone | PeftModel:
+def build_model(config: RunConfig, vocab_size: int) -> "Backbone | PeftModel":
     """Return the model to train, in float32, or bfloat16 where the run says so.
 
     New weights depend on the run's seed only.
@@ -109,8 +112,7 @@ def _prepared(model: Backbone, config: RunConfig) -> Backbone:
 
 def write_trained(folder: Path, model: nn.Module) -> None:
     """Write all weights, or only the adapter where one was trained."""
-    if isinstance(model, PeftModel):
-        write_adapter(folder / ADAPTER_FOLDER, model)
-    else:
-        assert isinstance(model, Backbone), "a run trains a backbone or adapters on one"
+    if isinstance(model, Backbone):
         write_model(folder / WEIGHTS_FOLDER, model)
+    else:
+        write_adapter(folder / ADAPTER_FOLDER, cast("PeftModel", model))

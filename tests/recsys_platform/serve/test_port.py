@@ -33,5 +33,5 @@ def test_a_port_that_another_program_keeps_is_refused_with_what_to_do() -> None:
 
 
 def test_a_host_of_another_machine_is_refused_at_once() -> None:
-    with pytest.raises(ConfigError, match="serve.host 192.0.2.1"):
+    with pytest.raises(ConfigError, match=r"serve\.host 192\.0\.2\.1"):
         check_port("192.0.2.1", free_port(), patience_s=3600.0)
