@@ -23,14 +23,14 @@ $(VENV)/.installed-dev: pyproject.toml $(VENV)/.installed
 demo: setup
 	$(BIN)/recsys demo ray_configs/laptop/demo.yaml
 
-# two processes: most tests wait for Ray, which all of them share in one of the two; torch with more threads than cores crawls
+# two processes, each with a Ray cluster for the files that need one; torch with more threads than cores crawls
 test: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyrefly check
 	$(BIN)/lint-imports
 	$(BIN)/python -m pip check
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=2 --dist=loadgroup --durations=15
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder --durations=15
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .

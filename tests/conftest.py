@@ -21,13 +21,6 @@ hypothesis.settings.load_profile("recsys")
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several processes, tests of the one Ray cluster go to one of them; those of a file stay together too."""
-    for item in items:
-        shares_cluster = "ray_cluster" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("ray" if shares_cluster else item.nodeid.partition("::")[0]))
-
-
 def _folder(name: str) -> Path:
     folder = SHARED / name
     if not folder.is_dir():
