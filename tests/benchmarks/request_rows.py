@@ -1,5 +1,6 @@
 """Whole requests of a GLM against plain beam search: passes, seconds, memory, and whose answers are better."""
 
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -41,54 +42,73 @@ def pass_rows(setting: Setting, count: int) -> Iterator[Row]:
         )
 
 
-def request_rows(setting: Setting, pairs: int, sizes: Sequence[int] = (1, 16)) -> Iterator[Row]:
-    """Compare the whole request, then what comes behind part A alone."""
+def request_rows(setting: Setting, pairs: int, sizes: Sequence[int] = (1, 16), num_users: int = 16) -> Iterator[Row]:
+    """Compare whole requests of the same users, one by one and together, then what comes behind part A alone."""
     plain = setting.plain()
     for size in sizes:
-        batch = setting.prompts[:size]
+        batches = [setting.prompts[start : start + size] for start in range(0, num_users, size)]
         for name, config in (
             ("20 beams", DecodingConfig(num_beams=NUM_BEAMS)),
             ("exact", DecodingConfig(exact=True)),
             ("20 beams, scoring lm", DecodingConfig(num_beams=NUM_BEAMS, scoring="lm")),
         ):
             generator = setting.generator(config)
-            is_same_score = config.scoring == "trie"
-            note = (
-                compare(generator.recommend(batch, K), plain.recommend(batch, K))
-                if is_same_score
-                else ("the alternative scores over the children only")
-            )
-            yield time_pairs(
+            note = "the alternative scores over the children only"
+            if config.scoring == "trie":
+                found = [answer for batch in batches for answer in generator.recommend(batch, K)]
+                note = compare(found, [answer for batch in batches for answer in plain.recommend(batch, K)])
+            row = time_pairs(
                 f"whole request, batch {size}, {name}",
                 PLAIN,
-                lambda generator=generator, batch=batch: generator.recommend(batch, K),
-                lambda batch=batch: plain.recommend(batch, K),
+                lambda generator=generator, batches=batches: [generator.recommend(batch, K) for batch in batches],
+                lambda batches=batches: [plain.recommend(batch, K) for batch in batches],
                 pairs=pairs,
                 note=note,
             )
-            if is_same_score:
-                yield decode_row(setting, generator, plain, batch, name, pairs)
+            yield per_call(row, len(batches))
+            if config.scoring == "trie":
+                yield decode_row(setting, generator, plain, batches, name, pairs)
 
 
 def decode_row(
-    setting: Setting, generator: TrieGuidedGenerator, plain: PlainBeamSearch, batch: list[PartA], name: str, pairs: int
+    setting: Setting,
+    generator: TrieGuidedGenerator,
+    plain: PlainBeamSearch,
+    batches: list[list[PartA]],
+    name: str,
+    pairs: int,
 ) -> Row:
     """Time the search behind a part A that is encoded already."""
     with torch.inference_mode():
-        part_a = encode_prompts(setting.model, batch, setting.special)
+        encoded = [encode_prompts(setting.model, batch, setting.special) for batch in batches]
     space = generator._space
     whole = space.encode
-    space.encode = lambda prompts: part_a  # type: ignore[method-assign]
+    current = iter(encoded)
+    space.encode = lambda prompts: next(current)  # type: ignore[method-assign]
+
+    def ours() -> None:
+        nonlocal current
+        current = iter(encoded)
+        for batch in batches:
+            generator.recommend(batch, K)
+
     try:
-        return time_pairs(
-            f"decode phase, batch {len(batch)}, {name}",
+        row = time_pairs(
+            f"decode phase, batch {len(batches[0])}, {name}",
             PLAIN,
-            lambda: generator.recommend(batch, K),
-            lambda: plain.recommend(batch, K, part_a),
+            ours,
+            lambda: [plain.recommend(batch, K, part_a) for batch, part_a in zip(batches, encoded, strict=True)],
             pairs=pairs,
         )
     finally:
         space.encode = whole  # type: ignore[method-assign]
+    return per_call(row, len(batches))
+
+
+def per_call(row: Row, count: int) -> Row:
+    """Return the seconds of one of so many calls."""
+    ours, others = ([second / count for second in seconds] for seconds in (row.ours, row.others))
+    return dataclasses.replace(row, ours=ours, others=others)
 
 
 def memory_rows(setting: Setting, count: int) -> Iterator[Row]:
