@@ -5,7 +5,7 @@ M = children of the request that has most, D = hidden size, V = vocabulary.
 """
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -23,16 +23,18 @@ GLM_VOCABULARY, NUM_REQUESTS, NUM_BEAMS = 50_304, 8, 20
 
 
 class Step:
-    """160 beams at nodes on the way to random items: constrain, normalise, select."""
+    """Beams on the way to random items, or all at the root, where a search begins: constrain, normalise, select."""
 
-    def __init__(self, trie: TokenTrie, hidden_size: int) -> None:
+    def __init__(self, trie: TokenTrie, hidden_size: int, num_beams: int) -> None:
+        """Take the beams of a request; a single one is at the root, more are below it."""
         rng = random.Random(0)
         geometry = GLMConfig(num_layers=1, hidden_size=hidden_size, num_heads=4, vocab_size=GLM_VOCABULARY)
         self.model = GLM(geometry).eval()
         self.trie = trie
         self.scorer = ChildScorer(self.model, trie, "trie")
-        leaves = trie.leaves()
-        nodes = [self._inner_node(int(rng.choice(leaves)), rng) for _ in range(NUM_REQUESTS * NUM_BEAMS)]
+        self.num_beams = num_beams
+        leaves, count = trie.leaves(), NUM_REQUESTS * num_beams
+        nodes = [0] * count if num_beams == 1 else [self._node_below_root(leaves, rng) for _ in range(count)]
         self.node_P = torch.tensor(nodes)
         self.hidden_PD = torch.randn(len(nodes), hidden_size)
         with torch.no_grad():
@@ -40,11 +42,13 @@ class Step:
         self.score_P = -torch.rand(len(nodes)) * 10
         self.texts = [tuple(trie.path(node)) for node in nodes]
 
-    def _inner_node(self, leaf: int, rng: random.Random) -> int:
-        path = []
-        while leaf > 0:
-            leaf = int(self.trie.parents[leaf])
-            path.append(leaf)
+    def _node_below_root(self, leaves: Sequence[int], rng: random.Random) -> int:
+        path: list[int] = []
+        while not path:
+            node = int(self.trie.parents[int(rng.choice(leaves))])
+            while node > 0:
+                path.append(node)
+                node = int(self.trie.parents[node])
         return rng.choice(path)
 
     @torch.inference_mode()
@@ -52,13 +56,13 @@ class Step:
         """Project on the children alone, normalise among them, choose."""
         children = self.scorer.expand(self.node_P)
         score_C = self.score_P[children.rows] + self.scorer.log_probs(self.hidden_PD, children)
-        request_C = children.rows // NUM_BEAMS
+        request_C = children.rows // self.num_beams
         rank_C = rank_in_group(request_C, NUM_REQUESTS)
         slot_RM = torch.zeros((NUM_REQUESTS, int(rank_C.max()) + 1), dtype=torch.int64)
         node_RM, score_RM = torch.zeros_like(slot_RM), torch.full(slot_RM.shape, float("-inf"))
         node_RM[request_C, rank_C] = children.nodes
         score_RM[request_C, rank_C] = score_C
-        slot_RM[request_C, rank_C] = children.rows % NUM_BEAMS
+        slot_RM[request_C, rank_C] = children.rows % self.num_beams
         return best_beams(torch.arange(NUM_REQUESTS), Candidates(score_RM, node_RM, slot_RM), NUM_BEAMS)
 
     def check(self, dense_RW: Tensor) -> None:
@@ -67,7 +71,7 @@ class Step:
         if not torch.allclose(beams.scores, dense_RW[:, : beams.scores.shape[1]], atol=1e-5, rtol=1e-6):
             raise SystemExit("the scores of a decoding step differ from the dense reference by more than 1e-5")
         parent_RW = torch.from_numpy(self.trie.parents).long()[beams.nodes]
-        from_RW = self.node_P.reshape(NUM_REQUESTS, NUM_BEAMS).gather(1, beams.parents)
+        from_RW = self.node_P.reshape(NUM_REQUESTS, self.num_beams).gather(1, beams.parents)
         if not (parent_RW == from_RW).all():
             raise SystemExit("a decoding step chose a token that the trie does not allow")
 
@@ -85,7 +89,6 @@ def step_rows(
     trie: TokenTrie, sequences: list[tuple[int, ...]], end: int, hidden_size: int, pairs: int
 ) -> Iterator[Row]:
     """Compare with transformers' processor over a dictionary and over pygtrie."""
-    step = Step(trie, hidden_size)
     prefixes: dict[tuple[int, ...], set[int]] = {}
     for row in sequences:
         for size, token in enumerate((*row, end)):
@@ -104,18 +107,18 @@ def step_rows(
 
         return reference.traverse(visit, prefix=path) if path else reference.traverse(visit)
 
-    for name, function in (("a dictionary", by_dictionary), ("pygtrie", by_pygtrie)):
-        processor = PrefixConstrainedLogitsProcessor(function, NUM_BEAMS)
-        step.check(step.dense(processor))
-        note = (
-            "same scores to 1e-5, no invalid token; ours includes the projection of the children, "
-            "the alternative's begins at given logits"
-        )
-        yield time_pairs(
-            f"decoding step, 8 requests x 20 beams, vocabulary {GLM_VOCABULARY:,}, width {hidden_size}",
-            f"transformers' prefix-constrained processor over {name}",
-            step.ours,
-            lambda processor=processor: step.dense(processor),
-            pairs=pairs,
-            note=note,
-        )
+    for num_beams, place in ((NUM_BEAMS, "below the root"), (1, "at the root")):
+        step = Step(trie, hidden_size, num_beams)
+        for name, function in (("a dictionary", by_dictionary), ("pygtrie", by_pygtrie)):
+            processor = PrefixConstrainedLogitsProcessor(function, num_beams)
+            step.check(step.dense(processor))
+            yield time_pairs(
+                f"decoding step, {NUM_REQUESTS} requests x {num_beams} beams {place}, vocabulary {GLM_VOCABULARY:,}, "
+                f"width {hidden_size}",
+                f"transformers' prefix-constrained processor over {name}",
+                step.ours,
+                lambda step=step, processor=processor: step.dense(processor),
+                pairs=max(pairs, 15),
+                note="same scores to 1e-5, no invalid token; ours includes the projection of the children, the "
+                "alternative's begins at given logits",
+            )
