@@ -105,6 +105,11 @@ class Backbone(nn.Module, ABC):
     def output_rows(self, token_ids_X: Tensor) -> Tensor:
         """Return the rows of the output matrix for some tokens, [X, D]."""
 
+    @property
+    @abstractmethod
+    def output_matrix(self) -> Tensor:
+        """The output matrix itself, [V, D]; in shares while DeepSpeed's ZeRO 3 trains."""
+
     def own_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the tensors of a published state under this model's names, without those that it computes itself."""
         return state

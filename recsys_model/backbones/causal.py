@@ -100,6 +100,11 @@ class CausalDecoder(Backbone):
             return functional.embedding(token_ids_X, self.model.embed_tokens.weight)
         return self.lm_head(token_ids_X, rows=True)
 
+    @property
+    def output_matrix(self) -> Tensor:
+        """The word embedding where it is tied, else a matrix of its own."""
+        return self.model.embed_tokens.weight if self.lm_head is None else self.lm_head.weight
+
     def own_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the tensors without those that the model computes itself, and with an intra table, zero if new."""
         kept = {name: tensor for name, tensor in state.items() if not name.endswith("rotary_emb.inv_freq")}

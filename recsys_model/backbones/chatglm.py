@@ -69,6 +69,11 @@ class ChatGLM(Backbone):
         """Return the rows of the output matrix for some tokens, [X, D]."""
         return self.lm_head(token_ids_X, rows=True)
 
+    @property
+    def output_matrix(self) -> Tensor:
+        """The output matrix."""
+        return self.lm_head.weight
+
     def own_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the tensors without the rotary frequencies, which must be those of this geometry.
 

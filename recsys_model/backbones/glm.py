@@ -67,6 +67,11 @@ class GLM(Backbone):
         """Return the rows of the tied word embedding for some tokens, [X, D]."""
         return functional.embedding(token_ids_X, self.word_embeddings.weight)
 
+    @property
+    def output_matrix(self) -> Tensor:
+        """The word embedding."""
+        return self.word_embeddings.weight
+
     def own_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the tensors under their bare names, with which the published files have them too."""
         return {name.removeprefix(PUBLISHED_PREFIX): tensor for name, tensor in state.items()}

@@ -1,10 +1,13 @@
 """Log-probabilities of tokens over the vocabulary, however many states are projected at a time."""
 
+import copy
+
 import pytest
 import torch
 
 from recsys_model.decoding import scoring
-from recsys_model.decoding.scoring import target_log_probs, vocabulary_log_probs
+from recsys_model.decoding.scoring import ChildScorer, target_log_probs, vocabulary_log_probs
+from recsys_model.entities.token_trie import build_token_trie
 from tests.recsys_model.decoding.tiny_decoding import make_model
 
 MODEL = make_model(3)
@@ -22,3 +25,24 @@ def test_states_projected_a_few_at_a_time_give_what_all_at_once_give(monkeypatch
     targets = torch.tensor([3, 1, 4, 1, 5, 9, 2])
     torch.testing.assert_close(target_log_probs(MODEL, hidden, targets), expected[torch.arange(7), targets])
     assert target_log_probs(MODEL, hidden[:0], targets[:0]).tolist() == []
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("advantage", [0, 1_000_000])
+@torch.no_grad()
+def test_children_have_the_same_log_probabilities_whichever_way_they_are_projected(monkeypatch, dtype, advantage):
+    monkeypatch.setitem(scoring.DENSE_ADVANTAGE, "cpu", advantage)
+    model = copy.deepcopy(MODEL).to(dtype)
+    trie = build_token_trie([(1, 2), (1, 3), (1, 3, 4), (5, 6), (5, 7), (8,)], 23)
+    nodes = [node for node in range(trie.num_nodes) if trie.first_child[node + 1] > trie.first_child[node]]
+    hidden = torch.randn(len(nodes), 16, generator=torch.Generator().manual_seed(0)).to(dtype)
+    scorer = ChildScorer(model, trie, "trie")
+    children = scorer.expand(torch.tensor(nodes))
+
+    found = scorer.log_probs(hidden, children)
+
+    tokens = torch.from_numpy(trie.first_tokens()).long()[children.nodes]
+    logits = hidden.float() @ model.word_embeddings.weight.float().T
+    for row in range(len(nodes)):
+        own = children.rows == row
+        torch.testing.assert_close(found[own], logits[row, tokens[own]].log_softmax(dim=0))
