@@ -18,6 +18,9 @@ from torch.nn import functional
 from recsys_model.backbones.base import Backbone
 from recsys_model.entities.token_trie import TokenTrie
 
+# "in beta state", which is about the layout at large; set once: to catch a warning makes Python forget all it has told
+warnings.filterwarnings("ignore", message="Sparse CSR tensor support")
+
 Scoring = Literal["trie", "lm"]
 
 DENSE_ADVANTAGE = {"cpu": 2}
@@ -109,16 +112,13 @@ def _picked_products(hidden_PD: Tensor, output_VD: Tensor, row_C: Tensor, token_
     tensor([4., 6.])
     """
     ends_P = torch.bincount(row_C, minlength=len(hidden_PD)).cumsum(0)
-    with warnings.catch_warnings():
-        # "in beta state", which is about the layout at large; a product picked by it has an independent test
-        warnings.filterwarnings("ignore", message="Sparse CSR tensor support")
-        wanted_PV = torch.sparse_csr_tensor(
-            functional.pad(ends_P, (1, 0)),
-            token_C,
-            hidden_PD.new_zeros(len(token_C)),
-            size=(len(hidden_PD), len(output_VD)),
-            check_invariants=False,
-        )
+    wanted_PV = torch.sparse_csr_tensor(
+        functional.pad(ends_P, (1, 0)),
+        token_C,
+        hidden_PD.new_zeros(len(token_C)),
+        size=(len(hidden_PD), len(output_VD)),
+        check_invariants=False,
+    )
     return torch.sparse.sampled_addmm(wanted_PV, hidden_PD, output_VD.T, beta=0.0).values()
 
 

@@ -64,7 +64,7 @@ BENCHMARKS = (
 def main() -> int:
     """Run them; return how many failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="under five minutes in all")
+    parser.add_argument("--quick", action="store_true", help="small sizes, few repetitions")
     parser.add_argument("--only", nargs="+", metavar="NAME")
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()

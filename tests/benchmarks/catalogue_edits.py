@@ -26,12 +26,9 @@ from recsys_model.entities.live_catalog import CatalogEdit, LiveCatalog, live_ca
 from recsys_model.text.tokenizer import SpecialTokens, load_tokenizer
 from tests.benchmarks.pairs import Row, time_pairs
 from tests.benchmarks.report import Report
-from tests.benchmarks.trie_rows import generated_titles
+from tests.benchmarks.trie_rows import GENERATED_SPECIAL, generated_titles
 
 SHARE, MAX_TOKENS, VOCABULARY = 0.01, 500, 50_304
-GENERATED_SPECIAL = SpecialTokens(
-    pad=16_000, eos=16_001, start=16_002, end=16_003, cls=16_004, mask=16_005, gmask=16_006, smask=16_007
-)
 
 
 class Spelled:

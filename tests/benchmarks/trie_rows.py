@@ -9,9 +9,14 @@ from collections.abc import Callable, Iterator, Sequence
 import pygtrie
 
 from recsys_model.entities.token_trie import build_token_trie
+from recsys_model.text.tokenizer import SpecialTokens
 from tests.benchmarks.pairs import Row, time_pairs
 
 END = 50_303
+GENERATED_SPECIAL = SpecialTokens(
+    pad=16_000, eos=16_001, start=16_002, end=16_003, cls=16_004, mask=16_005, gmask=16_006, smask=16_007
+)
+"""Behind the tokens of generated titles."""
 SCALE = 1_000_000
 """Times and bytes of different numbers of titles are compared per million of them."""
 

@@ -22,13 +22,10 @@ from recsys_model.decoding.expansion import Expansion, SearchSpace
 from recsys_model.decoding.hypotheses import best_beams, first_beams
 from recsys_model.entities.token_trie import build_token_trie
 from recsys_model.infilling.example import PartA
-from recsys_model.text.tokenizer import SpecialTokens
+from tests.benchmarks.trie_rows import GENERATED_SPECIAL as SPECIAL
 from tests.benchmarks.trie_rows import generated_titles
 from tests.gpu.sizes import SIZES, device_name, peak_memory_gib, peaks, random_model, synchronize
 
-SPECIAL = SpecialTokens(
-    pad=16_000, eos=16_001, start=16_002, end=16_003, cls=16_004, mask=16_005, gmask=16_006, smask=16_007
-)
 K = 10
 
 
