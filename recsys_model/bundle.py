@@ -6,16 +6,15 @@ examples, so that a request is turned into the same text that the model was trai
 
 import dataclasses
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import get_args
 
 import torch
 
 from recsys_model.backbones.base import Backbone
 from recsys_model.backbones.checkpoint import load_model, write_model
-from recsys_model.config import DecodingConfig, TextConfig, WindowConfig
+from recsys_model.config import DecodingConfig, TextConfig, WindowConfig, settings_from_dict
 from recsys_model.entities.catalog import Catalog, load_catalog
 from recsys_model.errors import CheckpointError, ConfigError, DataError
 from recsys_model.infilling.positions import IntraMode
@@ -24,8 +23,6 @@ from recsys_model.text.tokenizer import Tokenizer, load_tokenizer
 SETTINGS_FILE = "bundle.json"
 WEIGHTS_FOLDER = "weights"
 TOKENIZER_FOLDER = "tokenizer"
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,37 +113,6 @@ def load_settings(folder: Path) -> BundleSettings:
         return settings_from_dict(BundleSettings, document)
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"{path} is not valid: {error}") from error
-
-
-def settings_from_dict(cls: type[T], document: Any, where: str = "") -> T:
-    """Fill a frozen settings class, and those inside it, from exactly its own keys.
-
-    Raises:
-        ConfigError: a key is unknown or missing, or a value is out of range.
-
-    Example:
-        >>> text = {"max_tokens": 32, "behaviour_fields": []}
-        >>> settings_from_dict(TextConfig, text)
-        TextConfig(max_tokens=32, behaviour_fields=())
-        >>> settings_from_dict(TextConfig, {**text, "tokens": 3}, "text")
-        Traceback (most recent call last):
-        recsys_model.errors.ConfigError: text must have the keys max_tokens, behaviour_fields; unknown: tokens; missing: none
-    """
-    hints = get_type_hints(cls)
-    found = set(document) if isinstance(document, Mapping) else set()
-    if found != set(hints):
-        unknown = ", ".join(sorted(found - set(hints))) or "none"
-        missing = ", ".join(sorted(set(hints) - found)) or "none"
-        raise ConfigError(
-            f"{where or 'the settings'} must have the keys {', '.join(hints)}; unknown: {unknown}; missing: {missing}"
-        )
-    values: dict[str, Any] = {}
-    for name, hint in hints.items():
-        value = document[name]
-        if isinstance(hint, type) and dataclasses.is_dataclass(hint):
-            value = settings_from_dict(hint, value, f"{where}.{name}" if where else name)
-        values[name] = tuple(value) if isinstance(value, list) else value
-    return cls(**values)
 
 
 def _check_fit(model: Backbone, tokenizer: Tokenizer, settings: BundleSettings, source: str) -> None:

@@ -3,16 +3,51 @@
 This module knows no YAML and no Ray; `recsys_platform.config` fills these classes from files.
 """
 
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, TypeVar, get_type_hints
 
 from recsys_model.errors import ConfigError
+
+T = TypeVar("T")
 
 
 def require(condition: bool, message: str) -> None:
     """Raise `ConfigError` with `message` unless `condition` holds."""
     if not condition:
         raise ConfigError(message)
+
+
+def settings_from_dict(cls: type[T], document: Any, where: str = "") -> T:
+    """Fill a frozen settings class, and those inside it, from exactly its own keys.
+
+    Raises:
+        ConfigError: a key is unknown or missing, or a value is out of range.
+
+    Example:
+        >>> text = {"max_tokens": 32, "behaviour_fields": []}
+        >>> settings_from_dict(TextConfig, text)
+        TextConfig(max_tokens=32, behaviour_fields=())
+        >>> settings_from_dict(TextConfig, {**text, "tokens": 3}, "text")
+        Traceback (most recent call last):
+        recsys_model.errors.ConfigError: text must have the keys max_tokens, behaviour_fields; unknown: tokens; missing: none
+    """
+    hints = get_type_hints(cls)
+    found = set(document) if isinstance(document, Mapping) else set()
+    if found != set(hints):
+        unknown = ", ".join(sorted(found - set(hints))) or "none"
+        missing = ", ".join(sorted(set(hints) - found)) or "none"
+        raise ConfigError(
+            f"{where or 'the settings'} must have the keys {', '.join(hints)}; unknown: {unknown}; missing: {missing}"
+        )
+    values: dict[str, Any] = {}
+    for name, hint in hints.items():
+        value = document[name]
+        if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+            value = settings_from_dict(hint, value, f"{where}.{name}" if where else name)
+        values[name] = tuple(value) if isinstance(value, list) else value
+    return cls(**values)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

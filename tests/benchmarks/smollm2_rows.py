@@ -26,7 +26,8 @@ from tests.benchmarks.pairs import Row
 from tests.benchmarks.request_rows import count_passes
 from tests.benchmarks.returning_rows import returning_row
 
-MAX_EVENTS = 8
+MAX_EVENTS, MANY_EVENTS, MAX_TOKENS = 8, 20, 2048
+"""Events of a history, those of a long one, and the tokens that either fits into."""
 Found = list[tuple[tuple[int, ...], float]]
 """Token ids and score of the items of one request."""
 
@@ -61,12 +62,16 @@ class Causal:
         )
         self.model: Backbone = load_model(folder, mask="causal").eval()
         self.reference = self._reference(folder)
-        self._textualizer = Textualizer(tokenizer, self.catalog, TextConfig(max_tokens=512))
-        self._histories = [history[-MAX_EVENTS:] for history in histories if len(history) >= MAX_EVENTS]
+        self._textualizer = Textualizer(tokenizer, self.catalog, TextConfig(max_tokens=MAX_TOKENS))
+        self._histories = {
+            size: [history[-size:] for history in histories if len(history) >= size]
+            for size in (MAX_EVENTS, MANY_EVENTS)
+        }
 
-    def prompt(self, user: int, num_events: int = MAX_EVENTS) -> PartA:
-        """Return part A of the first events of a user."""
-        events = self._histories[user % len(self._histories)][:num_events]
+    def prompt(self, user: int, num_events: int = MAX_EVENTS, *, last: bool = True) -> PartA:
+        """Return part A of a user who has so many events, or of all of them but the last."""
+        histories = self._histories[num_events]
+        events = histories[user % len(histories)][: num_events if last else num_events - 1]
         behaviours = [Behaviour(item=item, timestamp=float(place)) for place, item in enumerate(events)]
         return build_prompt(self._textualizer.build({}, behaviours, None), self.special, "paper")
 
@@ -121,10 +126,11 @@ def smollm2_rows(causal: Causal, pairs: int, sizes: Sequence[int] = (1, 16)) -> 
         for size, token in enumerate(row):
             allowed.setdefault(row[:size], set()).add(token)
     table = {prefix: sorted(tokens) for prefix, tokens in allowed.items()}
-    visits = [(causal.prompt(user, MAX_EVENTS - 1), causal.prompt(user)) for user in range(3)]
-    yield returning_row(
-        "part A of SmolLM2, grown by one event", causal.model, causal.catalog, causal.special, visits, pairs
-    )
+    for events in (MAX_EVENTS, MANY_EVENTS):
+        visits = [(causal.prompt(user, events, last=False), causal.prompt(user, events)) for user in range(3)]
+        tokens = sum(len(now.token_ids) for _, now in visits) / len(visits)
+        work = f"part A of SmolLM2, a history grown to {events} events ({tokens:.0f} tokens)"
+        yield returning_row(work, causal.model, causal.catalog, causal.special, visits, pairs)
     for size in sizes:
         yield request_row(causal, generator, table, size, pairs)
 
@@ -138,16 +144,18 @@ def request_row(
 ) -> Row:
     """Time other users in every pair; what both found is told of all of them."""
     ours, others, passes, shared, gaps, better = [], [], [], 0, [0.0], []
-    for pair in range(pairs + 1):
+    warm_up = [causal.prompt(0)]
+    generator.recommend(warm_up, K)
+    causal.generate(warm_up, table)
+    for pair in range(pairs):
         prompts = [causal.prompt(pair * size + number) for number in range(size)]
         start = time.perf_counter()
         found, count = count_passes(causal.model, partial(generator.recommend, prompts, K))
         middle = time.perf_counter()
         reference = causal.generate(prompts, table)
         end = time.perf_counter()
-        if pair:  # the first warms up
-            ours.append(middle - start)
-            others.append(end - middle)
+        ours.append(middle - start)
+        others.append(end - middle)
         passes.append(count)
         for own, other in zip(found, reference, strict=True):
             score_of = dict(other)

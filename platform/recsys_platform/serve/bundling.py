@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from recsys_model.bundle import BundleSettings, settings_from_dict, write_bundle
-from recsys_model.config import TextConfig, WindowConfig
+from recsys_model.bundle import BundleSettings, write_bundle
+from recsys_model.config import TextConfig, WindowConfig, settings_from_dict
 from recsys_model.entities.catalog import load_catalog
 from recsys_model.errors import CheckpointError
 from recsys_model.text.tokenizer import load_tokenizer
