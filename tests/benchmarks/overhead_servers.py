@@ -23,7 +23,8 @@ from recsys_platform.serve.schemas import RecommendRequest, RecommendResponse
 
 HOST = "127.0.0.1"
 NOOP_ANSWER = {"status": "ok"}
-HA_PROXY = {"RAY_SERVE_ENABLE_HA_PROXY": "1", "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1"}
+THROUGHPUT = {"RAY_SERVE_THROUGHPUT_OPTIMIZED": "1"}
+HA_PROXY = {"RAY_SERVE_ENABLE_HA_PROXY": "1", **THROUGHPUT}
 noop_api = FastAPI()
 
 

@@ -36,7 +36,7 @@ from recsys_platform.serve.client import edit_items
 from recsys_platform.serve.recommender import Recommender, load_recommender
 from recsys_platform.serve.schemas import RecommendRequest
 from tests.benchmarks.http_load import encode_request, latencies, requests_per_second
-from tests.benchmarks.overhead_servers import HA_PROXY, HOST, without_ha_proxy
+from tests.benchmarks.overhead_servers import HA_PROXY, HOST, THROUGHPUT, without_ha_proxy
 from tests.benchmarks.pairs import Row
 from tests.benchmarks.report import Report
 from tests.e2e.ports import free_port
@@ -44,6 +44,8 @@ from tests.e2e.ports import free_port
 SERVERS: dict[str, tuple[str, float, dict[str, str]]] = {
     "ray-proxy": ("ray", 0.01, {}),
     "ray-proxy-no-wait": ("ray", 0.0, {}),
+    "ray-proxy-throughput": ("ray", 0.01, THROUGHPUT),
+    "ray-proxy-throughput-no-wait": ("ray", 0.0, THROUGHPUT),
     "ray-haproxy": ("ray", 0.01, HA_PROXY),
     "ray-haproxy-no-wait": ("ray", 0.0, HA_PROXY),
 }
@@ -180,7 +182,7 @@ class Client:
 
 def rows_of(name: str, bundle: Path, requests: int, pairs: int) -> Iterator[Row]:
     """Yield what one way of Ray Serve adds, beside uvicorn."""
-    reason = without_ha_proxy() if SERVERS[name][2] else None
+    reason = without_ha_proxy() if SERVERS[name][2] is HA_PROXY else None
     if reason is not None:
         print(f"{name} is not measured: {reason}", flush=True)
         return
