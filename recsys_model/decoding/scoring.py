@@ -74,28 +74,31 @@ class ChildScorer:
 
     def _branch_logits(self, hidden_PD: Tensor, children: Children, token_C: Tensor) -> Tensor:
         """Project on the tokens of branch nodes only; an only child gets 0, which becomes log-probability 0."""
+        is_branch_P = children.counts > 1
+        if is_branch_P.all():
+            return self._project(hidden_PD, children.counts, children.rows, token_C)
+        branch_P = is_branch_P.nonzero().squeeze(1)
+        chosen_C = is_branch_P[children.rows].nonzero().squeeze(1)
+        row_C = (is_branch_P.cumsum(0) - 1)[children.rows[chosen_C]]
         logits_C = torch.zeros(len(token_C), device=hidden_PD.device)
-        chosen_C = (children.counts > 1)[children.rows]
-        if chosen_C.all():
-            return self._project(hidden_PD, children.rows, token_C)
-        branch_row_P = (children.counts > 1).cumsum(0) - 1
-        row_C = branch_row_P[children.rows[chosen_C]]
-        logits_C[chosen_C] = self._project(hidden_PD[children.counts > 1], row_C, token_C[chosen_C])
+        logits_C[chosen_C] = self._project(hidden_PD[branch_P], children.counts[branch_P], row_C, token_C[chosen_C])
         return logits_C
 
-    def _project(self, hidden_PD: Tensor, row_C: Tensor, token_C: Tensor) -> Tensor:
-        """Return `hidden[row] . output_rows[token]` for every pair, in float32."""
-        geometry = self._model.config
-        used_V = torch.zeros(geometry.vocab_size, dtype=torch.bool, device=token_C.device)
-        used_V[token_C] = True
-        token_U = used_V.nonzero().squeeze(1)
+    def _project(self, hidden_PD: Tensor, count_P: Tensor, row_C: Tensor, token_C: Tensor) -> Tensor:
+        """Return `hidden[row] . output_rows[token]` for every pair, in float32; a row's tokens are distinct."""
         device, matrix_VD = hidden_PD.device.type, self._model.output_matrix
-        if len(hidden_PD) * len(token_U) <= DENSE_ADVANTAGE.get(device, DENSE_ADVANTAGE_ELSEWHERE) * len(token_C):
-            logits_PU = hidden_PD.float() @ self._model.output_rows(token_U).float().T
-            return logits_PU[row_C, (used_V.cumsum(0) - 1)[token_C]]
+        worth = DENSE_ADVANTAGE.get(device, DENSE_ADVANTAGE_ELSEWHERE) * len(token_C)
+        # there are at least as many different tokens as the fullest row has, which is known at once
+        if len(hidden_PD) * max(count_P.tolist(), default=0) <= worth:
+            used_V = torch.zeros(self._model.config.vocab_size, dtype=torch.bool, device=token_C.device)
+            used_V[token_C] = True
+            token_U = used_V.nonzero().squeeze(1)
+            if len(hidden_PD) * len(token_U) <= worth:
+                logits_PU = hidden_PD.float() @ self._model.output_rows(token_U).float().T
+                return logits_PU[row_C, (used_V.cumsum(0) - 1)[token_C]]
         if device == "cpu" and matrix_VD.dtype == torch.float32:
-            return _picked_products(hidden_PD.float(), matrix_VD, row_C, token_C)
-        chunk = max(1, MAX_GATHERED_ELEMENTS // geometry.hidden_size)
+            return _picked_products(hidden_PD.float(), matrix_VD, count_P, token_C)
+        chunk = max(1, MAX_GATHERED_ELEMENTS // self._model.config.hidden_size)
         pairs = zip(row_C.split(chunk), token_C.split(chunk), strict=True)
         return torch.cat(
             [
@@ -105,15 +108,14 @@ class ChildScorer:
         )
 
 
-def _picked_products(hidden_PD: Tensor, output_VD: Tensor, row_C: Tensor, token_C: Tensor) -> Tensor:
-    """Return `hidden[row] . output[token]` for pairs in ascending order, on a CPU, where nothing is copied for it, [C].
+def _picked_products(hidden_PD: Tensor, output_VD: Tensor, count_P: Tensor, token_C: Tensor) -> Tensor:
+    """Return `hidden . output[token]` for the next `count` tokens of each row, on a CPU, where nothing is copied for it, [C].
 
-    >>> _picked_products(torch.tensor([[1.0], [2.0]]), torch.tensor([[3.0], [4.0]]), torch.tensor([0, 1]), torch.tensor([1, 0]))
+    >>> _picked_products(torch.tensor([[1.0], [2.0]]), torch.tensor([[3.0], [4.0]]), torch.tensor([1, 1]), torch.tensor([1, 0]))
     tensor([4., 6.])
     """
-    ends_P = torch.bincount(row_C, minlength=len(hidden_PD)).cumsum(0)
     wanted_PV = torch.sparse_csr_tensor(
-        functional.pad(ends_P, (1, 0)),
+        functional.pad(count_P.cumsum(0), (1, 0)),
         token_C,
         hidden_PD.new_zeros(len(token_C)),
         size=(len(hidden_PD), len(output_VD)),

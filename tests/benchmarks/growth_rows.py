@@ -8,6 +8,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from recsys_model.config import DecodingConfig
 from recsys_model.decoding.beam import TrieGuidedGenerator
@@ -115,9 +116,14 @@ def picture(label: str, lines: dict[str, Sequence[tuple[int, float]]], theme: Th
     """Draw milliseconds against size, both on logarithmic axes."""
     figure = mpl.figure.Figure(figsize=(5.2, 3.6), layout="constrained")
     axes = figure.add_subplot()
-    for number, way in enumerate(way for way in (OURS, EXACT, PLAIN) if way in lines):
-        places, milliseconds = zip(*lines[way], strict=True)
-        axes.plot(places, milliseconds, label=way, **line_style(theme, number))
+    for number, way in enumerate((OURS, EXACT, PLAIN)):
+        if way in lines:
+            places, milliseconds = zip(*lines[way], strict=True)
+            axes.plot(places, milliseconds, label=way, **line_style(theme, number))
     axes.set(xscale="log", yscale="log", xlabel=label, title=f"ms a request, top {K}")
+    axes.set_xticks([place for place, _ in lines[OURS]])
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:,g}")
+        axis.set_minor_formatter(NullFormatter())
     add_legend(figure)
     return figure

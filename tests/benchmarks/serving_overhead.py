@@ -1,4 +1,4 @@
-"""What HTTP and Ray Serve add to a recommendation, and how many requests that do nothing they carry, over real HTTP.
+"""What HTTP and Ray Serve add to a recommendation, and how many of them and of empty ones they carry, over real HTTP.
 
     python -m tests.benchmarks.serving_overhead [--bundle FOLDER] [--requests 100] [--pairs 5] [--json FILE]
                                                 [--only NAME ...] [--quick]
@@ -175,9 +175,16 @@ class Client:
         """Return the median of the seconds of a recommendation."""
         return statistics.median(asyncio.run(latencies(HOST, self._port, self._recommend, count, WARM_UP)))
 
+    def busy_recommend(self) -> float:
+        """Return the milliseconds a recommendation takes of the server, 16 at a time."""
+        return self._busy(self._recommend)
+
     def noop(self) -> float:
-        """Return the milliseconds a request that does nothing takes of the server, 16 at a time."""
-        return 1000 / asyncio.run(requests_per_second(HOST, self._port, self._noop, CONNECTIONS, DURATION_S))
+        """Return the same of a request that does nothing."""
+        return self._busy(self._noop)
+
+    def _busy(self, request: bytes) -> float:
+        return 1000 / asyncio.run(requests_per_second(HOST, self._port, request, CONNECTIONS, DURATION_S))
 
 
 def rows_of(name: str, bundle: Path, requests: int, pairs: int) -> Iterator[Row]:
@@ -195,11 +202,13 @@ def rows_of(name: str, bundle: Path, requests: int, pairs: int) -> Iterator[Row]
         clients = [Client(port, payload) for port in ports]
         bare: list[float] = []
         overhead: tuple[list[float], list[float]] = ([], [])
+        busy: tuple[list[float], list[float]] = ([], [])
         noop: tuple[list[float], list[float]] = ([], [])
         for _ in range(pairs):
-            for client, over, nothing in zip(clients, overhead, noop, strict=True):
+            for client, over, together, nothing in zip(clients, overhead, busy, noop, strict=True):
                 bare.append(in_process(recommender, payload, requests))
                 over.append(1000 * (client.recommend(requests) - bare[-1]))
+                together.append(client.busy_recommend())
                 nothing.append(client.noop())
         edits = edit_times(ports[0], pairs)
     note = (
@@ -214,15 +223,16 @@ def rows_of(name: str, bundle: Path, requests: int, pairs: int) -> Iterator[Row]
         unit="ms",
         note=note,
     )
-    rates = [f"{1000 / statistics.median(found):,.0f}" for found in noop]
-    yield Row(
-        work=f"{name}: a request that does nothing, 16 at a time",
-        alternative=other,
-        ours=noop[0],
-        others=noop[1],
-        unit="ms",
-        note=f"{rates[0]} against {rates[1]} requests/s; the client has one of the cores",
-    )
+    for work, found in (("a recommendation", busy), ("a request that does nothing", noop)):
+        rates = [f"{1000 / statistics.median(side):,.0f}" for side in found]
+        yield Row(
+            work=f"{name}: {work}, {CONNECTIONS} at a time",
+            alternative=other,
+            ours=found[0],
+            others=found[1],
+            unit="ms",
+            note=f"{rates[0]} against {rates[1]} requests/s; the client takes of the same two cores",
+        )
     yield Row(work=f"{name}: one item edited over HTTP, visible", alternative="", ours=edits, others=[], unit="ms")
 
 

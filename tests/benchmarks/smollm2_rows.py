@@ -2,6 +2,7 @@
 
 import importlib.util
 import statistics
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -117,7 +118,7 @@ class Causal:
         return [pairs[start : start + K] for start in range(0, len(pairs), K)]
 
 
-def smollm2_rows(causal: Causal, pairs: int, sizes: Sequence[int] = (1, 16)) -> Iterator[Row]:
+def smollm2_rows(causal: Causal, pairs: int, sizes: Sequence[int]) -> Iterator[Row]:
     """Compare whole requests one by one and in a batch, and a user who comes back."""
     generator = TrieGuidedGenerator(causal.model, causal.catalog, causal.special, DecodingConfig(num_beams=K))
     allowed: dict[tuple[int, ...], set[int]] = {}
@@ -156,6 +157,7 @@ def request_row(
         end = time.perf_counter()
         ours.append(middle - start)
         others.append(end - middle)
+        print(f"pair {pair + 1}, batch {size}: {ours[-1]:.2f} s, {others[-1]:.1f} s", file=sys.stderr, flush=True)
         passes.append(count)
         for own, other in zip(found, reference, strict=True):
             score_of = dict(other)
