@@ -14,8 +14,7 @@ def ray_data_settings() -> Iterator[None]:
     """Set what this stage needs of Ray Data, and put everything back afterwards."""
     context = DataContext.get_current()
     previous = context.shuffle_strategy, context.raise_original_map_exception
-    # with given boundaries, warm, on 2 busy cores: 0.6 s for 200 k rows where the hash shuffles take 10-25 s,
-    # and 8 s for 3 M rows where they take 36-64 s
+    # with given boundaries the fastest of five, two to three times as fast as the hash shuffles (tests/benchmarks/data_shuffle.py)
     context.shuffle_strategy = ShuffleStrategy.SORT_SHUFFLE_PULL_BASED
     # an error in the user's data reaches the user as itself
     context.raise_original_map_exception = True
