@@ -157,7 +157,7 @@ class Runs:
 def main() -> int:
     """Run them; return how many failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a few rows of each, in under five minutes")
+    parser.add_argument("--quick", action="store_true", help="a few rows of each")
     parser.add_argument("--only", nargs="+", metavar="NAME", choices=[each.name for each in BENCHMARKS])
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--resume", action="store_true", help="go on behind the rows that an earlier run has kept")
