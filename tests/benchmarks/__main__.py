@@ -26,8 +26,8 @@ STORAGE = Path("~/recsys-runs").expanduser()
 OUT = STORAGE / "benchmarks"
 CONFIG = Path("ray_configs/laptop/beauty.yaml")
 DATASET = "{beauty}/dataset"
-QUICK_SECTIONS = ("requests", "passes", "memory", "step", "returning", "exact", "trie")
-SECTIONS = (*QUICK_SECTIONS, "misses", "ranking", "growth")
+SEARCH_SECTIONS = ("requests", "passes", "memory", "step", "returning", "exact")
+SIZE_SECTIONS = ("misses", "ranking", "trie", "growth")
 TRAINED_MINUTES = 2.0
 
 
@@ -60,8 +60,16 @@ BENCHMARKS = (
     Benchmark(
         name="generation",
         arguments=("{beauty}",),
-        full=("--plots", "{out}/plots", "--only", *SECTIONS),
-        quick=("--quick", "--only", *QUICK_SECTIONS),
+        full=("--only", *SEARCH_SECTIONS),
+        quick=("--quick", "--only", *SEARCH_SECTIONS, "trie"),
+        needs_beauty=True,
+    ),
+    Benchmark(
+        name="generation_sizes",
+        module="generation",
+        arguments=("{beauty}",),
+        full=("--plots", "{out}/plots", "--only", *SIZE_SECTIONS),
+        quick=None,
         needs_beauty=True,
     ),
     Benchmark(

