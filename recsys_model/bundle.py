@@ -112,7 +112,9 @@ def load_settings(folder: Path) -> BundleSettings:
     try:
         return settings_from_dict(BundleSettings, document)
     except (TypeError, ValueError) as error:
-        raise CheckpointError(f"{path} is not valid: {error}") from error
+        raise CheckpointError(
+            f"{path} is not valid: {error}; if another version wrote the bundle, make it anew from its checkpoint"
+        ) from error
 
 
 def _check_fit(model: Backbone, tokenizer: Tokenizer, settings: BundleSettings, source: str) -> None:

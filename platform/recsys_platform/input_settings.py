@@ -72,8 +72,9 @@ class TokenizerConfig:
 class DataConfig:
     """The data stage."""
 
-    num_blocks: int = 4
-    """Partitions of the per-user shuffle; the examples do not depend on it."""
+    num_blocks: int | None = None
+    """Partitions of the per-user shuffle; none makes two for every CPU, or more if each would have over 500,000
+    interactions. The examples do not depend on it."""
     min_user_interactions: int = 3
     """Users with fewer accepted interactions give no example: leave-one-out needs a test, a validation and an input event."""
     targets_per_user: int = 1
@@ -91,7 +92,10 @@ class DataConfig:
     """The data stage stops when the input gives away a larger share of the test targets; 1.0 only reports."""
 
     def __post_init__(self) -> None:
-        require(self.num_blocks >= 1, f"data.num_blocks must be at least 1, got {self.num_blocks}")
+        require(
+            self.num_blocks is None or self.num_blocks >= 1,
+            f"data.num_blocks must be at least 1, got {self.num_blocks}",
+        )
         require(
             self.min_user_interactions >= 3,
             f"data.min_user_interactions must be at least 3, got {self.min_user_interactions}",

@@ -25,8 +25,6 @@ from tests.benchmarks.memory import PeakMemory
 from tests.benchmarks.polars_examples import Rules, build_rules, tell_examples, write_examples
 
 CONFIG = Path("ray_configs/laptop/beauty.yaml")
-ROWS_PER_BLOCK = 500_000
-"""Interactions of one partition of the shuffle, about."""
 OBJECT_STORE_BYTES = 1 << 30
 EXAMPLE_FOLDER = "examples"
 
@@ -41,7 +39,6 @@ def main(method: str, table: Path, data: Path, folder: Path, result: Path) -> No
             f"name={method}",
             f"input.interactions.path={table.absolute()}",
             f"input.items.path={(data / 'items.parquet').absolute()}",
-            f"data.num_blocks={max(4, rows // ROWS_PER_BLOCK)}",
         ],
     )
     shutil.rmtree(config.folder, ignore_errors=True)

@@ -19,12 +19,12 @@ import ray
 from ray.data.context import DataContext, ShuffleStrategy
 
 from recsys_platform.data.contract import bucket_of
-from recsys_platform.data.sequences import count_buckets, partition_boundaries
+from recsys_platform.data.sequences import count_buckets, count_partitions, partition_boundaries
 from tests.benchmarks.beauty_copies import BEAUTY, write_copies
 from tests.benchmarks.pairs import Row, time_pairs
 from tests.benchmarks.report import Report
 
-NUM_CPUS, OBJECT_STORE_BYTES, ROWS_PER_BLOCK = 4, 1 << 30, 500_000
+NUM_CPUS, OBJECT_STORE_BYTES = 4, 1 << 30
 """As in `data_pipeline`."""
 OURS = ShuffleStrategy.SORT_SHUFFLE_PULL_BASED
 HASHES = (ShuffleStrategy.HASH_SHUFFLE, ShuffleStrategy.SHUFFLE_V2)
@@ -57,7 +57,7 @@ def rows_of(path: Path, pairs: int) -> Iterator[Row]:
         .map_batches(partial(_with_bucket, num_buckets=num_buckets), batch_format="pyarrow")
         .materialize()
     )
-    num_blocks = max(4, num_rows // ROWS_PER_BLOCK)
+    num_blocks = count_partitions(num_rows, NUM_CPUS)
     boundaries = partition_boundaries(num_buckets, num_blocks)
     alternatives: dict[str, Callable[[], object]] = {
         "sort, boundaries sampled": lambda: shuffle(OURS, checked.sort("bucket")),

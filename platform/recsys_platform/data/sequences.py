@@ -24,6 +24,8 @@ from recsys_platform.data.tables import Table
 
 ROWS_PER_BUCKET = 25_000
 MAX_BUCKETS = 1024
+ROWS_PER_PARTITION = 500_000
+PARTITIONS_PER_CPU = 2
 DUPLICATE_KEYS = ("user_id", "item", "timestamp", "position", "details")
 ORDER_KEYS = ("user_id", "position", "timestamp", "row")
 
@@ -64,6 +66,16 @@ def count_buckets(num_rows: int) -> int:
         (1, 8, 1024)
     """
     return min(MAX_BUCKETS, -(-num_rows // ROWS_PER_BUCKET))
+
+
+def count_partitions(num_rows: int, num_cpus: int) -> int:
+    """Return the number of partitions of the shuffle: work for all CPUs, and none that grows with the table.
+
+    Example:
+        >>> count_partitions(198_502, num_cpus=2), count_partitions(9_925_100, num_cpus=2)
+        (4, 20)
+    """
+    return max(PARTITIONS_PER_CPU * num_cpus, -(-num_rows // ROWS_PER_PARTITION))
 
 
 def partition_boundaries(num_buckets: int, num_blocks: int) -> list[int | float]:

@@ -31,7 +31,7 @@ from recsys_platform.data.moments import find_split
 from recsys_platform.data.occurring import find_item_ids, restrict_items
 from recsys_platform.data.rejects import build_reject_table, summarize
 from recsys_platform.data.reviews import Reviews, survey_reviews
-from recsys_platform.data.sequences import build_sequences, count_buckets
+from recsys_platform.data.sequences import build_sequences, count_buckets, count_partitions
 from recsys_platform.data.survey import Survey, survey_sequences
 from recsys_platform.data.task_needs import check_ratings, count_tasks, keeps_reviews, tells_ratings
 from recsys_platform.data.task_texts import iter_task_texts
@@ -85,7 +85,7 @@ def _write_dataset(config: RunConfig, tables: Tables, folder: Path) -> dict[str,
     sequences = build_sequences(
         tables.interactions,
         items.item_ids,
-        config.data.num_blocks,
+        config.data.num_blocks or count_partitions(tables.interactions.num_rows, _num_cpus()),
         uses_rating=named or tells_ratings(config.tasks),
         keeps_reviews=keeps_reviews(config.tasks, tables.interactions),
     ).materialize()
@@ -169,8 +169,11 @@ def _put_features(users: Users, num_buckets: int) -> dict[int, ray.ObjectRef]:
 
 def _one_actor_per_cpu(num_blocks: int) -> ray.data.ActorPoolStrategy:
     """Return a pool that grows to all CPUs, but to no more actors than there are blocks."""
-    num_cpus = int(ray.cluster_resources().get("CPU", 1))
-    return ray.data.ActorPoolStrategy(min_size=1, max_size=max(1, min(num_cpus, num_blocks)))
+    return ray.data.ActorPoolStrategy(min_size=1, max_size=max(1, min(_num_cpus(), num_blocks)))
+
+
+def _num_cpus() -> int:
+    return int(ray.cluster_resources().get("CPU", 1))
 
 
 def _count(items: Items, users: Users, survey: Survey, examples: dict[str, int]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 from ray import serve
 
+from recsys_model.bundle import load_settings
 from recsys_model.errors import ConfigError, RecsysError
 from recsys_platform.artifacts import MANIFEST_NAME, open_artifact
 from recsys_platform.config import RunConfig
@@ -72,12 +73,14 @@ def ensure_bundle(config: RunConfig) -> Path:
     """Return the run's bundle, checked; a missing one is made from the run's checkpoint.
 
     Raises:
-        CheckpointError: it is damaged, or cannot be made.
+        CheckpointError: it is damaged, its settings are those of another version, or it cannot be made.
     """
     if not (config.bundle_folder / MANIFEST_NAME).is_file():
         logger.info("no bundle at %s yet; making it from the checkpoint", config.bundle_folder)
         run_bundle(config)
     open_artifact(config.bundle_folder, "bundle")
+    # a replica would find out as well, but what it says stands in its log alone
+    load_settings(config.bundle_folder)
     return config.bundle_folder
 
 

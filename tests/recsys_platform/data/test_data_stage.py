@@ -87,7 +87,7 @@ def test_the_number_of_blocks_and_the_format_change_no_byte(tmp_path, monkeypatc
     # six buckets: a user's rows lie in several row groups, and several buckets share a block
     monkeypatch.setattr(sequences, "ROWS_PER_BUCKET", 33)
     results = {}
-    for ending, num_blocks in (("parquet", 1), ("parquet", 16), ("csv", 4), ("jsonl", 4)):
+    for ending, num_blocks in (("parquet", 1), ("parquet", None), ("csv", 16), ("jsonl", 4)):
         config = make_config(tmp_path, shop(), ending, data={"num_blocks": num_blocks})
         report = run_data(config, overwrite=True)
         results[ending, num_blocks] = (checksums(config), report["counts"])

@@ -1,5 +1,6 @@
 """Dataset and checkpoint become the bundle; what does not fit is refused."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 from recsys_model.backbones.checkpoint import load_model, write_adapter, write_model
-from recsys_model.bundle import Bundle, load_bundle
+from recsys_model.bundle import Bundle, load_bundle, write_bundle
 from recsys_model.config import LoraConfig
 from recsys_model.errors import CheckpointError
 from recsys_model.training.lora import apply_lora
@@ -116,4 +117,15 @@ def test_serving_without_bundle_and_checkpoint_says_which_stage_to_run(tmp_path:
     config = run(tmp_path)
     write_dataset(config, shop_bundle)
     with pytest.raises(CheckpointError, match="Run the checkpoint stage first"):
+        ensure_bundle(config)
+
+
+def test_serving_refuses_a_bundle_of_another_version_before_anything_is_started(tmp_path: Path, shop_bundle: Bundle):
+    config = run(tmp_path)
+    older = dataclasses.asdict(shop_bundle.settings)
+    del older["decoding"]["reuse_mb"]
+    with write_artifact(config.bundle_folder, "bundle", config_to_dict(config)) as (folder, _):
+        write_bundle(folder, shop_bundle.model, shop_bundle.tokenizer, shop_bundle.catalog, shop_bundle.settings)
+        (folder / "bundle.json").write_text(json.dumps(older))
+    with pytest.raises(CheckpointError, match=r"reuse_mb.*make it anew from its checkpoint"):
         ensure_bundle(config)
