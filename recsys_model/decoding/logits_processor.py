@@ -42,7 +42,7 @@ class TrieLogitsProcessor(LogitsProcessor):
         """Return the scores of the next token, [B, V].
 
         Raises:
-            DataError: fewer tokens were given than the prompt has.
+            DataError: fewer tokens were given than the prompt has, or the trie has tokens that the model has not.
         """
         if input_ids.shape[1] < self._prompt_len:
             raise DataError(
@@ -50,6 +50,12 @@ class TrieLogitsProcessor(LogitsProcessor):
                 "make a new processor for every prompt length"
             )
         if self._walker is None or self._walker.device != scores.device:
+            largest = int(self._trie.labels.max())
+            if largest >= scores.shape[1]:
+                raise DataError(
+                    f"the trie's tokens must be below the model's {scores.shape[1]}, got {largest}; "
+                    "make it with the model's own tokenizer"
+                )
             self._walker = TrieWalker(self._trie, scores.device)
         row_C, token_C = self._walker.allowed(input_ids[:, self._prompt_len :])
         allowed_BV = torch.full_like(scores, float("-inf"))

@@ -78,3 +78,9 @@ def test_a_prompt_shorter_than_promised_is_refused():
     processor = TrieLogitsProcessor(build_token_trie([(1,)], END), 3)
     with pytest.raises(DataError, match="at most the 2 tokens at hand, got 3"):
         processor(torch.tensor([[8, 8]]), torch.zeros(1, VOCAB))
+
+
+def test_a_trie_of_another_tokenizer_is_refused():
+    processor = TrieLogitsProcessor(build_token_trie([(1, VOCAB)], END), 1)
+    with pytest.raises(DataError, match="below the model's 12, got 12; make it with the model's own tokenizer"):
+        processor(torch.tensor([[8]]), torch.zeros(1, VOCAB))
