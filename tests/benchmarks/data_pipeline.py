@@ -48,7 +48,7 @@ def main() -> None:
     large = (max(1, copies // 10), copies)
     sizes: Sizes = {"stage": large, "polars": large}
     if not options.quick:
-        sizes["map_groups"] = (0.02, 0.1)
+        sizes["map_groups"] = (0.01, 0.06)
     log = options.out / "measured.jsonl" if options.json is None else options.json.with_suffix(".jsonl")
     measuring = Measuring(options.out, options.data, log)
     for repetition in range(repetitions):
