@@ -55,7 +55,7 @@ def parse_options() -> argparse.Namespace:
         type=int,
         nargs="+",
         default=[1],
-        help="requests together (default 1); with 16, generate takes several minutes a call",
+        help="requests together (default 1); with 16, generate takes 18 minutes a call",
     )
     parser.add_argument("--json", type=Path, help="keeps the rows; sections that it has are not measured again")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS)
