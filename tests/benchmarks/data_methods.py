@@ -13,16 +13,15 @@ import time
 from functools import partial
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import ray
 
-from recsys_model.entities.catalog import Catalog, load_catalog
 from recsys_platform.config import RunConfig, load_config
 from recsys_platform.data.sequences import count_buckets
 from recsys_platform.data.stage import run_data
+from tests.benchmarks.group_examples import load_rules, tell_user
 from tests.benchmarks.memory import PeakMemory
-from tests.benchmarks.polars_examples import Rules, build_rules, tell_examples, write_examples
+from tests.benchmarks.polars_examples import write_examples
 
 CONFIG = Path("ray_configs/laptop/beauty.yaml")
 OBJECT_STORE_BYTES = 1 << 30
@@ -65,10 +64,10 @@ def run_stage(config: RunConfig, table: Path, rows: int) -> Path:
 
 def run_polars(config: RunConfig, table: Path, rows: int) -> Path:
     """Write the examples with polars."""
-    catalog, rules = load_rules(config)
+    indices, rules = load_rules(config)
     write_examples(
         table,
-        [item.item_id for item in catalog.items],
+        list(indices),
         rules,
         config.folder,
         num_buckets=count_buckets(rows),
@@ -80,44 +79,13 @@ def run_polars(config: RunConfig, table: Path, rows: int) -> Path:
 def run_map_groups(config: RunConfig, table: Path, rows: int) -> Path:
     """Write the examples of every user with a function of one group; the files are other ones."""
     del rows
-    catalog, rules = load_rules(config)
-    indices = {item.item_id: index for index, item in enumerate(catalog.items)}
-    shared = ray.put((indices, rules))
     told = (
         ray.data.read_parquet(str(table))
         .groupby("user_id")
-        .map_groups(partial(_tell_user, shared=shared), batch_format="pyarrow")
+        .map_groups(partial(tell_user, config=config), batch_format="pyarrow")
     )
     told.write_parquet(str(config.folder / EXAMPLE_FOLDER))
     return config.folder
-
-
-def _tell_user(group: pa.Table, shared: ray.ObjectRef) -> pa.Table:
-    indices, rules = ray.get(shared)
-    ordered = group.sort_by([("position", "ascending"), ("timestamp", "ascending")])
-    items = [indices[item_id] for item_id in ordered["item_id"].to_pylist()]
-    times = [float(time) for time in ordered["timestamp"].to_pylist()]
-    user = ordered["user_id"][0].as_py()
-    splits = (("train", 3, 4), ("valid", 2, 3), ("test", 1, 3))
-    tables = [
-        tell_examples([(user, items, times, len(items) - back)] if len(items) >= least else [], rules, split)
-        for split, back, least in splits
-    ]
-    return pa.concat_tables(tables)
-
-
-def load_rules(config: RunConfig) -> tuple[Catalog, Rules]:
-    """Return the catalogue and the tokens of the stage."""
-    folder = Path(config.storage) / "vocabulary"
-    catalog = load_catalog(folder)
-    rules = build_rules(
-        folder / "tokenizer" / "tokenizer.json",
-        [item.text for item in catalog.items],
-        max_history=config.window.max_history,
-        max_tokens=config.text.max_tokens,
-        seed=config.seed,
-    )
-    return catalog, rules
 
 
 def keep_vocabulary(dataset: Path, folder: Path) -> None:

@@ -1,6 +1,6 @@
 """The ways of Ray Data to bring the rows of a user together, on the same rows in the same run.
 
-    python -m tests.benchmarks.data_shuffle [--copies 10] [--pairs 5] [--data FOLDER] [--out FOLDER] [--json FILE]
+    python -m tests.benchmarks.data_shuffle [--copies 5] [--pairs 5] [--data FOLDER] [--out FOLDER] [--json FILE]
                                             [--quick]
 
 The data stage sorts by bucket with boundaries that are given, so nothing is sampled. Beside it: the same without
@@ -33,7 +33,7 @@ HASHES = (ShuffleStrategy.HASH_SHUFFLE, ShuffleStrategy.SHUFFLE_V2)
 def main() -> None:
     """Print a row of each alternative."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--copies", type=int, default=10, help="of Amazon Beauty (default 10)")
+    parser.add_argument("--copies", type=int, default=5, help="of Amazon Beauty (default 5)")
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--data", type=Path, default=BEAUTY)
     parser.add_argument("--out", type=Path, default=Path(tempfile.gettempdir()) / "recsys-data-pipeline")

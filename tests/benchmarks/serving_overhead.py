@@ -1,6 +1,6 @@
 """What HTTP and Ray Serve add to a recommendation, and how many of them and of empty ones they carry, over real HTTP.
 
-    python -m tests.benchmarks.serving_overhead [--bundle FOLDER] [--requests 60] [--pairs 5] [--json FILE]
+    python -m tests.benchmarks.serving_overhead [--bundle FOLDER] [--requests 40] [--pairs 5] [--json FILE]
                                                 [--only NAME ...] [--quick]
 
 Ray Serve with its own proxy and behind HAProxy in throughput mode, each beside plain FastAPI + uvicorn: both servers
@@ -240,7 +240,7 @@ def main() -> None:
     """Print the rows of every server."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bundle", type=Path, help="a bundle artifact; its catalogue is edited in a copy")
-    parser.add_argument("--requests", type=int, default=60, help="of each measurement (default 60)")
+    parser.add_argument("--requests", type=int, default=40, help="of each measurement (default 40)")
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--only", nargs="+", choices=list(SERVERS), default=list(SERVERS))
     parser.add_argument("--json", type=Path, help="keeps the rows; servers that it has are not measured again")

@@ -81,11 +81,14 @@ class Step:
         if not (parent_RW == from_RW).all():
             raise SystemExit("a decoding step chose a token that the trie does not allow")
 
-    def dense(self, processor: PrefixConstrainedLogitsProcessor) -> Tensor:
-        """The first draw from logits that are there, as transformers does it; beams have equally many tokens there."""
+    def dense(self, processor: PrefixConstrainedLogitsProcessor, *, project: bool = False) -> Tensor:
+        """The first draw as transformers does it, where beams have equally many tokens.
+
+        It begins at logits that are there, or with `project` at the states, as ours does.
+        """
         longest = max(map(len, self.texts))
         ids = torch.tensor([[*text, *[-1] * (longest - len(text))] for text in self.texts])
-        masked = processor(ids, self.logits_PV)
+        masked = processor(ids, self.model.logits(self.hidden[0]) if project else self.logits_PV)
         total = self.score_P[:, None] + masked.log_softmax(dim=-1)
         return total.reshape(NUM_REQUESTS, -1).topk(NUM_BEAMS, dim=1).values
 
@@ -94,7 +97,7 @@ class Step:
 def step_rows(
     trie: TokenTrie, sequences: list[tuple[int, ...]], end: int, hidden_size: int, pairs: int
 ) -> Iterator[Row]:
-    """Compare with transformers' processor over a dictionary and over pygtrie."""
+    """Compare with transformers' processor over a dictionary and over pygtrie, alone and behind the projection it needs."""
     prefixes: dict[tuple[int, ...], set[int]] = {}
     for row in sequences:
         for size, token in enumerate((*row, end)):
@@ -115,17 +118,21 @@ def step_rows(
 
     for num_beams, place in ((NUM_BEAMS, "below the root"), (1, "at the root")):
         step, draws = Step(trie, hidden_size, num_beams), itertools.cycle(range(NUM_CALLS))
-        for name, function in (("a dictionary", by_dictionary), ("pygtrie", by_pygtrie)):
+        for name, function, project in (
+            ("a dictionary", by_dictionary, False),
+            ("pygtrie", by_pygtrie, False),
+            ("a dictionary, behind the projection on the vocabulary", by_dictionary, True),
+        ):
             processor = PrefixConstrainedLogitsProcessor(function, num_beams)
-            step.check(step.dense(processor))
+            step.check(step.dense(processor, project=project))
+            begins = "as the alternative's does" if project else "the alternative's begins at given logits"
             yield time_pairs(
                 f"decoding step, {NUM_REQUESTS} requests x {num_beams} beams {place}, vocabulary {GLM_VOCABULARY:,}, "
                 f"width {hidden_size}",
                 f"transformers' prefix-constrained processor over {name}",
                 lambda step=step, draws=draws: step.ours(next(draws)),
-                lambda step=step, processor=processor: step.dense(processor),
+                lambda step=step, processor=processor, project=project: step.dense(processor, project=project),
                 pairs=max(pairs, 15),
                 calls=NUM_CALLS,
-                note="same scores to 1e-5, no invalid token; ours includes the projection of the children, the "
-                "alternative's begins at given logits",
+                note=f"same scores to 1e-5, no invalid token; ours includes the projection of the children, {begins}",
             )
