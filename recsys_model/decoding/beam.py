@@ -11,7 +11,7 @@ Shape suffixes: R = requests, W = beams of a request.
 
 import copy
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -50,6 +50,16 @@ class Answer:
     """Best first; of equal scores the lower catalogue index comes first."""
     certificate: Certificate | None
     """What is known of all other items with `exact`, none for beam search."""
+
+    def first(self, k: int) -> "Answer":
+        """Return the answer with the best `k` items alone, which may be proven where all of them are not."""
+        if len(self.items) <= k:
+            return self
+        certificate = self.certificate
+        if certificate is not None:
+            bound = max(certificate.bound, self.items[k].score)
+            certificate = replace(certificate, bound=bound, missing=max(0.0, bound - self.items[k - 1].score))
+        return Answer(self.items[:k], certificate)
 
 
 class TrieGuidedGenerator:
@@ -92,6 +102,13 @@ class TrieGuidedGenerator:
             self._model, trie, space.special, self._config.scoring, space.store, num_items=len(items)
         )
         check_position_id(self._model, other._space.edges.largest_intra_id, "the longest item")
+        return other
+
+    def hiding(self, items: Collection[int]) -> "TrieGuidedGenerator":
+        """Return a generator that never gives these catalogue indices, at once; the scores of the others stay."""
+        other = copy.copy(self)
+        other._space = copy.copy(self._space)
+        other._space.lists = self._space.lists.hiding(items)
         return other
 
     def recommend(

@@ -2,9 +2,10 @@
 
 The items below a node are neighbours in trie order, so two binary searches tell how many of them are listed.
 
-Shape suffixes: C = nodes asked for, X = listed items of all requests, R = requests, I = items, N = nodes.
+Shape suffixes: C = nodes asked for, X = listed items of all requests, R = requests, I = items, H = hidden items, N = nodes.
 """
 
+import copy
 from collections.abc import Collection, Sequence
 
 import torch
@@ -14,7 +15,7 @@ from recsys_model.entities.token_trie import TokenTrie
 from recsys_model.errors import DataError
 
 ABSENT = -1
-"""Row of an item that is not in the trie."""
+"""Row of an item that is not in the trie, or hidden."""
 
 
 class ItemLists:
@@ -29,6 +30,16 @@ class ItemLists:
         num_rows = len(trie.items)
         self._row_of_I = torch.full((num_rows if num_items is None else num_items,), ABSENT, device=device)
         self._row_of_I[torch.from_numpy(trie.items).to(device, torch.int64)] = torch.arange(num_rows, device=device)
+        self._hidden_row_H = self._row_of_I[:0]
+
+    def hiding(self, items: Collection[int]) -> "ItemLists":
+        """Return lists for which these catalogue indices are excluded from every request."""
+        other = copy.copy(self)
+        index_H = torch.tensor(list(items), dtype=torch.int64, device=self._row_of_I.device)
+        row_H = self._row_of_I[index_H].unique()
+        other._hidden_row_H = torch.cat([self._hidden_row_H, row_H[row_H != ABSENT]])
+        other._row_of_I = self._row_of_I.index_fill(0, index_H, ABSENT)
+        return other
 
     def filter_of(
         self, excluded: Sequence[Collection[int]], allowed: Sequence[Collection[int] | None] | None = None
@@ -53,6 +64,9 @@ class ItemLists:
         row_X = self._row_of_I[pair_X2[:, 1]]
         key_X = (pair_X2[:, 0] * (num_items + 1) + row_X)[row_X != ABSENT]
         is_allowed_R = torch.tensor([only is not None for only in allowed], dtype=torch.bool, device=device)
+        if len(self._hidden_row_H):
+            base_R = (~is_allowed_R).nonzero() * (num_items + 1)
+            key_X = torch.cat([key_X, (base_R + self._hidden_row_H).flatten()])
         return ItemFilter(key_X.sort().values, is_allowed_R, num_items, self._item_start_N, self._item_end_N)
 
     def _check(self, name: str, lists: Sequence[Collection[int] | None]) -> None:

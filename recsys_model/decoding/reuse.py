@@ -51,7 +51,7 @@ class PartAStore:
         self._special = special
         self._max_bytes = max_bytes
         self._encoded: OrderedDict[Key, Encoded] = OrderedDict()
-        self._beginning_to_key: dict[int, Key] = {}
+        self._beginning_to_keys: dict[int, dict[Key, None]] = {}
         self.num_bytes = 0
         """Memory of the keys and values that are kept."""
         self.num_reused = 0
@@ -81,8 +81,9 @@ class PartAStore:
             return found, len(key)
         if self._model.part_a_is_causal:
             for size in range(len(key) - len(key) % BLOCK, 0, -BLOCK):
-                other = self._beginning_to_key.get(hash(key[:size]))
-                if other is not None and other[:size] == key[:size]:
+                others = self._beginning_to_keys.get(hash(key[:size]))
+                other = next(reversed(others)) if others else ()
+                if other and other[:size] == key[:size]:
                     return self._encoded[other], _common(key, other)
         return None, 0
 
@@ -139,15 +140,17 @@ class PartAStore:
         self._encoded[key] = encoded
         self.num_bytes += encoded.num_bytes
         for size in range(BLOCK, len(key) + 1, BLOCK):
-            self._beginning_to_key[hash(key[:size])] = key
+            self._beginning_to_keys.setdefault(hash(key[:size]), {})[key] = None
         while self.num_bytes > self._max_bytes:
             self._forget(next(iter(self._encoded)))
 
     def _forget(self, key: Key) -> None:
         self.num_bytes -= self._encoded.pop(key).num_bytes
         for size in range(BLOCK, len(key) + 1, BLOCK):
-            if self._beginning_to_key.get(hash(key[:size])) == key:
-                del self._beginning_to_key[hash(key[:size])]
+            others = self._beginning_to_keys[hash(key[:size])]
+            del others[key]
+            if not others:
+                del self._beginning_to_keys[hash(key[:size])]
 
 
 class _Tail:

@@ -98,14 +98,15 @@ class ChildScorer:
                 return logits_PU[row_C, (used_V.cumsum(0) - 1)[token_C]]
         if device == "cpu" and matrix_VD.dtype == torch.float32:
             return _picked_products(hidden_PD.float(), matrix_VD, count_P, token_C)
-        chunk = max(1, MAX_GATHERED_ELEMENTS // self._model.config.hidden_size)
-        pairs = zip(row_C.split(chunk), token_C.split(chunk), strict=True)
-        return torch.cat(
-            [
-                torch.linalg.vecdot(hidden_PD[row].float(), self._model.output_rows(token).float())
-                for row, token in pairs
-            ]
-        )
+        return _gathered_products(self._model, hidden_PD, row_C, token_C)
+
+
+def _gathered_products(model: Backbone, hidden_PD: Tensor, row_C: Tensor, token_C: Tensor) -> Tensor:
+    """Return `hidden[row] . output_rows[token]` for every pair, in float32, [C]."""
+    chunk = max(1, MAX_GATHERED_ELEMENTS // model.config.hidden_size)
+    pairs = zip(row_C.split(chunk), token_C.split(chunk), strict=True)
+    products = [torch.linalg.vecdot(hidden_PD[row].float(), model.output_rows(token).float()) for row, token in pairs]
+    return torch.cat(products)
 
 
 def _picked_products(hidden_PD: Tensor, output_VD: Tensor, count_P: Tensor, token_C: Tensor) -> Tensor:
@@ -139,7 +140,12 @@ def vocabulary_log_probs(model: Backbone, hidden_PD: Tensor, row_C: Tensor, toke
         logits_PV = model.logits(some_PD).float()
         own = slice(bounds[number], bounds[number + 1])
         row = row_C[own] - number * size
-        log_probs.append(logits_PV[row, token_C[own]] - logits_PV.logsumexp(dim=-1)[row])
+        if some_PD.dtype == torch.float32:
+            logit = logits_PV[row, token_C[own]]
+        else:
+            # bfloat16 rounds a logit of 20 by up to 0.06, which evens out in the sum over the vocabulary, but not here
+            logit = _gathered_products(model, some_PD, row, token_C[own])
+        log_probs.append(logit - logits_PV.logsumexp(dim=-1)[row])
     return torch.cat(log_probs)
 
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from recsys_model.entities.catalog import CatalogItem, EntityEncoder
 from recsys_model.entities.live_catalog import CatalogEdit, LiveCatalog, Tokens
-from recsys_model.entities.unique_texts import make_unique_texts, texts_of_newcomer
+from recsys_model.entities.unique_texts import is_text_of, make_unique_texts, texts_of_newcomer
 
 Path = tuple[str | int, ...]
 
@@ -46,6 +46,7 @@ def resolve_edit(
     """Return the edit that removes and adds these items, or all that is wrong with it.
 
     The texts of items that stay do not change; a newcomer whose title is taken is told apart by brand, category or id.
+    An item that comes back with the title it had, and no other brand or category, gets its text and index back.
     `max_tokens` is the longest item that the model can generate.
     """
     removed = set(remove)
@@ -59,7 +60,7 @@ def resolve_edit(
         return tokens not in added and (index is None or index in freed)
 
     for place, item in enumerate(add):
-        found = _first_free(item, encoder, is_free)
+        found = _as_before(catalog, item, is_free) or _first_free(item, encoder, is_free)
         problem = _token_problem(("add", place, "title"), found, max_tokens)
         problems += [problem] if problem is not None else []
         if found is not None:
@@ -123,6 +124,18 @@ def _id_problems(name: str, items: Sequence[NewItem], is_taken: Callable[[str], 
             problems.append(EditProblem((name, place, "id"), message, "duplicate_id"))
         seen.add(item.item_id)
     return problems
+
+
+def _as_before(catalog: LiveCatalog, item: NewItem, is_free: Callable[[Tokens], bool]) -> CatalogItem | None:
+    """Return the item that had this id last, None if the request describes another one or its tokens are taken."""
+    index = catalog.references.index_of(item.item_id)
+    if index is None or catalog.items[index].title != item.title:
+        return None
+    before = catalog.items[index]
+    describes_more = item.brand is not None or bool(item.categories)
+    if describes_more and not is_text_of(before.text, item.title, item.brand, item.categories, item.item_id):
+        return None
+    return before if is_free(before.token_ids) else None
 
 
 def _first_free(item: NewItem, encoder: EntityEncoder, is_free: Callable[[Tokens], bool]) -> CatalogItem | None:

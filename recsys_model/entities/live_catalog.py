@@ -23,6 +23,18 @@ class CatalogEdit:
     """Item ids."""
     added: tuple[CatalogItem, ...] = ()
     """Items with their unique texts and tokens; one that was there before, in every field, gets its index back."""
+    edit_id: str = ""
+    """Tells the edit from others that lead to the same version; empty if nobody will ask."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CatalogUpdate:
+    """What somebody who holds a version needs to have the latest one."""
+
+    edits: Sequence[CatalogEdit]
+    """In their order."""
+    anew: bool = False
+    """The edits are made to version 0, for the version held was never one of this catalogue."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,6 +43,8 @@ class LiveCatalog:
 
     version: int
     """Number of edits since the catalogue was loaded."""
+    edit_id: str
+    """The last edit's, empty before the first."""
     items: Sequence[CatalogItem]
     """By catalogue index, removed ones included."""
     attributes: Mapping[str, Tokens]
@@ -56,13 +70,18 @@ class LiveCatalog:
         """Say whether the item with this catalogue index is present."""
         return self.tokens_to_index.get(self.items[index].token_ids) == index
 
-    def find(self, reference: str) -> int:
+    def find(self, reference: str, *, suggest: bool = True) -> int:
         """Return the catalogue index that an item id, title or text means, of removed items too.
 
         Raises:
-            DataError: nothing fits, or several items that are present have this title.
+            DataError: nothing fits, or several items that are present have this title; `suggest` names what nearly fits.
         """
-        return self.references.find(reference)
+        return self.references.find(reference, suggest=suggest)
+
+    def latest(self, index: int) -> int:
+        """Return the catalogue index that the id of this item has now: another one where the item was replaced."""
+        found = self.references.index_of(self.items[index].item_id)
+        return index if found is None else found
 
     def edited(self, edits: Iterable[CatalogEdit]) -> "LiveCatalog":
         """Return the version after these edits.
@@ -71,14 +90,13 @@ class LiveCatalog:
             DataError: an item to be removed is not present, or the id or the tokens of an added one are taken.
         """
         draft = _Draft(self)
-        num_edits = 0
+        edits = list(edits)
         for edit in edits:
             for item_id in edit.removed:
                 draft.remove(item_id)
             for item in edit.added:
                 draft.add(item)
-            num_edits += 1
-        return draft.finish(num_edits)
+        return draft.finish(self.version + len(edits), edits[-1].edit_id if edits else self.edit_id)
 
 
 def live_catalog(catalog: Catalog) -> LiveCatalog:
@@ -92,6 +110,7 @@ def live_catalog(catalog: Catalog) -> LiveCatalog:
     items = catalog.items
     return LiveCatalog(
         version=0,
+        edit_id="",
         items=items,
         attributes=catalog.attributes,
         tokens_to_index={item.token_ids: index for index, item in enumerate(items)},
@@ -129,7 +148,7 @@ class _Draft:
         self._new_id_to_index.pop(item.item_id, None)
         self._new_id_to_index[item.item_id] = index
 
-    def finish(self, num_edits: int) -> LiveCatalog:
+    def finish(self, version: int, edit_id: str) -> LiveCatalog:
         num_old = len(self._old.items)
         added = self._items[num_old:]
         removed = frozenset(range(len(self._items))).difference(self._tokens_to_index.values())
@@ -141,7 +160,8 @@ class _Draft:
             [item.item_id for item in added], [item.title for item in added], texts, removed
         )
         return LiveCatalog(
-            version=self._old.version + num_edits,
+            version=version,
+            edit_id=edit_id,
             items=self._items,
             attributes=self._old.attributes,
             tokens_to_index=self._tokens_to_index,

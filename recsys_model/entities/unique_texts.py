@@ -72,12 +72,34 @@ def texts_of_newcomer(title: str, brand: str | None, categories: Sequence[str], 
     >>> list(texts_of_newcomer(" Comb ", "Ada", ["Hair", "Combs"], "b7"))[:4]
     ['Comb', 'Comb (Ada)', 'Comb (Ada) (Combs)', 'Comb (Ada) (Combs) (b7)']
     """
-    parts = [fold_whitespace(brand or ""), fold_whitespace(categories[-1]) if categories else "", _short_id(item_id)]
-    text = fold_whitespace(title) or " ".join(filter(None, parts[:2])) or parts[2]
+    text, suffixes = _text_and_suffixes(title, brand, categories, item_id)
     yield text
-    for suffix in [*filter(None, parts), _digest(item_id, size=16)]:
+    for suffix in suffixes:
         text = f"{text} ({suffix})"
         yield text
+
+
+def is_text_of(text: str, title: str, brand: str | None, categories: Sequence[str], item_id: str) -> bool:
+    """Say whether this module may have made `text` of these parts, whatever the other items were.
+
+    >>> is_text_of("Comb (b7)", "Comb", "Ada", [], "b7"), is_text_of("Comb (Eve)", "Comb", "Ada", [], "b7")
+    (True, False)
+    """
+    plain, suffixes = _text_and_suffixes(title, brand, categories, item_id)
+    if not text.startswith(plain):
+        return False
+    rest = text[len(plain) :]
+    for suffix in suffixes:
+        rest = rest.removeprefix(f" ({suffix})")
+    return not rest
+
+
+def _text_and_suffixes(
+    title: str, brand: str | None, categories: Sequence[str], item_id: str
+) -> tuple[str, list[str]]:
+    parts = [fold_whitespace(brand or ""), fold_whitespace(categories[-1]) if categories else "", _short_id(item_id)]
+    text = fold_whitespace(title) or " ".join(filter(None, parts[:2])) or parts[2]
+    return text, [*filter(None, parts), _digest(item_id, size=16)]
 
 
 def _check_arguments(

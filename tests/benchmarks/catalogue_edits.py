@@ -133,7 +133,7 @@ def rows_of(name: str, load: Callable[[], Case], pairs: int) -> Iterator[Row]:
     yield in_ms(dataclasses.replace(row, others=[second / 2 for second in row.others]))
     for part, function in {
         "check it, tokenise the new titles": case.resolve,
-        "until removed items are denied": lambda: case.live.edited([edit]),
+        "until an edit without new items is in force": lambda: case.live.edited([edit]),
     }.items():
         row = time_pairs(f"{work}: of it, {part}", "", function, lambda: None, pairs=pairs)
         yield in_ms(dataclasses.replace(row, others=[]))

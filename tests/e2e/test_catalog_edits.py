@@ -11,7 +11,7 @@ import ray
 
 from recsys_model.bundle import Bundle, write_bundle
 from recsys_model.entities.catalog import CatalogItem
-from recsys_model.entities.live_catalog import CatalogEdit
+from recsys_model.entities.live_catalog import CatalogEdit, CatalogUpdate
 from recsys_model.errors import DataError
 from recsys_platform.artifacts import write_artifact
 from recsys_platform.config import RunConfig, build_config
@@ -93,7 +93,7 @@ def expected_scores(config: RunConfig, bundle: Bundle, payload: dict[str, Any]) 
     added = [("n1", "Green Tent", "Green Tent"), ("n2", "Blue Tent", "Blue Tent (n2)")]
     items = [CatalogItem(*names, tuple(bundle.tokenizer.encode_entity(names[2]))) for names in added]
     recommender = load_recommender(config.bundle_folder)
-    recommender.follow([CatalogEdit(removed=("i3",), added=tuple(items))])
+    recommender.follow(CatalogUpdate(edits=[CatalogEdit(removed=("i3",), added=tuple(items))]))
     (answer,) = recommender.recommend([RecommendRequest.model_validate(payload)])
     assert isinstance(answer, RecommendResponse)
     return {item.id: item.score for item in answer.items}

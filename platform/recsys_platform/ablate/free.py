@@ -17,7 +17,7 @@ from recsys_model.infilling.example import build_prompt
 from recsys_model.infilling.positions import PositionAutomaton
 from recsys_model.text.tokenizer import Tokenizer, load_tokenizer
 from recsys_platform.checkpoints import load_trained_model
-from recsys_platform.evaluate.workers import Batch, WorkerSettings
+from recsys_platform.evaluate.workers import Batch, Ranked, WorkerSettings
 
 INVALID = -1
 """Stands in a ranking where no item does."""
@@ -40,7 +40,7 @@ class FreeGenerationWorker:
         automaton = PositionAutomaton(catalog.pool(), settings.intra_mode)
         self._generator = TextGenerator(model, self._tokenizer.special, automaton, generation)
 
-    def recommend(self, batch: Batch) -> list[tuple[int, list[int]]]:
+    def recommend(self, batch: Batch) -> list[tuple[int, Ranked]]:
         """Return, for each case of the batch, its place among all cases and `k` items or `INVALID`."""
         special, intra_mode = self._tokenizer.special, self._settings.intra_mode
         prompts = [build_prompt(case.text, special, intra_mode) for _, case in batch]
@@ -49,7 +49,7 @@ class FreeGenerationWorker:
         for (place, case), texts in zip(batch, found, strict=True):
             words = [self._tokenizer.decode(text.token_ids) for text in texts]
             excluded = case.seen_items if self._settings.exclude_seen else frozenset()
-            answers.append((place, rank_texts(words, self._text_to_item, self._k, excluded)))
+            answers.append((place, Ranked(rank_texts(words, self._text_to_item, self._k, excluded))))
         return answers
 
 

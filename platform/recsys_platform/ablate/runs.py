@@ -161,7 +161,7 @@ def _generate_freely(run: RunConfig, cases: Sequence[Case]) -> list[list[int]]:
         num_threads=threads_per_worker(evaluate.num_workers),
         use_gpu=evaluate.use_gpu,
     )
-    return recommend_for_all(
+    found = recommend_for_all(
         cases,
         settings,
         k=LARGEST_K,
@@ -169,6 +169,7 @@ def _generate_freely(run: RunConfig, cases: Sequence[Case]) -> list[list[int]]:
         batch_size=evaluate.batch_size,
         worker=FreeGenerationWorker,
     )
+    return [ranked.items for ranked in found]
 
 
 def _write_ranks(path: Path, cases: Sequence[Case], found: Sequence[Sequence[int]]) -> None:

@@ -75,6 +75,19 @@ def _statements(config: RunConfig, competitors: Competitors, num_items: int, spl
     return [*protocol.statements(num_items), MODEL_STATEMENTS[search]]
 
 
+def describe_cut_searches(num_cut: int, num_cases: int, max_expansions: int) -> list[str]:
+    """Return what a reader must know of exact searches that were not brought to their end.
+
+    Example:
+        >>> describe_cut_searches(2, 100, 5000)[0].split(";")[0]
+        'For 2 of 100 users the exact search was ended after decoding.max_expansions (5,000) nodes'
+    """
+    if not num_cut:
+        return []
+    limit = f"decoding.max_expansions ({max_expansions:,}) nodes"
+    return [f"For {num_cut:,} of {num_cases:,} users the exact search was ended after {limit}; theirs are not proven."]
+
+
 def load_best_reachable(config: RunConfig) -> dict[str, Any] | None:
     """Return the figures in the `oracle.json` that the demo shop has beside its tables, None where there is none.
 

@@ -37,6 +37,8 @@ class Rankings:
     """Protocol -> method -> ranks."""
     best: dict[str, list[list[int]]]
     """Method -> the best `LARGEST_K` items of the whole catalogue for each case."""
+    num_cut: int = 0
+    """Cases whose exact search was ended by its work limit."""
 
     def to_plain(self) -> dict[str, Any]:
         """Return the same as plain JSON types."""
@@ -44,7 +46,7 @@ class Rankings:
             name: {method: values.tolist() for method, values in methods.items()}
             for name, methods in self.ranks.items()
         }
-        return {"ranks": ranks, "best": self.best}
+        return {"ranks": ranks, "best": self.best, "num_cut": self.num_cut}
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> "Rankings":
@@ -53,7 +55,7 @@ class Rankings:
             name: {method: np.array(values) for method, values in methods.items()}
             for name, methods in plain["ranks"].items()
         }
-        return cls(ranks, plain["best"])
+        return cls(ranks, plain["best"], plain["num_cut"])
 
 
 def rank_with_model(
@@ -70,8 +72,8 @@ def rank_with_model(
     The whole catalogue is always searched, since exposure and examples are about it.
     """
     spread = {"num_workers": num_workers, "batch_size": batch_size}
-    log = unfinished.log("recommended")
-    recommended = recommend_for_all(cases, settings, k=LARGEST_K, log=log, **spread)
+    found = recommend_for_all(cases, settings, k=LARGEST_K, log=unfinished.log("ranked"), **spread)
+    recommended = [ranked.items for ranked in found]
     ranks = {
         CATALOGUE: np.array([rank_in(row, case.target_item) for row, case in zip(recommended, cases, strict=True)])
     }
@@ -79,7 +81,8 @@ def rank_with_model(
         scores = score_candidates(cases, lists, settings, log=unfinished.log(f"scores_{name}"), **spread)
         rows = zip(cases, lists, scores, strict=True)
         ranks[name] = np.array([rank_of_target(items, row, case.target_item) for case, items, row in rows])
-    return Rankings({name: {MODEL: values} for name, values in ranks.items()}, {MODEL: recommended})
+    num_cut = sum(ranked.is_cut for ranked in found)
+    return Rankings({name: {MODEL: values} for name, values in ranks.items()}, {MODEL: recommended}, num_cut)
 
 
 def rank_with_baseline(
@@ -113,4 +116,4 @@ def join(parts: Sequence[Rankings]) -> Rankings:
         for name, methods in part.ranks.items():
             ranks.setdefault(name, {}).update(methods)
         best |= part.best
-    return Rankings(ranks, best)
+    return Rankings(ranks, best, sum(part.num_cut for part in parts))

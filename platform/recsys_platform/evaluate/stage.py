@@ -27,7 +27,7 @@ from recsys_platform.evaluate.cases import EvaluationData, load_evaluation_data
 from recsys_platform.evaluate.cornac_models import check_installed
 from recsys_platform.evaluate.cornac_settings import describe_models
 from recsys_platform.evaluate.details import build_breakdowns, build_examples, build_exposure, load_learning_curve
-from recsys_platform.evaluate.figures import build_ranking
+from recsys_platform.evaluate.figures import build_ranking, describe_cut_searches
 from recsys_platform.evaluate.pool import threads_per_worker
 from recsys_platform.evaluate.publish import write_reports
 from recsys_platform.evaluate.rankings import (
@@ -198,6 +198,7 @@ def _build_report(config: RunConfig, data: EvaluationData, num_items: int, ranki
         "statements": [
             *describe_cases(config.evaluate.split, data.split, len(data.cases), data.num_users_in_split, config.seed),
             *describe_models(config.evaluate.baselines, config.evaluate.baseline_epochs),
+            *describe_cut_searches(rankings.num_cut, len(data.cases), config.decoding.max_expansions),
         ],
         "rankings": tables,
         "method_titles": {method: title for method, title in METHOD_TITLES.items() if method in methods},

@@ -7,12 +7,12 @@ depend on the number of workers, so neither do the recommendations.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 
 from recsys_model.config import DecodingConfig
-from recsys_model.decoding.beam import TrieGuidedGenerator
+from recsys_model.decoding.beam import Answer, TrieGuidedGenerator
 from recsys_model.decoding.choice import AnswerChooser
 from recsys_model.entities.catalog import load_catalog
 from recsys_model.infilling.example import build_prompt
@@ -27,6 +27,15 @@ Batch = list[tuple[int, Case]]
 """Cases that are decoded together, each with its place among all cases."""
 CandidateBatch = list[tuple[int, tuple[Case, list[int]]]]
 """The same, each with the catalogue indices to score."""
+
+
+class Ranked(NamedTuple):
+    """A user's best items."""
+
+    items: list[int]
+    """Catalogue indices, best first."""
+    is_cut: bool = False
+    """Whether the work limit of an exact search was hit before these were proven to be the best."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +63,7 @@ class Recommender(Protocol):
 
     def __init__(self, settings: WorkerSettings, k: int) -> None: ...
 
-    def recommend(self, batch: Batch) -> list[tuple[int, list[int]]]:
+    def recommend(self, batch: Batch) -> list[tuple[int, Ranked]]:
         """Return, for each case of the batch, its place among all cases and its `k` best items."""
         ...
 
@@ -74,12 +83,12 @@ class RecommendationWorker:
         automaton = PositionAutomaton(self._catalog.pool(), settings.intra_mode)
         self._chooser = AnswerChooser(model, self._special, automaton, settings.decoding.scoring)
 
-    def recommend(self, batch: Batch) -> list[tuple[int, list[int]]]:
+    def recommend(self, batch: Batch) -> list[tuple[int, Ranked]]:
         """Return, for each case of the batch, its place among all cases and its `k` best items."""
         prompts = [build_prompt(case.text, self._special, self._settings.intra_mode) for _, case in batch]
         excluded = [case.seen_items for _, case in batch] if self._settings.exclude_seen else None
-        answers = self._generator.recommend(prompts, self._k, excluded)
-        return [(place, [found.item for found in answer]) for (place, _), answer in zip(batch, answers, strict=True)]
+        answers = self._generator.search(prompts, self._k, excluded)
+        return [(place, _ranked(answer)) for (place, _), answer in zip(batch, answers, strict=True)]
 
     def score(self, batch: CandidateBatch) -> list[tuple[int, list[float]]]:
         """Return, for each case of the batch, its place and the log-probability of each of its candidates."""
@@ -87,6 +96,11 @@ class RecommendationWorker:
         answers = [[self._catalog.items[item].token_ids for item in candidates] for _, (_, candidates) in batch]
         scores = self._chooser.log_probs(prompts, answers)
         return [(place, row) for (place, _), row in zip(batch, scores, strict=True)]
+
+
+def _ranked(answer: Answer) -> Ranked:
+    certificate = answer.certificate
+    return Ranked([found.item for found in answer.items], certificate is not None and not certificate.is_exact)
 
 
 def recommend_for_all(
@@ -98,8 +112,8 @@ def recommend_for_all(
     batch_size: int,
     worker: type[Recommender] = RecommendationWorker,
     log: AnswerLog | None = None,
-) -> list[list[int]]:
-    """Return the catalogue indices of the `k` best items for each case, best first, in the order of the cases.
+) -> list[Ranked]:
+    """Return the `k` best items for each case, in the order of the cases.
 
     Ray must be initialised. `worker` is the class of what answers, `log` what an earlier attempt answered.
     """
@@ -114,7 +128,8 @@ def recommend_for_all(
         unit="user",
         log=log,
     )
-    return [answers[place] for place in range(len(cases))]
+    # from a log, whose JSON has no named tuples, they come as plain lists
+    return [Ranked(*answers[place]) for place in range(len(cases))]
 
 
 def score_candidates(

@@ -22,7 +22,7 @@ from ray.serve.handle import DeploymentHandle
 from recsys_model.errors import ConfigError
 from recsys_platform.serve.generator import Generator, Keeper
 from recsys_platform.serve.item_schemas import EditAnswer, EditRequest, ItemsPage, NotKept, SwapRequest
-from recsys_platform.serve.schemas import Health, Problem, RecommendRequest, RecommendResponse, Rejection, Text
+from recsys_platform.serve.schemas import Health, Problem, RecommendRequest, RecommendResponse, Rejection
 from recsys_platform.settings import ServeConfig
 from recsys_platform.strict import build_section
 
@@ -146,14 +146,13 @@ class Ingress:
     )
     async def list_items(
         self,
-        after: Annotated[Text | None, Query(description="Id of the item before the first one.")] = None,
+        after: Annotated[int | None, Query(ge=0, description="`next_after` of the page before.")] = None,
         limit: Annotated[int, Query(ge=1, le=MAX_PAGE_ITEMS, description="Items at most.")] = PAGE_ITEMS,
     ) -> ItemsPage | JSONResponse:
         """Return items in the order in which they came."""
         if self._keeper is None:
             return forbidden()
-        answer = await answer_of(self._keeper.page.remote(after, limit))
-        return rejected(answer.detail) if isinstance(answer, Rejection) else answer
+        return await answer_of(self._keeper.page.remote(after, limit))
 
     @api.get(
         "/healthz",

@@ -43,7 +43,7 @@ def swap_items(url: str, items: Sequence[Mapping[str, Any]], timeout_s: float = 
 
 def list_items(url: str, timeout_s: float = 60.0) -> Iterator[dict[str, Any]]:
     """Yield the items of the catalogue of the endpoint at `url`, oldest first; see `edit_items`."""
-    after: str | None = None
+    after: int | None = None
     while True:
         params = {"limit": ITEMS_A_PAGE} if after is None else {"limit": ITEMS_A_PAGE, "after": after}
         page = _send("GET", url, ITEMS_PATH, timeout_s, params=params)

@@ -58,12 +58,14 @@ class EditLog:
         """
         self._path.parent.mkdir(parents=True, exist_ok=True)
         added = [[item.item_id, item.title, item.text, list(item.token_ids)] for item in edit.added]
-        line = json.dumps({"removed": edit.removed, "added": added}, ensure_ascii=False) + "\n"
-        with self._path.open("ab") as file:
+        document = {"id": edit.edit_id, "removed": edit.removed, "added": added}
+        left = memoryview((json.dumps(document, ensure_ascii=False) + "\n").encode())
+        # without a buffer, which would be written behind the truncation when the file is closed
+        with self._path.open("ab", buffering=0) as file:
             size = file.tell()
             try:
-                file.write(line.encode())
-                file.flush()
+                while left:
+                    left = left[file.write(left) :]
                 os.fsync(file.fileno())
             except OSError:
                 os.truncate(self._path, size)
@@ -75,7 +77,9 @@ class EditLog:
             added = (
                 CatalogItem(item_id, title, text, tuple(tokens)) for item_id, title, text, tokens in document["added"]
             )
-            return CatalogEdit(removed=tuple(document["removed"]), added=tuple(added))
+            return CatalogEdit(
+                removed=tuple(document["removed"]), added=tuple(added), edit_id=str(document.get("id", ""))
+            )
         except (ValueError, KeyError, TypeError) as error:
             raise CheckpointError(
                 f"{self._path}:{number} is no edit of a catalogue: {error!r}; restore the file, or move it away to "

@@ -2,12 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
-from ray.exceptions import RayError
-from ray.serve.exceptions import RayServeException
-
-from recsys_model.entities.live_catalog import CatalogEdit
+from recsys_model.entities.live_catalog import CatalogUpdate
 from recsys_model.errors import RecsysError
 from recsys_platform.serve.recommender import Recommender
 
@@ -15,8 +12,8 @@ logger = logging.getLogger(__name__)
 
 RETRY_S = 1.0
 
-AskForEdits = Callable[[int, bool], Awaitable[Sequence[CatalogEdit]]]
-"""Takes the version that is answered with and whether to wait for news; gives the edits behind that version."""
+AskForEdits = Callable[[int, str, bool], Awaitable[CatalogUpdate]]
+"""Takes the version that is answered with, its last edit's id, and whether to wait for news."""
 
 
 class Following:
@@ -53,13 +50,15 @@ class Following:
         while True:
             try:
                 await self._step()
-            except (RayError, RayServeException, RecsysError, TimeoutError) as error:
+            # whatever it is, memory that ran out too: a replica that no longer follows would answer from an old catalogue
+            except Exception as error:
                 logger.warning("edits of the catalogue: %s: %s; trying again", type(error).__name__, error)
                 await asyncio.sleep(RETRY_S)
 
     async def _step(self) -> None:
-        edits = await self._ask(self._recommender.catalog_version, self._is_current.is_set())
-        if edits:
+        recommender = self._recommender
+        update = await self._ask(recommender.catalog_version, recommender.edit_id, self._is_current.is_set())
+        if update.edits or update.anew:
             # in a thread: requests are collected and answered while the trie is compiled
-            await asyncio.to_thread(self._recommender.follow, edits)
+            await asyncio.to_thread(recommender.follow, update)
         self._is_current.set()

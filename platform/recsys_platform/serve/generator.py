@@ -2,14 +2,13 @@
 
 import asyncio
 import uuid
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
-from recsys_model.entities.live_catalog import CatalogEdit
+from recsys_model.entities.live_catalog import CatalogUpdate
 from recsys_platform.serve.item_schemas import EditAnswer, EditRequest, ItemsPage, NotKept, SwapRequest
 from recsys_platform.serve.schemas import Health, RecommendRequest, RecommendResponse, Rejection
 from recsys_platform.settings import ServeConfig
@@ -56,9 +55,9 @@ class Generator:
 
         name = uuid.uuid4().hex
 
-        async def ask(version: int, wait: bool) -> Sequence[CatalogEdit]:
+        async def ask(version: int, edit_id: str, wait: bool) -> CatalogUpdate:
             async with asyncio.timeout(EDITS_TIMEOUT_S):
-                return await keeper.edits_after.remote(name, version, wait)
+                return await keeper.update_from.remote(name, version, edit_id, wait)
 
         return Following(self._recommender, ask)
 
@@ -83,10 +82,10 @@ class Keeper:
         """Make the items of the request all that there are."""
         return await self._keeper.swap(request)
 
-    async def page(self, after: str | None, limit: int) -> ItemsPage | Rejection:
+    async def page(self, after: int | None, limit: int) -> ItemsPage:
         """Return a part of the catalogue."""
         return await self._keeper.page(after, limit)
 
-    async def edits_after(self, follower: str, version: int, wait: bool) -> list[CatalogEdit]:
+    async def update_from(self, follower: str, version: int, edit_id: str, wait: bool) -> CatalogUpdate:
         """Return the edits that a replica does not have yet."""
-        return await self._keeper.edits_after(follower, version, wait)
+        return await self._keeper.update_from(follower, version, edit_id, wait)

@@ -78,7 +78,9 @@ class ItemsPage(_Strict):
     catalog_version: int = Field(description="Version that was read.")
     total: int = Field(description="Items of the whole catalogue.")
     items: list[ListedItem] = Field(description="Oldest first.")
-    next_after: str | None = Field(description="Give this as `after` to go on; null on the last page.")
+    next_after: int | None = Field(
+        description="Give this as `after` to go on, also if the catalogue is edited meanwhile; null on the last page."
+    )
 
 
 class NotKept(_Strict):

@@ -7,7 +7,9 @@ Plain asyncio, tested without Ray; one event loop.
 
 import asyncio
 import contextlib
+import dataclasses
 import time
+import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +17,7 @@ from pathlib import Path
 from recsys_model.bundle import TOKENIZER_FOLDER, load_settings
 from recsys_model.entities.catalog import Catalog, EntityEncoder, load_catalog
 from recsys_model.entities.edit_requests import EditProblem, resolve_edit, resolve_swap
-from recsys_model.entities.live_catalog import CatalogEdit, LiveCatalog, live_catalog
+from recsys_model.entities.live_catalog import CatalogEdit, CatalogUpdate, LiveCatalog, live_catalog
 from recsys_model.text.textualize import NUM_FRAME_TOKENS
 from recsys_model.text.tokenizer import load_tokenizer
 from recsys_platform.artifacts import open_artifact
@@ -29,6 +31,7 @@ FORGET_S = 30.0
 """A replica that was not heard of for so long is taken for stopped."""
 APPLY_TIMEOUT_S = 10.0
 """How long an edit waits for all replicas."""
+UNKNOWN_VERSION = -1
 
 
 @dataclass(slots=True)
@@ -36,7 +39,7 @@ class Follower:
     """A replica, as far as the keeper knows it."""
 
     version: int
-    """Version that it answers with."""
+    """Version that it answers with, `UNKNOWN_VERSION` if that is none of this log."""
     seen: float
     """When it was last heard of, seconds of the monotonic clock."""
 
@@ -77,34 +80,34 @@ class CatalogKeeper:
         items = [item.to_new_item() for item in request.items]
         return await self._make(lambda now: resolve_swap(now, items, self._encoder, self._max_tokens))
 
-    async def edits_after(self, follower: str, version: int, wait: bool) -> list[CatalogEdit]:
+    async def update_from(self, follower: str, version: int, edit_id: str, wait: bool) -> CatalogUpdate:
         """Return the edits behind the version that a replica answers with; with `wait`, once there are any.
 
-        An empty answer means that there were none for a while: ask again.
+        No edits mean that there were none for a while: ask again. A replica may hold edits that this log does not, for
+        it was lost or is an older copy; then it is told to begin anew.
         """
-        known = self._followers[follower] = Follower(version, self._clock())
+        is_known = version == 0 or (version <= len(self._edits) and self._edits[version - 1].edit_id == edit_id)
+        known = self._followers[follower] = Follower(version if is_known else UNKNOWN_VERSION, self._clock())
+        if not is_known:
+            return CatalogUpdate(edits=list(self._edits), anew=True)
         async with self._news:
             self._news.notify_all()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(POLL_S if wait else 0.0):
                     await self._news.wait_for(lambda: self._catalog.version > version)
         known.seen = self._clock()
-        return self._edits[version:]
+        return CatalogUpdate(edits=self._edits[version:])
 
-    async def page(self, after: str | None, limit: int) -> ItemsPage | Rejection:
-        """Return up to `limit` items behind the item `after`."""
+    async def page(self, after: int | None, limit: int) -> ItemsPage:
+        """Return up to `limit` items behind the catalogue index `after`, which stays where it is in later versions."""
         catalog = self._catalog
-        start = -1 if after is None else catalog.references.index_of(after)
-        if start is None:
-            message = f"no item has the id {after!r}; take `next_after` of the page before"
-            return Rejection(detail=[Problem(loc=["query", "after"], msg=message, type="unknown_item")])
-        rest = [index for index in catalog.present() if index > start]
+        rest = [index for index in catalog.present() if after is None or index > after]
         items = [catalog.items[index] for index in rest[:limit]]
         return ItemsPage(
             catalog_version=catalog.version,
             total=len(catalog),
             items=[ListedItem(id=item.item_id, title=item.title, text=item.text) for item in items],
-            next_after=items[-1].item_id if len(rest) > limit else None,
+            next_after=rest[limit - 1] if len(rest) > limit else None,
         )
 
     async def _make(self, resolve: Callable[[LiveCatalog], Resolved]) -> EditAnswer | Rejection | NotKept:
@@ -122,6 +125,7 @@ class CatalogKeeper:
             if isinstance(edit, list):
                 return Rejection(detail=[_problem(each) for each in edit])
             if edit.added or edit.removed:
+                edit = dataclasses.replace(edit, edit_id=uuid.uuid4().hex)
                 try:
                     catalog = await asyncio.to_thread(self._write, edit)
                 except OSError as error:

@@ -19,6 +19,8 @@ from recsys_platform.serve.schemas import HistoryEvent, Problem, RecommendReques
 
 MAX_UNKNOWN_NAMED = 20
 """Unknown ids of a list that are named; a list from another shop may have thousands."""
+MAX_SUGGESTED = 5
+"""Unknown items of a history for which others are suggested; a history of another shop may have thousands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +69,8 @@ class RequestReader:
             text = self._textualizer.build(features, self._sample(history, moment), None)
         except DataError as error:
             return Rejection(detail=[Problem(loc=["body"], msg=str(error), type="text_not_possible")])
-        seen = frozenset(behaviour.item for behaviour in history) if request.exclude_seen else frozenset()
         part_a = build_prompt(text, self._special, self._settings.intra_mode)
+        seen = self._seen(history) if request.exclude_seen else frozenset()
         return Prompt(part_a, request.k, seen | denied, allowed)
 
     def _check_k(self, k: int, problems: list[Problem]) -> None:
@@ -97,6 +99,7 @@ class RequestReader:
     def _read_history(self, events: Sequence[HistoryEvent], moment: float, problems: list[Problem]) -> list[Behaviour]:
         """Return the history in order of time; events of the same time keep the order given."""
         behaviours: list[Behaviour] = []
+        num_unknown = 0
         for index, event in enumerate(events):
             loc: list[str | int] = ["body", "history", index]
             timestamp = moment if event.time is None else event.time
@@ -104,8 +107,9 @@ class RequestReader:
                 message = "must not lie after the time of the recommendation"
                 problems.append(Problem(loc=[*loc, "time"], msg=message, type="event_after_time"))
             try:
-                item = self._catalog.find(event.item)
+                item = self._catalog.find(event.item, suggest=num_unknown < MAX_SUGGESTED)
             except DataError as error:
+                num_unknown += 1
                 problems.append(Problem(loc=[*loc, "item"], msg=str(error), type="unknown_item"))
                 continue
             behaviours.append(
@@ -118,6 +122,11 @@ class RequestReader:
                 )
             )
         return sorted(behaviours, key=lambda behaviour: behaviour.timestamp)
+
+    def _seen(self, history: Sequence[Behaviour]) -> frozenset[int]:
+        """Return the items of a history, also as they are called now where they were named by an earlier title."""
+        items = {behaviour.item for behaviour in history}
+        return frozenset(items | {self._catalog.latest(item) for item in items})
 
     def _read_list(self, name: str, item_ids: Sequence[str], problems: list[Problem]) -> frozenset[int]:
         """Return the catalogue indices of item ids; those of items that were removed do no harm."""

@@ -5,18 +5,21 @@ catalogue may be edited between two batches: a batch takes what is served when i
 """
 
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from recsys_model.bundle import Bundle, load_bundle
-from recsys_model.decoding.beam import Recommendation, TrieGuidedGenerator
-from recsys_model.entities.live_catalog import CatalogEdit, LiveCatalog, live_catalog
+from recsys_model.decoding.beam import Answer, TrieGuidedGenerator
+from recsys_model.decoding.exact import Certificate
+from recsys_model.entities.live_catalog import CatalogUpdate, LiveCatalog, live_catalog
 from recsys_model.text.textualize import Textualizer
 from recsys_platform.artifacts import Manifest, open_artifact
 from recsys_platform.serve.reading import Prompt, RequestReader
 from recsys_platform.serve.schemas import (
+    ExactnessCertificate,
     ModelInfo,
     RecommendedItem,
     RecommendRequest,
@@ -37,8 +40,6 @@ class Served:
     """Tells histories of its items."""
     generator: TrieGuidedGenerator
     """Generates the items that are present."""
-    gone: frozenset[int] = frozenset()
-    """Items that the next version will not have, while that is compiled."""
 
 
 class Recommender:
@@ -70,22 +71,27 @@ class Recommender:
         """Number of edits that are followed so far."""
         return self._served.catalog.version
 
-    def follow(self, edits: Sequence[CatalogEdit]) -> None:
-        """Make these edits, the first of them number `catalog_version + 1`.
+    @property
+    def edit_id(self) -> str:
+        """The id of the last edit that is followed, empty before the first."""
+        return self._served.catalog.edit_id
 
-        Requests are answered all the while: what is removed is denied at once, the rest is seen when the new trie is
-        compiled. To be called by one thread at a time.
+    def follow(self, update: CatalogUpdate) -> None:
+        """Make the edits of an update, the first of them number `catalog_version + 1` unless they begin anew.
+
+        Requests are answered all the while, by the old version or by the new one; edits that only remove items are in
+        force before the new trie is compiled. To be called by one thread at a time.
 
         Raises:
             DataError: an edit does not fit the catalogue, which stays as it is.
-            ConfigError: an item is too long for the model; the catalogue stays as it is but for removed items.
+            ConfigError: an item is too long for the model; the catalogue stays as it is.
         """
         started = time.perf_counter()
         old = self._served
-        catalog = old.catalog.edited(edits)
-        removed = (old.catalog.index_of(item_id) for edit in edits for item_id in edit.removed)
-        gone = frozenset(index for index in removed if index is not None and not catalog.has(index))
-        self._served = replace(old, gone=old.gone | gone)
+        catalog = (live_catalog(self._bundle.catalog) if update.anew else old.catalog).edited(update.edits)
+        if not update.anew and not any(edit.added for edit in update.edits):
+            gone = [index for index in old.catalog.present() if not catalog.has(index)]
+            self._served = replace(old, generator=old.generator.hiding(gone))
         self._served = Served(
             catalog=catalog,
             textualizer=old.textualizer.of_catalog(catalog),
@@ -111,11 +117,13 @@ class Recommender:
         bundle = self._bundle
         return RequestReader(bundle.settings, bundle.tokenizer.special, served.textualizer, served.catalog, self._clock)
 
-    def _respond(self, served: Served, recommendations: Sequence[Recommendation]) -> RecommendResponse:
-        found = [(served.catalog.items[each.item], each.score) for each in recommendations]
+    def _respond(self, served: Served, answer: Answer) -> RecommendResponse:
+        found = [(served.catalog.items[each.item], each.score) for each in answer.items]
         # an item without a title is named by the text that stands for it
         items = [RecommendedItem(id=item.item_id, title=item.title or item.text, score=score) for item, score in found]
-        return RecommendResponse(items=items, model=self.info, catalog_version=served.catalog.version)
+        certificate = None if answer.certificate is None else _tell(answer.certificate)
+        version = served.catalog.version
+        return RecommendResponse(items=items, certificate=certificate, model=self.info, catalog_version=version)
 
 
 def load_recommender(folder: Path, device: str = "cpu") -> Recommender:
@@ -138,14 +146,22 @@ def describe_model(manifest: Manifest) -> ModelInfo:
     )
 
 
-def _generate(served: Served, prompts: Sequence[Prompt]) -> list[list[Recommendation]]:
+def _tell(certificate: Certificate) -> ExactnessCertificate:
+    """Return a certificate as JSON can say it, which has no infinite numbers."""
+    bound, missing = (value if math.isfinite(value) else None for value in (certificate.bound, certificate.missing))
+    return ExactnessCertificate(
+        exact=certificate.is_exact, bound=bound, missing=missing, expanded=certificate.num_expanded
+    )
+
+
+def _generate(served: Served, prompts: Sequence[Prompt]) -> list[Answer]:
     """Decode all prompts together and give each as many items as it asked for."""
     if not prompts:
         return []
-    ranked = served.generator.recommend(
+    answers = served.generator.search(
         [prompt.part_a for prompt in prompts],
         max(prompt.k for prompt in prompts),
-        [prompt.excluded | served.gone for prompt in prompts],
+        [prompt.excluded for prompt in prompts],
         [prompt.allowed for prompt in prompts],
     )
-    return [items[: prompt.k] for items, prompt in zip(ranked, prompts, strict=True)]
+    return [answer.first(prompt.k) for answer, prompt in zip(answers, prompts, strict=True)]

@@ -170,11 +170,29 @@ class ModelInfo(_Strict):
     created: str = Field(description="When the bundle was written, UTC.")
 
 
+class ExactnessCertificate(_Strict):
+    """What a search with `decoding.exact` knows of the items that are not in the answer."""
+
+    exact: bool = Field(description="Whether the answer is proven to hold the items with the highest scores.")
+    bound: float | None = Field(
+        description="No other item of the catalogue and lists has a higher score; null if there is no other."
+    )
+    missing: float | None = Field(
+        description="How much better than the last item of the answer another one could be: 0 if exact; "
+        "null where `decoding.max_expansions` ended the search before it had found enough items."
+    )
+    expanded: int = Field(description="Nodes of the item trie that were expanded.")
+
+
 class RecommendResponse(_Strict):
     """Distinct items of the catalogue, best first."""
 
     items: list[RecommendedItem] = Field(
-        description="At most k items; fewer only when catalogue and lists have no more to offer."
+        description="At most k items; fewer only when catalogue and lists have no more to offer, "
+        "or an exact search was ended by its limit."
+    )
+    certificate: ExactnessCertificate | None = Field(
+        None, description="Of a model that searches with `decoding.exact`, null for beam search."
     )
     model: ModelInfo = Field(description="The model that answered.")
     catalog_version: int = Field(

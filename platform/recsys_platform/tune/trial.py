@@ -79,5 +79,5 @@ def measure_hit_rate(config: RunConfig) -> Estimate:
         use_gpu=evaluate.use_gpu,
     )
     found = recommend_for_all(cases, settings, k=1, num_workers=evaluate.num_workers, batch_size=evaluate.batch_size)
-    ranks = np.array([rank_in(items, case.target_item) for items, case in zip(found, cases, strict=True)])
+    ranks = np.array([rank_in(ranked.items, case.target_item) for ranked, case in zip(found, cases, strict=True)])
     return bootstrap_mean(hit_gains(ranks, 1), num_samples=evaluate.bootstrap_samples, seed=config.seed)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from recsys_model.bundle import Bundle
-from recsys_model.entities.live_catalog import CatalogEdit
+from recsys_model.entities.live_catalog import CatalogEdit, CatalogUpdate
 from recsys_model.errors import RecsysError
 from recsys_platform.serve import following as following_module
 from recsys_platform.serve.following import Following
@@ -20,21 +20,26 @@ INFO = ModelInfo(name="shop", digest="d" * 64, version="0", created="2024-01-01T
 class Keeper:
     """Answers from a queue; an exception in it is raised."""
 
-    def __init__(self, *answers: list[CatalogEdit] | Exception) -> None:
-        self.answers: asyncio.Queue[list[CatalogEdit] | Exception] = asyncio.Queue()
-        self.asked: list[tuple[int, bool]] = []
+    def __init__(self, *answers: CatalogUpdate | Exception) -> None:
+        self.answers: asyncio.Queue[CatalogUpdate | Exception] = asyncio.Queue()
+        self.asked: list[tuple[int, str, bool]] = []
         self.is_empty = asyncio.Event()
         for answer in answers:
             self.answers.put_nowait(answer)
 
-    async def ask(self, version: int, wait: bool) -> list[CatalogEdit]:
-        self.asked.append((version, wait))
+    async def ask(self, version: int, edit_id: str, wait: bool) -> CatalogUpdate:
+        self.asked.append((version, edit_id, wait))
         if self.answers.empty():
             self.is_empty.set()
         answer = await self.answers.get()
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+
+def update(*removed: str, anew: bool = False) -> CatalogUpdate:
+    edits = [CatalogEdit(removed=(item_id,), edit_id=f"-{item_id}") for item_id in removed]
+    return CatalogUpdate(edits=edits, anew=anew)
 
 
 @pytest.fixture
@@ -49,27 +54,27 @@ def run(main: Coroutine[Any, Any, None]) -> None:
 
 def test_a_replica_starts_with_all_edits_and_goes_on_to_follow(recommender: Recommender):
     async def main() -> None:
-        keeper = Keeper([CatalogEdit(removed=("i1",)), CatalogEdit(removed=("i2",))])
+        keeper = Keeper(update("i1", "i2"))
         following = Following(recommender, keeper.ask)
         await following.wait_until_current(60)
         assert (recommender.catalog_version, recommender.num_items) == (2, 6)
         await keeper.is_empty.wait()
         keeper.is_empty.clear()
-        keeper.answers.put_nowait([CatalogEdit(removed=("i3",))])
+        keeper.answers.put_nowait(update("i3"))
         await keeper.is_empty.wait()
-        assert keeper.asked == [(0, False), (2, True), (3, True)]
+        assert keeper.asked == [(0, "", False), (2, "-i2", True), (3, "-i3", True)]
         await following.wait_until_current(60)
         following.stop()
 
     run(main())
 
 
-def test_a_lost_keeper_and_an_edit_that_does_not_fit_are_tried_again(recommender: Recommender):
+def test_a_lost_keeper_and_whatever_goes_wrong_with_an_edit_are_tried_again(recommender: Recommender):
     async def main() -> None:
-        keeper = Keeper(TimeoutError("lost"), [CatalogEdit(removed=("nothing",))], [CatalogEdit(removed=("i1",))])
+        keeper = Keeper(TimeoutError("lost"), update("nothing"), MemoryError(), RuntimeError("?"), update("i1"))
         following = Following(recommender, keeper.ask)
         await following.wait_until_current(60)
-        assert keeper.asked[:3] == [(0, False)] * 3
+        assert keeper.asked[:5] == [(0, "", False)] * 5
         assert recommender.num_items == 7
         following.stop()
 
@@ -81,6 +86,19 @@ def test_a_replica_without_the_edits_does_not_get_ready(recommender: Recommender
         following = Following(recommender, Keeper(*[TimeoutError("lost")] * 1000).ask)
         with pytest.raises(RecsysError, match=r"could not be had within 0\.2 s"):
             await following.wait_until_current(0.2)
+        following.stop()
+
+    run(main())
+
+
+def test_a_replica_that_is_told_to_begin_anew_forgets_its_edits(recommender: Recommender):
+    async def main() -> None:
+        keeper = Keeper(update("i1", "i2"), update(anew=True), update("i3"))
+        following = Following(recommender, keeper.ask)
+        await following.wait_until_current(60)
+        await keeper.is_empty.wait()
+        assert [version for version, _, _ in keeper.asked] == [0, 2, 0, 1]
+        assert (recommender.catalog_version, recommender.num_items) == (1, 7)
         following.stop()
 
     run(main())

@@ -90,9 +90,9 @@ def test_a_catalogue_is_swapped_for_the_items_of_a_file(endpoint: Endpoint, tmp_
 
 def test_a_list_goes_on_to_the_last_page(endpoint: Endpoint, capsys: pytest.CaptureFixture[str]):
     comb, hat = {"id": "a/b", "title": "Comb", "text": "Comb"}, {"id": "c", "title": "Hat", "text": "Hat (c)"}
-    endpoint.answers = [(200, {"items": [comb], "next_after": "a/b"}), (200, {"items": [hat], "next_after": None})]
+    endpoint.answers = [(200, {"items": [comb], "next_after": 41}), (200, {"items": [hat], "next_after": None})]
     assert main(["items", "list", "--url", endpoint.url, "--json"]) == 0
-    assert [path for _, path, _ in endpoint.asked] == ["/v1/items?limit=1000", "/v1/items?limit=1000&after=a%2Fb"]
+    assert [path for _, path, _ in endpoint.asked] == ["/v1/items?limit=1000", "/v1/items?limit=1000&after=41"]
     lines = capsys.readouterr().out.splitlines()
     assert lines[:3] == ["a/b\tComb", "c\tHat", "2 items"]
     assert json.loads(lines[3])["items"] == [comb, hat]

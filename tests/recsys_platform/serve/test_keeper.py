@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from recsys_model.entities.catalog import Catalog, CatalogItem
-from recsys_model.entities.live_catalog import CatalogEdit, live_catalog
+from recsys_model.entities.live_catalog import CatalogUpdate, live_catalog
 from recsys_platform.serve import keeper as keeper_module
 from recsys_platform.serve.edit_log import EditLog
 from recsys_platform.serve.item_schemas import EditAnswer, EditRequest, ItemsPage, NotKept, SwapRequest
@@ -48,13 +48,13 @@ class Replica:
     """Follows a keeper as a generator does."""
 
     def __init__(self, keeper: CatalogKeeper, name: str) -> None:
-        self._keeper = keeper
+        self.keeper = keeper
         self._name = name
         self.catalog = live_catalog(SHOP)
 
     async def step(self, wait: bool = True) -> None:
-        edits = await self._keeper.edits_after(self._name, self.catalog.version, wait)
-        self.catalog = self.catalog.edited(edits)
+        update = await self.keeper.update_from(self._name, self.catalog.version, self.catalog.edit_id, wait)
+        self.catalog = (live_catalog(SHOP) if update.anew else self.catalog).edited(update.edits)
 
     async def run(self) -> None:
         while True:
@@ -123,9 +123,11 @@ def test_edits_outlive_the_keeper(tmp_path: Path):
         page = await again.page(None, 10)
         assert isinstance(page, ItemsPage)
         assert ([item.id for item in page.items], page.catalog_version) == (["tent", "hat", "pole"], 1)
-        assert await again.edits_after("late", 0, wait=False) == [
-            CatalogEdit(removed=("comb",), added=(CatalogItem("pole", "Pole", "Pole", tuple(map(ord, "Pole"))),))
-        ]
+        (made,) = (await again.update_from("late", 0, "", wait=False)).edits
+        assert (made.removed, made.added) == (
+            ("comb",),
+            (CatalogItem("pole", "Pole", "Pole", tuple(map(ord, "Pole"))),),
+        )
 
     run(main())
 
@@ -140,7 +142,7 @@ def test_what_is_wrong_is_named_and_changes_nothing(tmp_path: Path):
             (["body", "add", 0, "id"], "duplicate_id"),
             (["body", "add", 1, "title"], "too_long"),
         ]
-        assert await keeper.edits_after("any", 0, wait=False) == []
+        assert await keeper.update_from("any", 0, "", wait=False) == CatalogUpdate(edits=[])
         assert not (tmp_path / "log").exists()
 
     run(main())
@@ -152,7 +154,7 @@ def test_an_edit_that_cannot_be_written_is_not_made(tmp_path: Path):
         keeper = CatalogKeeper(SHOP, Letters(), 12, EditLog(tmp_path / "log" / "edits.jsonl"), Clock())
         answer = await keeper.edit(edit(["Pole"]))
         assert isinstance(answer, NotKept)
-        assert await keeper.edits_after("any", 0, wait=False) == []
+        assert await keeper.update_from("any", 0, "", wait=False) == CatalogUpdate(edits=[])
 
     run(main())
 
@@ -193,16 +195,65 @@ def test_a_swap_to_the_same_items_is_no_new_version(tmp_path: Path):
     run(main())
 
 
-def test_the_catalogue_is_listed_page_by_page(tmp_path: Path):
+def test_the_catalogue_is_listed_page_by_page_while_it_is_edited(tmp_path: Path):
     async def main() -> None:
         keeper = make(tmp_path)
         first = await keeper.page(None, 2)
-        assert isinstance(first, ItemsPage)
-        assert ([item.id for item in first.items], first.total, first.next_after) == (["comb", "tent"], 3, "tent")
-        await keeper.edit(edit(["Pole"], ["tent"]))
-        rest = await keeper.page("tent", 2)
-        assert isinstance(rest, ItemsPage)
-        assert ([item.id for item in rest.items], rest.next_after) == (["hat", "pole"], None)
-        assert isinstance(await keeper.page("nothing", 2), Rejection)
+        assert ([item.id for item in first.items], first.total, first.next_after) == (["comb", "tent"], 3, 1)
+        # the last item of the page is replaced by another one of its id, and one is added
+        await keeper.edit(EditRequest.model_validate({"add": [{"id": "tent", "title": "Tarp"}], "remove": ["tent"]}))
+        await keeper.edit(edit(["Pole"]))
+        rest = await keeper.page(first.next_after, 2)
+        assert ([item.title for item in rest.items], rest.next_after) == (["Hat", "Tarp"], 3)
+        last = await keeper.page(rest.next_after, 2)
+        assert ([item.title for item in last.items], last.next_after) == (["Pole"], None)
+
+    run(main())
+
+
+def test_a_replica_that_holds_edits_of_a_lost_log_begins_anew(tmp_path: Path):
+    async def main() -> None:
+        keeper = make(tmp_path)
+        replica = Replica(keeper, "a")
+        await keeper.edit(edit(["Pole"], ["comb"]))
+        await keeper.edit(edit(["Rod"]))
+        await replica.step(wait=False)
+        (tmp_path / "log" / "edits.jsonl").unlink()
+
+        keeper = make(tmp_path)
+        replica.keeper = keeper
+        await replica.step()
+        assert (replica.ids(), replica.catalog.version) == ({"comb", "tent", "hat"}, 0)
+
+    run(main())
+
+
+@pytest.mark.parametrize("num_new", [1, 2, 3])
+def test_a_replica_ahead_of_an_older_copy_of_the_log_is_not_counted_as_following(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, num_new: int
+):
+    monkeypatch.setattr(keeper_module, "APPLY_TIMEOUT_S", 0.1)
+
+    async def main() -> None:
+        keeper, path = make(tmp_path), tmp_path / "log" / "edits.jsonl"
+        await keeper.edit(edit(["Pole"]))
+        copy = path.read_bytes()
+        await keeper.edit(edit(["Rod"]))
+        await keeper.edit(edit(["Bag"]))
+        replica = Replica(keeper, "a")
+        await replica.step(wait=False)
+        path.write_bytes(copy)
+
+        keeper = make(tmp_path)
+        for number in range(num_new):
+            await keeper.edit(edit([f"Mat{number}"]))
+        # as the replica would say it, without taking up the answer
+        await keeper.update_from("a", replica.catalog.version, replica.catalog.edit_id, False)
+        answer = await keeper.edit(edit(remove=["comb"]))
+        assert isinstance(answer, EditAnswer)
+        assert (answer.replicas, answer.pending) == (0, 1)
+        replica.keeper = keeper
+        await replica.step()
+        assert replica.ids() == {"tent", "hat", "pole", *(f"mat{number}" for number in range(num_new))}
 
     run(main())

@@ -7,7 +7,7 @@ import pytest
 from recsys_model.bundle import Bundle
 from recsys_model.decoding.beam import TrieGuidedGenerator
 from recsys_model.entities.catalog import Catalog, CatalogItem
-from recsys_model.entities.live_catalog import CatalogEdit
+from recsys_model.entities.live_catalog import CatalogEdit, CatalogUpdate
 from recsys_model.errors import ConfigError
 from recsys_platform.serve.recommender import Recommender
 from recsys_platform.serve.schemas import ModelInfo, RecommendRequest, RecommendResponse
@@ -39,7 +39,7 @@ def test_an_edited_endpoint_answers_like_one_whose_bundle_has_the_edited_catalog
     recommender: Recommender, shop_bundle: Bundle
 ):
     stove, tent = new_item(shop_bundle, "i8", "Red Stove"), new_item(shop_bundle, "i9", "Red Tent Pole Blue")
-    recommender.follow([CatalogEdit(removed=("i1", "i4"), added=(stove,)), CatalogEdit(added=(tent,))])
+    recommender.follow(CatalogUpdate(edits=[CatalogEdit(removed=("i1", "i4"), added=(stove,)), CatalogEdit(added=(tent,))]))
     kept = [item for item in shop_bundle.catalog.items if item.item_id not in ("i1", "i4")]
     edited = Catalog([*kept, stove, tent], shop_bundle.catalog.attributes)
     afresh = Recommender(dataclasses.replace(shop_bundle, catalog=edited), INFO, clock=lambda: 0.0)
@@ -52,28 +52,49 @@ def test_an_edited_endpoint_answers_like_one_whose_bundle_has_the_edited_catalog
 def test_a_history_may_hold_an_item_that_was_removed_which_is_told_to_the_model(recommender: Recommender):
     asked = RecommendRequest.model_validate({"history": [{"item": "i4"}, {"item": "Red Tent"}], "allow": ["i4", "i2"]})
     before = recommender.read(asked)
-    recommender.follow([CatalogEdit(removed=("i4",))])
+    recommender.follow(CatalogUpdate(edits=[CatalogEdit(removed=("i4",))]))
     assert recommender.read(asked) == before
     assert set(scores(ask(recommender, "i4", exclude_seen=False, allow=["i4", "i2"]))) == {"i2"}
 
 
-def test_what_is_removed_is_denied_while_the_new_trie_is_still_compiled(
-    recommender: Recommender, shop_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
-):
-    before = ask(recommender)
+def answers_while_compiling(
+    recommender: Recommender, monkeypatch: pytest.MonkeyPatch, edits: list[CatalogEdit], **fields: object
+) -> RecommendResponse:
+    """Follow edits; return what is answered before the new trie is there."""
     during: list[RecommendResponse] = []
     compile_trie = TrieGuidedGenerator.of_items
 
     def watched(*arguments: object) -> TrieGuidedGenerator:
-        during.append(ask(recommender))
+        during.append(ask(recommender, **fields))
         return compile_trie(*arguments)
 
     monkeypatch.setattr(TrieGuidedGenerator, "of_items", watched)
-    recommender.follow([CatalogEdit(removed=("i3",), added=(new_item(shop_bundle, "i8", "Stove"),))])
+    recommender.follow(CatalogUpdate(edits=edits))
     (answer,) = during
+    return answer
+
+
+@pytest.mark.parametrize("allow", [None, ["i2", "i3", "i4"]])
+def test_removals_alone_are_in_force_while_the_new_trie_is_still_compiled(
+    recommender: Recommender, monkeypatch: pytest.MonkeyPatch, allow: list[str] | None
+):
+    before = ask(recommender, allow=allow)
+    edits = [CatalogEdit(removed=("i3",)), CatalogEdit(removed=("i5",))]
+    answer = answers_while_compiling(recommender, monkeypatch, edits, allow=allow)
     assert answer.catalog_version == 0
-    assert scores(answer) == {name: score for name, score in scores(before).items() if name != "i3"}
-    assert set(scores(ask(recommender))) == {f"i{number}" for number in range(9)} - {"i3"}
+    assert scores(answer) == {name: score for name, score in scores(before).items() if name not in ("i3", "i5")}
+    assert set(scores(ask(recommender))) == {"i0", "i1", "i2", "i4", "i6", "i7"}
+
+
+def test_an_edit_that_also_adds_is_seen_as_one_step(
+    recommender: Recommender, shop_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+):
+    before = ask(recommender)
+    swap = CatalogEdit(
+        removed=tuple(f"i{number}" for number in range(8)), added=(new_item(shop_bundle, "i3", "Stove"),)
+    )
+    assert answers_while_compiling(recommender, monkeypatch, [swap]) == before
+    assert [(item.id, item.title) for item in ask(recommender).items] == [("i3", "Stove")]
 
 
 def test_an_edit_in_the_middle_of_a_batch_is_not_seen_by_it(recommender: Recommender, monkeypatch: pytest.MonkeyPatch):
@@ -82,7 +103,7 @@ def test_an_edit_in_the_middle_of_a_batch_is_not_seen_by_it(recommender: Recomme
 
     def edited_meanwhile(*arguments: object) -> object:
         monkeypatch.setattr(TrieGuidedGenerator, "search", search)
-        recommender.follow([CatalogEdit(removed=("i1", "i2"))])
+        recommender.follow(CatalogUpdate(edits=[CatalogEdit(removed=("i1", "i2"))]))
         return search(*arguments)
 
     monkeypatch.setattr(TrieGuidedGenerator, "search", edited_meanwhile)
@@ -95,5 +116,27 @@ def test_an_edit_that_the_model_cannot_take_leaves_the_catalogue_as_it_is(
 ):
     before = ask(recommender)
     with pytest.raises(ConfigError, match="the longest item needs"):
-        recommender.follow([CatalogEdit(added=(new_item(shop_bundle, "i8", "Tent " * 200),))])
+        recommender.follow(CatalogUpdate(edits=[CatalogEdit(added=(new_item(shop_bundle, "i8", "Tent " * 200),))]))
     assert ask(recommender) == before
+
+
+def test_edits_of_a_lost_log_are_taken_back(recommender: Recommender, shop_bundle: Bundle):
+    before = ask(recommender)
+    recommender.follow(CatalogUpdate(edits=[CatalogEdit(removed=("i1", "i2"), edit_id="lost")]))
+    assert recommender.edit_id == "lost"
+    stove = CatalogEdit(added=(new_item(shop_bundle, "i8", "Red Stove"),), edit_id="kept")
+    recommender.follow(CatalogUpdate(edits=[stove], anew=True))
+    assert set(scores(ask(recommender))) == {f"i{number}" for number in range(9)}
+    assert (recommender.catalog_version, recommender.edit_id) == (1, "kept")
+    recommender.follow(CatalogUpdate(edits=[], anew=True))
+    assert ask(recommender) == before
+
+
+def test_a_seen_item_stays_out_where_the_history_names_it_by_the_title_that_it_had(
+    recommender: Recommender, shop_bundle: Bundle
+):
+    title = shop_bundle.catalog.items[3].title
+    renamed = CatalogEdit(removed=("i3",), added=(new_item(shop_bundle, "i3", "Stove"),))
+    recommender.follow(CatalogUpdate(edits=[renamed]))
+    assert "i3" not in scores(ask(recommender, title))
+    assert "i3" in scores(ask(recommender, title, exclude_seen=False))

@@ -1,0 +1,100 @@
+"""Suggest items for a reference that names none: ids with few other characters, texts that share words with it.
+
+Letters are compared one by one, which is slow, so candidates are chosen first: the work for one reference hardly grows
+with the catalogue. What is indexed is kept, and shared by all versions of a catalogue that is edited.
+
+Shape suffixes: I = ids of one length, L = characters of these.
+"""
+
+import difflib
+from collections import Counter, defaultdict
+from collections.abc import Sequence, Set
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_CANDIDATES = 50
+"""Ids, and texts, that are compared letter by letter."""
+MAX_SUGGESTIONS = 3
+"""Items suggested."""
+MAX_OTHER_CHARACTERS = 2
+"""Characters in which a suggested id may differ, at the same length."""
+MAX_SHARING = 50_000
+"""Texts looked at for words in common; the rarest words come first, those of half the catalogue tell little."""
+
+
+class Suggestions:
+    """An index over ids and texts, made when first asked and then extended by what came since; one thread at a time.
+
+    >>> Suggestions().closest("Combb", ["a", "b"], ["Comb", "Tent"], frozenset())
+    [0]
+    """
+
+    def __init__(self) -> None:
+        self._num_indexed = 0
+        self._word_to_indices: dict[str, list[int]] = defaultdict(list)
+        self._length_to_ids: dict[int, tuple[NDArray[np.int64], NDArray[np.uint32]]] = {}
+
+    def closest(self, reference: str, item_ids: Sequence[str], texts: Sequence[str], removed: Set[int]) -> list[int]:
+        """Return the indices of up to `MAX_SUGGESTIONS` items whose id or text resembles `reference`, best first.
+
+        From call to call ids and texts may only grow, or be shorter again by some of the last.
+        """
+        self._extend(item_ids, texts)
+        like = [index for index in self._ids_like(reference) if index < len(item_ids) and index not in removed]
+        id_to_index = {item_ids[index]: index for index in like[:MAX_CANDIDATES]}
+        ids = difflib.get_close_matches(reference, id_to_index, n=1, cutoff=0.8)
+        sharing = [index for index in self._sharing_words(reference) if index < len(texts) and index not in removed]
+        text_to_index = {texts[index].lower(): index for index in sharing[:MAX_CANDIDATES]}
+        close = difflib.get_close_matches(reference.lower(), text_to_index, n=MAX_SUGGESTIONS, cutoff=0.3)
+        found = [id_to_index[item_id] for item_id in ids] + [text_to_index[text] for text in close]
+        return list(dict.fromkeys(found))[:MAX_SUGGESTIONS]
+
+    def _ids_like(self, reference: str) -> list[int]:
+        if len(reference) not in self._length_to_ids:
+            return []
+        index_I, code_IL = self._length_to_ids[len(reference)]
+        num_other_I = (code_IL != _codes([reference])[0]).sum(axis=1)
+        return index_I[num_other_I <= MAX_OTHER_CHARACTERS].tolist()
+
+    def _sharing_words(self, reference: str) -> list[int]:
+        """Return the items that share most words."""
+        counts: Counter[int] = Counter()
+        num_left = MAX_SHARING
+        known = [self._word_to_indices[piece] for piece in _pieces(reference) if piece in self._word_to_indices]
+        for indices in sorted(known, key=len):
+            counts.update(indices[:num_left])
+            num_left -= len(indices)
+            if num_left <= 0:
+                break
+        return [index for index, _ in counts.most_common()]
+
+    def _extend(self, item_ids: Sequence[str], texts: Sequence[str]) -> None:
+        new_ids: dict[int, list[int]] = defaultdict(list)
+        for index in range(self._num_indexed, len(texts)):
+            for piece in _pieces(texts[index]):
+                self._word_to_indices[piece].append(index)
+            new_ids[len(item_ids[index])].append(index)
+        for length, indices in new_ids.items():
+            index_I, code_IL = np.array(indices, np.int64), _codes([item_ids[index] for index in indices])
+            if length in self._length_to_ids:
+                old_index_I, old_code_IL = self._length_to_ids[length]
+                index_I, code_IL = np.concatenate([old_index_I, index_I]), np.concatenate([old_code_IL, code_IL])
+            self._length_to_ids[length] = index_I, code_IL
+        self._num_indexed = max(self._num_indexed, len(texts))
+
+
+def _codes(texts: Sequence[str]) -> NDArray[np.uint32]:
+    """Return the characters of texts of one length as numbers, one row a text.
+
+    >>> _codes(["ab", "aZ"]).tolist()
+    [[97, 98], [97, 90]]
+    """
+    length = len(texts[0])
+    return np.array(texts, dtype=f"U{length}").view(np.uint32).reshape(len(texts), length)
+
+
+def _pieces(text: str) -> set[str]:
+    """Words, and beginnings of words, so that a typing error later in a word does not hide it."""
+    words = text.lower().split()
+    return {*words, *(word[:3] for word in words)}
