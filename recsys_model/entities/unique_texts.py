@@ -94,9 +94,7 @@ def is_text_of(text: str, title: str, brand: str | None, categories: Sequence[st
     return not rest
 
 
-def _text_and_suffixes(
-    title: str, brand: str | None, categories: Sequence[str], item_id: str
-) -> tuple[str, list[str]]:
+def _text_and_suffixes(title: str, brand: str | None, categories: Sequence[str], item_id: str) -> tuple[str, list[str]]:
     parts = [fold_whitespace(brand or ""), fold_whitespace(categories[-1]) if categories else "", _short_id(item_id)]
     text = fold_whitespace(title) or " ".join(filter(None, parts[:2])) or parts[2]
     return text, [*filter(None, parts), _digest(item_id, size=16)]

@@ -4,6 +4,9 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from ray.exceptions import RayError
+from ray.serve.exceptions import RayServeException
+
 from recsys_model.entities.live_catalog import CatalogUpdate
 from recsys_model.errors import RecsysError
 from recsys_platform.serve.recommender import Recommender
@@ -50,9 +53,12 @@ class Following:
         while True:
             try:
                 await self._step()
-            # whatever it is, memory that ran out too: a replica that no longer follows would answer from an old catalogue
-            except Exception as error:
+            except (RayError, RayServeException, RecsysError, TimeoutError) as error:
                 logger.warning("edits of the catalogue: %s: %s; trying again", type(error).__name__, error)
+                await asyncio.sleep(RETRY_S)
+            except Exception:
+                # memory that ran out, say: a replica that followed no longer would go on with an old catalogue
+                logger.exception("edits of the catalogue: trying again")
                 await asyncio.sleep(RETRY_S)
 
     async def _step(self) -> None:

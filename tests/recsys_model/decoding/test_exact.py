@@ -100,3 +100,24 @@ def test_a_request_is_answered_the_same_alone_and_among_others_that_end_sooner()
         assert [entry.item for entry in alone.items] == [entry.item for entry in answer.items]
     assert len(together[1].items) == 5
     assert together[1].certificate.bound == float("-inf")
+
+
+@settings(max_examples=60)
+@given(st.sampled_from(MODELS), SEQUENCES, st.data())
+def test_the_first_of_an_answer_are_certified_for_themselves(model, sequences, data):
+    prompt = make_prompt(data.draw(st.lists(TOKENS, max_size=6)))
+    max_expansions = data.draw(st.integers(1, 40))
+    (answer,) = generator(model, sequences, max_expansions=max_expansions).search([prompt], 12)
+    k = data.draw(st.integers(1, 12))
+    first = answer.first(k)
+    assert first.items == answer.items[:k]
+    scores = scores_by_forcing(model, sequences, prompt, "trie")
+    left = [score for item, score in enumerate(scores) if item not in {entry.item for entry in first.items}]
+    assert first.certificate.bound >= max(left, default=float("-inf")) - 1e-5
+    if first.certificate.is_exact:
+        expected = sorted(scores, reverse=True)[:k]
+        assert [entry.score for entry in first.items] == pytest.approx(expected, abs=1e-5)
+    else:
+        assert first.certificate.missing >= max(left) - first.items[-1].score - 1e-5 if first.items else True
+    # what all twelve were proven for, fewer are too
+    assert first.certificate.is_exact or not answer.certificate.is_exact

@@ -93,3 +93,19 @@ def test_a_prompt_that_is_too_long_is_refused_after_a_shorter_one_was_kept():
     store.encode([prompt_of([1] * 30)])
     with pytest.raises(ConfigError, match="the longest prompt needs 43"):
         store.encode([prompt_of([1] * 41)])
+
+
+@torch.inference_mode()
+def test_of_two_prompts_that_begin_alike_one_that_is_forgotten_leaves_the_other_to_be_found():
+    model = tiny_backbone("qwen2 causal")
+    first, second, other = prompt_of(HISTORY), prompt_of([*HISTORY, 3]), prompt_of([3] * 20)
+    room = PartAStore(model, SPECIAL, 10_000_000)
+    for prompt in (first, second):
+        room.encode([prompt])
+    store = PartAStore(model, SPECIAL, room.num_bytes)
+    # the second is forgotten for the third, since the first was asked for again
+    for prompt in (first, second, first, other):
+        store.encode([prompt])
+    before = store.num_reused
+    store.encode([prompt_of([*HISTORY, 5])])
+    assert store.num_reused - before == 1 + len(HISTORY)

@@ -27,6 +27,18 @@ def test_states_projected_a_few_at_a_time_give_what_all_at_once_give(monkeypatch
     assert target_log_probs(MODEL, hidden[:0], targets[:0]).tolist() == []
 
 
+@torch.no_grad()
+def test_in_bfloat16_the_log_probabilities_are_as_fine_as_in_float32():
+    model = copy.deepcopy(MODEL).to(torch.bfloat16)
+    hidden = (8 * torch.randn(5, 16, generator=torch.Generator().manual_seed(0))).to(torch.bfloat16)
+    logits = hidden.double() @ model.word_embeddings.weight.double().T
+    rows, tokens = torch.arange(5).repeat_interleave(28), torch.arange(28).repeat(5)
+    found = vocabulary_log_probs(model, hidden, rows, tokens).reshape(5, 28).double()
+    # the sum over the vocabulary may shift all tokens of a state alike, so differences are compared
+    torch.testing.assert_close(found - found[:, :1], logits - logits[:, :1], rtol=0, atol=1e-4)
+    torch.testing.assert_close(found, logits.log_softmax(dim=1), rtol=0, atol=0.2)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("advantage", [0, 1_000_000])
 @torch.no_grad()

@@ -117,3 +117,33 @@ def test_a_swap_for_nothing_or_for_one_id_twice_is_refused():
     assert kinds(resolve_swap(SHOP, [], Letters(), 12)) == [("items", "empty_catalog")]
     twice = [new("c", "Hat"), new("c", "Cap")]
     assert kinds(resolve_swap(SHOP, twice, Letters(), 12)) == [("items", 1, "id", "duplicate_id")]
+
+
+@pytest.mark.parametrize(
+    "restocked",
+    [new("c", "Comb"), new("c", "Comb", "Ada"), new("c", "Comb", "Ada", ("Hair",))],
+)
+def test_an_item_that_comes_back_has_the_text_and_the_index_that_it_had(restocked: NewItem):
+    shop = live_catalog(Catalog([item("a", "Comb"), item("b", "Tent"), item("c", "Comb (Ada)", title="Comb")], {}))
+    # the short text is free now, and yet
+    without = shop.edited([edit(remove=["a", "c"], catalog=shop)])
+    back = without.edited([edit([restocked], catalog=without)])
+    assert (back.present(), back.items[back.index_of("c") or 0].text) == ([1, 2], "Comb (Ada)")
+
+
+@pytest.mark.parametrize(
+    ("described", "text"),
+    [(new("c", "Comb", "Eve"), "Comb"), (new("c", "Big Comb"), "Big Comb")],
+)
+def test_an_item_that_comes_back_as_another_one_gets_an_index_of_its_own(described: NewItem, text: str):
+    shop = live_catalog(Catalog([item("a", "Comb"), item("b", "Tent"), item("c", "Comb (Ada)", title="Comb")], {}))
+    without = shop.edited([edit(remove=["a", "c"], catalog=shop)])
+    back = without.edited([edit([described], catalog=without)])
+    assert (back.present(), back.items[3].text) == ([1, 3], text)
+
+
+def test_an_item_whose_text_was_taken_while_it_was_gone_is_told_apart():
+    shop = live_catalog(Catalog([item("a", "Comb"), item("b", "Tent")], {}))
+    without = shop.edited([edit([new("c", "Comb")], ["a"], catalog=shop)])
+    back = without.edited([edit([new("a", "Comb")], catalog=without)])
+    assert [back.items[index].text for index in back.present()] == ["Tent", "Comb", "Comb (a)"]

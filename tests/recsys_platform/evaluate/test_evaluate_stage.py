@@ -141,6 +141,27 @@ def test_the_artifact_and_the_result_tell_the_same(ray_cluster, run):
 
 
 @pytest.mark.e2e
+@pytest.mark.parametrize("max_expansions", [3, 5000])
+def test_exact_searches_that_the_limit_ended_are_counted_in_the_report(ray_cluster, run, max_expansions):
+    decoding = dataclasses.replace(run.decoding, exact=True, max_expansions=max_expansions)
+    config = dataclasses.replace(with_settings(run, f"exact-{max_expansions}"), decoding=decoding)
+    special = load_tokenizer(run.dataset_folder / "tokenizer").special
+    model = load_trained_model(run.checkpoint_folder).eval()
+    generator = TrieGuidedGenerator(model, load_catalog(run.dataset_folder), special, decoding)
+    cases = load_evaluation_data(run.dataset_folder, "test", 0, 0).cases
+    answers = [generator.search([build_prompt(case.text, special)], 10)[0] for case in cases]
+    num_cut = sum(answer.certificate is not None and not answer.certificate.is_exact for answer in answers)
+
+    result = run_evaluate(config)
+
+    assert (num_cut > 0) == (max_expansions == 3)
+    sentence = f"For {num_cut} of 24 users the exact search was ended after decoding.max_expansions (3) nodes"
+    assert (sentence in result["protocol"]) == (num_cut > 0)
+    table = pq.read_table(config.evaluation_folder / "ranks.parquet")
+    assert table["recommended"].to_pylist() == [[found.item for found in answer.items] for answer in answers]
+
+
+@pytest.mark.e2e
 def test_sampled_and_given_competitors_are_scored_exactly_and_the_same_for_every_method(ray_cluster, run, tmp_path):
     given = {user: sorted({0, 5, 7, items[-1]}) for user, items in SEQUENCES.items()}
     rows = [{"user_id": user, "item_id": f"item-{item:02d}"} for user, items in given.items() for item in items]

@@ -39,7 +39,7 @@ def kill_after_first_answers(config: RunConfig, config_file: Path) -> None:
     process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
     deadline = time.monotonic() + DEADLINE_S
     try:
-        while not any(file.stat().st_size for file in config.folder.glob("evaluation.partial/*/recommended.jsonl")):
+        while not any(file.stat().st_size for file in config.folder.glob("evaluation.partial/*/ranked.jsonl")):
             assert process.poll() is None, (config_file.parent / "driver.log").read_text()
             assert time.monotonic() < deadline
             time.sleep(0.005)
@@ -58,7 +58,7 @@ def test_after_a_killed_driver_the_same_command_goes_on_and_ends_as_if_nothing_h
     config_file.write_text(yaml.safe_dump(config_to_dict(config)))
     kill_after_first_answers(config, config_file)
     assert not config.evaluation_folder.exists()
-    (answered,) = config.folder.glob("evaluation.partial/*/recommended.jsonl")
+    (answered,) = config.folder.glob("evaluation.partial/*/ranked.jsonl")
     num_before = answered.read_bytes().count(b"\n")
 
     with caplog.at_level(logging.INFO, logger="recsys_platform"):

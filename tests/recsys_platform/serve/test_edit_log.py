@@ -1,5 +1,6 @@
 """Edits on disk: what was written comes back, what a crash cut off does not."""
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from recsys_model.errors import CheckpointError
 from recsys_platform.serve.edit_log import EditLog
 
 FIRST = CatalogEdit(removed=("a", "b\n"), added=(CatalogItem("c", "Zelt  „rot“", "Zelt „rot“", (5, 6)),))
-SECOND = CatalogEdit(removed=("c",))
+SECOND = CatalogEdit(removed=("c",), edit_id="5e")
 
 
 def test_edits_come_back_in_their_order(tmp_path: Path):
@@ -31,6 +32,25 @@ def test_an_edit_that_a_crash_cut_off_is_dropped_and_the_next_one_stands_in_its_
     assert log.read() == [FIRST]
     log.append(CatalogEdit(removed=("z",)))
     assert log.read() == [FIRST, CatalogEdit(removed=("z",))]
+
+
+def test_an_edit_that_finds_no_room_leaves_the_log_as_it_was(tmp_path: Path):
+    path = tmp_path / "edits.jsonl"
+    log = EditLog(path)
+    log.append(FIRST)
+    before = path.read_bytes()
+    huge = CatalogEdit(removed=tuple(f"item {number}" for number in range(10_000)))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # no file may grow beyond this, as on a disk that is nearly full
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 5_000, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            log.append(huge)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_bytes() == before
+    log.append(SECOND)
+    assert log.read() == [FIRST, SECOND]
 
 
 @pytest.mark.parametrize("line", ["{", "3", '{"removed": []}', '{"removed": [], "added": [["a"]]}'])

@@ -39,7 +39,9 @@ def test_an_edited_endpoint_answers_like_one_whose_bundle_has_the_edited_catalog
     recommender: Recommender, shop_bundle: Bundle
 ):
     stove, tent = new_item(shop_bundle, "i8", "Red Stove"), new_item(shop_bundle, "i9", "Red Tent Pole Blue")
-    recommender.follow(CatalogUpdate(edits=[CatalogEdit(removed=("i1", "i4"), added=(stove,)), CatalogEdit(added=(tent,))]))
+    recommender.follow(
+        CatalogUpdate(edits=[CatalogEdit(removed=("i1", "i4"), added=(stove,)), CatalogEdit(added=(tent,))])
+    )
     kept = [item for item in shop_bundle.catalog.items if item.item_id not in ("i1", "i4")]
     edited = Catalog([*kept, stove, tent], shop_bundle.catalog.attributes)
     afresh = Recommender(dataclasses.replace(shop_bundle, catalog=edited), INFO, clock=lambda: 0.0)

@@ -1,6 +1,7 @@
 """The recommender without Ray: a random model, a small shop, real decoding."""
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -102,6 +103,12 @@ def test_an_unknown_item_is_named_by_its_place_with_what_might_be_meant(recommen
     (problem,) = problems(recommender, request("i0", "Red Tant"))
     assert (problem.loc, problem.type) == (["body", "history", 1, "item"], "unknown_item")
     assert "Red Tent" in problem.msg
+
+
+def test_of_a_history_of_another_shop_every_item_is_named_and_others_suggested_for_the_first(recommender: Recommender):
+    found = problems(recommender, request(*[f"Red Tents {number}" for number in range(500)]))
+    assert [problem.loc[2] for problem in found] == list(range(500))
+    assert [number for number, problem in enumerate(found) if "closest: " in problem.msg] == [0, 1, 2, 3, 4]
 
 
 def test_a_title_that_two_items_share_is_refused(recommender: Recommender):
@@ -249,3 +256,39 @@ def test_of_a_list_of_another_shop_only_some_ids_are_named(recommender: Recommen
     found = problems(recommender, request(deny=[f"other{number}" for number in range(500)]))
     assert len(found) == 20
     assert "500 are unknown" in found[0].msg
+
+
+@pytest.fixture
+def exact(shop_bundle: Bundle) -> Callable[[int], Recommender]:
+    """Return recommenders that search exactly, with a limit of nodes."""
+
+    def build(max_expansions: int) -> Recommender:
+        decoding = dataclasses.replace(shop_bundle.settings.decoding, exact=True, max_expansions=max_expansions)
+        bundle = dataclasses.replace(shop_bundle, settings=dataclasses.replace(shop_bundle.settings, decoding=decoding))
+        return Recommender(bundle, INFO, clock=lambda: NOW)
+
+    return build
+
+
+def test_an_exact_answer_says_that_it_is_proven_and_how_good_the_next_item_is(
+    recommender: Recommender, exact: Callable[[int], Recommender]
+):
+    asked = [request("i0", "i3", k=3), request("i0", "i3", k=6)]
+    fewer, all_left = exact(5000).recommend(asked)
+    assert isinstance(fewer, RecommendResponse)
+    assert isinstance(all_left, RecommendResponse)
+    assert fewer.certificate is not None
+    assert (fewer.certificate.exact, fewer.certificate.missing) == (True, 0.0)
+    assert fewer.certificate.bound == pytest.approx(all_left.items[3].score, abs=1e-5)
+    assert ids(fewer) == ids(all_left)[:3]
+    assert good(recommender, asked[0]).certificate is None
+
+
+def test_an_exact_answer_that_the_limit_ended_says_by_how_much_it_could_be_off(exact: Callable[[int], Recommender]):
+    answer = good(exact(1), request("i0", "i3", k=6))
+    assert answer.certificate is not None
+    assert (answer.certificate.exact, answer.certificate.expanded) == (False, 1)
+    assert len(answer.items) < 6
+    assert answer.certificate.missing is None
+    assert answer.certificate.bound is not None
+    RecommendResponse.model_validate_json(answer.model_dump_json())
