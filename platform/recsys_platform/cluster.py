@@ -46,7 +46,8 @@ def _connect(num_cpus: int | None) -> None:
             os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
             ray.init(address="local", num_cpus=num_cpus, include_dashboard=False, log_to_driver=True)
             logger.info("started a local Ray with %s logical CPUs", ray.cluster_resources().get("CPU", 0))
-    except (RuntimeError, OSError, ray.exceptions.RayError) as error:
+    # where a node takes longer than half a minute to come up, Ray raises a plain Exception
+    except Exception as error:
         ray.shutdown()
         if address:
             way_out = "check that the cluster runs; without RAY_ADDRESS a local Ray is started"

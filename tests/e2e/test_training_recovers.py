@@ -23,13 +23,13 @@ from tests.recsys_platform.tiny_dataset import tiny_config, write_tiny_dataset
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
-NUM_STEPS = 90
+NUM_STEPS = 36
 KILL_AFTER_STEP = 9
 DEADLINE_S = 400.0
 
 
 def long_config(storage: Path) -> RunConfig:
-    """A run of 90 steps with a checkpoint after every third: long enough to be killed in the middle."""
+    """A run of 36 steps with a checkpoint after every third: long enough to be killed in the middle."""
     train = {"num_workers": 2, "batch_size": 4, "epochs": NUM_STEPS // 3, "log_every_steps": 1, "max_failures": 2}
     config = tiny_config(storage, train=train, optimizer={"learning_rate": 0.003})
     write_tiny_dataset(config)

@@ -31,3 +31,17 @@ def test_a_local_ray_that_does_not_start_is_told(unreachable: None, monkeypatch:
 
     with pytest.raises(ClusterError, match="no local Ray could be started: nobody there"), connected(2):
         pytest.fail("the block ran without a cluster")
+
+
+def test_a_local_ray_that_comes_up_too_slowly_is_told_without_a_traceback(
+    unreachable: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def time_out(**_: object) -> None:
+        raise Exception("The current node timed out during startup")  # as Ray does
+
+    monkeypatch.setattr(ray, "init", time_out)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+
+    expected = "timed out during startup; a machine busy with other work"
+    with pytest.raises(ClusterError, match=expected), connected(2):
+        pytest.fail("the block ran without a cluster")
