@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("ray_cluster")]
 
 
 def test_a_run_trains_all_families_and_logs_a_loss_of_each(tmp_path):
-    train = {"epochs": 40, "num_workers": 2, "batch_size": 6, "log_every_steps": 20, "validate_every_steps": 40}
+    train = {"epochs": 16, "num_workers": 2, "batch_size": 6, "log_every_steps": 20, "validate_every_steps": 40}
     config = tiny_task_config(tmp_path, train=train, optimizer={"learning_rate": 0.01})
     write_tiny_tasks(config)
 
