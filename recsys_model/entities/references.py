@@ -78,6 +78,10 @@ class ReferenceIndex:
         advice = self._advice(folded) if suggest else GENERAL_ADVICE
         raise DataError(f"no item has the id or title {reference!r}; {advice}")
 
+    def prepare(self) -> None:
+        """Index what suggestions are made of, so that the first unknown reference does not wait for it."""
+        self._suggestions.extend(self._item_ids, self._texts)
+
     def _advice(self, reference: str) -> str:
         closest = self._suggestions.closest(reference, self._item_ids, self._texts, self._removed)
         if not closest:

@@ -53,6 +53,7 @@ class Recommender:
         self._bundle = bundle
         self._clock = clock
         catalog = live_catalog(bundle.catalog)
+        catalog.references.prepare()
         self._served = Served(
             catalog=catalog,
             textualizer=Textualizer(bundle.tokenizer, catalog, bundle.settings.text),
@@ -92,11 +93,14 @@ class Recommender:
         if not update.anew and not any(edit.added for edit in update.edits):
             gone = [index for index in old.catalog.present() if not catalog.has(index)]
             self._served = replace(old, generator=old.generator.hiding(gone))
-        self._served = Served(
+        served = Served(
             catalog=catalog,
             textualizer=old.textualizer.of_catalog(catalog),
             generator=old.generator.of_items(catalog.items, catalog.present()),
         )
+        # by this thread, and only for a version that will be served: what is indexed is shared with the old one
+        catalog.references.prepare()
+        self._served = served
         milliseconds = 1000 * (time.perf_counter() - started)
         logger.info("catalogue version %d: %d items, %.0f ms", catalog.version, len(catalog), milliseconds)
 
