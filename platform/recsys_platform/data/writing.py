@@ -6,6 +6,7 @@ a fixed size, and no bucket shares a file with another. Any number of blocks wri
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,9 @@ class Shared:
 class BucketWriter:
     """A callable for `map_batches` that writes the buckets of a block and returns what it counted.
 
-    It runs as an actor, so the tokenizer and the catalogue are set up once per worker.
+    It runs as an actor, so the tokenizer and the catalogue are set up once per worker. They are at its first
+    block, not before: Ray may still be starting a worker when the others have written the last block, and
+    the folder it would read from has got its final name by then.
     """
 
     def __init__(
@@ -64,18 +67,31 @@ class BucketWriter:
         bucket_to_features_ref: Mapping[int, ray.ObjectRef],
         max_eval_rank: int | None,
     ) -> None:
-        shared: Shared = ray.get(shared_ref)
+        self._config = config
         self._folder = Path(folder)
+        self._shared_ref = shared_ref
         self._bucket_to_features_ref = bucket_to_features_ref
+        self._max_eval_rank = max_eval_rank
+
+    @cached_property
+    def _shared(self) -> Shared:
+        return ray.get(self._shared_ref)
+
+    @cached_property
+    def _facts(self) -> FactWriter | None:
+        shared = self._shared
+        return None if shared.words is None else FactWriter(self._config.tasks, shared.words, shared.dataset_split)
+
+    @cached_property
+    def _builder(self) -> ExampleBuilder:
+        config, shared = self._config, self._shared
         tokenizer = load_tokenizer(self._folder / TOKENIZER_FOLDER)
-        textualizer = BatchTextualizer(tokenizer, shared.catalog, config.text, shared.item_categories)
-        self._facts = None if shared.words is None else FactWriter(config.tasks, shared.words, shared.dataset_split)
-        self._builder = ExampleBuilder(
-            textualizer,
+        return ExampleBuilder(
+            BatchTextualizer(tokenizer, shared.catalog, config.text, shared.item_categories),
             config.window,
             config.data,
             config.seed,
-            max_eval_rank,
+            self._max_eval_rank,
             facts=self._facts,
             dataset_split=shared.dataset_split,
         )

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import ray
 
 from recsys_model.entities.catalog import load_catalog
 from recsys_model.errors import CheckpointError, DataError
@@ -16,6 +17,7 @@ from recsys_platform.artifacts import open_artifact
 from recsys_platform.config import RunConfig, build_config
 from recsys_platform.data import sequences
 from recsys_platform.data.stage import run_data
+from recsys_platform.data.writing import BucketWriter
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("ray_cluster")]
 
@@ -249,3 +251,11 @@ def test_a_behaviour_field_needs_its_column(tmp_path):
     config = make_config(tmp_path, shop(), text={"behaviour_fields": ["rating"]})
     with pytest.raises(DataError, match=r"text.behaviour_fields names rating, but input.interactions.path"):
         run_data(config)
+
+
+def test_a_worker_that_comes_up_when_the_folder_has_its_final_name_already_reads_nothing(tmp_path):
+    config = make_config(tmp_path, shop())
+    missing = str(tmp_path / "gone.partial")
+    actor = ray.remote(num_cpus=0)(BucketWriter).remote(config, missing, ray.put(None), {}, None)
+    assert ray.get(actor.__ray_ready__.remote())
+    ray.kill(actor)
