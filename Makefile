@@ -1,7 +1,7 @@
 # make demo   the whole pipeline on the embedded demo shop
 # make test   every check
 # make setup  only the virtual environment
-# make bench  every benchmark, under an hour on two idle cores; make bench-quick the same at small sizes, 4 minutes
+# make bench  every benchmark, under an hour on two idle cores; make bench-quick a subset at small sizes, 4 minutes
 
 PYTHON ?= python3
 VENV := .venv

@@ -70,7 +70,7 @@ BENCHMARKS = (
         module="generation",
         arguments=("{beauty}",),
         full=("--plots", "{out}/plots", "--only", *SIZE_SECTIONS),
-        quick=None,
+        quick=("--quick", "--only", "trie"),
         needs_beauty=True,
     ),
     Benchmark(name="training_step", arguments=(DATASET,), needs_beauty=True),
@@ -78,7 +78,7 @@ BENCHMARKS = (
         name="generation",
         arguments=("{beauty}",),
         full=("--only", *SEARCH_SECTIONS),
-        quick=("--quick", "--only", *SEARCH_SECTIONS, "trie"),
+        quick=("--quick", "--only", *SEARCH_SECTIONS),
         needs_beauty=True,
     ),
     Benchmark(
@@ -92,7 +92,7 @@ BENCHMARKS = (
     Benchmark(
         name="data_shuffle", arguments=("--out", "{out}/data_pipeline"), quick=None, needs_tables=True, alone=True
     ),
-    Benchmark(name="serving_overhead", full=("--only", *PROXIES), alone=True),
+    Benchmark(name="serving_overhead", full=("--only", *PROXIES), quick=None, alone=True),
 )
 """In the order in which they are begun, the longest first. Called by themselves, since they take long: `smollm2_beauty`,
 which trains models for 40 minutes, `generation --only smollm2 --smollm2-together`, in which the alternative takes 18

@@ -40,13 +40,13 @@ def main() -> None:
     """Measure what is not measured yet, and print the rows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--copies", type=int, default=50)
-    parser.add_argument("--quick", action="store_true", help="10 copies, one repetition, without map_groups")
+    parser.add_argument("--quick", action="store_true", help="4 copies, one repetition, without map_groups")
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--data", type=Path, default=BEAUTY)
     parser.add_argument("--out", type=Path, default=Path(tempfile.gettempdir()) / "recsys-data-pipeline")
     parser.add_argument("--json", type=Path, help="keeps the rows")
     options = parser.parse_args()
-    copies, repetitions = (10, 1) if options.quick else (options.copies, options.repetitions)
+    copies, repetitions = (4, 1) if options.quick else (options.copies, options.repetitions)
     large = (max(1, copies // SPREAD), copies)
     sizes: Sizes = {"stage": large, "polars": large}
     if not options.quick:

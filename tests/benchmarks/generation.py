@@ -95,14 +95,14 @@ def sections_of(options: argparse.Namespace) -> dict[str, Callable[[], Iterable[
         return smollm2_rows(causal, pairs, options.smollm2_batches, together=options.smollm2_together)
 
     return {
-        "requests": lambda: request_rows(setting, pairs, *((1,), 4) if quick else ((1, 16), 16)),
-        "passes": lambda: pass_rows(setting, 8 if quick else 32),
-        "memory": lambda: memory_rows(setting, 4 if quick else 16),
+        "requests": lambda: request_rows(setting, pairs, *((1,), 2) if quick else ((1, 16), 16)),
+        "passes": lambda: pass_rows(setting, 4 if quick else 32),
+        "memory": lambda: memory_rows(setting, 2 if quick else 16),
         "step": step,
         "returning": lambda: identical_rows(
             setting.model, setting.catalog, setting.special, setting.prompts[:8], pairs
         ),
-        "exact": lambda: exact_rows(setting, 1_000, 4 if quick else 32, pairs),
+        "exact": lambda: exact_rows(setting, *(300, 2) if quick else (1_000, 32), pairs),
         "misses": lambda: miss_rows(setting, 32 if quick else 256, 16 if quick else 48),
         "ranking": lambda: [ranking_row(setting, dataset, checkpoint if checkpoint.is_dir() else None, pairs)],
         "smollm2": smollm2,
