@@ -16,6 +16,7 @@ from recsys_model.backbones.base import Backbone
 from recsys_model.backbones.checkpoint import load_model, write_model
 from recsys_model.config import DecodingConfig, TextConfig, WindowConfig, settings_from_dict
 from recsys_model.entities.catalog import Catalog, load_catalog
+from recsys_model.entity_head.scorer import EntityScorer, load_scorer, write_scorer
 from recsys_model.errors import CheckpointError, ConfigError, DataError
 from recsys_model.infilling.positions import IntraMode
 from recsys_model.text.tokenizer import Tokenizer, load_tokenizer
@@ -23,6 +24,8 @@ from recsys_model.text.tokenizer import Tokenizer, load_tokenizer
 SETTINGS_FILE = "bundle.json"
 WEIGHTS_FOLDER = "weights"
 TOKENIZER_FOLDER = "tokenizer"
+ENTITIES_FOLDER = "entities"
+"""The entity head, where the model has one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +40,10 @@ class BundleSettings:
     """Trie-guided beam search."""
     intra_mode: IntraMode
     """How the model's intra position ids were counted in training."""
+    items_are_blanks: bool = False
+    """Whether each item of a history is a blank of its own, as with `next_item_target: all` in training."""
+    trie_temperature: float = 1.0
+    """`objective.trie_temperature` of the training."""
     user_features: tuple[str, ...]
     """Names of the user features that the model was told in training."""
     seed: int
@@ -55,6 +62,7 @@ class Bundle:
     tokenizer: Tokenizer
     catalog: Catalog
     settings: BundleSettings
+    scorer: EntityScorer | None = None
 
 
 def write_bundle(
@@ -64,8 +72,11 @@ def write_bundle(
     catalog: Catalog,
     settings: BundleSettings,
     dtype: torch.dtype | None = None,
+    scorer: EntityScorer | None = None,
 ) -> None:
     """Write everything that serving needs into `folder`, which is created; `dtype` converts the weights.
+
+    The tables of an entity head stay as they are: its scores are computed in float32.
 
     Raises:
         CheckpointError: model, tokenizer and settings do not fit each other.
@@ -75,6 +86,8 @@ def write_bundle(
     write_model(folder / WEIGHTS_FOLDER, model, dtype)
     tokenizer.write(folder / TOKENIZER_FOLDER)
     catalog.write(folder)
+    if scorer is not None:
+        write_scorer(folder / ENTITIES_FOLDER, scorer)
     text = json.dumps(dataclasses.asdict(settings), indent=1, allow_nan=False)
     (folder / SETTINGS_FILE).write_text(text + "\n", encoding="utf-8")
 
@@ -95,7 +108,9 @@ def load_bundle(folder: Path, *, device: str = "cpu", dtype: torch.dtype | None 
     except DataError as error:
         raise CheckpointError(f"{folder} holds no bundle: {error}") from error
     _check_fit(model, tokenizer, settings, str(folder))
-    return Bundle(model=model.to(device).eval(), tokenizer=tokenizer, catalog=catalog, settings=settings)
+    model = model.to(device).eval()
+    scorer = load_scorer(folder / ENTITIES_FOLDER, model, catalog.items)
+    return Bundle(model=model, tokenizer=tokenizer, catalog=catalog, settings=settings, scorer=scorer)
 
 
 def load_settings(folder: Path) -> BundleSettings:

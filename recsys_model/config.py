@@ -170,11 +170,20 @@ class ObjectiveConfig:
     """Where the document-level span lies: at the end of the text, as in generation (default), or anywhere."""
     span_order: Literal["chronological", "shuffled"] = "chronological"
     """Order of the spans in part B: as in the text (default, paper), or drawn anew for each example, as GLM does."""
-    next_item_target: Literal["last", "any"] = "last"
-    """Item that the supervised task asks for: the last, which is the example's target (default), or any after the first."""
+    next_item_target: Literal["last", "any", "all"] = "last"
+    """Item that the supervised task asks for: the last, which is the example's target (default); any after the first; or
+    all of them in one row: each is then a `[MASK]` of its own, in requests too, where those of the history are filled."""
     item_loss: Literal["lm", "trie"] = "lm"
     """How the token of an item is normalised: over the vocabulary (default, paper), or over its trie children, as
     decoding does."""
+    trie_temperature: float = 1.0
+    """With `item_loss: trie`, logits are divided by it before they are normalised, in decoding too."""
+    forced_token_weight: float = 1.0
+    """With `item_loss: lm`, weight in the loss of an item's token that the trie leaves no choice, 0 to 1."""
+    token_loss_weight: float = 1.0
+    """Weight of the mean loss over the tokens of part B; 0 trains an entity head alone."""
+    entity_loss_weight: float = 1.0
+    """Weight of the mean loss over the items that begin in part B, where the model has an entity head."""
     intra_mode: Literal["paper", "run", "glm"] = "paper"
     """Intra position ids: of entities (default, paper), of runs of separate tokens too, or plain GLM (part A 0, part B
     counted through)."""
@@ -187,6 +196,16 @@ class ObjectiveConfig:
         require(min(weights) >= 0.0, f"objective weights must not be negative, got {weights}")
         require(sum(weights) > 0.0, "at least one objective weight must be above 0, got all 0")
         require(0.0 < self.mask_share <= 1.0, f"objective.mask_share must be in (0, 1], got {self.mask_share}")
+        require(self.trie_temperature > 0.0, f"objective.trie_temperature must be above 0, got {self.trie_temperature}")
+        require(
+            0.0 <= self.forced_token_weight <= 1.0,
+            f"objective.forced_token_weight must be in [0, 1], got {self.forced_token_weight}",
+        )
+        losses = (self.token_loss_weight, self.entity_loss_weight)
+        require(
+            min(losses) >= 0.0 and sum(losses) > 0.0,
+            f"objective loss weights must be 0 or more, not all 0, got {losses}",
+        )
         require(self.poisson_mean > 0.0, f"objective.poisson_mean must be above 0, got {self.poisson_mean}")
         require(self.max_span_tokens >= 1, f"objective.max_span_tokens must be at least 1, got {self.max_span_tokens}")
         require(
@@ -288,8 +307,9 @@ class DecodingConfig:
 
     num_beams: int = 20
     """Beams per request; at least the number of items asked for."""
-    scoring: Literal["trie", "lm"] = "trie"
-    """`trie`: each step renormalised over the allowed children; `lm`: as the language model gives it."""
+    scoring: Literal["trie", "lm", "entity", "blend"] = "trie"
+    """`trie`: tokens, each step renormalised over the allowed children; `lm`: tokens, as the language model gives them;
+    `entity`: whole items, by the entity head; `blend`: both and co-occurrence, weighted as validation events found best."""
     exact: bool = False
     """Best-first search in place of beams: the items with the highest scores, proven."""
     max_expansions: int = 5000

@@ -4,6 +4,7 @@ Layout: `weights/` is a model folder; or `adapter/` is a PEFT folder and `base.j
 a model folder or GGUF file, the `digest` that it had, and the `mask` of a causal decoder, null as the base has it.
 """
 
+import dataclasses
 import hashlib
 import json
 from pathlib import Path
@@ -14,11 +15,14 @@ import torch
 from recsys_model.backbones.base import Backbone
 from recsys_model.backbones.checkpoint import load_adapter, load_model
 from recsys_model.backbones.geometry import Mask
+from recsys_model.config import ObjectiveConfig
 from recsys_model.errors import CheckpointError
-from recsys_platform.artifacts import sha256_of
+from recsys_platform.artifacts import Manifest, sha256_of
 
 WEIGHTS_FOLDER = "weights"
 ADAPTER_FOLDER = "adapter"
+ENTITIES_FOLDER = "entities"
+"""The entity head, where the model has one: beside the weights or the adapter."""
 BASE_FILE = "base.json"
 
 
@@ -37,6 +41,20 @@ def load_trained_model(folder: Path, *, dtype: torch.dtype = torch.float32, veri
         check_base(folder)
     path, _, mask = _read_base(folder)
     return load_adapter(load_model(path, mask=mask), folder / ADAPTER_FOLDER).to(dtype)
+
+
+def trained_objective(checkpoint: Manifest) -> ObjectiveConfig:
+    """Return the objective that a checkpoint was trained with; settings that its version did not have at their defaults.
+
+    Raises:
+        CheckpointError: a newer version wrote it.
+    """
+    known = {field.name for field in dataclasses.fields(ObjectiveConfig)}
+    values = checkpoint.config["objective"]
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise CheckpointError(f"the checkpoint was trained with settings of another version: {', '.join(unknown)}")
+    return ObjectiveConfig(**values)
 
 
 def check_base(folder: Path) -> None:

@@ -24,6 +24,7 @@ from recsys_model.config import (
     WindowConfig,
     require,
 )
+from recsys_model.entity_config import EntityConfig
 from recsys_model.errors import ConfigError
 from recsys_platform.input_settings import DataConfig, InputConfig, TableConfig, TokenizerConfig
 from recsys_platform.settings import EvaluateConfig, ModelConfig, ServeConfig, TrainConfig, TuneConfig
@@ -59,6 +60,8 @@ class RunConfig:
     """How rows become text."""
     model: ModelConfig = field(default_factory=ModelConfig)
     """Geometry and weights."""
+    entity: EntityConfig = field(default_factory=EntityConfig)
+    """The entity head, which scores whole items."""
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     """What is hidden from the model."""
     tasks: TasksConfig = field(default_factory=TasksConfig)

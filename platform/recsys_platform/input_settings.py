@@ -79,6 +79,9 @@ class DataConfig:
     """Users with fewer accepted interactions give no example: leave-one-out needs a test, a validation and an input event."""
     targets_per_user: int = 1
     """Training examples per user: its last so many training events, each a target once; 0 takes every event."""
+    target_stride: int = 1
+    """Of these events, every how many-th is a target, counted from the last. With `objective.next_item_target: all` a row
+    asks for all items that it tells of, so `window.max_history` makes each event a target about once."""
     max_eval_users: int = 0
     """Users in the validation split, drawn by seed among those who have a validation event; 0 takes all."""
     split: Literal["leave_one_out", "temporal"] = "leave_one_out"
@@ -101,6 +104,7 @@ class DataConfig:
             f"data.min_user_interactions must be at least 3, got {self.min_user_interactions}",
         )
         require(self.targets_per_user >= 0, f"data.targets_per_user must not be negative, got {self.targets_per_user}")
+        require(self.target_stride >= 1, f"data.target_stride must be at least 1, got {self.target_stride}")
         require(
             0.0 <= self.max_leak_share <= 1.0,
             f"data.max_leak_share must be in [0, 1], got {self.max_leak_share}",

@@ -99,6 +99,11 @@ class TrainConfig:
     """Optimiser steps between two validation losses and checkpoints."""
     max_validation_batches: int = 20
     """Batches per worker in one validation loss."""
+    keep: Literal["last", "best"] = "last"
+    """Weights of the checkpoint: of the last step, or of the validation with the best NDCG@10 of the entity head over all
+    validation users, each of whom has one target."""
+    patience: int | None = None
+    """With `keep: best`, the run ends after so many validations in a row without a better one; none goes on to the end."""
     keep_checkpoints: int = 2
     """Resumable checkpoints kept on disk."""
     max_failures: int = 3
@@ -119,6 +124,10 @@ class TrainConfig:
         for name in ("validate_every_steps", "max_validation_batches", "keep_checkpoints"):
             value = getattr(self, name)
             require(value >= 1, f"train.{name} must be at least 1, got {value}")
+        require(
+            self.patience is None or (self.patience >= 1 and self.keep == "best"),
+            f"train.patience must be at least 1, and belongs to train.keep: best, got {self.patience} and {self.keep}",
+        )
         require(self.max_failures >= 0, f"train.max_failures must not be negative, got {self.max_failures}")
         require(
             self.max_minutes is None or self.max_minutes > 0.0,

@@ -94,8 +94,16 @@ class Backbone(nn.Module, ABC):
         inter_position_ids_BT: Tensor,
         intra_position_ids_BT: Tensor,
         attention: Attention,
+        added_BTD: Tensor | None = None,
     ) -> Tensor:
-        """Return the states that are projected on the vocabulary, [B, T, D]."""
+        """Return the states that are projected on the vocabulary, [B, T, D].
+
+        `added_BTD` is added to the word embeddings; the entity head gives the identity of items this way.
+        """
+
+    @abstractmethod
+    def word_vectors(self, token_ids_X: Tensor) -> Tensor:
+        """Return the word embeddings of some tokens, as the model reads them, [X, D]."""
 
     @abstractmethod
     def logits(self, hidden_XD: Tensor) -> Tensor:
@@ -135,9 +143,15 @@ class Backbone(nn.Module, ABC):
         inter_position_ids_BT: Tensor,
         intra_position_ids_BT: Tensor,
         attention: Attention,
+        added_BTD: Tensor | None = None,
     ) -> Tensor:
         """Return `hidden_states`, [B, T, D]."""
-        return self.hidden_states(token_ids_BT, inter_position_ids_BT, intra_position_ids_BT, attention)
+        return self.hidden_states(token_ids_BT, inter_position_ids_BT, intra_position_ids_BT, attention, added_BTD)
+
+
+def plus(embedded_BTD: Tensor, added_BTD: Tensor | None) -> Tensor:
+    """Return word embeddings with what is added to them, if anything is."""
+    return embedded_BTD if added_BTD is None else embedded_BTD + added_BTD.to(embedded_BTD.dtype)
 
 
 class OutputHead(nn.Linear):

@@ -22,7 +22,7 @@ import transformers
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recsys_model.backbones.base import Attention, Backbone, OutputHead
+from recsys_model.backbones.base import Attention, Backbone, OutputHead, plus
 from recsys_model.backbones.geometry import CAUSAL_FAMILY, CausalConfig, Mask
 from recsys_model.config import require
 
@@ -76,10 +76,12 @@ class CausalDecoder(Backbone):
         inter_position_ids_BT: Tensor,
         intra_position_ids_BT: Tensor,
         attention: Attention,
+        added_BTD: Tensor | None = None,
     ) -> Tensor:
         """Return the states after the last norm, [B, T, D]."""
         del inter_position_ids_BT
-        embedded_BTD = self.model.embed_tokens(token_ids_BT) + self.intra_position_embeddings(intra_position_ids_BT)
+        words_BTD = plus(self.model.embed_tokens(token_ids_BT), added_BTD)
+        embedded_BTD = words_BTD + self.intra_position_embeddings(intra_position_ids_BT)
         answer = self.model(
             inputs_embeds=embedded_BTD,
             position_ids=attention.positions(),
@@ -87,6 +89,10 @@ class CausalDecoder(Backbone):
             infilling_attention=attention,
         )
         return answer.last_hidden_state
+
+    def word_vectors(self, token_ids_X: Tensor) -> Tensor:
+        """Return the word embeddings of some tokens, [X, D]."""
+        return self.model.embed_tokens(token_ids_X)
 
     def logits(self, hidden_XD: Tensor) -> Tensor:
         """Project states of any leading shape on the vocabulary."""

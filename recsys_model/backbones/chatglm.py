@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recsys_model.backbones.base import Attention, Backbone, OutputHead
+from recsys_model.backbones.base import Attention, Backbone, OutputHead, plus
 from recsys_model.backbones.geometry import ChatGLMConfig
 from recsys_model.errors import CheckpointError
 
@@ -57,9 +57,14 @@ class ChatGLM(Backbone):
         inter_position_ids_BT: Tensor,
         intra_position_ids_BT: Tensor,
         attention: Attention,
+        added_BTD: Tensor | None = None,
     ) -> Tensor:
         """Return the states after the final LayerNorm, [B, T, D]."""
-        return self.transformer(token_ids_BT, inter_position_ids_BT, intra_position_ids_BT, attention)
+        return self.transformer(token_ids_BT, inter_position_ids_BT, intra_position_ids_BT, attention, added_BTD)
+
+    def word_vectors(self, token_ids_X: Tensor) -> Tensor:
+        """Return the word embeddings of some tokens, [X, D]."""
+        return self.transformer.word_embeddings(token_ids_X)
 
     def logits(self, hidden_XD: Tensor) -> Tensor:
         """Project states of any leading shape on the vocabulary."""
@@ -109,10 +114,15 @@ class ChatGLMTransformer(nn.Module):
         self.final_layernorm = nn.LayerNorm(config.hidden_size, eps=config.layernorm_epsilon)
 
     def forward(
-        self, token_ids_BT: Tensor, inter_position_ids_BT: Tensor, intra_position_ids_BT: Tensor, attention: Attention
+        self,
+        token_ids_BT: Tensor,
+        inter_position_ids_BT: Tensor,
+        intra_position_ids_BT: Tensor,
+        attention: Attention,
+        added_BTD: Tensor | None = None,
     ) -> Tensor:
         """Embed, run the blocks, normalise."""
-        hidden_BTD = self.word_embeddings(token_ids_BT)
+        hidden_BTD = plus(self.word_embeddings(token_ids_BT), added_BTD)
         frequency_F = rotary_frequencies(self._config).to(hidden_BTD.device)
         rotations = [
             Rotation(position_ids_BT, frequency_F, hidden_BTD.dtype)

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recsys_model.backbones.base import Attention, Backbone
+from recsys_model.backbones.base import Attention, Backbone, plus
+from recsys_model.backbones.dropout import Dropout
 from recsys_model.config import GLMConfig
 
 PUBLISHED_PREFIX = "glm."
@@ -54,10 +55,15 @@ class GLM(Backbone):
         inter_position_ids_BT: Tensor,
         intra_position_ids_BT: Tensor,
         attention: Attention,
+        added_BTD: Tensor | None = None,
     ) -> Tensor:
         """Return the states after the final LayerNorm, [B, T, D]."""
-        embedded_BTD = self.word_embeddings(token_ids_BT)
+        embedded_BTD = plus(self.word_embeddings(token_ids_BT), added_BTD)
         return self.transformer(embedded_BTD, inter_position_ids_BT, intra_position_ids_BT, attention)
+
+    def word_vectors(self, token_ids_X: Tensor) -> Tensor:
+        """Return the word embeddings of some tokens, [X, D]."""
+        return self.word_embeddings(token_ids_X)
 
     def logits(self, hidden_XD: Tensor) -> Tensor:
         """Project states of any leading shape on the vocabulary."""
@@ -108,7 +114,7 @@ class GLMTransformer(nn.Module):
         self.block_position_embeddings = nn.Embedding(num_positions, config.hidden_size)
         self.layers = nn.ModuleList(GLMBlock(config) for _ in range(config.num_layers))
         self.final_layernorm = nn.LayerNorm(config.hidden_size, eps=config.layernorm_epsilon)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(
         self,
@@ -135,7 +141,7 @@ class GLMBlock(nn.Module):
         self.attention = GLMAttention(config)
         self.post_attention_layernorm = nn.LayerNorm(config.hidden_size, eps=config.layernorm_epsilon)
         self.mlp = GLMMLP(config)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, hidden_BTD: Tensor, layer: int, attention: Attention) -> Tensor:
         """Return the stream after this block."""

@@ -83,8 +83,14 @@ class SegmentAttention:
         self._masks: list[Tensor | None] = []
 
     def __call__(self, layer: int, query_BHTE: Tensor, key_BGTE: Tensor, value_BGTE: Tensor) -> Tensor:
-        """Attend; the layer makes no difference here."""
+        """Attend; the layer makes no difference here.
+
+        Half precision is widened on a CPU, whose kernel takes four times as long for its gradient.
+        """
         del layer
+        dtype = query_BHTE.dtype
+        if query_BHTE.device.type == "cpu" and dtype in (torch.bfloat16, torch.float16):
+            query_BHTE, key_BGTE, value_BGTE = (states.float() for states in (query_BHTE, key_BGTE, value_BGTE))
         if not self._masks:
             self._masks = self._build_masks(query_BHTE)
         is_shared = query_BHTE.shape[1] != key_BGTE.shape[1]
@@ -95,7 +101,7 @@ class SegmentAttention:
             ).transpose(1, 2)
             for query, key, value, mask in parts
         ]
-        return self._joined(mixed_1LHE, query_BHTE.shape[2]).transpose(1, 2)
+        return self._joined(mixed_1LHE, query_BHTE.shape[2]).transpose(1, 2).to(dtype)
 
     def positions(self) -> Tensor:
         """Return the place of each token in its example."""

@@ -22,14 +22,19 @@ from recsys_model.decoding.exact import Certificate, best_first
 from recsys_model.decoding.expansion import Expansion, SearchSpace
 from recsys_model.decoding.hypotheses import DEAD, Beams, best_beams, first_beams
 from recsys_model.decoding.item_lists import ItemFilter
+from recsys_model.decoding.item_scores import best_items
 from recsys_model.decoding.prompts import check_position_id
 from recsys_model.decoding.reuse import PartAStore
 from recsys_model.entities.catalog import Catalog
 from recsys_model.entities.token_trie import build_token_trie
+from recsys_model.entity_head.scorer import EntityScorer
+from recsys_model.entity_head.vectors import ItemVectors, ItemWithTokens
 from recsys_model.errors import ConfigError, DataError
-from recsys_model.infilling.example import PartA
-from recsys_model.text.textualize import TokenizedEntity
+from recsys_model.infilling.prompt import Prompt
 from recsys_model.text.tokenizer import SpecialTokens
+
+ALL_NODES = 1 << 30
+"""Work limit of a search that must come to its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,8 @@ class Recommendation:
     item: int
     """Catalogue index."""
     score: float
-    """Sum of the log-probabilities of its tokens and `[E]`, at most 0."""
+    """`trie`, `lm`: sum of the log-probabilities of its tokens and `[E]`; `entity`: log-probability of the item;
+    `blend`: the weighted sum of the item's two log-probabilities and log(1 + co-occurrences with the last item)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,7 @@ class Answer:
     items: list[Recommendation]
     """Best first; of equal scores the lower catalogue index comes first."""
     certificate: Certificate | None
-    """What is known of all other items with `exact`, none for beam search."""
+    """What is known of all other items with `exact`, none otherwise."""
 
     def first(self, k: int) -> "Answer":
         """Return the answer with the best `k` items alone, which may be proven where all of them are not."""
@@ -71,21 +77,40 @@ class TrieGuidedGenerator:
     so excluding an item does not change the scores of the others.
     """
 
-    def __init__(self, model: Backbone, catalog: Catalog, special: SpecialTokens, config: DecodingConfig) -> None:
+    def __init__(
+        self,
+        model: Backbone,
+        catalog: Catalog,
+        special: SpecialTokens,
+        config: DecodingConfig,
+        scorer: EntityScorer | None = None,
+        temperature: float = 1.0,
+    ) -> None:
         """Compile the trie for the device that the model is on.
 
+        Args:
+            model: The language model.
+            catalog: The items.
+            special: Control tokens.
+            config: The search.
+            scorer: The model's entity head over this catalogue, if it has one.
+            temperature: `objective.trie_temperature` of the training.
+
         Raises:
-            ConfigError: an item has more tokens than the model has position ids.
+            ConfigError: an item has more tokens than the model has position ids, or the scoring needs an entity head.
             DataError: the catalogue is empty or two items have the same tokens.
         """
-        store = PartAStore(model, special, config.reuse_mb * 1_000_000) if config.reuse_mb > 0 else None
+        vectors = None if scorer is None else scorer.vectors
+        store = PartAStore(model, special, config.reuse_mb * 1_000_000, vectors) if config.reuse_mb > 0 else None
         trie = build_token_trie([item.token_ids for item in catalog.items], special.end)
         self._model = model
         self._config = config
-        self._space = SearchSpace(model, trie, special, config.scoring, store)
+        self._scorer = scorer
+        self._temperature = temperature
+        self._space = SearchSpace(model, trie, special, config.scoring, store, scorer=scorer, temperature=temperature)
         check_position_id(model, self._space.edges.largest_intra_id, "the longest item")
 
-    def of_items(self, items: Sequence[TokenizedEntity], present: Sequence[int]) -> "TrieGuidedGenerator":
+    def of_items(self, items: Sequence[ItemWithTokens], present: Sequence[int]) -> "TrieGuidedGenerator":
         """Return a generator of those `items` whose indices are `present`, ascending; this one goes on as it is.
 
         Model, settings and what is kept of earlier prompts are shared. Scores are those of a catalogue that never had
@@ -98,8 +123,18 @@ class TrieGuidedGenerator:
         space = self._space
         trie = build_token_trie([items[index].token_ids for index in present], space.special.end, present)
         other = copy.copy(self)
+        if self._scorer is not None:
+            other._scorer = self._scorer.of_items(self._model, items)
+        store = space.store if space.store is None else space.store.of_vectors(other._vectors)
         other._space = SearchSpace(
-            self._model, trie, space.special, self._config.scoring, space.store, num_items=len(items)
+            self._model,
+            trie,
+            space.special,
+            self._config.scoring,
+            store,
+            num_items=len(items),
+            scorer=other._scorer,
+            temperature=self._temperature,
         )
         check_position_id(self._model, other._space.edges.largest_intra_id, "the longest item")
         return other
@@ -113,7 +148,7 @@ class TrieGuidedGenerator:
 
     def recommend(
         self,
-        prompts: Sequence[PartA],
+        prompts: Sequence[Prompt],
         k: int,
         excluded: Sequence[Collection[int]] | None = None,
         allowed: Sequence[Collection[int] | None] | None = None,
@@ -124,7 +159,7 @@ class TrieGuidedGenerator:
     @torch.inference_mode()
     def search(
         self,
-        prompts: Sequence[PartA],
+        prompts: Sequence[Prompt],
         k: int,
         excluded: Sequence[Collection[int]] | None = None,
         allowed: Sequence[Collection[int] | None] | None = None,
@@ -135,7 +170,7 @@ class TrieGuidedGenerator:
         are searched together, so memory grows with their number.
 
         Args:
-            prompts: Part A of each request.
+            prompts: What is read of each request.
             k: Items per request.
             excluded: Catalogue indices that a request must not get.
             allowed: The only catalogue indices that a request may get, for example those in stock; none allows all.
@@ -157,14 +192,67 @@ class TrieGuidedGenerator:
         finally:
             self._model.train(was_training)
 
+    @torch.inference_mode()
+    def score_candidates(self, prompts: Sequence[Prompt], candidates: Sequence[Sequence[int]]) -> list[list[float]]:
+        """Return the score of each candidate of each prompt, the same that `search` gives it.
+
+        Raises:
+            ConfigError: a prompt is too long for the model.
+            DataError: a candidate is not one of the catalogue's present items.
+        """
+        items = self._space.lists.filter_of([()] * len(prompts), candidates)
+        self._model.eval()
+        k = max(map(len, candidates), default=1)
+        if self._needs_search:
+            expansion = Expansion(self._space, prompts, k, items, keeps_beams=True)
+            best_first(expansion, len(prompts), ALL_NODES)
+            found = expansion.finished.as_lists()
+        else:
+            found = self._best_items(prompts, k, items)
+        scores = [dict(pairs) for pairs in found]
+        for place, (row, asked) in enumerate(zip(scores, candidates, strict=True)):
+            missing = [item for item in asked if item not in row]
+            if missing:
+                raise DataError(
+                    f"candidates must be present in the catalogue, item {missing[0]} of entry {place} is not"
+                )
+        return [[row[item] for item in asked] for row, asked in zip(scores, candidates, strict=True)]
+
+    def _best_items(self, prompts: Sequence[Prompt], k: int, items: ItemFilter) -> list[list[tuple[int, float]]]:
+        item_scores = self._space.item_scores
+        assert item_scores is not None, "only called where whole items are scored"
+        return best_items(Expansion(self._space, prompts, k, items).score_items(), item_scores.items_I, k)
+
+    @property
+    def _vectors(self) -> ItemVectors | None:
+        return None if self._scorer is None else self._scorer.vectors
+
+    @property
+    def _needs_search(self) -> bool:
+        """Whether tokens count: without them the best items are known from one state."""
+        scores = self._space.item_scores
+        return scores is None or scores.token_weight > 0.0
+
     def _check_k(self, k: int) -> None:
-        if k < 1 or (k > self._config.num_beams and not self._config.exact):
+        if k < 1 or (k > self._config.num_beams and self._needs_search and not self._config.exact):
             raise ConfigError(
                 f"k must be from 1 to decoding.num_beams ({self._config.num_beams}), got {k}; "
                 "ask for fewer items or raise decoding.num_beams"
             )
 
-    def _search(self, prompts: Sequence[PartA], k: int, items: ItemFilter) -> list[Answer]:
+    def _rank(self, prompts: Sequence[Prompt], k: int, items: ItemFilter) -> list[Answer]:
+        """Return the best items by what does not depend on tokens; there is nothing to search, so it is exact."""
+        answers = []
+        for pairs in self._best_items(prompts, k + 1, items):
+            found = [Recommendation(item, score) for item, score in pairs[:k]]
+            bound = max((score for _, score in pairs[k:]), default=pairs[-1][1] if pairs else DEAD)
+            certificate = Certificate(bound, 0.0, 0) if self._config.exact else None
+            answers.append(Answer(found, certificate))
+        return answers
+
+    def _search(self, prompts: Sequence[Prompt], k: int, items: ItemFilter) -> list[Answer]:
+        if not self._needs_search:
+            return self._rank(prompts, k, items)
         expansion = Expansion(self._space, prompts, k, items, keeps_beams=self._config.exact)
         certificates: Sequence[Certificate | None] = [None] * len(prompts)
         if self._config.exact:

@@ -86,6 +86,11 @@ class BeamCache:
         self._num_fed_RW = torch.zeros((len(part_a.visible_RA), 1), dtype=torch.int64, device=part_a.visible_RA.device)
         self._start = self._end = part_a.visible_RA.shape[1]
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing of part B was fed yet."""
+        return self._descent_RWP.shape[2] == 0
+
     def advance(self, parent_RW: Tensor, length_RW: Tensor | None = None) -> Layout:
         """Make room for `length_RW` tokens of each beam, one by default, and return where they are to lie.
 

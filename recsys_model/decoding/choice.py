@@ -18,12 +18,13 @@ from torch import Tensor
 
 from recsys_model.backbones.base import Backbone
 from recsys_model.decoding.cache import BeamCache
-from recsys_model.decoding.prompts import check_position_id, encode_prompts, padded
+from recsys_model.decoding.prompts import Starts, check_position_id, encode_prompts, padded
 from recsys_model.decoding.scoring import ChildScorer, Scoring, target_log_probs
 from recsys_model.entities.token_trie import TokenTrie, build_token_trie
+from recsys_model.entity_head.vectors import ItemVectors
 from recsys_model.errors import DataError
-from recsys_model.infilling.example import PartA
 from recsys_model.infilling.positions import PositionAutomaton, PositionState
+from recsys_model.infilling.prompt import Prompt
 from recsys_model.text.tokenizer import SpecialTokens
 
 Answers = Sequence[Sequence[int]]
@@ -34,16 +35,24 @@ class AnswerChooser:
     """Scores given answers; the model's weights may change between calls."""
 
     def __init__(
-        self, model: Backbone, special: SpecialTokens, automaton: PositionAutomaton, scoring: Scoring = "trie"
+        self,
+        model: Backbone,
+        special: SpecialTokens,
+        automaton: PositionAutomaton,
+        scoring: Scoring = "trie",
+        vectors: ItemVectors | None = None,
+        temperature: float = 1.0,
     ) -> None:
-        """Take the automaton of training."""
+        """Take the automaton of training, the vectors of the model's entity head, and `objective.trie_temperature`."""
         self._model = model
+        self._vectors = vectors
+        self._temperature = temperature
         self._special = special
         self._automaton = automaton
-        self._scoring: Scoring = scoring
+        self._scoring: Scoring = "lm" if scoring == "lm" else "trie"
 
     @torch.inference_mode()
-    def log_probs(self, prompts: Sequence[PartA], answers: Sequence[Answers]) -> list[list[float]]:
+    def log_probs(self, prompts: Sequence[Prompt], answers: Sequence[Answers]) -> list[list[float]]:
         """Return for each prompt the log-probability of each of its answers, in their order.
 
         Raises:
@@ -56,7 +65,10 @@ class AnswerChooser:
             _check_answers(entry, choices)
         if not prompts:
             return []
-        trees = [AnswerTree(self._model, self._special, self._automaton, self._scoring, each) for each in answers]
+        trees = [
+            AnswerTree(self._model, self._special, self._automaton, self._scoring, each, self._temperature)
+            for each in answers
+        ]
         was_training = self._model.training
         self._model.eval()
         try:
@@ -65,17 +77,21 @@ class AnswerChooser:
             self._model.train(was_training)
         return [tree.scores() for tree in trees]
 
-    def _score(self, prompts: Sequence[PartA], trees: "Sequence[AnswerTree]") -> None:
+    def _score(self, prompts: Sequence[Prompt], trees: "Sequence[AnswerTree]") -> None:
         """Feed the labels of the open nodes of all trees, level by level; a tree that has none is fed padding."""
-        cache = BeamCache(encode_prompts(self._model, prompts, self._special))
+        cache = BeamCache(encode_prompts(self._model, prompts, self._special, self._vectors))
         device = self._model.device
-        inter_R1 = torch.tensor([[prompt.mask_position] for prompt in prompts], device=device)
+        starts = Starts(prompts, device, self._vectors)
+        inter_R1, request_R = starts.inter_R[:, None], torch.arange(len(prompts), device=device)
         while any(tree.nodes for tree in trees):
             length_RW = padded([tree.lengths() or [0] for tree in trees], 0, device)
+            is_first = cache.is_empty
             cache.advance(padded([tree.parents or [0] for tree in trees], 0, device), length_RW)
             token_RQ = padded([tree.tokens() for tree in trees], self._special.pad, device)
             intra_RQ = padded([tree.intra_ids() for tree in trees], 0, device)
-            hidden_RQD = self._model.hidden_states(token_RQ, inter_R1.expand_as(token_RQ), intra_RQ, cache)
+            added_RQD = starts.added_at(request_R, token_RQ.shape[1]) if is_first else None
+            inter_RQ = inter_R1.expand_as(token_RQ)
+            hidden_RQD = self._model.hidden_states(token_RQ, inter_RQ, intra_RQ, cache, added_RQD)
             for tree, hidden_QD in zip(trees, hidden_RQD, strict=True):
                 if tree.nodes:
                     tree.advance(hidden_QD)
@@ -85,7 +101,13 @@ class AnswerTree:
     """The answers of one request, and how far they are scored: `nodes` are the open ones of one level."""
 
     def __init__(
-        self, model: Backbone, special: SpecialTokens, automaton: PositionAutomaton, scoring: Scoring, answers: Answers
+        self,
+        model: Backbone,
+        special: SpecialTokens,
+        automaton: PositionAutomaton,
+        scoring: Scoring,
+        answers: Answers,
+        temperature: float = 1.0,
     ) -> None:
         trie = build_token_trie(answers, special.end)
         self._model = model
@@ -93,7 +115,7 @@ class AnswerTree:
         self._is_leaf_N = trie.first_child[:-1] == trie.first_child[1:]
         self._node_to_fed, self._node_to_intra_ids = _fed(trie, special.start, automaton)
         self._scoring: Scoring = scoring
-        self._scorer = ChildScorer(model, trie, scoring)
+        self._scorer = ChildScorer(model, trie, scoring, temperature)
         self._item_to_score = np.zeros(len(answers))
         self._score_P = torch.zeros(1, device=model.device)
         self.nodes = [0] if scoring == "lm" or not self._is_leaf_N[0] else []

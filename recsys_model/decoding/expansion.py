@@ -7,6 +7,7 @@ C = children of these, M = children of the request that has most, D = hidden siz
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -16,12 +17,15 @@ from recsys_model.decoding.cache import BeamCache, PartAEncoder
 from recsys_model.decoding.edges import Edges
 from recsys_model.decoding.hypotheses import DEAD, Beams, Candidates, Finished, rank_in_group
 from recsys_model.decoding.item_lists import ItemFilter, ItemLists
-from recsys_model.decoding.prompts import encode_prompts
+from recsys_model.decoding.item_scores import ItemScores
+from recsys_model.decoding.prompts import Starts, encode_prompts
 from recsys_model.decoding.reuse import PartAStore
 from recsys_model.decoding.scoring import ChildScorer, Scoring
 from recsys_model.entities.cut_trie import cut_labels
 from recsys_model.entities.token_trie import TokenTrie
-from recsys_model.infilling.example import PartA
+from recsys_model.entity_head.scorer import EntityScorer
+from recsys_model.errors import ConfigError
+from recsys_model.infilling.prompt import Prompt
 from recsys_model.text.tokenizer import SpecialTokens
 
 MAX_LM_LABEL = 4
@@ -39,24 +43,43 @@ class SearchSpace:
         scoring: Scoring,
         store: PartAStore | None = None,
         num_items: int | None = None,
+        scorer: EntityScorer | None = None,
+        temperature: float = 1.0,
     ) -> None:
-        """Take the trie of a catalogue with `num_items` indices, by default as many as the trie has items."""
+        """Take the trie of a catalogue with `num_items` indices, by default as many as the trie has items.
+
+        Raises:
+            ConfigError: scores are asked of an entity head and there is none, or to be blended without weights.
+        """
         self.model = model
+        self.vectors = None if scorer is None else scorer.vectors
+        self.item_scores: ItemScores | None = None
+        """Scores of whole items, where they count."""
+        if scoring in ("entity", "blend"):
+            if scorer is None:
+                raise ConfigError(
+                    f"decoding.scoring {scoring} needs a model with an entity head, and this one was trained without; "
+                    "set decoding.scoring to trie, or train with entity.enabled"
+                )
+            self.item_scores = ItemScores(scorer, trie, blends=scoring == "blend")
+            scoring = "trie"
         self.special = special
         self.store = store
         trie = trie if scoring == "trie" else cut_labels(trie, MAX_LM_LABEL)
-        self.scorer = ChildScorer(model, trie, scoring)
+        self.scorer = ChildScorer(model, trie, scoring, temperature)
         self.edges = Edges(model, trie, special.start, scoring)
         self.lists = ItemLists(trie, model.device, num_items)
         self.first_item_N = torch.from_numpy(trie.items[trie.item_start]).to(model.device, torch.int64)
 
-    def encode(self, prompts: Sequence[PartA]) -> PartAEncoder:
-        """Return the keys and values of part A of all prompts.
+    def encode(self, prompts: Sequence[Prompt]) -> PartAEncoder:
+        """Return the keys and values of all prompts.
 
         Raises:
             ConfigError: a prompt is too long for the model.
         """
-        return encode_prompts(self.model, prompts, self.special) if self.store is None else self.store.encode(prompts)
+        if self.store is not None:
+            return self.store.encode(prompts)
+        return encode_prompts(self.model, prompts, self.special, self.vectors)
 
 
 class Expansion:
@@ -65,7 +88,7 @@ class Expansion:
     def __init__(
         self,
         space: SearchSpace,
-        prompts: Sequence[PartA],
+        prompts: Sequence[Prompt],
         k: int,
         items: ItemFilter,
         *,
@@ -78,14 +101,19 @@ class Expansion:
         """
         self._space = space
         self._items = items
-        self._inter_R = torch.tensor([prompt.mask_position for prompt in prompts], device=space.model.device)
+        self._starts = Starts(prompts, space.model.device, space.vectors)
+        self._latest_items = [prompt.latest_item for prompt in prompts]
+        self._best_RN: Tensor | None = None
         self.device = space.model.device
         self.cache = BeamCache(space.encode(prompts), keeps_beams=keeps_beams)
         self.finished = Finished(len(prompts), k, space.model.device)
 
     def expand(self, beams: Beams) -> Candidates | None:
         """Feed the beams' labels, keep the items that this decides, return what can still improve; None if nothing can."""
-        beams, hidden_RWD = self._feed(beams)
+        is_first = self.cache.is_empty
+        beams, hidden_RWD, first_RD = self._feed(beams)
+        if is_first and self._space.item_scores is not None:
+            beams = self._with_item_scores(beams, first_RD)
         edges, num_beams = self._space.edges, beams.nodes.shape[1]
         is_leaf_RW = edges.is_leaf_N[beams.nodes]
         self._finish_leaves(beams, is_leaf_RW)
@@ -95,7 +123,12 @@ class Expansion:
         children = self._space.scorer.expand(beams.nodes.flatten()[slot_P])
         log_prob_C = self._space.scorer.log_probs(hidden_RWD.flatten(0, 1)[slot_P], children)
         slot_C = slot_P[children.rows]
-        has_item_C = self._items.has_item(beams.requests[slot_C // num_beams], children.nodes)
+        request_C = beams.requests[slot_C // num_beams]
+        has_item_C = self._items.has_item(request_C, children.nodes)
+        if self._best_RN is not None and self._space.item_scores is not None:
+            log_prob_C = self._space.item_scores.token_weight * log_prob_C
+            parent_C = beams.nodes.flatten()[slot_C]
+            log_prob_C += self._best_RN[request_C, children.nodes] - self._best_RN[request_C, parent_C]
         score_C = (beams.scores.flatten()[slot_C] + log_prob_C).where(has_item_C, DEAD)
         found = _by_request(score_C, children.nodes, slot_C, beams.nodes.shape)
         certain_RM = edges.is_certain_N[found.nodes]
@@ -104,17 +137,54 @@ class Expansion:
         open_RM = ~certain_RM & (found.scores > bound_R[:, None])
         return Candidates(found.scores.where(open_RM, DEAD), found.nodes, found.slots)
 
-    def _feed(self, beams: Beams) -> tuple[Beams, Tensor]:
-        """Feed the labels of all beams; return the beams with these scored, and the state behind each label."""
+    def _with_item_scores(self, beams: Beams, first_RD: Tensor) -> Beams:
+        """Score whole items, and begin with the best score that an item can have by that part alone.
+
+        From then on a step into a child adds `weight x log-probability` and what is lost because the best item of the
+        parent is not below the child. Neither is above 0, so a node's score goes on to bound all items below it.
+        """
+        item_scores = self._space.item_scores
+        assert item_scores is not None, "only called where whole items are scored"
+        score_RI = self._items.remove_from(item_scores.score(first_RD, self._latest_items))
+        self._best_RN = item_scores.best_below(score_RI)
+        return replace(beams, scores=self._best_RN[:, :1])
+
+    def first_states(self) -> Tensor:
+        """Feed the last `[S]` of every prompt and return the state that predicts an item, [R, D]."""
+        request_R = torch.arange(len(self._latest_items), device=self.device)
+        self.cache.advance(torch.zeros_like(request_R)[:, None])
+        starts = self._starts
+        hidden_R1D = self._space.model.hidden_states(
+            torch.full_like(request_R, self._space.special.start)[:, None],
+            starts.inter_R[:, None],
+            torch.ones_like(request_R)[:, None],
+            self.cache,
+            starts.added_at(request_R, 1),
+        )
+        return hidden_R1D[:, 0]
+
+    def score_items(self) -> Tensor:
+        """Return every item's score by what does not depend on tokens, `DEAD` where it must not come, [R, I]."""
+        assert self._space.item_scores is not None, "only called where whole items are scored"
+        return self._items.remove_from(self._space.item_scores.score(self.first_states(), self._latest_items))
+
+    def _feed(self, beams: Beams) -> tuple[Beams, Tensor, Tensor]:
+        """Feed the labels of all beams.
+
+        Returns the beams with these scored, the state behind each label, and the state behind the first token.
+        """
         edges = self._space.edges
         length_RW = edges.num_tokens(beams.nodes).where(beams.scores > DEAD, 0)
+        is_first = self.cache.is_empty
         layout = self.cache.advance(beams.parents, length_RW)
         token_RQ, intra_RQ = edges.tokens(beams.nodes, layout)
-        inter_RQ = self._inter_R[beams.requests, None].expand_as(token_RQ)
-        hidden_RQD = self._space.model.hidden_states(token_RQ, inter_RQ, intra_RQ, self.cache)
+        inter_RQ = self._starts.inter_R[beams.requests, None].expand_as(token_RQ)
+        added_RQD = self._starts.added_at(beams.requests, token_RQ.shape[1]) if is_first else None
+        hidden_RQD = self._space.model.hidden_states(token_RQ, inter_RQ, intra_RQ, self.cache, added_RQD)
         score_RW = beams.scores + edges.forced_log_probs(beams.nodes, layout, hidden_RQD)
         last_RWD = layout.last[:, :, None].expand(-1, -1, hidden_RQD.shape[2])
-        return Beams(beams.requests, beams.nodes, score_RW, beams.parents), hidden_RQD.gather(1, last_RWD)
+        beams = Beams(beams.requests, beams.nodes, score_RW, beams.parents)
+        return beams, hidden_RQD.gather(1, last_RWD), hidden_RQD[:, 0]
 
     def _finish_leaves(self, beams: Beams, is_leaf_RW: Tensor) -> None:
         request_RW = beams.requests[:, None].expand_as(beams.nodes)

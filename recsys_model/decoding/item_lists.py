@@ -93,6 +93,15 @@ class ItemFilter:
         self._item_start_N = item_start_N
         self._item_end_N = item_end_N
 
+    def remove_from(self, score_RI: Tensor) -> Tensor:
+        """Return scores of items in trie order, one row a request, with -inf for those that a request must not get."""
+        if not self._filters:
+            return score_RI
+        request_X, row_X = self._key_X // (self._num_items + 1), self._key_X % (self._num_items + 1)
+        listed_RI = torch.zeros_like(score_RI, dtype=torch.bool)
+        listed_RI[request_X, row_X] = True
+        return score_RI.masked_fill(listed_RI != self._is_allowed_R[:, None], -torch.inf)
+
     def has_item(self, request_C: Tensor, node_C: Tensor) -> Tensor:
         """Say for each pair of request and node whether the request may get at least one item below."""
         if not self._filters:

@@ -1,4 +1,4 @@
-"""Part A of several prompts through the model, once, before anything is generated.
+"""Several prompts through the model, once, before anything is generated.
 
 Only its keys and values are asked for, so a pass ends inside the last block as soon as these are there. On a CPU,
 prompts of different lengths lie one behind the other in one row, so that no padding is computed; elsewhere they are padded.
@@ -16,56 +16,68 @@ from torch import Tensor
 from recsys_model.backbones.base import Attention, Backbone, FullAttention
 from recsys_model.backbones.packed import SegmentAttention, find_segments
 from recsys_model.decoding.cache import PartAEncoder
+from recsys_model.entity_head.vectors import ItemVectors
 from recsys_model.errors import ConfigError
-from recsys_model.infilling.example import PartA
+from recsys_model.infilling.item_places import NO_ITEM
+from recsys_model.infilling.prompt import Prompt
 from recsys_model.text.tokenizer import SpecialTokens
 
 Keep = Callable[[int, Tensor, Tensor], None]
 """Takes a layer, its keys and its values, [B, G, T, E] each."""
 
 
-def encode_prompts(model: Backbone, prompts: Sequence[PartA], special: SpecialTokens) -> PartAEncoder:
-    """Return the keys and values of all prompts, padded at the end.
+def encode_prompts(
+    model: Backbone, prompts: Sequence[Prompt], special: SpecialTokens, vectors: ItemVectors | None = None
+) -> PartAEncoder:
+    """Return the keys and values of all prompts, padded at the end; `vectors` are those of an entity head.
 
     Raises:
         ConfigError: a prompt is too long for the model.
     """
     check_position_id(model, max(prompt.inter_position_ids[-1] for prompt in prompts), "the longest prompt")
     device, lens = model.device, [len(prompt.token_ids) for prompt in prompts]
+    part_a_lens = [prompt.part_a_len for prompt in prompts]
     visible_RA = torch.arange(max(lens), device=device) < torch.tensor(lens, device=device)[:, None]
     encoder = PartAEncoder(visible_RA, is_causal=model.part_a_is_causal)
     columns = (
         ([prompt.token_ids for prompt in prompts], special.pad),
         ([prompt.inter_position_ids for prompt in prompts], 0),
         ([prompt.intra_position_ids for prompt in prompts], 0),
+        ([prompt.input_items for prompt in prompts], NO_ITEM),
     )
     if device.type != "cpu":
-        visible_RAA = visible_RA[:, None].expand(-1, max(lens), -1)
-        attention = FullAttention(visible_RAA.tril() if model.part_a_is_causal else visible_RAA)
-        read(model, [padded(rows, fill, device) for rows, fill in columns], encoder.keep, attention)
+        visible_RAA = model.visible(torch.tensor(part_a_lens, device=device), max(lens)) & visible_RA[:, None]
+        ids = [padded(rows, fill, device) for rows, fill in columns]
+        read(model, ids, encoder.keep, FullAttention(visible_RAA), vectors)
         return encoder
-    segments = find_segments((tuple(lens),), (tuple(lens),), sum(lens))
+    segments = find_segments((tuple(lens),), (tuple(part_a_lens),), sum(lens))
     alone = SegmentAttention(segments, part_a_is_causal=model.part_a_is_causal)
 
     def keep(layer: int, key_1GTE: Tensor, value_1GTE: Tensor) -> None:
         encoder.keep(layer, _apart(key_1GTE, lens), _apart(value_1GTE, lens))
 
-    read(model, [torch.tensor([list(chain.from_iterable(rows))]) for rows, _ in columns], keep, alone)
+    ids = [torch.tensor([list(chain.from_iterable(rows))], dtype=torch.int64) for rows, _ in columns]
+    read(model, ids, keep, alone, vectors)
     return encoder
 
 
-def read(model: Backbone, ids_BT: Sequence[Tensor], keep: Keep, attention: Attention) -> None:
+def read(
+    model: Backbone, ids_BT: Sequence[Tensor], keep: Keep, attention: Attention, vectors: ItemVectors | None = None
+) -> None:
     """Hand the keys and values of every layer to `keep`, and compute nothing behind those of the last one.
 
     Args:
         model: Reads.
-        ids_BT: Tokens, inter and intra position ids.
+        ids_BT: Tokens, inter and intra position ids, and the items whose residuals the tokens carry.
         keep: Called for every layer, before its attention.
         attention: What tokens see.
+        vectors: Of an entity head, if the model has one.
     """
-    token_BT, inter_BT, intra_BT = ids_BT
+    token_BT, inter_BT, intra_BT, item_BT = ids_BT
+    added_BTD = None if vectors is None else vectors.added(item_BT)
+    keeping = _KeepingAttention(keep, attention, len(model.blocks))
     try:
-        model.hidden_states(token_BT, inter_BT, intra_BT, _KeepingAttention(keep, attention, len(model.blocks)))
+        model.hidden_states(token_BT, inter_BT, intra_BT, keeping, added_BTD)
     except _AllKept:
         return
     raise AssertionError(f"a {model.family} model must call its attention once for each of its blocks")
@@ -100,6 +112,25 @@ def _apart(states_1GTE: Tensor, lens: Sequence[int]) -> Tensor:
     for row, states_GAE in enumerate(states_1GTE[0].split(list(lens), dim=1)):
         apart_RGAE[row, :, : lens[row]] = states_GAE
     return apart_RGAE
+
+
+class Starts:
+    """The `[S]` behind every prompt, which is fed with the first step of a search."""
+
+    def __init__(self, prompts: Sequence[Prompt], device: torch.device, vectors: ItemVectors | None = None) -> None:
+        self.inter_R = torch.tensor([prompt.mask_position for prompt in prompts], device=device)
+        """Inter position id of all that is generated."""
+        item_R = torch.tensor([prompt.last_item for prompt in prompts], device=device)
+        self.added_RD = None if vectors is None else vectors.added(item_R)
+        """What is added to its embedding, if anything is."""
+
+    def added_at(self, request_R: Tensor, num_tokens: int) -> Tensor | None:
+        """Return what is added to a step whose first token is the `[S]` of these requests, [R, T, D]."""
+        if self.added_RD is None:
+            return None
+        added_RTD = self.added_RD.new_zeros((len(request_R), num_tokens, self.added_RD.shape[1]))
+        added_RTD[:, 0] = self.added_RD[request_R]
+        return added_RTD
 
 
 def check_position_id(model: Backbone, position_id: int, what: str) -> None:

@@ -21,7 +21,8 @@ from recsys_model.entities.token_trie import TokenTrie
 # "in beta state", which is about the layout at large; set once: to catch a warning makes Python forget all it has told
 warnings.filterwarnings("ignore", message="Sparse CSR tensor support")
 
-Scoring = Literal["trie", "lm"]
+Scoring = Literal["trie", "lm", "entity", "blend"]
+"""`entity` and `blend` score whole items, and tokens as `trie` does."""
 
 DENSE_ADVANTAGE = {"cpu": 2}
 """One output of a matrix product costs about this many times less than one picked out: on a CPU nothing is copied for it."""
@@ -48,8 +49,10 @@ class Children:
 class ChildScorer:
     """Expands nodes of a trie and scores their children with the output matrix of a model."""
 
-    def __init__(self, model: Backbone, trie: TokenTrie, scoring: Scoring) -> None:
+    def __init__(self, model: Backbone, trie: TokenTrie, scoring: Scoring, temperature: float = 1.0) -> None:
+        """Take the temperature by which logits are divided before they are normalised over children."""
         device = model.device
+        self._temperature = temperature
         self._model = model
         self._scoring = scoring
         self._token_N = torch.from_numpy(trie.first_tokens()).to(device, torch.int64)
@@ -70,7 +73,7 @@ class ChildScorer:
         if self._scoring == "lm":
             return vocabulary_log_probs(self._model, hidden_PD, children.rows, token_C)
         logits_C = self._branch_logits(hidden_PD, children, token_C)
-        return _segment_log_softmax(logits_C, children.rows, len(hidden_PD))
+        return _segment_log_softmax(logits_C / self._temperature, children.rows, len(hidden_PD))
 
     def _branch_logits(self, hidden_PD: Tensor, children: Children, token_C: Tensor) -> Tensor:
         """Project on the tokens of branch nodes only; an only child gets 0, which becomes log-probability 0."""

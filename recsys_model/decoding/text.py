@@ -20,10 +20,11 @@ from recsys_model.backbones.base import Backbone
 from recsys_model.config import GenerationConfig
 from recsys_model.decoding.cache import BeamCache
 from recsys_model.decoding.hypotheses import DEAD
-from recsys_model.decoding.prompts import check_position_id, encode_prompts
+from recsys_model.decoding.prompts import Starts, check_position_id, encode_prompts
 from recsys_model.decoding.text_beams import GeneratedText, TextSearch
-from recsys_model.infilling.example import PartA
+from recsys_model.entity_head.vectors import ItemVectors
 from recsys_model.infilling.positions import PositionAutomaton
+from recsys_model.infilling.prompt import Prompt
 from recsys_model.text.tokenizer import SpecialTokens
 
 
@@ -31,15 +32,21 @@ class TextGenerator:
     """Writes the text that fills the blank of a prompt; the model's weights may change between calls."""
 
     def __init__(
-        self, model: Backbone, special: SpecialTokens, automaton: PositionAutomaton, config: GenerationConfig
+        self,
+        model: Backbone,
+        special: SpecialTokens,
+        automaton: PositionAutomaton,
+        config: GenerationConfig,
+        vectors: ItemVectors | None = None,
     ) -> None:
-        """Take the automaton of training.
+        """Take the automaton of training, and the vectors of the model's entity head, if it has one.
 
         Raises:
             ConfigError: `max_tokens` is more than the model has position ids for.
         """
         check_position_id(model, config.max_tokens + 1, "generation.max_tokens")
         self._model = model
+        self._vectors = vectors
         self._special = special
         self._automaton = automaton
         self._config = config
@@ -48,7 +55,7 @@ class TextGenerator:
         self._control_ids = torch.tensor(sorted(control), device=self._device)
 
     @torch.inference_mode()
-    def generate(self, prompts: Sequence[PartA]) -> list[GeneratedText]:
+    def generate(self, prompts: Sequence[Prompt]) -> list[GeneratedText]:
         """Return the best text for each prompt, without `[S]` and `[E]`.
 
         Tokens that structure an example never come up, and probabilities are those of the others.
@@ -59,7 +66,7 @@ class TextGenerator:
         return self._search_evaluating(prompts).best_texts() if prompts else []
 
     @torch.inference_mode()
-    def generate_several(self, prompts: Sequence[PartA]) -> list[list[GeneratedText]]:
+    def generate_several(self, prompts: Sequence[Prompt]) -> list[list[GeneratedText]]:
         """Return the texts that came to an end for each prompt, best first.
 
         There are `num_beams` or a few more, fewer where the search met `max_tokens` before.
@@ -69,7 +76,7 @@ class TextGenerator:
         """
         return self._search_evaluating(prompts).finished_texts() if prompts else []
 
-    def _search_evaluating(self, prompts: Sequence[PartA]) -> TextSearch:
+    def _search_evaluating(self, prompts: Sequence[Prompt]) -> TextSearch:
         """Search with the model in evaluation mode, and leave it as it was."""
         was_training = self._model.training
         self._model.eval()
@@ -78,17 +85,20 @@ class TextGenerator:
         finally:
             self._model.train(was_training)
 
-    def _search(self, prompts: Sequence[PartA]) -> TextSearch:
+    def _search(self, prompts: Sequence[Prompt]) -> TextSearch:
         """Advance the beams of all requests until each is done."""
-        cache = BeamCache(encode_prompts(self._model, prompts, self._special))
-        inter_R1 = torch.tensor([[prompt.mask_position] for prompt in prompts], device=self._device)
+        cache = BeamCache(encode_prompts(self._model, prompts, self._special, self._vectors))
+        starts = Starts(prompts, self._device, self._vectors)
+        inter_R1 = starts.inter_R[:, None]
         search = TextSearch(len(prompts), self._special, self._automaton, self._config)
         for _ in range(self._config.max_tokens + 1):
+            request_R = search.requests.to(self._device)
+            added_RWD = starts.added_at(request_R, 1) if cache.is_empty else None
             cache.advance(search.parents.to(self._device))
             token_RW = search.last_tokens.to(self._device)
             intra_RW = search.last_intra_ids.to(self._device)
-            inter_RW = inter_R1[search.requests.to(self._device)].expand_as(token_RW)
-            hidden_RWD = self._model.hidden_states(token_RW, inter_RW, intra_RW, cache)
+            inter_RW = inter_R1[request_R].expand_as(token_RW)
+            hidden_RWD = self._model.hidden_states(token_RW, inter_RW, intra_RW, cache, added_RWD)
             search.advance(*self._best(self._log_probs(hidden_RWD), search.scores.to(self._device)))
             kept = search.drop_done_requests()
             if search.is_done:

@@ -5,9 +5,9 @@ On disk: `catalog.jsonl` (one item a line, in index order) and `attributes.jsonl
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -41,6 +41,9 @@ class CatalogItem:
     """The unique entity text."""
     token_ids: tuple[int, ...]
     """Tokens of `text` with one leading blank; at least one."""
+    field_token_ids: tuple[int, ...] = field(default=(), compare=False)
+    """Tokens of the texts that make its vector in an entity head, word by word; none where no head asks for them. They
+    do not tell items apart: an item that is described with other fields is the same."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ class Catalog:
     def write(self, folder: Path) -> None:
         """Write `catalog.jsonl` and `attributes.jsonl` into `folder`, which must exist."""
         attributes = ({"text": text, "token_ids": token_ids} for text, token_ids in self.attributes.items())
-        _write_lines(folder / CATALOG_NAME, (asdict(item) for item in self.items))
+        _write_lines(folder / CATALOG_NAME, map(_row_of, self.items))
         _write_lines(folder / ATTRIBUTES_NAME, attributes)
 
 
@@ -95,8 +98,11 @@ def build_catalog(
     texts: Sequence[str],
     attribute_values: Iterable[str],
     tokenizer: EntityEncoder,
+    field_texts: Sequence[Sequence[str]] | None = None,
 ) -> Catalog:
     """Tokenise the unique texts of `make_unique_texts` and the attribute values, each of which is kept once.
+
+    `field_texts` are the texts of each item that make its vector in an entity head, where there is to be one.
 
     Raises:
         DataError: the item columns differ in length, an item id occurs twice, two items have the same tokens,
@@ -106,13 +112,40 @@ def build_catalog(
         raise DataError(
             f"item ids, titles and texts must be equally many, got {len(item_ids)}, {len(titles)}, {len(texts)}"
         )
+    encode = lru_cache(maxsize=65536)(lambda word: tuple(tokenizer.encode_entity(word)))
+    fields = [encode_words(each, encode) for each in field_texts or [()] * len(texts)]
     items = [
-        CatalogItem(item_id, title, text, tuple(tokenizer.encode_entity(text)))
-        for item_id, title, text in zip(item_ids, titles, texts, strict=True)
+        CatalogItem(item_id, title, text, tuple(tokenizer.encode_entity(text)), field_token_ids)
+        for item_id, title, text, field_token_ids in zip(item_ids, titles, texts, fields, strict=True)
     ]
     _check_items(items)
     values = sorted({fold_whitespace(value) for value in attribute_values} - {""})
     return Catalog(items=items, attributes={value: tuple(tokenizer.encode_entity(value)) for value in values})
+
+
+def texts_of_fields(
+    fields: Sequence[str], title: str, brand: str | None, categories: Sequence[str], description: str | None = None
+) -> tuple[str, ...]:
+    """Return the texts of an item that make its vector in an entity head (`entity.fields`); unknown ones are left out.
+
+    Example:
+        >>> texts_of_fields(["title", "categories"], "Red Tent", "Ada", ["Garden", "Tents"])
+        ('Red Tent', 'Garden', 'Tents')
+    """
+    known = {"title": (title,), "brand": (brand,), "categories": tuple(categories), "description": (description,)}
+    return tuple(text for name in fields for text in known[name] if text)
+
+
+def encode_words(texts: Iterable[str], encode: Callable[[str], Sequence[int]]) -> tuple[int, ...]:
+    """Return the tokens of all words of some texts, each word by itself, so that items share the tokens of shared words.
+
+    A tokenizer whose tokens span words would otherwise give most items tokens of their own.
+
+    Example:
+        >>> encode_words(["Red Tent", " Tent"], lambda word: [len(word)])
+        (3, 4, 4)
+    """
+    return tuple(token for text in texts for word in text.split() for token in encode(word))
 
 
 def load_catalog(folder: Path) -> Catalog:
@@ -124,13 +157,21 @@ def load_catalog(folder: Path) -> Catalog:
     items: list[CatalogItem] = []
     for where, row in _read_lines(folder / CATALOG_NAME):
         _check_row(where, row, {"item_id": str, "title": str, "text": str, "token_ids": list})
-        items.append(CatalogItem(row["item_id"], row["title"], row["text"], tuple(row["token_ids"])))
+        fields = tuple(row.get("field_token_ids", ()))
+        items.append(CatalogItem(row["item_id"], row["title"], row["text"], tuple(row["token_ids"]), fields))
     _check_items(items)
     attributes: dict[str, tuple[int, ...]] = {}
     for where, row in _read_lines(folder / ATTRIBUTES_NAME):
         _check_row(where, row, {"text": str, "token_ids": list})
         attributes[row["text"]] = tuple(row["token_ids"])
     return Catalog(items=items, attributes=attributes)
+
+
+def _row_of(item: CatalogItem) -> dict[str, Any]:
+    row = asdict(item)
+    if not item.field_token_ids:
+        del row["field_token_ids"]
+    return row
 
 
 def _check_items(items: Sequence[CatalogItem]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from recsys_model.entities.catalog import CatalogItem, EntityEncoder
+from recsys_model.entities.catalog import CatalogItem, EntityEncoder, encode_words, texts_of_fields
 from recsys_model.entities.live_catalog import CatalogEdit, LiveCatalog, Tokens
 from recsys_model.entities.unique_texts import is_text_of, make_unique_texts, texts_of_newcomer
 
@@ -41,13 +41,18 @@ class EditProblem:
 
 
 def resolve_edit(
-    catalog: LiveCatalog, add: Sequence[NewItem], remove: Sequence[str], encoder: EntityEncoder, max_tokens: int
+    catalog: LiveCatalog,
+    add: Sequence[NewItem],
+    remove: Sequence[str],
+    encoder: EntityEncoder,
+    max_tokens: int,
+    fields: Sequence[str] = (),
 ) -> CatalogEdit | list[EditProblem]:
     """Return the edit that removes and adds these items, or all that is wrong with it.
 
     The texts of items that stay do not change; a newcomer whose title is taken is told apart by brand, category or id.
     An item that comes back with the title it had, and no other brand or category, gets its text and index back.
-    `max_tokens` is the longest item that the model can generate.
+    `max_tokens` is the longest item that the model can generate; `fields` make the vectors of its entity head.
     """
     removed = set(remove)
     problems = _removal_problems(catalog, remove)
@@ -60,7 +65,7 @@ def resolve_edit(
         return tokens not in added and (index is None or index in freed)
 
     for place, item in enumerate(add):
-        found = _as_before(catalog, item, is_free) or _first_free(item, encoder, is_free)
+        found = _as_before(catalog, item, is_free) or _first_free(item, encoder, is_free, fields)
         problem = _token_problem(("add", place, "title"), found, max_tokens)
         problems += [problem] if problem is not None else []
         if found is not None:
@@ -71,7 +76,11 @@ def resolve_edit(
 
 
 def resolve_swap(
-    catalog: LiveCatalog, items: Sequence[NewItem], encoder: EntityEncoder, max_tokens: int
+    catalog: LiveCatalog,
+    items: Sequence[NewItem],
+    encoder: EntityEncoder,
+    max_tokens: int,
+    fields: Sequence[str] = (),
 ) -> CatalogEdit | list[EditProblem]:
     """Return the edit after which exactly these items are present, or all that is wrong with them.
 
@@ -82,7 +91,7 @@ def resolve_swap(
         problems.append(EditProblem(("items",), "must hold at least 1 item", "empty_catalog"))
     if problems:
         return problems
-    wanted = _unique_items(items, encoder)
+    wanted = _unique_items(items, encoder, fields)
     tokens_to_id: dict[Tokens, str] = {}
     for place, item in enumerate(wanted):
         is_first = tokens_to_id.setdefault(item.token_ids, item.item_id) == item.item_id
@@ -138,12 +147,16 @@ def _as_before(catalog: LiveCatalog, item: NewItem, is_free: Callable[[Tokens], 
     return before if is_free(before.token_ids) else None
 
 
-def _first_free(item: NewItem, encoder: EntityEncoder, is_free: Callable[[Tokens], bool]) -> CatalogItem | None:
+def _first_free(
+    item: NewItem, encoder: EntityEncoder, is_free: Callable[[Tokens], bool], fields: Sequence[str]
+) -> CatalogItem | None:
     """Return the item with the first text whose tokens are free, None if there is none."""
     for text in texts_of_newcomer(item.title, item.brand, item.categories, item.item_id):
         tokens = tuple(encoder.encode_entity(text))
         if is_free(tokens):
-            return CatalogItem(item.item_id, item.title, text, tokens)
+            return CatalogItem(
+                item.item_id, item.title, text, tokens, _field_tokens(item, fields, encoder.encode_entity)
+            )
     return None
 
 
@@ -159,13 +172,19 @@ def _token_problem(where: Path, item: CatalogItem | None, max_tokens: int) -> Ed
     return None
 
 
-def _unique_items(items: Sequence[NewItem], encoder: EntityEncoder) -> list[CatalogItem]:
+def _unique_items(items: Sequence[NewItem], encoder: EntityEncoder, fields: Sequence[str]) -> list[CatalogItem]:
     encode = lru_cache(maxsize=None)(lambda text: tuple(encoder.encode_entity(text)))
     item_ids, titles = [item.item_id for item in items], [item.title for item in items]
     brands, categories = [item.brand for item in items], [item.categories for item in items]
     texts, _ = make_unique_texts(titles, brands, categories, item_ids, encode)
-    rows = zip(item_ids, titles, texts, strict=True)
-    return [CatalogItem(item_id, title, text, encode(text)) for item_id, title, text in rows]
+    return [
+        CatalogItem(item.item_id, item.title, text, encode(text), _field_tokens(item, fields, encode))
+        for item, text in zip(items, texts, strict=True)
+    ]
+
+
+def _field_tokens(item: NewItem, fields: Sequence[str], encode: Callable[[str], Sequence[int]]) -> Tokens:
+    return encode_words(texts_of_fields(fields, item.title, item.brand, item.categories), encode)
 
 
 def _is_present(catalog: LiveCatalog, item: CatalogItem) -> bool:

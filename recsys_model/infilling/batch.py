@@ -17,6 +17,7 @@ from torch import Tensor
 
 from recsys_model.backbones.packed import Segments, find_segments
 from recsys_model.infilling.example import IGNORED_LABEL, WHOLE_VOCABULARY, Example, ExampleBuilder
+from recsys_model.infilling.item_places import NO_ITEM
 from recsys_model.infilling.packing import fill_rows
 from recsys_model.text.task_text import TaskText
 from recsys_model.text.textualize import TokenizedText
@@ -38,6 +39,10 @@ class Batch:
     """Node of the item trie at which a target is chosen, [B, T]; `WHOLE_VOCABULARY` elsewhere."""
     part_a_lens: Tensor
     """Tokens of part A of each example, in the order of the rows, [examples]."""
+    input_items: Tensor
+    """Catalogue index of the item whose residual is added to each token, [B, T]; `NO_ITEM` elsewhere."""
+    item_targets: Tensor
+    """Catalogue index of the item that begins with each target, [B, T]; `NO_ITEM` elsewhere."""
     num_tokens: int
     """Tokens that are not padding."""
     segments: Segments | None = None
@@ -48,6 +53,11 @@ class Batch:
         """Tokens that carry loss."""
         return int((self.labels != IGNORED_LABEL).sum())
 
+    @property
+    def num_item_targets(self) -> int:
+        """Items that the entity head predicts."""
+        return int((self.item_targets != NO_ITEM).sum())
+
     def to(self, device: torch.device) -> "Batch":
         """Return the batch on another device."""
         return Batch(
@@ -57,19 +67,33 @@ class Batch:
             labels=self.labels.to(device, non_blocking=True),
             trie_nodes=self.trie_nodes.to(device, non_blocking=True),
             part_a_lens=self.part_a_lens.to(device, non_blocking=True),
+            input_items=self.input_items.to(device, non_blocking=True),
+            item_targets=self.item_targets.to(device, non_blocking=True),
             num_tokens=self.num_tokens,
             segments=None if self.segments is None else self.segments.to(device),
         )
 
 
+COLUMNS = {
+    "inter_position_ids": 0,
+    "intra_position_ids": 0,
+    "labels": IGNORED_LABEL,
+    "trie_nodes": WHOLE_VOCABULARY,
+    "input_items": NO_ITEM,
+    "item_targets": NO_ITEM,
+}
+"""Columns of an example beside its tokens, and what stands for padding."""
+
+
 def pad_examples(examples: Sequence[Example], pad_token: int) -> Batch:
     """Stack examples, padded on the right to the longest."""
+    columns = {
+        name: _padded([getattr(example, name) for example in examples], fill)
+        for name, fill in {"token_ids": pad_token, **COLUMNS}.items()
+    }
     return Batch(
-        token_ids=_padded([example.token_ids for example in examples], pad_token),
-        inter_position_ids=_padded([example.inter_position_ids for example in examples], 0),
-        intra_position_ids=_padded([example.intra_position_ids for example in examples], 0),
-        labels=_padded([example.labels for example in examples], IGNORED_LABEL),
-        trie_nodes=_padded([example.trie_nodes for example in examples], WHOLE_VOCABULARY),
+        segments=None,
+        **columns,
         part_a_lens=torch.tensor([example.part_a_len for example in examples]),
         num_tokens=sum(len(example.token_ids) for example in examples),
     )
@@ -81,20 +105,15 @@ def pack_examples(examples: Sequence[Example], pad_token: int, row_tokens: int) 
     chosen = [[examples[index] for index in row] for row in rows]
     lens = tuple(tuple(len(example.token_ids) for example in row) for row in chosen)
     part_a_lens = tuple(tuple(example.part_a_len for example in row) for row in chosen)
-
-    def joined(name: str, fill: int) -> Tensor:
-        return _padded([list(chain.from_iterable(getattr(example, name) for example in row)) for row in chosen], fill)
-
-    token_ids = joined("token_ids", pad_token)
+    columns = {
+        name: _padded([list(chain.from_iterable(getattr(example, name) for example in row)) for row in chosen], fill)
+        for name, fill in {"token_ids": pad_token, **COLUMNS}.items()
+    }
     return Batch(
-        token_ids=token_ids,
-        inter_position_ids=joined("inter_position_ids", 0),
-        intra_position_ids=joined("intra_position_ids", 0),
-        labels=joined("labels", IGNORED_LABEL),
-        trie_nodes=joined("trie_nodes", WHOLE_VOCABULARY),
+        **columns,
         part_a_lens=torch.tensor(list(chain.from_iterable(part_a_lens))),
         num_tokens=sum(map(sum, lens)),
-        segments=find_segments(lens, part_a_lens, token_ids.shape[1]),
+        segments=find_segments(lens, part_a_lens, columns["token_ids"].shape[1]),
     )
 
 

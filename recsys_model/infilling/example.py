@@ -15,6 +15,7 @@ from recsys_model.config import ObjectiveConfig
 from recsys_model.entities.token_trie import TokenTrie
 from recsys_model.errors import DataError
 from recsys_model.infilling.item_paths import FORCED, ItemPaths
+from recsys_model.infilling.item_places import NO_ITEM, input_items_in, item_at_end, item_spans, item_targets_of
 from recsys_model.infilling.masking import (
     Span,
     document_level_span,
@@ -22,7 +23,8 @@ from recsys_model.infilling.masking import (
     next_item_cut,
     sentence_level_spans,
 )
-from recsys_model.infilling.positions import IntraMode, PositionAutomaton, known_span_ids, part_a_intra_ids
+from recsys_model.infilling.part_a import corrupt
+from recsys_model.infilling.positions import PositionAutomaton, known_span_ids
 from recsys_model.text.task_text import TaskText
 from recsys_model.text.textualize import TokenizedText
 from recsys_model.text.tokenizer import SpecialTokens
@@ -30,21 +32,9 @@ from recsys_model.text.tokenizer import SpecialTokens
 IGNORED_LABEL = -100
 WHOLE_VOCABULARY = -1
 """Stands in `trie_nodes` for a target that is normalised over the whole vocabulary."""
+FORCED_TOKEN = -2
+"""The same for an item's token that the catalogue leaves no choice, where such tokens have a weight of their own."""
 OBJECTIVES = ("entity", "sentence", "document", "next_item")
-
-
-@dataclass(slots=True)
-class PartA:
-    """A corrupted text, framed by `[CLS]` and `[EOS]` where the tokenizer has them."""
-
-    token_ids: list[int]
-    """The tokens; every span is one mask token."""
-    inter_position_ids: list[int]
-    """0, 1, 2, ..."""
-    intra_position_ids: list[int]
-    """1..n inside entities, 0 elsewhere; a token of an entity that a span cuts keeps its number."""
-    mask_position: int
-    """Index of the last mask token: the inter position id of what is generated for it."""
 
 
 @dataclass(slots=True)
@@ -63,36 +53,10 @@ class Example:
     """Node of the item trie at which a target is chosen, or `WHOLE_VOCABULARY`."""
     part_a_len: int
     """Number of tokens of part A."""
-
-
-def build_prompt(text: TokenizedText, special: SpecialTokens, intra_mode: IntraMode = "paper") -> PartA:
-    """Return part A of a request: the text and one `[gMASK]` at its end as the only blank."""
-    end = len(text)
-    part_a, _ = corrupt(text, [(end, end)], special.gmask, special, intra_mode)
-    return part_a
-
-
-def corrupt(
-    text: TokenizedText, spans: Sequence[Span], mask_token: int, special: SpecialTokens, intra_mode: IntraMode
-) -> tuple[PartA, list[int]]:
-    """Replace each span by one mask token; also return the position of each mask token in part A."""
-    intra_T = part_a_intra_ids(len(text), text.entity_starts, text.entity_ends, intra_mode)
-    token_ids = [] if special.cls is None else [special.cls]
-    intra_ids = [0] * len(token_ids)
-    mask_positions: list[int] = []
-    kept_from = 0
-    for start, end in spans:
-        token_ids += text.token_ids[kept_from:start]
-        intra_ids += intra_T[kept_from:start]
-        mask_positions.append(len(token_ids))
-        token_ids.append(mask_token)
-        intra_ids.append(0)
-        kept_from = end
-    end = [] if special.eos is None else [special.eos]
-    token_ids += [*text.token_ids[kept_from:], *end]
-    intra_ids += [*intra_T[kept_from:], *[0] * len(end)]
-    part_a = PartA(token_ids, list(range(len(token_ids))), intra_ids, mask_positions[-1])
-    return part_a, mask_positions
+    input_items: list[int]
+    """Catalogue index of the item whose residual the entity head adds to each token, or `NO_ITEM`."""
+    item_targets: list[int]
+    """Catalogue index of the item that begins with the target of each token, or `NO_ITEM`."""
 
 
 class ExampleBuilder:
@@ -107,7 +71,8 @@ class ExampleBuilder:
         self._objective = objective
         self._special = special
         self._automaton = automaton
-        self._paths = ItemPaths(trie) if objective.item_loss == "trie" else None
+        weighs_forced = objective.item_loss == "lm" and objective.forced_token_weight != 1.0
+        self._paths = ItemPaths(trie) if objective.item_loss == "trie" or weighs_forced else None
         self._levels = {
             "entity": (entity_level_spans, special.mask),
             "sentence": (sentence_level_spans, special.smask),
@@ -126,6 +91,8 @@ class ExampleBuilder:
             raise DataError("a text needs at least 1 token of which something can be hidden, got 0")
         choice = int(np.searchsorted(self._cumulative, rng.random(), side="right"))
         name = OBJECTIVES[min(choice, len(OBJECTIVES) - 1)]
+        if name == "next_item" and self._asks_for_all:
+            return self.ask_for_all(text)
         if name == "next_item":
             return self.ask_for_item(text, next_item_cut(text, self._objective, rng))
         draw_spans, mask_token = self._levels[name]
@@ -139,7 +106,36 @@ class ExampleBuilder:
         prompt = text.before(entity)
         span = (len(prompt), text.entity_ends[entity])
         prompt.add_entity(text.token_ids[slice(*span)], text.entity_items[entity])
+        if self._asks_for_all:
+            return self._lay_out_items(prompt, only_last=True)
         return self.lay_out(prompt, [span], self._special.gmask)
+
+    def ask_for_all(self, text: TokenizedText) -> Example:
+        """Return the supervised example that asks for every item of a text: each is a blank of its own.
+
+        Raises:
+            DataError: the text has no item.
+        """
+        if not any(item >= 0 for item in text.entity_items):
+            raise DataError(
+                "the supervised task asks for the items of a text, got a text without one; give it a target"
+            )
+        return self._lay_out_items(text)
+
+    @property
+    def _asks_for_all(self) -> bool:
+        return self._objective.next_item_target == "all"
+
+    def _lay_out_items(self, text: TokenizedText, *, only_last: bool = False) -> Example:
+        """Make every item a blank; each, or only the last, is a target."""
+        spans = item_spans(text)
+        example = self.lay_out(text, spans, self._special.mask)
+        if only_last:
+            stop = len(example.labels) - (spans[-1][1] - spans[-1][0] + 1)
+            example.labels[:stop] = [IGNORED_LABEL] * stop
+            example.trie_nodes[:stop] = [WHOLE_VOCABULARY] * stop
+            example.item_targets[:stop] = [NO_ITEM] * stop
+        return example
 
     def ask(self, task: TaskText) -> Example:
         """Return the supervised example of a question: its answer is the only span."""
@@ -157,7 +153,10 @@ class ExampleBuilder:
             labels=[IGNORED_LABEL] * len(part_a.token_ids),
             trie_nodes=[WHOLE_VOCABULARY] * len(part_a.token_ids),
             part_a_len=len(part_a.token_ids),
+            input_items=part_a.input_items,
+            item_targets=[NO_ITEM] * len(part_a.token_ids),
         )
+        previous_item = NO_ITEM
         for index in range(len(spans)) if order is None else order:
             start, end = spans[index]
             hidden = text.token_ids[start:end]
@@ -167,6 +166,9 @@ class ExampleBuilder:
             example.trie_nodes += trie_nodes
             example.inter_position_ids += [mask_positions[index]] * (len(hidden) + 1)
             example.intra_position_ids += self._span_intra_ids(text, start, end)
+            example.input_items += [previous_item, *input_items_in(text, (start, end))]
+            previous_item = item_at_end(text, (start, end))
+            example.item_targets += item_targets_of(text, (start, end))
         return example
 
     def _span_intra_ids(self, text: TokenizedText, start: int, end: int) -> list[int]:
@@ -191,6 +193,9 @@ class ExampleBuilder:
             # [E] directly after the item is the trie's own last choice; any other text after it is not
             stop = entity_end + 1 if entity_end == end - start else entity_end
             for place, node in zip(range(entity_start, stop), path, strict=False):
+                if self._objective.item_loss == "lm":
+                    nodes[place] = FORCED_TOKEN if node == FORCED else WHOLE_VOCABULARY
+                    continue
                 nodes[place] = WHOLE_VOCABULARY if node == FORCED else node
                 if node == FORCED:
                     labels[place] = IGNORED_LABEL

@@ -11,7 +11,7 @@ from torch import Tensor
 from recsys_model.backbones.base import attend
 from recsys_model.config import DecodingConfig
 from recsys_model.decoding.prompts import encode_prompts
-from recsys_model.infilling.example import PartA
+from recsys_model.infilling.prompt import Prompt
 from tests.benchmarks.generation_data import K, Setting
 from tests.benchmarks.pairs import Row, time_pairs
 
@@ -53,7 +53,7 @@ class ExhaustiveScorer:
         self._allowed = {prefix: sorted(tokens) for prefix, tokens in allowed.items()}
 
     @torch.inference_mode()
-    def recommend(self, prompt: PartA, k: int) -> list[tuple[int, float]]:
+    def recommend(self, prompt: Prompt, k: int) -> list[tuple[int, float]]:
         """Return the best items of the whole catalogue with their scores."""
         part_a = encode_prompts(self._setting.model, [prompt], self._setting.special)
         scores: list[float] = []
@@ -126,7 +126,7 @@ def miss_rows(setting: Setting, num_users: int, num_plain_users: int, batch: int
         )
 
 
-def _items(recommend, prompts: Sequence[PartA], batch: int) -> list[list[int]]:  # type: ignore[no-untyped-def]
+def _items(recommend, prompts: Sequence[Prompt], batch: int) -> list[list[int]]:  # type: ignore[no-untyped-def]
     answers = [
         found for start in range(0, len(prompts), batch) for found in recommend(prompts[start : start + batch], K)
     ]

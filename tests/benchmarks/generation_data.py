@@ -11,7 +11,7 @@ from recsys_model.backbones.glm import GLM
 from recsys_model.config import PRESETS, DecodingConfig
 from recsys_model.decoding.beam import TrieGuidedGenerator
 from recsys_model.entities.catalog import Catalog, load_catalog
-from recsys_model.infilling.example import PartA, build_prompt
+from recsys_model.infilling.prompt import Prompt, build_prompt
 from recsys_model.text.tokenizer import SpecialTokens, Tokenizer, load_tokenizer
 from recsys_platform.checkpoints import load_trained_model
 from recsys_platform.evaluate.cases import Case, load_evaluation_data
@@ -27,7 +27,7 @@ class Setting:
     catalog: Catalog
     special: SpecialTokens
     model: Backbone
-    prompts: list[PartA]
+    prompts: list[Prompt]
     """In the order of user ids, so of all lengths."""
     cases: list[Case]
     """The users of the prompts."""

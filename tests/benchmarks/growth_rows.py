@@ -13,12 +13,13 @@ from matplotlib.ticker import NullFormatter
 from recsys_model.config import DecodingConfig
 from recsys_model.decoding.beam import TrieGuidedGenerator
 from recsys_model.entities.catalog import Catalog, CatalogItem
-from recsys_model.infilling.example import PartA
+from recsys_model.infilling.prompt import Prompt
 from recsys_platform.evaluate.plot_style import LIGHT, Theme, add_legend, line_style, to_png
 from tests.benchmarks.generation_data import NUM_BEAMS, K, Setting
 from tests.benchmarks.pairs import Row, time_pairs
 from tests.benchmarks.plain_beam import PlainBeamSearch
 from tests.benchmarks.trie_rows import generated_titles
+from tests.recsys_model.decoding.plain_prompt import plain_prompt
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 PLAIN_ITEMS = 100_000
@@ -62,7 +63,7 @@ def rows_of(work: str, calls: Calls, pairs: int) -> Iterator[Row]:
             yield dataclasses.replace(row, ours=ours, others=others if plain else [], unit="ms")
 
 
-def over_items(setting: Setting, prompt: PartA, largest: int) -> Iterator[tuple[int, Calls]]:
+def over_items(setting: Setting, prompt: Prompt, largest: int) -> Iterator[tuple[int, Calls]]:
     """Yield generated catalogues of growing size, whose tokens are folded into the model's vocabulary."""
     # above the control tokens, which stand first in a vocabulary, and below its end
     top = setting.model.config.vocab_size - 1_000
@@ -81,7 +82,7 @@ def over_items(setting: Setting, prompt: PartA, largest: int) -> Iterator[tuple[
         yield size, calls
 
 
-def over_beams(setting: Setting, prompt: PartA) -> Iterator[tuple[int, Calls]]:
+def over_beams(setting: Setting, prompt: Prompt) -> Iterator[tuple[int, Calls]]:
     """Yield searches of growing width."""
     for width in BEAMS:
         ours, plain = setting.generator(DecodingConfig(num_beams=width)), setting.plain(width)
@@ -97,19 +98,19 @@ def over_lengths(setting: Setting) -> Iterator[tuple[int, Calls]]:
         yield size, {OURS: answering(ours, prompt), PLAIN: answering(plain, prompt)}
 
 
-def answering(search: TrieGuidedGenerator | PlainBeamSearch, prompt: PartA) -> Callable[[], object]:
+def answering(search: TrieGuidedGenerator | PlainBeamSearch, prompt: Prompt) -> Callable[[], object]:
     """Return a call for the best items of one prompt."""
     return lambda: search.recommend([prompt], K)
 
 
-def of_length(prompt: PartA, size: int) -> PartA:
+def of_length(prompt: Prompt, size: int) -> Prompt:
     """Repeat the tokens of a history until part A has `size` tokens; `[CLS]`, blank and `[EOS]` stay."""
     first, inside, last = prompt.token_ids[0], prompt.token_ids[1:-2], prompt.token_ids[-2:]
     intra = prompt.intra_position_ids[1:-2]
     repeated = (inside * (size // max(len(inside), 1) + 1))[: size - 3]
     repeated_intra = (intra * (size // max(len(intra), 1) + 1))[: size - 3]
     token_ids = [first, *repeated, *last]
-    return PartA(token_ids, list(range(size)), [0, *repeated_intra, 0, 0], size - 2)
+    return plain_prompt(token_ids, [0, *repeated_intra, 0, 0], size - 2)
 
 
 def picture(label: str, lines: dict[str, Sequence[tuple[int, float]]], theme: Theme) -> Figure:

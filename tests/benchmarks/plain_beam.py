@@ -15,7 +15,7 @@ from torch import Tensor
 from recsys_model.backbones.base import Backbone, attend
 from recsys_model.decoding.cache import PartAEncoder
 from recsys_model.decoding.prompts import padded
-from recsys_model.infilling.example import PartA
+from recsys_model.infilling.prompt import Prompt
 from recsys_model.text.tokenizer import SpecialTokens
 
 
@@ -69,7 +69,7 @@ class PlainBeamSearch:
 
     @torch.inference_mode()
     def recommend(
-        self, prompts: Sequence[PartA], k: int, part_a: PartAEncoder | None = None
+        self, prompts: Sequence[Prompt], k: int, part_a: PartAEncoder | None = None
     ) -> list[list[tuple[int, float]]]:
         """Return (item, score) of the best `k` items for each prompt, whose part A may be encoded already."""
         if part_a is None:
@@ -122,7 +122,7 @@ class PlainBeamSearch:
         return [sorted(found.items(), key=lambda pair: -pair[1])[:k] for found in finished]
 
 
-def read_padded(model: Backbone, prompts: Sequence[PartA], special: SpecialTokens) -> PartAEncoder:
+def read_padded(model: Backbone, prompts: Sequence[Prompt], special: SpecialTokens) -> PartAEncoder:
     """Return the keys and values of part A by one ordinary pass over padded rows."""
     lens_R = torch.tensor([len(prompt.token_ids) for prompt in prompts])
     encoder = PartAEncoder(torch.arange(int(lens_R.max())) < lens_R[:, None], is_causal=model.part_a_is_causal)

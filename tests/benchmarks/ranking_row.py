@@ -43,7 +43,7 @@ def ranking_row(setting: Setting, dataset: Path, checkpoint: Path | None, pairs:
         setting.model.train()
         for batch in _epoch_sample(reader, collator, size, number):
             optimizer.zero_grad(set_to_none=True)
-            (loss(batch) / batch.num_targets).backward()
+            (loss(batch).token / batch.num_targets).backward()
             torch.nn.utils.clip_grad_norm_(setting.model.parameters(), 1.0)
             optimizer.step()
         setting.model.eval()

@@ -13,7 +13,7 @@ from recsys_model.config import DecodingConfig
 from recsys_model.decoding.beam import TrieGuidedGenerator
 from recsys_model.decoding.cache import PartAEncoder
 from recsys_model.decoding.prompts import encode_prompts
-from recsys_model.infilling.example import PartA
+from recsys_model.infilling.prompt import Prompt
 from tests.benchmarks.generation_data import NUM_BEAMS, K, Setting
 from tests.benchmarks.pairs import Row, time_pairs
 from tests.benchmarks.plain_beam import PlainBeamSearch
@@ -74,7 +74,7 @@ def decode_row(
     setting: Setting,
     generator: TrieGuidedGenerator,
     plain: PlainBeamSearch,
-    batches: list[list[PartA]],
+    batches: list[list[Prompt]],
     name: str,
     pairs: int,
 ) -> Row:

@@ -11,7 +11,7 @@ from recsys_model.decoding.beam import TrieGuidedGenerator
 from recsys_model.decoding.prompts import encode_prompts
 from recsys_model.decoding.reuse import PartAStore
 from recsys_model.entities.catalog import Catalog
-from recsys_model.infilling.example import PartA
+from recsys_model.infilling.prompt import Prompt
 from recsys_model.text.tokenizer import SpecialTokens
 from tests.benchmarks.pairs import Row
 
@@ -23,7 +23,7 @@ def returning_row(
     model: Backbone,
     catalog: Catalog,
     special: SpecialTokens,
-    visits: Sequence[tuple[PartA, PartA]],
+    visits: Sequence[tuple[Prompt, Prompt]],
     pairs: int,
 ) -> Row:
     """Time the encoding of the second prompt of each pair by a store that knows the first, against encoding it anew."""
@@ -46,7 +46,7 @@ def returning_row(
 
 
 @torch.inference_mode()
-def _seconds(model: Backbone, special: SpecialTokens, before: PartA, now: PartA) -> tuple[float, float]:
+def _seconds(model: Backbone, special: SpecialTokens, before: Prompt, now: Prompt) -> tuple[float, float]:
     store = PartAStore(model, special, BYTES)
     store.encode([before])
     start = time.perf_counter()
@@ -56,7 +56,7 @@ def _seconds(model: Backbone, special: SpecialTokens, before: PartA, now: PartA)
     return middle - start, time.perf_counter() - middle
 
 
-def _same_answer(model: Backbone, catalog: Catalog, special: SpecialTokens, before: PartA, now: PartA) -> bool:
+def _same_answer(model: Backbone, catalog: Catalog, special: SpecialTokens, before: Prompt, now: Prompt) -> bool:
     """Compare the items, and the scores to 1e-4."""
     keeping, cold = (
         TrieGuidedGenerator(model, catalog, special, DecodingConfig(reuse_mb=megabytes)) for megabytes in (1024, 0)
@@ -68,7 +68,7 @@ def _same_answer(model: Backbone, catalog: Catalog, special: SpecialTokens, befo
 
 
 def identical_rows(
-    model: Backbone, catalog: Catalog, special: SpecialTokens, prompts: Sequence[PartA], pairs: int
+    model: Backbone, catalog: Catalog, special: SpecialTokens, prompts: Sequence[Prompt], pairs: int
 ) -> Iterator[Row]:
     """A bidirectional part A is taken again only as a whole."""
     visits = [(prompt, prompt) for prompt in prompts]

@@ -13,11 +13,14 @@ import numpy as np
 from recsys_model.config import ObjectiveConfig, TextConfig
 from recsys_model.entities.catalog import Catalog
 from recsys_model.entities.token_trie import build_token_trie
-from recsys_model.infilling.example import IGNORED_LABEL, WHOLE_VOCABULARY, Example, ExampleBuilder, PartA, build_prompt
+from recsys_model.infilling.example import IGNORED_LABEL, WHOLE_VOCABULARY, Example, ExampleBuilder
 from recsys_model.infilling.item_paths import FORCED, ItemPaths
+from recsys_model.infilling.item_places import NO_ITEM
 from recsys_model.infilling.positions import PositionAutomaton
+from recsys_model.infilling.prompt import Prompt, build_prompt
 from recsys_model.text.textualize import Behaviour, Textualizer, TokenizedText
 from recsys_model.text.tokenizer import SpecialTokens, Tokenizer
+from tests.recsys_model.decoding.plain_prompt import plain_prompt
 
 OPENING = "user\nThese are the products that a customer bought, in this order:"
 QUESTION = "\nWhich product does the customer buy next? Answer with its title."
@@ -34,7 +37,7 @@ class Layout(Protocol):
         """Return a training example."""
         ...
 
-    def prompt(self, history: Sequence[int]) -> PartA:
+    def prompt(self, history: Sequence[int]) -> Prompt:
         """Return what the model is asked."""
         ...
 
@@ -54,7 +57,7 @@ class InfillingLayout:
         """Draw an objective and hide its spans."""
         return self._builder.draw(self._text(history, target), rng)
 
-    def prompt(self, history: Sequence[int]) -> PartA:
+    def prompt(self, history: Sequence[int]) -> Prompt:
         """Return part A with one blank at its end."""
         return build_prompt(self._text(history), self.special, self._intra_mode)
 
@@ -101,12 +104,14 @@ class QuestionLayout:
             labels=[IGNORED_LABEL] * before + labels,
             trie_nodes=[WHOLE_VOCABULARY] * before + nodes,
             part_a_len=len(question),
+            input_items=[NO_ITEM] * len(token_ids),
+            item_targets=[NO_ITEM] * len(token_ids),
         )
 
-    def prompt(self, history: Sequence[int]) -> PartA:
+    def prompt(self, history: Sequence[int]) -> Prompt:
         """Return the question without its last token."""
         question = self._question(history)[:-1]
-        return PartA(question, list(range(len(question))), [0] * len(question), len(question) - 1)
+        return plain_prompt(question, [0] * len(question), len(question) - 1)
 
     def _question(self, history: Sequence[int]) -> list[int]:
         told: list[int] = []

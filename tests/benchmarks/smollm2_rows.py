@@ -17,7 +17,7 @@ from recsys_model.backbones.checkpoint import load_model
 from recsys_model.config import DecodingConfig, TextConfig
 from recsys_model.decoding.beam import TrieGuidedGenerator
 from recsys_model.entities.catalog import Catalog, build_catalog
-from recsys_model.infilling.example import PartA, build_prompt
+from recsys_model.infilling.prompt import Prompt, build_prompt
 from recsys_model.text.pretrained import load_pretrained_tokenizer
 from recsys_model.text.textualize import Behaviour, Textualizer
 from recsys_model.text.tokenizer import SpecialTokens
@@ -69,7 +69,7 @@ class Causal:
             for size in (MAX_EVENTS, MANY_EVENTS)
         }
 
-    def prompt(self, user: int, num_events: int = MAX_EVENTS, *, last: bool = True) -> PartA:
+    def prompt(self, user: int, num_events: int = MAX_EVENTS, *, last: bool = True) -> Prompt:
         """Return part A of a user who has so many events, or of all of them but the last."""
         histories = self._histories[num_events]
         events = histories[user % len(histories)][: num_events if last else num_events - 1]
@@ -86,7 +86,7 @@ class Causal:
         reference.tie_weights()
         return reference
 
-    def generate(self, prompts: Sequence[PartA], allowed: dict[tuple[int, ...], list[int]]) -> list[Found]:
+    def generate(self, prompts: Sequence[Prompt], allowed: dict[tuple[int, ...], list[int]]) -> list[Found]:
         """Return token ids and score of the best items of each prompt by `generate`, prompts padded on the left."""
         rows = [[*prompt.token_ids, self.special.start] for prompt in prompts]
         size = max(map(len, rows))

@@ -112,7 +112,7 @@ class Trial:
                 group["lr"] = config.learning_rate * learning_rate_share((step + 1) / self._options.steps, config)
             optimizer.zero_grad(set_to_none=True)
             with torch.autocast("cpu", dtype=torch.bfloat16):
-                value = loss(batch) / batch.num_targets
+                value = loss(batch).token / batch.num_targets
             value.backward()
             nn.utils.clip_grad_norm_(_trainable(adapted).values(), config.max_grad_norm)
             optimizer.step()

@@ -128,13 +128,13 @@ class Trainer:
     def losses(self, batches: list[Batch]) -> list[float]:
         """Return the loss of each batch."""
         with torch.no_grad():
-            return [float(self._loss(batch)) for batch in batches]
+            return [float(self._loss(batch).token) for batch in batches]
 
     def train(self, batches: list[Batch]) -> None:
         """Make one step a batch."""
         for batch in batches:
             self._optimizer.zero_grad()
-            (self._loss(batch) / max(batch.num_targets, 1)).backward()
+            (self._loss(batch).token / max(batch.num_targets, 1)).backward()
             torch.nn.utils.clip_grad_norm_(self._loss.parameters(), 1.0)
             self._optimizer.step()
 

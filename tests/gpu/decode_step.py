@@ -21,10 +21,11 @@ import torch
 from recsys_model.decoding.expansion import Expansion, SearchSpace
 from recsys_model.decoding.hypotheses import best_beams, first_beams
 from recsys_model.entities.token_trie import build_token_trie
-from recsys_model.infilling.example import PartA
+from recsys_model.infilling.prompt import Prompt
 from tests.benchmarks.trie_rows import GENERATED_SPECIAL as SPECIAL
 from tests.benchmarks.trie_rows import generated_titles
 from tests.gpu.sizes import SIZES, device_name, peak_memory_gib, peaks, random_model, synchronize
+from tests.recsys_model.decoding.plain_prompt import plain_prompt
 
 K = 10
 
@@ -49,14 +50,13 @@ class DecodeFigures:
     peak_memory_gib: float | None
 
 
-def prompts(count: int, num_tokens: int) -> list[PartA]:
+def prompts(count: int, num_tokens: int) -> list[Prompt]:
     """Draw histories of drawn tokens outside entities, the mask at the end."""
     rng = np.random.default_rng(0)
     return [
-        PartA(
-            token_ids=[SPECIAL.cls or 0, *rng.integers(0, 16_000, num_tokens - 2).tolist(), SPECIAL.gmask],
-            inter_position_ids=list(range(num_tokens)),
-            intra_position_ids=[0] * num_tokens,
+        plain_prompt(
+            [SPECIAL.cls or 0, *rng.integers(0, 16_000, num_tokens - 2).tolist(), SPECIAL.gmask],
+            [0] * num_tokens,
             mask_position=num_tokens - 1,
         )
         for _ in range(count)
@@ -64,7 +64,7 @@ def prompts(count: int, num_tokens: int) -> list[PartA]:
 
 
 @torch.inference_mode()
-def timed_steps(space: SearchSpace, asked: list[PartA], num_beams: int, device: torch.device) -> Iterator[float]:
+def timed_steps(space: SearchSpace, asked: list[Prompt], num_beams: int, device: torch.device) -> Iterator[float]:
     """Yield the milliseconds of part A, then of each step until no beam can improve its request's items."""
     start = _now(device)
     expansion = Expansion(space, asked, K, space.lists.filter_of([()] * len(asked), None))

@@ -147,7 +147,7 @@ def measure(options: argparse.Namespace, size: str) -> StepFigures:
     for step in range(WARM_UP + options.steps):
         synchronize(device)
         start = time.perf_counter()
-        value = loss(batch) / batch.num_targets
+        value = loss(batch).token / batch.num_targets
         value.backward()
         if step == WARM_UP - 1:
             norms = optimizer.grad_norms()

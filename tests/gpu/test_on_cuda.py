@@ -9,7 +9,7 @@ from recsys_model.bundle import Bundle
 from recsys_model.config import DecodingConfig
 from recsys_model.decoding.beam import TrieGuidedGenerator
 from recsys_model.infilling.batch import Batch, pack_examples, pad_examples
-from recsys_model.infilling.example import build_prompt
+from recsys_model.infilling.prompt import build_prompt
 from recsys_model.text.textualize import TokenizedText
 from recsys_model.training.loss import InfillingLoss
 from tests.gpu import lora_step
@@ -26,7 +26,7 @@ def test_a_packed_batch_has_the_loss_and_gradients_of_the_padded_one_on_the_cpu(
 
     def loss_and_gradients(batch: Batch, device: torch.device) -> tuple[float, dict[str, torch.Tensor]]:
         loss = InfillingLoss(copy.deepcopy(model), trie).to(device)
-        value = loss(batch.to(device)) / batch.num_targets
+        value = loss(batch.to(device)).token / batch.num_targets
         value.backward()
         return float(value), {n: p.grad.cpu() for n, p in loss.named_parameters() if p.grad is not None}
 

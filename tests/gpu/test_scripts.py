@@ -40,7 +40,7 @@ def test_the_flops_of_a_step_are_those_that_pytorch_counts() -> None:
 
     # the counter does not know the CPU's fused attention
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        loss(batch).backward()
+        loss(batch).token.backward()
 
     # PyTorch counts padding, and every pair of an example, hidden or not
     num_tokens = batch.token_ids.numel()

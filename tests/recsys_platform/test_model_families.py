@@ -17,7 +17,7 @@ from recsys_model.backbones.glm import GLM
 from recsys_model.bundle import Bundle, load_bundle, write_bundle
 from recsys_model.decoding.beam import TrieGuidedGenerator
 from recsys_model.errors import CheckpointError, ConfigError
-from recsys_model.infilling.example import build_prompt
+from recsys_model.infilling.prompt import build_prompt
 from recsys_model.text.textualize import Behaviour, Textualizer
 from recsys_platform.checkpoints import BASE_FILE, folder_digest, load_trained_model
 from recsys_platform.config import RunConfig, build_config

@@ -13,11 +13,9 @@ from recsys_model.config import GenerationConfig
 from recsys_model.decoding.text import TextGenerator
 from recsys_model.entities.catalog import Catalog, load_catalog
 from recsys_model.entities.unique_texts import fold_whitespace
-from recsys_model.infilling.example import build_prompt
 from recsys_model.infilling.positions import PositionAutomaton
 from recsys_model.text.tokenizer import Tokenizer, load_tokenizer
-from recsys_platform.checkpoints import load_trained_model
-from recsys_platform.evaluate.workers import Batch, Ranked, WorkerSettings
+from recsys_platform.evaluate.workers import Batch, Ranked, WorkerSettings, load_model
 
 INVALID = -1
 """Stands in a ranking where no item does."""
@@ -30,20 +28,19 @@ class FreeGenerationWorker:
         torch.set_num_threads(settings.num_threads)
         self._settings = settings
         self._k = k
-        device, dtype = ("cuda", torch.bfloat16) if settings.use_gpu else ("cpu", torch.float32)
-        model = load_trained_model(settings.checkpoint_folder, dtype=dtype, verify=False).to(device).eval()
         self._tokenizer = load_tokenizer(settings.dataset_folder / "tokenizer")
         catalog = load_catalog(settings.dataset_folder)
+        model, scorer = load_model(settings, catalog.items)
         self._text_to_item = build_text_index(catalog, self._tokenizer)
         max_tokens = max(len(item.token_ids) for item in catalog.items)
         generation = GenerationConfig(max_tokens=max_tokens, num_beams=settings.decoding.num_beams)
         automaton = PositionAutomaton(catalog.pool(), settings.intra_mode)
-        self._generator = TextGenerator(model, self._tokenizer.special, automaton, generation)
+        vectors = None if scorer is None else scorer.vectors
+        self._generator = TextGenerator(model, self._tokenizer.special, automaton, generation, vectors)
 
     def recommend(self, batch: Batch) -> list[tuple[int, Ranked]]:
         """Return, for each case of the batch, its place among all cases and `k` items or `INVALID`."""
-        special, intra_mode = self._tokenizer.special, self._settings.intra_mode
-        prompts = [build_prompt(case.text, special, intra_mode) for _, case in batch]
+        prompts = [self._settings.prompt(case.text, self._tokenizer.special) for _, case in batch]
         found = self._generator.generate_several(prompts)
         answers = []
         for (place, case), texts in zip(batch, found, strict=True):

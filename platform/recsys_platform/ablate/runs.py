@@ -29,7 +29,6 @@ from recsys_platform.artifacts import Manifest, check_parent, open_artifact, wri
 from recsys_platform.config import RunConfig, config_to_dict
 from recsys_platform.data.stage import run_data
 from recsys_platform.evaluate.cases import Case, load_evaluation_data
-from recsys_platform.evaluate.pool import threads_per_worker
 from recsys_platform.evaluate.stage import LARGEST_K, run_evaluate
 from recsys_platform.evaluate.workers import WorkerSettings, recommend_for_all
 from recsys_platform.train.stage import can_resume, run_train
@@ -152,15 +151,7 @@ def count_invalid(found: Sequence[Sequence[int]]) -> dict[str, Any]:
 
 def _generate_freely(run: RunConfig, cases: Sequence[Case]) -> list[list[int]]:
     evaluate = run.evaluate
-    settings = WorkerSettings(
-        dataset_folder=run.dataset_folder,
-        checkpoint_folder=run.checkpoint_folder,
-        decoding=run.decoding,
-        intra_mode=run.objective.intra_mode,
-        exclude_seen=evaluate.exclude_seen,
-        num_threads=threads_per_worker(evaluate.num_workers),
-        use_gpu=evaluate.use_gpu,
-    )
+    settings = WorkerSettings.of(run, run.objective)
     found = recommend_for_all(
         cases,
         settings,

@@ -61,6 +61,8 @@ class Items:
     """Categories, coarse to fine."""
     prices: list[str | None] = field(default_factory=list)
     """Prices as text, where known."""
+    descriptions: list[str | None] = field(default_factory=list)
+    """Descriptions, where known and asked for."""
     rejects: list[Reject] = field(default_factory=list)
     """Rows that were left out, and those without a title, which stay."""
 
@@ -138,7 +140,7 @@ def check_items(table: pa.Table) -> Items:
     _check_ids(table, item_ids, verdict)
     is_kept = verdict.is_accepted
     verdict.reject(np.array([title is None for title in titles], dtype=bool), "empty_title")
-    brands, prices = _texts(table, "brand"), _texts(table, "price")
+    brands, prices, descriptions = (_texts(table, name) for name in ("brand", "price", "description"))
     categories = table["categories"].to_pylist() if "categories" in table.column_names else [None] * table.num_rows
     items = Items(rejects=verdict.list_rejects(table))
     ids = item_ids.to_pylist()
@@ -148,6 +150,7 @@ def check_items(table: pa.Table) -> Items:
         items.brands.append(brands[index])
         items.categories.append(columns.to_categories(categories[index]))
         items.prices.append(prices[index])
+        items.descriptions.append(descriptions[index])
     return items
 
 

@@ -113,7 +113,7 @@ class ExampleBuilder:
         if split == "train":
             num_training = self._split.num_training(timestamps)
             first = 1 if self._data.targets_per_user == 0 else max(1, num_training - self._data.targets_per_user)
-            return range(first, num_training)
+            return range(num_training - 1, first - 1, -self._data.target_stride)[::-1]
         if split == "valid" and not self._is_drawn(user_id):
             return ()
         target = self._split.target(timestamps, split)

@@ -31,6 +31,7 @@ def restrict_items(items: Items, item_ids: set[str]) -> tuple[Items, int, int]:
         brands=[items.brands[index] for index in kept] + [None] * len(added),
         categories=[items.categories[index] for index in kept] + [()] * len(added),
         prices=[items.prices[index] for index in kept] + [None] * len(added),
+        descriptions=[items.descriptions[index] for index in kept] + [None] * len(added),
         rejects=items.rejects,
     )
     return restricted, len(items.item_ids) - len(kept), len(added)

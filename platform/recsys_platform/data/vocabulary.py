@@ -5,11 +5,12 @@ Items and users are held in memory by the driver; interactions never are.
 
 import dataclasses
 import itertools
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from recsys_model.entities.catalog import Catalog, build_catalog, make_unique_texts
+from recsys_model.entities.catalog import Catalog, build_catalog, make_unique_texts, texts_of_fields
 from recsys_model.errors import DataError
 from recsys_model.text.pretrained import load_pretrained_tokenizer
 from recsys_model.text.task_sampling import trained_families
@@ -22,6 +23,8 @@ from recsys_platform.data.rejects import Reject, summarize
 from recsys_platform.data.sources import read_whole
 from recsys_platform.data.tables import Table, open_table
 from recsys_platform.data.task_needs import check_columns
+
+logger = logging.getLogger(__name__)
 
 USED_ITEM_COLUMNS = (*contract.ITEM_REQUIRED, "brand", "categories")
 
@@ -59,7 +62,14 @@ def open_tables(config: RunConfig) -> Tables:
                 f"text.behaviour_fields names {name}, but input.{table.files.table}.path {table.files.path} has no "
                 f"such column; map it in input.{table.files.table}.columns or take {name} out"
             )
-    wanted = (*USED_ITEM_COLUMNS, *(("price",) if trained_families(config.tasks) else ()))
+    wanted = {*USED_ITEM_COLUMNS, *(("price",) if trained_families(config.tasks) else ()), *item_fields(config)}
+    for name in item_fields(config):
+        if name not in items.columns:
+            logger.warning(
+                "entity.fields names %s, but input.items.path %s has no such column; item vectors do without it",
+                name,
+                items.files.path,
+            )
     used = {ours: theirs for ours, theirs in items.columns.items() if ours in wanted}
     users, features = _open_users(config)
     return Tables(
@@ -68,6 +78,11 @@ def open_tables(config: RunConfig) -> Tables:
         users=users,
         features=features,
     )
+
+
+def item_fields(config: RunConfig) -> tuple[str, ...]:
+    """Return the texts that make the item vectors of the entity head; none without such a head."""
+    return config.entity.fields if config.entity.enabled and config.entity.words else ()
 
 
 def read_items(tables: Tables, max_reject_share: float) -> Items:
@@ -112,7 +127,20 @@ def build_vocabulary(
     tokenizer = published or train_tokenizer(
         corpus, config.tokenizer.vocab_size, merge_words=config.tokenizer.merge_words
     )
-    return tokenizer, build_catalog(items.item_ids, items.titles, texts, values, tokenizer), num_changed
+    catalog = build_catalog(items.item_ids, items.titles, texts, values, tokenizer, field_texts(config, items, texts))
+    return tokenizer, catalog, num_changed
+
+
+def field_texts(config: RunConfig, items: Items, texts: Sequence[str]) -> list[tuple[str, ...]] | None:
+    """Return the texts of each item that make its vector, its unique text in place of a missing title."""
+    fields = item_fields(config)
+    if not fields:
+        return None
+    rows = zip(items.titles, texts, items.brands, items.categories, items.descriptions, strict=True)
+    return [
+        texts_of_fields(fields, title or text, brand, categories, description)
+        for title, text, brand, categories, description in rows
+    ]
 
 
 def _open_users(config: RunConfig) -> tuple[Table | None, tuple[str, ...]]:

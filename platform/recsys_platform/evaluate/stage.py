@@ -19,7 +19,7 @@ from recsys_platform.artifacts import (
     refuse_to_overwrite,
     write_artifact,
 )
-from recsys_platform.checkpoints import check_base
+from recsys_platform.checkpoints import check_base, trained_objective
 from recsys_platform.config import RunConfig, config_to_dict
 from recsys_platform.evaluate.baseline_runs import rank_with_baselines
 from recsys_platform.evaluate.candidates import digest_of_table, draw_candidates, read_candidates
@@ -28,7 +28,6 @@ from recsys_platform.evaluate.cornac_models import check_installed
 from recsys_platform.evaluate.cornac_settings import describe_models
 from recsys_platform.evaluate.details import build_breakdowns, build_examples, build_exposure, load_learning_curve
 from recsys_platform.evaluate.figures import build_ranking, describe_cut_searches
-from recsys_platform.evaluate.pool import threads_per_worker
 from recsys_platform.evaluate.publish import write_reports
 from recsys_platform.evaluate.rankings import (
     CATALOGUE,
@@ -175,16 +174,7 @@ def _what_answers_depend_on(config: RunConfig, candidates: Candidates) -> dict[s
 
 
 def _worker_settings(config: RunConfig, checkpoint: Manifest) -> WorkerSettings:
-    return WorkerSettings(
-        dataset_folder=config.dataset_folder,
-        checkpoint_folder=config.checkpoint_folder,
-        decoding=config.decoding,
-        # the positions that the model was trained with, whatever the configuration says now
-        intra_mode=checkpoint.config["objective"]["intra_mode"],
-        exclude_seen=config.evaluate.exclude_seen,
-        num_threads=threads_per_worker(config.evaluate.num_workers),
-        use_gpu=config.evaluate.use_gpu,
-    )
+    return WorkerSettings.of(config, trained_objective(checkpoint))
 
 
 def _build_report(config: RunConfig, data: EvaluationData, num_items: int, rankings: Rankings) -> dict[str, Any]:

@@ -13,9 +13,10 @@ from recsys_model.config import DecodingConfig, GenerationConfig
 from recsys_model.decoding.beam import TrieGuidedGenerator
 from recsys_model.decoding.choice import AnswerChooser
 from recsys_model.decoding.text import TextGenerator
+from recsys_model.entity_head.scorer import EntityScorer
 from recsys_model.errors import UnaskableError
-from recsys_model.infilling.example import PartA, build_prompt
 from recsys_model.infilling.positions import IntraMode, PositionAutomaton
+from recsys_model.infilling.prompt import Prompt, build_prompt
 from recsys_model.text.tasks import CHOICES, TASKS, Answer, Task
 from recsys_model.text.templates import load_templates
 from recsys_model.text.textualize import TokenizedText
@@ -56,8 +57,13 @@ class TaskAnswerer:
         *,
         intra_mode: IntraMode,
         exclude_seen: bool,
+        scorer: EntityScorer | None = None,
+        trie_temperature: float = 1.0,
     ) -> None:
         """Take the positions of training, and whether a user's own items are left out where the catalogue competes."""
+        self._scorer = scorer
+        self._vectors = None if scorer is None else scorer.vectors
+        self._trie_temperature = trie_temperature
         self._model = model
         self._source = source
         self._tokenizer = tokenizer
@@ -99,7 +105,7 @@ class TaskAnswerer:
         return min(TEXT_ROOM, self._generation.max_tokens)
 
     def _answer(
-        self, task: Task, cases: Sequence[TaskCase], prompts: Sequence[PartA], questions: Sequence[str]
+        self, task: Task, cases: Sequence[TaskCase], prompts: Sequence[Prompt], questions: Sequence[str]
     ) -> list[TaskAnswer]:
         if task.answer == "item" and "candidates" not in task.required:
             excluded = [case.event.seen_items for case in cases] if self._exclude_seen else None
@@ -126,12 +132,16 @@ class TaskAnswerer:
     @cached_property
     def _items(self) -> TrieGuidedGenerator:
         special = self._tokenizer.special
-        return TrieGuidedGenerator(self._model, self._source.catalog, special, self._decoding)
+        return TrieGuidedGenerator(
+            self._model, self._source.catalog, special, self._decoding, self._scorer, self._trie_temperature
+        )
 
     @cached_property
     def _chooser(self) -> AnswerChooser:
-        return AnswerChooser(self._model, self._tokenizer.special, self._automaton, self._decoding.scoring)
+        special, scoring = self._tokenizer.special, self._decoding.scoring
+        return AnswerChooser(self._model, special, self._automaton, scoring, self._vectors, self._trie_temperature)
 
     @cached_property
     def _texts(self) -> TextGenerator:
-        return TextGenerator(self._model, self._tokenizer.special, self._automaton, self._generation)
+        special = self._tokenizer.special
+        return TextGenerator(self._model, special, self._automaton, self._generation, self._vectors)

@@ -14,12 +14,11 @@ import torch
 from recsys_model.config import GenerationConfig
 from recsys_model.entities.catalog import Catalog
 from recsys_model.text.tokenizer import load_tokenizer
-from recsys_platform.checkpoints import load_trained_model
 from recsys_platform.evaluate.pool import answer_batches
 from recsys_platform.evaluate.task_answers import TaskAnswer, TaskAnswerer
 from recsys_platform.evaluate.task_cases import TaskCase
 from recsys_platform.evaluate.unfinished import AnswerLog
-from recsys_platform.evaluate.workers import WorkerSettings
+from recsys_platform.evaluate.workers import WorkerSettings, load_model
 from recsys_platform.facts import load_task_source
 
 CHARACTERS_PER_TOKEN = 4
@@ -45,15 +44,18 @@ class TaskWorker:
     def __init__(self, settings: TaskWorkerSettings) -> None:
         ranking = settings.ranking
         torch.set_num_threads(ranking.num_threads)
-        device, dtype = ("cuda", torch.bfloat16) if ranking.use_gpu else ("cpu", torch.float32)
+        source = load_task_source(ranking.dataset_folder)
+        model, scorer = load_model(ranking, source.catalog.items)
         self._answerer = TaskAnswerer(
-            load_trained_model(ranking.checkpoint_folder, dtype=dtype, verify=False).to(device).eval(),
-            load_task_source(ranking.dataset_folder),
+            model,
+            source,
             load_tokenizer(ranking.dataset_folder / "tokenizer"),
             ranking.decoding,
             settings.generation,
             intra_mode=ranking.intra_mode,
             exclude_seen=ranking.exclude_seen,
+            scorer=scorer,
+            trie_temperature=ranking.trie_temperature,
         )
 
     def answer(self, batch: Batch) -> list[tuple[int, TaskAnswer | None]]:

@@ -11,16 +11,20 @@ from typing import NamedTuple, Protocol
 
 import torch
 
-from recsys_model.config import DecodingConfig
+from recsys_model.backbones.base import Backbone
+from recsys_model.config import DecodingConfig, ObjectiveConfig
 from recsys_model.decoding.beam import Answer, TrieGuidedGenerator
 from recsys_model.decoding.choice import AnswerChooser
-from recsys_model.entities.catalog import load_catalog
-from recsys_model.infilling.example import build_prompt
+from recsys_model.entities.catalog import CatalogItem, load_catalog
+from recsys_model.entity_head.scorer import EntityScorer, load_scorer
 from recsys_model.infilling.positions import IntraMode, PositionAutomaton
-from recsys_model.text.tokenizer import load_tokenizer
-from recsys_platform.checkpoints import load_trained_model
+from recsys_model.infilling.prompt import Prompt, build_prompt
+from recsys_model.text.textualize import TokenizedText
+from recsys_model.text.tokenizer import SpecialTokens, load_tokenizer
+from recsys_platform.checkpoints import ENTITIES_FOLDER, load_trained_model
+from recsys_platform.config import RunConfig
 from recsys_platform.evaluate.cases import Case
-from recsys_platform.evaluate.pool import answer_batches, build_batches
+from recsys_platform.evaluate.pool import answer_batches, build_batches, threads_per_worker
 from recsys_platform.evaluate.unfinished import AnswerLog
 
 Batch = list[tuple[int, Case]]
@@ -52,10 +56,40 @@ class WorkerSettings:
     """How the model's intra position ids were counted in training."""
     exclude_seen: bool
     """Whether the user's own items are taken out of the ranking."""
+    items_are_blanks: bool = False
+    """Whether each item of a history was a blank of its own in training (`next_item_target: all`)."""
+    trie_temperature: float = 1.0
+    """`objective.trie_temperature` of the training."""
     num_threads: int = 1
     """Threads of torch in each worker."""
     use_gpu: bool = False
     """One GPU per worker, and bf16 there."""
+
+    @classmethod
+    def of(cls, config: RunConfig, objective: ObjectiveConfig) -> "WorkerSettings":
+        """Return the settings of a run whose model was trained with an objective, whatever the run's says now."""
+        return cls(
+            dataset_folder=config.dataset_folder,
+            checkpoint_folder=config.checkpoint_folder,
+            decoding=config.decoding,
+            intra_mode=objective.intra_mode,
+            exclude_seen=config.evaluate.exclude_seen,
+            items_are_blanks=objective.next_item_target == "all",
+            trie_temperature=objective.trie_temperature,
+            num_threads=threads_per_worker(config.evaluate.num_workers),
+            use_gpu=config.evaluate.use_gpu,
+        )
+
+    def prompt(self, text: TokenizedText, special: SpecialTokens) -> Prompt:
+        """Return what the model reads of a user's text."""
+        return build_prompt(text, special, self.intra_mode, items_are_blanks=self.items_are_blanks)
+
+
+def load_model(settings: WorkerSettings, items: Sequence[CatalogItem]) -> tuple[Backbone, EntityScorer | None]:
+    """Return a worker's copy of the trained model, in evaluation mode, and of its entity head if it has one."""
+    device, dtype = ("cuda", torch.bfloat16) if settings.use_gpu else ("cpu", torch.float32)
+    model = load_trained_model(settings.checkpoint_folder, dtype=dtype, verify=False).to(device).eval()
+    return model, load_scorer(settings.checkpoint_folder / ENTITIES_FOLDER, model, items)
 
 
 class Recommender(Protocol):
@@ -75,24 +109,33 @@ class RecommendationWorker:
         torch.set_num_threads(settings.num_threads)
         self._settings = settings
         self._k = k
-        device, dtype = ("cuda", torch.bfloat16) if settings.use_gpu else ("cpu", torch.float32)
-        model = load_trained_model(settings.checkpoint_folder, dtype=dtype, verify=False).to(device).eval()
         self._special = load_tokenizer(settings.dataset_folder / "tokenizer").special
         self._catalog = load_catalog(settings.dataset_folder)
-        self._generator = TrieGuidedGenerator(model, self._catalog, self._special, settings.decoding)
+        model, scorer = load_model(settings, self._catalog.items)
+        temperature = settings.trie_temperature
+        self._generator = TrieGuidedGenerator(
+            model, self._catalog, self._special, settings.decoding, scorer, temperature
+        )
         automaton = PositionAutomaton(self._catalog.pool(), settings.intra_mode)
-        self._chooser = AnswerChooser(model, self._special, automaton, settings.decoding.scoring)
+        vectors = None if scorer is None else scorer.vectors
+        self._chooser = AnswerChooser(model, self._special, automaton, settings.decoding.scoring, vectors, temperature)
 
     def recommend(self, batch: Batch) -> list[tuple[int, Ranked]]:
         """Return, for each case of the batch, its place among all cases and its `k` best items."""
-        prompts = [build_prompt(case.text, self._special, self._settings.intra_mode) for _, case in batch]
+        prompts = [self._settings.prompt(case.text, self._special) for _, case in batch]
         excluded = [case.seen_items for _, case in batch] if self._settings.exclude_seen else None
         answers = self._generator.search(prompts, self._k, excluded)
         return [(place, _ranked(answer)) for (place, _), answer in zip(batch, answers, strict=True)]
 
     def score(self, batch: CandidateBatch) -> list[tuple[int, list[float]]]:
-        """Return, for each case of the batch, its place and the log-probability of each of its candidates."""
-        prompts = [build_prompt(case.text, self._special, self._settings.intra_mode) for _, (case, _) in batch]
+        """Return, for each case of the batch, its place and the score of each of its candidates.
+
+        These are log-probabilities, or, where whole items are scored, what the items of the catalogue are ranked by.
+        """
+        prompts = [self._settings.prompt(case.text, self._special) for _, (case, _) in batch]
+        if self._settings.decoding.scoring in ("entity", "blend"):
+            rows = self._generator.score_candidates(prompts, [candidates for _, (_, candidates) in batch])
+            return [(place, row) for (place, _), row in zip(batch, rows, strict=True)]
         answers = [[self._catalog.items[item].token_ids for item in candidates] for _, (_, candidates) in batch]
         scores = self._chooser.log_probs(prompts, answers)
         return [(place, row) for (place, _), row in zip(batch, scores, strict=True)]

@@ -10,6 +10,7 @@ import torch
 from recsys_model.bundle import BundleSettings, write_bundle
 from recsys_model.config import TextConfig, WindowConfig, settings_from_dict
 from recsys_model.entities.catalog import load_catalog
+from recsys_model.entity_head.scorer import load_scorer
 from recsys_model.errors import CheckpointError
 from recsys_model.text.tokenizer import load_tokenizer
 from recsys_platform.artifacts import (
@@ -19,7 +20,7 @@ from recsys_platform.artifacts import (
     refuse_to_overwrite,
     write_artifact,
 )
-from recsys_platform.checkpoints import load_trained_model
+from recsys_platform.checkpoints import ENTITIES_FOLDER, load_trained_model, trained_objective
 from recsys_platform.config import RunConfig, config_to_dict
 
 logger = logging.getLogger(__name__)
@@ -45,13 +46,14 @@ def run_bundle(config: RunConfig, *, overwrite: bool = False) -> dict[str, Any]:
     # an adapter is merged in fp32; bf16 would round the update away
     model = load_trained_model(config.checkpoint_folder, dtype=torch.float32)
     catalog = load_catalog(config.dataset_folder)
+    scorer = load_scorer(config.checkpoint_folder / ENTITIES_FOLDER, model, catalog.items)
     tokenizer = load_tokenizer(config.dataset_folder / "tokenizer")
     parents = {"dataset": dataset.digest, "checkpoint": checkpoint.digest}
     with write_artifact(config.bundle_folder, "bundle", config_to_dict(config), parents, overwrite=overwrite) as (
         folder,
         counts,
     ):
-        write_bundle(folder, model, tokenizer, catalog, settings, dtype)
+        write_bundle(folder, model, tokenizer, catalog, settings, dtype, scorer)
         counts["items"] = len(catalog.items)
         counts["parameters"] = sum(parameter.numel() for parameter in model.parameters())
     size_bytes = folder_size_bytes(config.bundle_folder)
@@ -61,11 +63,14 @@ def run_bundle(config: RunConfig, *, overwrite: bool = False) -> dict[str, Any]:
 
 def trained_settings(config: RunConfig, dataset: Manifest, checkpoint: Manifest) -> BundleSettings:
     """Return how the training examples were made, and the decoding that the configuration asks for."""
+    objective = trained_objective(checkpoint)
     return BundleSettings(
         window=settings_from_dict(WindowConfig, dataset.config["window"], "window"),
         text=settings_from_dict(TextConfig, dataset.config["text"], "text"),
         decoding=config.decoding,
-        intra_mode=checkpoint.config["objective"]["intra_mode"],
+        intra_mode=objective.intra_mode,
+        items_are_blanks=objective.next_item_target == "all",
+        trie_temperature=objective.trie_temperature,
         user_features=read_user_features(config.dataset_folder),
         seed=dataset.config["seed"],
     )

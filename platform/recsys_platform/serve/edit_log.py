@@ -57,7 +57,10 @@ class EditLog:
             OSError: it cannot be kept; the file is as before.
         """
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        added = [[item.item_id, item.title, item.text, list(item.token_ids)] for item in edit.added]
+        added = [
+            [item.item_id, item.title, item.text, list(item.token_ids), list(item.field_token_ids)]
+            for item in edit.added
+        ]
         document = {"id": edit.edit_id, "removed": edit.removed, "added": added}
         left = memoryview((json.dumps(document, ensure_ascii=False) + "\n").encode())
         # without a buffer, which would be written behind the truncation when the file is closed
@@ -74,8 +77,10 @@ class EditLog:
     def _edit(self, number: int, line: bytes) -> CatalogEdit:
         try:
             document: Any = json.loads(line)
+            # lines of versions before entity heads have no fields
             added = (
-                CatalogItem(item_id, title, text, tuple(tokens)) for item_id, title, text, tokens in document["added"]
+                CatalogItem(item_id, title, text, tuple(tokens), *map(tuple, fields))
+                for item_id, title, text, tokens, *fields in document["added"]
             )
             return CatalogEdit(
                 removed=tuple(document["removed"]), added=tuple(added), edit_id=str(document.get("id", ""))

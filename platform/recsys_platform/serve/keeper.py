@@ -10,14 +10,15 @@ import contextlib
 import dataclasses
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from recsys_model.bundle import TOKENIZER_FOLDER, load_settings
+from recsys_model.bundle import ENTITIES_FOLDER, TOKENIZER_FOLDER, load_settings
 from recsys_model.entities.catalog import Catalog, EntityEncoder, load_catalog
 from recsys_model.entities.edit_requests import EditProblem, resolve_edit, resolve_swap
 from recsys_model.entities.live_catalog import CatalogEdit, CatalogUpdate, LiveCatalog, live_catalog
+from recsys_model.entity_head.storage import load_head_config
 from recsys_model.text.textualize import NUM_FRAME_TOKENS
 from recsys_model.text.tokenizer import load_tokenizer
 from recsys_platform.artifacts import open_artifact
@@ -51,9 +52,15 @@ class CatalogKeeper:
     """Holds the latest version of a catalogue and the edits that led to it."""
 
     def __init__(
-        self, catalog: Catalog, encoder: EntityEncoder, max_tokens: int, log: EditLog, clock: Callable[[], float]
+        self,
+        catalog: Catalog,
+        encoder: EntityEncoder,
+        max_tokens: int,
+        log: EditLog,
+        clock: Callable[[], float],
+        fields: Sequence[str] = (),
     ) -> None:
-        """Take up the edits of `log`; items may have up to `max_tokens` tokens.
+        """Take up the edits of `log`; items may have up to `max_tokens` tokens, and `fields` make their vectors.
 
         Raises:
             CheckpointError: the log is damaged.
@@ -61,6 +68,7 @@ class CatalogKeeper:
         """
         self._encoder = encoder
         self._max_tokens = max_tokens
+        self._fields = fields
         self._log = log
         self._clock = clock
         self._edits = log.read()
@@ -73,12 +81,14 @@ class CatalogKeeper:
     async def edit(self, request: EditRequest) -> EditAnswer | Rejection | NotKept:
         """Add and remove items."""
         add = [item.to_new_item() for item in request.add]
-        return await self._make(lambda now: resolve_edit(now, add, request.remove, self._encoder, self._max_tokens))
+        return await self._make(
+            lambda now: resolve_edit(now, add, request.remove, self._encoder, self._max_tokens, self._fields)
+        )
 
     async def swap(self, request: SwapRequest) -> EditAnswer | Rejection | NotKept:
         """Make the items of the request all that there are."""
         items = [item.to_new_item() for item in request.items]
-        return await self._make(lambda now: resolve_swap(now, items, self._encoder, self._max_tokens))
+        return await self._make(lambda now: resolve_swap(now, items, self._encoder, self._max_tokens, self._fields))
 
     async def update_from(self, follower: str, version: int, edit_id: str, wait: bool) -> CatalogUpdate:
         """Return the edits behind the version that a replica answers with; with `wait`, once there are any.
@@ -173,7 +183,10 @@ def load_keeper(bundle: Path, clock: Callable[[], float] = time.monotonic) -> Ca
     # the longest item that a training text could have asked for: it stands there with a full stop
     max_tokens = load_settings(bundle).text.max_tokens - NUM_FRAME_TOKENS - 1
     tokenizer = load_tokenizer(bundle / TOKENIZER_FOLDER)
-    return CatalogKeeper(load_catalog(bundle), tokenizer, max_tokens, EditLog(log_path(bundle, manifest.digest)), clock)
+    head = bundle / ENTITIES_FOLDER
+    fields = load_head_config(head).fields if head.is_dir() else ()
+    log = EditLog(log_path(bundle, manifest.digest))
+    return CatalogKeeper(load_catalog(bundle), tokenizer, max_tokens, log, clock, fields)
 
 
 def _problem(problem: EditProblem) -> Problem:

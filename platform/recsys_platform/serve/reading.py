@@ -1,7 +1,7 @@
 """From a checked request to what the model is asked: plain Python, tested without Ray.
 
 A request goes the way of a training example: references are resolved in the catalogue, the history is put in order of
-time, its windows are sampled, and features and behaviours become the text of part A.
+time, its windows are sampled, and features and behaviours become the text of the prompt.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +11,7 @@ from recsys_model.bundle import BundleSettings
 from recsys_model.entities.live_catalog import LiveCatalog
 from recsys_model.entities.unique_texts import fold_whitespace
 from recsys_model.errors import DataError
-from recsys_model.infilling.example import PartA, build_prompt
+from recsys_model.infilling.prompt import Prompt, build_prompt
 from recsys_model.text.textualize import Behaviour, Textualizer
 from recsys_model.text.tokenizer import SpecialTokens
 from recsys_model.text.windows import sample_history
@@ -24,10 +24,10 @@ MAX_SUGGESTED = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Prompt:
+class Query:
     """What a good request asks of the model."""
 
-    part_a: PartA
+    prompt: Prompt
     """The corrupted text, its last blank to be filled with an item."""
     k: int
     """Number of items wanted."""
@@ -54,7 +54,7 @@ class RequestReader:
         self._catalog = catalog
         self._clock = clock
 
-    def read(self, request: RecommendRequest) -> Prompt | Rejection:
+    def read(self, request: RecommendRequest) -> Query | Rejection:
         """Turn one request into what the model is asked, or say what is wrong with it."""
         problems: list[Problem] = []
         self._check_k(request.k, problems)
@@ -69,9 +69,10 @@ class RequestReader:
             text = self._textualizer.build(features, self._sample(history, moment), None)
         except DataError as error:
             return Rejection(detail=[Problem(loc=["body"], msg=str(error), type="text_not_possible")])
-        part_a = build_prompt(text, self._special, self._settings.intra_mode)
+        settings = self._settings
+        prompt = build_prompt(text, self._special, settings.intra_mode, items_are_blanks=settings.items_are_blanks)
         seen = self._seen(history) if request.exclude_seen else frozenset()
-        return Prompt(part_a, request.k, seen | denied, allowed)
+        return Query(prompt, request.k, seen | denied, allowed)
 
     def _check_k(self, k: int, problems: list[Problem]) -> None:
         largest = self._settings.decoding.num_beams

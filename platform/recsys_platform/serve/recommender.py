@@ -17,7 +17,7 @@ from recsys_model.decoding.exact import Certificate
 from recsys_model.entities.live_catalog import CatalogUpdate, LiveCatalog, live_catalog
 from recsys_model.text.textualize import Textualizer
 from recsys_platform.artifacts import Manifest, open_artifact
-from recsys_platform.serve.reading import Prompt, RequestReader
+from recsys_platform.serve.reading import Query, RequestReader
 from recsys_platform.serve.schemas import (
     ExactnessCertificate,
     ModelInfo,
@@ -58,7 +58,12 @@ class Recommender:
             catalog=catalog,
             textualizer=Textualizer(bundle.tokenizer, catalog, bundle.settings.text),
             generator=TrieGuidedGenerator(
-                bundle.model, bundle.catalog, bundle.tokenizer.special, bundle.settings.decoding
+                bundle.model,
+                bundle.catalog,
+                bundle.tokenizer.special,
+                bundle.settings.decoding,
+                bundle.scorer,
+                bundle.settings.trie_temperature,
             ),
         )
 
@@ -109,11 +114,11 @@ class Recommender:
         served = self._served
         reader = self._reader(served)
         read = [reader.read(request) for request in requests]
-        prompts = [prompt for prompt in read if isinstance(prompt, Prompt)]
-        answers = iter(_generate(served, prompts))
-        return [self._respond(served, next(answers)) if isinstance(item, Prompt) else item for item in read]
+        queries = [item for item in read if isinstance(item, Query)]
+        answers = iter(_generate(served, queries))
+        return [self._respond(served, next(answers)) if isinstance(item, Query) else item for item in read]
 
-    def read(self, request: RecommendRequest) -> Prompt | Rejection:
+    def read(self, request: RecommendRequest) -> Query | Rejection:
         """Turn one request into what the model is asked, or say what is wrong with it."""
         return self._reader(self._served).read(request)
 
@@ -158,14 +163,14 @@ def _tell(certificate: Certificate) -> ExactnessCertificate:
     )
 
 
-def _generate(served: Served, prompts: Sequence[Prompt]) -> list[Answer]:
+def _generate(served: Served, queries: Sequence[Query]) -> list[Answer]:
     """Decode all prompts together and give each as many items as it asked for."""
-    if not prompts:
+    if not queries:
         return []
     answers = served.generator.search(
-        [prompt.part_a for prompt in prompts],
-        max(prompt.k for prompt in prompts),
-        [prompt.excluded for prompt in prompts],
-        [prompt.allowed for prompt in prompts],
+        [query.prompt for query in queries],
+        max(query.k for query in queries),
+        [query.excluded for query in queries],
+        [query.allowed for query in queries],
     )
-    return [answer.first(prompt.k) for answer, prompt in zip(answers, prompts, strict=True)]
+    return [answer.first(query.k) for answer, query in zip(answers, queries, strict=True)]

@@ -104,7 +104,7 @@ def build_validation_batches(
         texts = [example.text for example in to_examples(reader.read(part))]
         return pad_examples([builder.ask_for_item(text, len(text.entity_starts) - 1) for text in texts], pad_token)
 
-    parts = _shares(rows, micro_rows, worker_rank, num_workers)
+    parts = share_of_batches(rows, micro_rows, worker_rank, num_workers)
     return [(batch_of(part), counts) for part, counts in parts]
 
 
@@ -127,12 +127,15 @@ def build_question_batches(
     table = reader.read(rows).select(FACT_COLUMNS).to_pylist()
     asked = [questions.ask(row, (seed, row["user_id"], row["target_index"], VALIDATION)) for row in table]
     examples = [builder.ask(task) for task in asked if task is not None]
-    parts = _shares(np.arange(len(examples)), micro_rows, worker_rank, num_workers)
+    parts = share_of_batches(np.arange(len(examples)), micro_rows, worker_rank, num_workers)
     return [(pad_examples([examples[place] for place in part], pad_token), counts) for part, counts in parts]
 
 
-def _shares(rows: Rows, micro_rows: int, worker_rank: int, num_workers: int) -> list[tuple[Rows, bool]]:
-    """Return the rows of each of this worker's batches, equally many on all workers, and whether they count."""
+def share_of_batches(rows: Rows, micro_rows: int, worker_rank: int, num_workers: int) -> list[tuple[Rows, bool]]:
+    """Return the rows of each of this worker's batches, equally many on all workers, and whether they count.
+
+    Workers take turns row by row, so rows of one length go to all of them.
+    """
     num_rounds = -(-len(rows) // (micro_rows * num_workers))
     mine = rows[worker_rank::num_workers]
     parts = [(mine[start : start + micro_rows], True) for start in range(0, len(mine), micro_rows)]

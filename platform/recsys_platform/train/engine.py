@@ -5,7 +5,7 @@ by the number of workers over that count: DeepSpeed averages over workers and mi
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import nn
+from torch import Tensor, nn
 
 from recsys_model.errors import CheckpointError
 from recsys_model.infilling.batch import Batch
@@ -25,13 +25,29 @@ TAG = "state"
 
 
 @dataclass(frozen=True, slots=True)
+class RankedBatch:
+    """Prompts whose targets are ranked among all items."""
+
+    batch: Batch
+    """One item target an example."""
+    seen: list[Tensor]
+    """Catalogue indices that do not compete with each target."""
+    counts: bool
+    """False where a worker only keeps step with the others."""
+
+
+@dataclass(frozen=True, slots=True)
 class StepResult:
     """What one optimiser step did."""
 
-    loss_sum: float
-    """Summed loss of this worker's share."""
+    token_loss_sum: float
+    """Summed token loss of this worker's share."""
+    entity_loss_sum: float
+    """Summed loss over whole items of this worker's share."""
     num_targets: int
-    """Targets of the global batch."""
+    """Target tokens of the global batch."""
+    num_item_targets: int
+    """Target items of the global batch."""
     num_tokens: int
     """Tokens of the global batch without padding."""
     grad_norm: float
@@ -61,43 +77,61 @@ class Engine:
         self._device = device
         self._world_size = dist.get_world_size()
         self.model = loss.model
+        self.head = loss.head
         self._engine = _initialise(loss, config, device)
 
     def step(self, batches: Sequence[Batch], learning_rate: float) -> StepResult:
         """Make one optimiser step on this worker's micro batches."""
-        num_targets, num_tokens = self.sum_over_workers(
-            sum(batch.num_targets for batch in batches), sum(batch.num_tokens for batch in batches)
+        num_targets, num_item_targets, num_tokens = self.sum_over_workers(
+            sum(batch.num_targets for batch in batches),
+            sum(batch.num_item_targets for batch in batches),
+            sum(batch.num_tokens for batch in batches),
         )
         for group in self._engine.optimizer.param_groups:
             group["lr"] = learning_rate
         self._engine.train()
         # DeepSpeed divides by the micro steps itself, whatever their sizes
-        scale = self._world_size * len(batches) / max(num_targets, 1.0)
-        loss_sum = torch.zeros((), device=self._device)
+        scale, objective = self._world_size * len(batches), self._config.objective
+        token_scale = scale * objective.token_loss_weight / max(num_targets, 1.0)
+        entity_scale = scale * objective.entity_loss_weight / max(num_item_targets, 1.0)
+        sums = torch.zeros(2, device=self._device)
         norm = 0.0
         for batch in batches:
-            loss = self._engine(batch.to(self._device))
-            self._engine.backward(loss * scale)
-            loss_sum += loss.detach()
+            losses = self._engine(batch.to(self._device))
+            self._engine.backward(losses.token * token_scale + losses.entity * entity_scale)
+            sums += torch.stack([losses.token.detach(), losses.entity.detach()])
             if self._config.train.zero_stage == 0 and batch is batches[-1]:
                 norm = nn.utils.clip_grad_norm_(self._engine.parameters(), self._config.optimizer.max_grad_norm)
             self._engine.step()
         if self._config.train.zero_stage > 0:
             norm = self._engine.get_global_grad_norm()
-        return StepResult(float(loss_sum), int(num_targets), int(num_tokens), float(norm))
+        token_sum, entity_sum = sums.tolist()
+        counts = (int(num_targets), int(num_item_targets), int(num_tokens))
+        return StepResult(token_sum, entity_sum, *counts, float(norm))
 
     @torch.no_grad()
     def mean_loss(self, batches: Sequence[tuple[Batch, bool]]) -> float:
-        """Return the mean loss per target over the batches of all workers that count."""
+        """Return the mean token loss per target over the batches of all workers that count."""
         self._engine.eval()
         loss_sum, num_targets = 0.0, 0
         for batch, counts in batches:
-            loss = float(self._engine(batch.to(self._device)))
+            loss = float(self._engine(batch.to(self._device)).token)
             if counts:
                 loss_sum += loss
                 num_targets += batch.num_targets
         loss_sum, total = self.sum_over_workers(loss_sum, num_targets)
         return loss_sum / max(total, 1.0)
+
+    @torch.no_grad()
+    def ranks(self, batches: Iterable[RankedBatch]) -> list[int]:
+        """Return the rank of each item target of this worker's batches that count, in their order."""
+        self._engine.eval()
+        ranks: list[int] = []
+        for ranked in batches:
+            seen = [items.to(self._device) for items in ranked.seen]
+            found = self._engine(ranked.batch.to(self._device), seen)
+            ranks += found.tolist() if ranked.counts else []
+        return ranks
 
     def sum_over_workers(self, *values: float) -> list[float]:
         """Return each value summed over all workers."""
@@ -113,7 +147,8 @@ class Engine:
             return
         import deepspeed
 
-        with deepspeed.zero.GatheredParameters(list(self.model.parameters())):
+        parameters = [*self.model.parameters(), *(() if self.head is None else self.head.parameters())]
+        with deepspeed.zero.GatheredParameters(parameters):
             yield
 
     def save(self, folder: Path) -> None:
@@ -126,7 +161,7 @@ class Engine:
         Raises:
             CheckpointError: the folder does not hold such a state.
         """
-        frozen = any(not parameter.requires_grad for parameter in self.model.parameters())
+        frozen = any(not parameter.requires_grad for parameter in self._engine.module.parameters())
         path, _ = self._engine.load_checkpoint(str(folder), tag=TAG, load_module_strict=not frozen)
         if path is None:
             raise CheckpointError(f"{folder} holds no state of DeepSpeed; start anew with --overwrite")

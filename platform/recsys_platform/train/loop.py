@@ -30,15 +30,17 @@ from recsys_platform.train.batches import TrainingBatches
 from recsys_platform.train.checkpoints import restore_checkpoint, saved_checkpoint
 from recsys_platform.train.engine import Engine
 from recsys_platform.train.metrics import MetricsLog, StepWindow
-from recsys_platform.train.model import MAX_SEED, build_model
+from recsys_platform.train.model import MAX_SEED, build_head, build_model
 from recsys_platform.train.prefetch import prefetched
 from recsys_platform.train.progress import Progress
 from recsys_platform.train.questions import Questions, load_questions
-from recsys_platform.train.reader import ExampleReader
-from recsys_platform.train.records import record_start, write_final
+from recsys_platform.train.ranking import BEST_METRIC, BestSoFar, ValidationRanking
+from recsys_platform.train.reader import ExampleReader, item_shares
+from recsys_platform.train.records import record_start, write_weights
 from recsys_platform.train.validation import build_validation
 
 FINAL = "final"
+BEST = "best"
 
 
 def train_loop(settings: dict[str, Any]) -> None:
@@ -66,30 +68,56 @@ class TrainingRun:
         self._validation = build_validation(config, builder, tokenizer.special.pad, questions)
         self._progress = Progress(self._batches.steps_per_epoch * config.train.epochs, config.train.max_minutes)
         model = build_model(config, tokenizer.vocab_size)
+        head = build_head(config, model, catalog)
+        self._ranking = None if head is None else ValidationRanking(config, builder, tokenizer.special.pad)
+        shares = (
+            item_shares(config.dataset_folder / "examples" / "train", len(catalog.items))
+            if config.entity.negatives > 0
+            else None
+        )
+        loss = InfillingLoss(model, trie, config.objective, head, shares)
         self._counts = {
-            "num_parameters": count_parameters(model),
-            "num_trainable_parameters": count_parameters(model, trainable_only=True),
+            "num_parameters": count_parameters(loss),
+            "num_trainable_parameters": count_parameters(loss, trainable_only=True),
         }
-        self._engine = Engine(InfillingLoss(model, trie), config, get_device())
+        self._engine = Engine(loss, config, get_device())
+        self._best = BestSoFar()
 
     def run(self) -> None:
         """Train from the last checkpoint, or from the beginning, to the end."""
         train, progress = self._config.train, self._progress
-        restore_checkpoint(self._engine, progress)
+        self._best = restore_checkpoint(self._engine, progress)
         record_start(self._folder, progress.step)
         self._log = MetricsLog(self._folder, progress, self._batches.steps_per_epoch) if self._is_first else None
         self._window = StepWindow()
         batches = prefetched(self._batches.from_step(progress.step))
-        while not progress.is_finished:
+        while not (progress.is_finished or self._is_out_of_patience):
             self._train_step(batches)
             if progress.step % train.log_every_steps == 0 or progress.is_finished:
                 self._log_training()
             at_epoch_end = progress.step % self._batches.steps_per_epoch == 0
-            if at_epoch_end or progress.step % train.validate_every_steps == 0 or progress.is_finished:
+            if self._validates(at_epoch_end=at_epoch_end):
                 self._validate_and_save()
-        write_final(self._folder / FINAL, self._engine, self._counts)
+        self._write_final()
         if self._log is not None:
             self._log.close()
+
+    @property
+    def _is_out_of_patience(self) -> bool:
+        patience = self._config.train.patience
+        return patience is not None and self._best.num_since >= patience
+
+    def _validates(self, *, at_epoch_end: bool) -> bool:
+        """Whether to validate now; ranking all validation users costs more than a loss, so epochs do not ask for it."""
+        progress, train = self._progress, self._config.train
+        at_own_step = progress.step % train.validate_every_steps == 0 or progress.is_finished
+        return at_own_step or (at_epoch_end and self._ranking is None)
+
+    def _write_final(self) -> None:
+        if self._config.train.keep == "last":
+            write_weights(self._folder / FINAL, self._engine, self._counts)
+        elif self._is_first:
+            (self._folder / BEST).replace(self._folder / FINAL)
 
     def _train_step(self, steps: Iterator[list[Batch]]) -> None:
         began = time.monotonic()
@@ -106,16 +134,21 @@ class TrainingRun:
         self._window.add(result, rate, time.monotonic() - began, waited_s)
 
     def _log_training(self) -> None:
-        (loss_sum,) = self._engine.sum_over_workers(self._window.loss_sum)
-        self._write(self._window.metrics(loss_sum))
+        window = self._window
+        token_sum, entity_sum = self._engine.sum_over_workers(window.token_loss_sum, window.entity_loss_sum)
+        self._write(window.metrics(token_sum, entity_sum, self._config.objective))
         self._window = StepWindow()
 
     def _validate_and_save(self) -> None:
-        """Measure the validation loss and report it with a checkpoint; waits for all workers."""
+        """Measure validation losses and ranking and report them with a checkpoint; waits for all workers."""
         metrics = {name: self._engine.mean_loss(batches) for name, batches in self._validation.items()}
+        if self._ranking is not None:
+            metrics |= self._ranking.measure(self._engine)
         self._write(metrics)
+        if self._config.train.keep == "best" and self._best.take(metrics[BEST_METRIC], self._progress.step):
+            write_weights(self._folder / BEST, self._engine, self._counts)
         told = {"step": self._progress.step, "epoch": self._progress.step / self._batches.steps_per_epoch, **metrics}
-        with saved_checkpoint(self._engine, self._progress) as checkpoint:
+        with saved_checkpoint(self._engine, self._progress, self._best) as checkpoint:
             ray.train.report(told, checkpoint=checkpoint)
 
     def _write(self, metrics: dict[str, float]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
+from recsys_model.config import ObjectiveConfig
 from recsys_platform.train.engine import StepResult
 from recsys_platform.train.progress import Progress
 from recsys_platform.train.records import read_lines
@@ -57,32 +58,48 @@ class StepWindow:
     """Sums over the steps between two lines of metrics."""
 
     def __init__(self) -> None:
-        self._loss_sum = self._seconds = self._waited_s = 0.0
-        self._num_targets = self._num_tokens = 0
+        self._token_loss_sum = self._entity_loss_sum = self._seconds = self._waited_s = 0.0
+        self._num_targets = self._num_item_targets = self._num_tokens = 0
         self._learning_rate = self._grad_norm = 0.0
 
     def add(self, result: StepResult, learning_rate: float, seconds: float, waited_s: float) -> None:
         """Count one step; `waited_s` of its `seconds` passed before its data were there."""
-        self._loss_sum += result.loss_sum
+        self._token_loss_sum += result.token_loss_sum
+        self._entity_loss_sum += result.entity_loss_sum
         self._num_targets += result.num_targets
+        self._num_item_targets += result.num_item_targets
         self._num_tokens += result.num_tokens
         self._seconds += seconds
         self._waited_s += waited_s
         self._learning_rate, self._grad_norm = learning_rate, result.grad_norm
 
     @property
-    def loss_sum(self) -> float:
-        """Summed loss of this worker."""
-        return self._loss_sum
+    def token_loss_sum(self) -> float:
+        """Summed token loss of this worker."""
+        return self._token_loss_sum
 
-    def metrics(self, loss_sum: float) -> dict[str, float]:
-        """Return the metrics of the window, given the loss summed over all workers."""
+    @property
+    def entity_loss_sum(self) -> float:
+        """Summed loss over whole items of this worker."""
+        return self._entity_loss_sum
+
+    def metrics(self, token_loss_sum: float, entity_loss_sum: float, objective: ObjectiveConfig) -> dict[str, float]:
+        """Return the metrics of the window, given the losses summed over all workers; `train/loss` is what is minimised."""
+        seconds = max(self._seconds, 1e-9)
+        token_loss = token_loss_sum / max(self._num_targets, 1)
+        parts: dict[str, float] = {}
+        if entity_loss_sum > 0.0:
+            entity_loss = entity_loss_sum / max(self._num_item_targets, 1)
+            parts = {"train/token_loss": token_loss, "train/entity_loss": entity_loss}
+            parts["train/item_targets_per_s"] = self._num_item_targets / seconds
+            token_loss = objective.token_loss_weight * token_loss + objective.entity_loss_weight * entity_loss
         return {
-            "train/loss": loss_sum / max(self._num_targets, 1),
+            "train/loss": token_loss,
+            **parts,
             "train/learning_rate": self._learning_rate,
             "train/grad_norm": self._grad_norm,
-            "train/tokens_per_s": self._num_tokens / max(self._seconds, 1e-9),
-            "train/data_wait_share": self._waited_s / max(self._seconds, 1e-9),
+            "train/tokens_per_s": self._num_tokens / seconds,
+            "train/data_wait_share": self._waited_s / seconds,
         }
 
 

@@ -11,10 +11,14 @@ from recsys_model.backbones.checkpoint import load_geometry, load_model, write_a
 from recsys_model.backbones.families import build_backbone, family_of
 from recsys_model.backbones.recompute import recompute_activations
 from recsys_model.config import require
+from recsys_model.entities.catalog import Catalog
+from recsys_model.entity_head.head import EntityHead
+from recsys_model.entity_head.storage import write_head
+from recsys_model.entity_head.vectors import tokens_of
 from recsys_model.errors import CheckpointError
 from recsys_model.training.lora import apply_lora
 from recsys_platform.artifacts import MANIFEST_NAME, open_artifact
-from recsys_platform.checkpoints import ADAPTER_FOLDER, WEIGHTS_FOLDER, folder_digest
+from recsys_platform.checkpoints import ADAPTER_FOLDER, ENTITIES_FOLDER, WEIGHTS_FOLDER, folder_digest
 from recsys_platform.config import RunConfig
 
 if TYPE_CHECKING:
@@ -110,8 +114,31 @@ def _prepared(model: Backbone, config: RunConfig) -> Backbone:
     return model
 
 
-def write_trained(folder: Path, model: nn.Module) -> None:
-    """Write all weights, or only the adapter where one was trained."""
+def build_head(config: RunConfig, model: nn.Module, catalog: Catalog) -> EntityHead | None:
+    """Return the new entity head of a model, None where the run has none.
+
+    Raises:
+        ConfigError: a setting needs a head and there is none.
+    """
+    if not config.entity.enabled:
+        require(config.train.keep == "last", "train.keep best ranks with the entity head; set entity.enabled to true")
+        require(
+            config.objective.token_loss_weight > 0.0,
+            "objective.token_loss_weight is 0 and there is no entity head to train; set entity.enabled to true",
+        )
+        return None
+    geometry = cast(Backbone, model).config
+    dtype = torch.bfloat16 if config.train.precision == "bf16" else torch.float32
+    tokens = [tokens_of(item) for item in catalog.items]
+    head = EntityHead(geometry.hidden_size, tokens, config.entity, is_new=config.model.weights is None)
+    head.measure_words(cast(Backbone, model))
+    return head.to(dtype)
+
+
+def write_trained(folder: Path, model: nn.Module, head: EntityHead | None = None) -> None:
+    """Write all weights, or only the adapter where one was trained, and the entity head beside them."""
+    if head is not None:
+        write_head(folder / ENTITIES_FOLDER, head, torch.float32)
     if isinstance(model, Backbone):
         write_model(folder / WEIGHTS_FOLDER, model)
     else:

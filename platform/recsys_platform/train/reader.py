@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+import torch
 from numpy.typing import NDArray
 
 from recsys_model.errors import CheckpointError
@@ -81,6 +82,17 @@ class ExampleReader:
         path, number = self._groups[group]
         with pq.ParquetFile(path) as file:
             return file.read_row_group(number, columns=self._columns)
+
+
+def item_shares(folder: Path, num_items: int) -> torch.Tensor:
+    """Return the share of each item among all items that the examples in a folder tell of or ask for, [items]."""
+    counts = np.zeros(num_items, dtype=np.int64)
+    for path in sorted(folder.glob("*.parquet")):
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(columns=["entity_items"]):
+                items = batch.column(0).flatten().to_numpy(zero_copy_only=False)
+                counts += np.bincount(items[items >= 0], minlength=num_items)
+    return torch.from_numpy(counts / max(int(counts.sum()), 1)).float()
 
 
 def token_counts(table: pa.Table) -> NDArray[np.int64]:

@@ -3,11 +3,13 @@
 starts.jsonl     one line for each time that the workers started
 workers.json     where each worker of the latest start runs
 metrics.jsonl    see `recsys_platform.train.metrics`
-final/           the trained weights or adapter, and the number of parameters
+best/            what `train.keep: best` has kept so far, as in final/
+final/           the trained weights or adapter with the entity head, and the number of parameters
 """
 
 import json
 import os
+import shutil
 import socket
 from pathlib import Path
 from typing import Any
@@ -38,11 +40,13 @@ def resumed_at_steps(folder: Path) -> list[int]:
     return [line["step"] for line in read_lines(folder / STARTS_FILE)[1:]]
 
 
-def write_final(folder: Path, engine: Engine, counts: dict[str, int]) -> None:
+def write_weights(folder: Path, engine: Engine, counts: dict[str, int]) -> None:
     """Write what was trained and the number of parameters; all workers take part, rank 0 writes."""
     with engine.whole_weights():
         if dist.get_rank() == 0:
-            write_trained(folder, engine.model)
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            write_trained(folder, engine.model, engine.head)
             (folder / PARAMETERS_FILE).write_text(json.dumps(counts) + "\n", encoding="utf-8")
     dist.barrier()
 

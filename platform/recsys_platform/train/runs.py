@@ -9,7 +9,7 @@ from recsys_model.errors import CheckpointError
 from recsys_platform.config import RunConfig, config_to_dict
 
 RUN_FILE = "run.json"
-SECTIONS = ("name", "seed", "model", "objective", "tasks", "lora", "optimizer", "train")
+SECTIONS = ("name", "seed", "model", "entity", "objective", "tasks", "lora", "optimizer", "train")
 """What of a configuration shapes the training; the dataset is known by its digest."""
 
 

@@ -12,7 +12,6 @@ from recsys_model.evaluation.intervals import Estimate, bootstrap_mean
 from recsys_model.evaluation.metrics import hit_gains, rank_in
 from recsys_platform.config import RunConfig
 from recsys_platform.evaluate.cases import load_evaluation_data
-from recsys_platform.evaluate.pool import threads_per_worker
 from recsys_platform.evaluate.workers import WorkerSettings, recommend_for_all
 from recsys_platform.train.stage import run_train
 
@@ -69,15 +68,7 @@ def measure_hit_rate(config: RunConfig) -> Estimate:
     """Return HR@1 of a run's checkpoint on `tune.num_users` validation users, against the whole catalogue."""
     evaluate = config.evaluate
     cases = load_evaluation_data(config.dataset_folder, "valid", config.tune.num_users, config.seed).cases
-    settings = WorkerSettings(
-        dataset_folder=config.dataset_folder,
-        checkpoint_folder=config.checkpoint_folder,
-        decoding=config.decoding,
-        intra_mode=config.objective.intra_mode,
-        exclude_seen=evaluate.exclude_seen,
-        num_threads=threads_per_worker(evaluate.num_workers),
-        use_gpu=evaluate.use_gpu,
-    )
+    settings = WorkerSettings.of(config, config.objective)
     found = recommend_for_all(cases, settings, k=1, num_workers=evaluate.num_workers, batch_size=evaluate.batch_size)
     ranks = np.array([rank_in(ranked.items, case.target_item) for ranked, case in zip(found, cases, strict=True)])
     return bootstrap_mean(hit_gains(ranks, 1), num_samples=evaluate.bootstrap_samples, seed=config.seed)

@@ -9,9 +9,9 @@ from recsys_model.config import DecodingConfig, GLMConfig
 from recsys_model.decoding.beam import TrieGuidedGenerator
 from recsys_model.entities.catalog import Catalog, CatalogItem
 from recsys_model.errors import ConfigError, DataError
-from recsys_model.infilling.example import PartA
 from recsys_model.infilling.positions import PositionAutomaton
 from recsys_model.text.tokenizer import SpecialTokens
+from tests.recsys_model.decoding.plain_prompt import plain_prompt
 
 SPECIAL = SpecialTokens(pad=20, eos=21, start=22, end=23, cls=24, mask=25, gmask=26, smask=27)
 NUM_TEXT_TOKENS = 6
@@ -36,7 +36,7 @@ def make_catalog(sequences, attributes=()):
 def make_prompt(tokens):
     token_ids = [SPECIAL.cls, *tokens, SPECIAL.gmask, SPECIAL.eos]
     intra_ids = [0, *[1 + i % 3 for i in range(len(tokens))], 0, 0]
-    return PartA(token_ids, list(range(len(token_ids))), intra_ids, len(tokens) + 1)
+    return plain_prompt(token_ids, intra_ids, len(tokens) + 1)
 
 
 def make_generator(catalog, num_beams=200, scoring="trie", model=MODEL):

@@ -8,24 +8,25 @@ from recsys_model.config import DecodingConfig
 from recsys_model.decoding.beam import TrieGuidedGenerator
 from recsys_model.entities.catalog import Catalog, CatalogItem
 from recsys_model.errors import ConfigError
-from recsys_model.infilling.example import PartA
 from recsys_model.infilling.positions import PositionAutomaton
+from recsys_model.infilling.prompt import Prompt
 from recsys_model.text.tokenizer import SpecialTokens
 from tests.recsys_model.backbones.tiny_backbones import NAMES, tiny_backbone
+from tests.recsys_model.decoding.plain_prompt import plain_prompt
 
 SPECIAL = SpecialTokens(pad=20, eos=21, start=22, end=23, cls=24, mask=25, gmask=26, smask=27)
 SEQUENCES = [(1, 2), (1, 2, 3), (1, 4, 0), (5, 4), (5, 4, 3, 2, 1), (0,), (2, 2), (2, 3, 1)]
 CATALOG = Catalog([CatalogItem(f"i{n}", f"t{n}", f"t{n}", tokens) for n, tokens in enumerate(SEQUENCES)], {})
 
 
-def prompt_of(tokens: list[int]) -> PartA:
+def prompt_of(tokens: list[int]) -> Prompt:
     token_ids = [SPECIAL.cls, *tokens, SPECIAL.gmask, SPECIAL.eos]
     intra_ids = [0, *[1 + n % 3 for n in range(len(tokens))], 0, 0]
-    return PartA(token_ids, list(range(len(token_ids))), intra_ids, len(tokens) + 1)
+    return plain_prompt(token_ids, intra_ids, len(tokens) + 1)
 
 
 @torch.no_grad()
-def score_by_full_forward(model: Backbone, prompt: PartA, scoring: str) -> list[float]:
+def score_by_full_forward(model: Backbone, prompt: Prompt, scoring: str) -> list[float]:
     """Score each item by one pass over part A and `[S] item` without padding, beams or cache."""
     automaton = PositionAutomaton(CATALOG.pool())
     ended = [(*tokens, SPECIAL.end) for tokens in SEQUENCES]

@@ -5,12 +5,12 @@ import torch
 
 from recsys_model.decoding.cache import PartAEncoder
 from recsys_model.decoding.prompts import encode_prompts
-from recsys_model.infilling.example import PartA
 from tests.recsys_model.backbones.tiny_backbones import NAMES, tiny_backbone
+from tests.recsys_model.decoding.plain_prompt import plain_prompt
 from tests.recsys_model.decoding.tiny_decoding import SPECIAL
 
 PROMPTS = [
-    PartA(tokens, list(range(len(tokens))), [place % 3 for place in range(len(tokens))], len(tokens) - 1)
+    plain_prompt(tokens, [place % 3 for place in range(len(tokens))], len(tokens) - 1)
     for tokens in ([1, 2, 3, 4, 5, 6, 7], [4], [9, 8, 7], [1, 2, 3])
 ]
 

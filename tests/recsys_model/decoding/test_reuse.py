@@ -9,9 +9,9 @@ from recsys_model.decoding.prompts import encode_prompts
 from recsys_model.decoding.reuse import PartAStore
 from recsys_model.entities.catalog import Catalog, CatalogItem
 from recsys_model.errors import ConfigError
-from recsys_model.infilling.example import PartA
 from recsys_model.text.tokenizer import SpecialTokens
 from tests.recsys_model.backbones.tiny_backbones import NAMES, tiny_backbone
+from tests.recsys_model.decoding.plain_prompt import plain_prompt
 
 SPECIAL = SpecialTokens(pad=20, eos=21, start=22, end=23, cls=24, mask=25, gmask=26, smask=27)
 SEQUENCES = [(1, 2), (1, 2, 3), (1, 4, 0), (5, 4), (5, 4, 3, 2, 1), (0,), (2, 2), (2, 3, 1)]
@@ -22,7 +22,7 @@ HISTORY = [1, 2, 3, 0, 5, 4, 3, 2, 1, 0, 1, 4, 0, 2, 2, 5, 4, 1, 1, 2]
 def prompt_of(tokens, first_intra_id=1):
     token_ids = [SPECIAL.cls, *tokens, SPECIAL.gmask, SPECIAL.eos]
     intra_ids = [0, *[first_intra_id + n % 3 for n in range(len(tokens))], 0, 0]
-    return PartA(token_ids, list(range(len(token_ids))), intra_ids, len(tokens) + 1)
+    return plain_prompt(token_ids, intra_ids, len(tokens) + 1)
 
 
 def assert_same_states(found, expected, prompts):

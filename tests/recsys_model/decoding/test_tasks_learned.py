@@ -14,8 +14,9 @@ from recsys_model.decoding.text import TextGenerator
 from recsys_model.entities.catalog import build_catalog
 from recsys_model.entities.token_trie import build_token_trie
 from recsys_model.infilling.batch import Batch, pad_examples
-from recsys_model.infilling.example import IGNORED_LABEL, ExampleBuilder, build_prompt
+from recsys_model.infilling.example import IGNORED_LABEL, ExampleBuilder
 from recsys_model.infilling.positions import IntraMode, PositionAutomaton
+from recsys_model.infilling.prompt import build_prompt
 from recsys_model.text.task_facts import TaskFacts
 from recsys_model.text.task_text import TaskTextBuilder
 from recsys_model.text.templates import load_templates

@@ -5,9 +5,10 @@ import torch
 from recsys_model.backbones.base import FullAttention, part_a_and_part_b_mask
 from recsys_model.backbones.glm import GLM
 from recsys_model.config import GLMConfig
-from recsys_model.infilling.example import PartA
 from recsys_model.infilling.positions import PositionAutomaton
+from recsys_model.infilling.prompt import Prompt
 from recsys_model.text.tokenizer import SpecialTokens
+from tests.recsys_model.decoding.plain_prompt import plain_prompt
 
 SPECIAL = SpecialTokens(pad=20, eos=21, start=22, end=23, cls=24, mask=25, gmask=26, smask=27)
 CONTROL_IDS = [20, 21, 22, 24, 25, 26, 27]
@@ -22,14 +23,14 @@ def make_model(seed: int) -> GLM:
     return model.eval()
 
 
-def make_prompt(tokens: list[int]) -> PartA:
+def make_prompt(tokens: list[int]) -> Prompt:
     token_ids = [SPECIAL.cls, *tokens, SPECIAL.gmask, SPECIAL.eos]
     intra_ids = [0, *[1 + i % 3 for i in range(len(tokens))], 0, 0]
-    return PartA(token_ids, list(range(len(token_ids))), intra_ids, len(tokens) + 1)
+    return plain_prompt(token_ids, intra_ids, len(tokens) + 1)
 
 
 @torch.no_grad()
-def next_logits(model: GLM, automaton: PositionAutomaton, prompt: PartA, tokens: list[int]) -> torch.Tensor:
+def next_logits(model: GLM, automaton: PositionAutomaton, prompt: Prompt, tokens: list[int]) -> torch.Tensor:
     """Logits after `[S] tokens`, by a full forward pass over part A and part B, [1 + number of tokens, vocabulary]."""
     part_b = [SPECIAL.start, *tokens]
     intra_ids = prompt.intra_position_ids + automaton.span_ids(tokens)

@@ -12,8 +12,9 @@ from recsys_model.entities.pool import EntityPool
 from recsys_model.entities.token_trie import build_token_trie
 from recsys_model.errors import DataError
 from recsys_model.infilling.batch import ExampleCollator, pad_examples
-from recsys_model.infilling.example import IGNORED_LABEL, ExampleBuilder, build_prompt
+from recsys_model.infilling.example import IGNORED_LABEL, ExampleBuilder
 from recsys_model.infilling.positions import PositionAutomaton
+from recsys_model.infilling.prompt import build_prompt
 from recsys_model.text.textualize import ATTRIBUTE, TokenizedText
 from recsys_model.text.tokenizer import SpecialTokens
 

@@ -11,8 +11,9 @@ from recsys_model.decoding.beam import TrieGuidedGenerator
 from recsys_model.entities.catalog import Catalog, build_catalog, make_unique_texts
 from recsys_model.entities.token_trie import build_token_trie
 from recsys_model.infilling.batch import ExampleCollator
-from recsys_model.infilling.example import ExampleBuilder, build_prompt
+from recsys_model.infilling.example import ExampleBuilder
 from recsys_model.infilling.positions import PositionAutomaton
+from recsys_model.infilling.prompt import build_prompt
 from recsys_model.text.textualize import ATTRIBUTE, Behaviour, Textualizer, TokenizedText
 from recsys_model.text.tokenizer import train_tokenizer
 from tests.recsys_model.infilling.definition import BLANKS, SPECIAL, Entities, Piece, tokenized

@@ -11,8 +11,9 @@ import tokenizers
 from recsys_model.config import ObjectiveConfig
 from recsys_model.entities.pool import EntityPool
 from recsys_model.entities.token_trie import build_token_trie
-from recsys_model.infilling.example import ExampleBuilder, build_prompt
+from recsys_model.infilling.example import ExampleBuilder
 from recsys_model.infilling.positions import PositionAutomaton
+from recsys_model.infilling.prompt import build_prompt
 from recsys_model.text.pretrained import load_pretrained_tokenizer
 from recsys_model.text.textualize import TokenizedText
 from recsys_model.text.tokenizer import Tokenizer

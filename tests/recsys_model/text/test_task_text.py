@@ -9,8 +9,9 @@ from recsys_model.config import ObjectiveConfig, TextConfig
 from recsys_model.entities.catalog import build_catalog
 from recsys_model.entities.token_trie import build_token_trie
 from recsys_model.errors import DataError
-from recsys_model.infilling.example import ExampleBuilder, build_prompt
+from recsys_model.infilling.example import ExampleBuilder
 from recsys_model.infilling.positions import PositionAutomaton
+from recsys_model.infilling.prompt import build_prompt
 from recsys_model.text.task_facts import TaskFacts
 from recsys_model.text.task_text import TaskText, TaskTextBuilder
 from recsys_model.text.templates import load_templates

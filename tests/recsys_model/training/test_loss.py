@@ -46,7 +46,7 @@ def batch_of(item_loss: str) -> Batch:
 @pytest.mark.parametrize("item_loss", ["lm", "trie"])
 def test_loss_and_gradient_equal_a_dense_softmax_restricted_to_the_allowed_tokens(item_loss: str) -> None:
     model, batch = tiny_glm(), batch_of(item_loss)
-    loss = InfillingLoss(model, TRIE)(batch)
+    loss = InfillingLoss(model, TRIE)(batch).token
     loss.backward()
     gradient = model.word_embeddings.weight.grad
     assert gradient is not None
@@ -76,8 +76,8 @@ def test_lm_loss_is_over_the_whole_vocabulary_everywhere() -> None:
 def test_padding_changes_no_loss() -> None:
     model = tiny_glm().eval()
     batch = batch_of("lm")
-    whole = InfillingLoss(model, TRIE)(batch)
-    alone = [InfillingLoss(model, TRIE)(_row(batch, row)) for row in range(3)]
+    whole = InfillingLoss(model, TRIE)(batch).token
+    alone = [InfillingLoss(model, TRIE)(_row(batch, row)).token for row in range(3)]
     torch.testing.assert_close(whole, torch.stack(alone).sum(), atol=1e-4, rtol=1e-5)
 
 
@@ -92,15 +92,17 @@ def _row(batch: Batch, row: int) -> Batch:
         labels=batch.labels[rows, :width],
         trie_nodes=batch.trie_nodes[rows, :width],
         part_a_lens=batch.part_a_lens[rows],
+        input_items=batch.input_items[rows, :width],
+        item_targets=batch.item_targets[rows, :width],
         num_tokens=width,
     )
 
 
 def test_adapters_sit_on_the_four_linears_of_every_layer_and_change_nothing_at_first() -> None:
     batch = batch_of("lm")
-    plain = InfillingLoss(tiny_glm().eval(), TRIE)(batch)
+    plain = InfillingLoss(tiny_glm().eval(), TRIE)(batch).token
     adapted = apply_lora(tiny_glm(), LoraConfig(rank=2)).eval()
-    torch.testing.assert_close(InfillingLoss(adapted, TRIE)(batch), plain)
+    torch.testing.assert_close(InfillingLoss(adapted, TRIE)(batch).token, plain)
     names = {name for name, parameter in adapted.named_parameters() if parameter.requires_grad}
     linears = {name.split(".lora_")[0].rsplit(".", 1)[1] for name in names}
     assert linears == {"query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"}

@@ -30,6 +30,8 @@ def example(part_a: list[int], answer: list[int], nodes: list[int]) -> Example:
         labels=[*[IGNORED_LABEL] * len(part_a), *answer, END],
         trie_nodes=[*[WHOLE] * len(part_a), *nodes],
         part_a_len=len(part_a),
+        input_items=[-1] * (len(part_a) + len(answer) + 1),
+        item_targets=[-1] * (len(part_a) + len(answer) + 1),
     )
 
 
@@ -43,7 +45,7 @@ EXAMPLES = [
 
 def loss_and_gradients(model: torch.nn.Module, batches: list) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     model.zero_grad()
-    loss = torch.stack([InfillingLoss(model, TRIE)(batch) for batch in batches]).sum()
+    loss = torch.stack([InfillingLoss(model, TRIE)(batch).token for batch in batches]).sum()
     loss.backward()
     return loss.detach(), {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
 
@@ -69,8 +71,8 @@ def test_flex_attention_gives_the_loss_of_the_examples_alone(name: str, monkeypa
     model: Backbone = tiny_backbone(name)
     monkeypatch.setattr(loss_module, "packed_attention", BlockAttention)
     with torch.no_grad():
-        expected = sum(InfillingLoss(model, TRIE)(pad_examples([one], PAD)) for one in EXAMPLES)
-        loss = InfillingLoss(model, TRIE)(pack_examples(EXAMPLES, PAD, row_tokens=12))
+        expected = sum(InfillingLoss(model, TRIE)(pad_examples([one], PAD)).token for one in EXAMPLES)
+        loss = InfillingLoss(model, TRIE)(pack_examples(EXAMPLES, PAD, row_tokens=12)).token
     torch.testing.assert_close(loss, expected, atol=1e-5, rtol=1e-5)
 
 

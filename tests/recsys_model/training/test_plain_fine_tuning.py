@@ -59,7 +59,7 @@ def test_its_loss_is_that_of_transformers_on_question_and_title(
     batch = pad_examples([layout.example(HISTORY, TARGET, np.random.default_rng(0))], tokenizer.special.pad)
     trie = build_token_trie([item.token_ids for item in catalog.items], layout.special.end)
     with torch.no_grad():
-        assert InfillingLoss(model, trie)(batch).item() == pytest.approx(expected, rel=1e-4)
+        assert InfillingLoss(model, trie)(batch).token.item() == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize("scoring", ["lm", "trie"])
@@ -70,7 +70,7 @@ def test_the_search_scores_what_it_trains(
     trie = build_token_trie([item.token_ids for item in catalog.items], layout.special.end)
     batch = pad_examples([layout.example(HISTORY, TARGET, np.random.default_rng(0))], tokenizer.special.pad)
     with torch.no_grad():
-        expected = -InfillingLoss(model, trie)(batch).item()
+        expected = -InfillingLoss(model, trie)(batch).token.item()
     config = DecodingConfig(num_beams=len(TITLES), scoring="lm" if scoring == "lm" else "trie")
     found = TrieGuidedGenerator(model, catalog, layout.special, config).recommend([layout.prompt(HISTORY)], len(TITLES))
     assert {each.item: each.score for each in found[0]}[TARGET] == pytest.approx(expected, abs=1e-3)

@@ -132,7 +132,7 @@ def loss_by_loops(state: dict[str, Tensor], gelu: str = "erf") -> Tensor:
 @pytest.mark.parametrize("gelu", ["erf", "tanh"])
 def test_loss_and_every_gradient_equal_the_formulas(gelu: str) -> None:
     model = tiny_glm(gelu)
-    loss = InfillingLoss(model, TRIE)(our_batch())
+    loss = InfillingLoss(model, TRIE)(our_batch()).token
     loss.backward()
     state = {name: tensor.detach().clone().requires_grad_() for name, tensor in model.state_dict().items()}
     expected = loss_by_loops(state, gelu)
@@ -157,7 +157,7 @@ def test_the_loss_of_two_blanks_is_equation_1_span_after_span() -> None:
     without_first = sum(log_prob(alone[place - 4], TARGETS[place]) for place in range(12, 15))
     builder = ExampleBuilder(ObjectiveConfig(), SPECIAL, PositionAutomaton(EntityPool(ITEMS)), TRIE)
     batch = pad_examples([builder.lay_out(text_of_figure(), [(1, 4), (7, 9)], SPECIAL.mask)], SPECIAL.pad)
-    loss = InfillingLoss(tiny_glm(), TRIE)(batch)
+    loss = InfillingLoss(tiny_glm(), TRIE)(batch).token
     torch.testing.assert_close(-loss.detach(), torch.as_tensor(sum(by_span)), atol=1e-10, rtol=0)
     assert abs(float(without_first - by_span[1])) > 1e-3, "what the first span holds matters to the second"
 
@@ -207,7 +207,7 @@ def test_a_step_moves_the_adapters_and_no_published_weight() -> None:
     adapted = with_random_adapters(rank=2, alpha=16.0).train()
     before = {name: tensor.clone() for name, tensor in adapted.state_dict().items()}
     optimizer = torch.optim.SGD([p for p in adapted.parameters() if p.requires_grad], lr=0.1)
-    InfillingLoss(adapted, TRIE)(our_batch()).backward()
+    InfillingLoss(adapted, TRIE)(our_batch()).token.backward()
     optimizer.step()
     moved = {name for name, tensor in adapted.state_dict().items() if not torch.equal(tensor, before[name])}
     assert moved == {name for name in before if ".lora_" in name}

@@ -17,8 +17,8 @@ from recsys_model.decoding.choice import AnswerChooser
 from recsys_model.entities.catalog import load_catalog
 from recsys_model.errors import CheckpointError, ConfigError
 from recsys_model.evaluation.metrics import METRIC_NAMES
-from recsys_model.infilling.example import build_prompt
 from recsys_model.infilling.positions import PositionAutomaton
+from recsys_model.infilling.prompt import build_prompt
 from recsys_model.text.tokenizer import load_tokenizer
 from recsys_platform.artifacts import open_artifact, write_artifact
 from recsys_platform.checkpoints import load_trained_model

@@ -12,8 +12,8 @@ from recsys_model.decoding.beam import TrieGuidedGenerator
 from recsys_model.decoding.choice import AnswerChooser
 from recsys_model.decoding.text import TextGenerator
 from recsys_model.entities.catalog import build_catalog
-from recsys_model.infilling.example import PartA, build_prompt
 from recsys_model.infilling.positions import PositionAutomaton
+from recsys_model.infilling.prompt import Prompt, build_prompt
 from recsys_model.text.task_facts import TaskFacts
 from recsys_model.text.task_text import TaskTextBuilder
 from recsys_model.text.tasks import TASKS
@@ -94,7 +94,7 @@ def test_a_question_is_answered_in_a_batch_as_alone(task):
     assert len({answer.question for answer in alone if answer is not None}) > 1
 
 
-def prompt_of(case: TaskCase, answer: TaskAnswer) -> PartA:
+def prompt_of(case: TaskCase, answer: TaskAnswer) -> Prompt:
     """Build the prompt from the words that the answer shows, where each title is one entity again."""
     text = TaskTextBuilder(TOKENIZER, CATALOG, TextConfig(max_tokens=128)).question(
         load_templates()[case.template_id], case.facts, answer_len=6
@@ -109,7 +109,7 @@ def test_each_kind_of_task_goes_to_its_decoder():
     automaton = PositionAutomaton(CATALOG.pool(), "run")
     chooser = AnswerChooser(model, special, automaton)
 
-    def answered(task: str) -> tuple[TaskCase, TaskAnswer, PartA]:
+    def answered(task: str) -> tuple[TaskCase, TaskAnswer, Prompt]:
         case = CASES.build(task, "unseen", EVENTS[1:2])[0]
         [answer] = asked.answerer.answer([case])
         assert answer is not None

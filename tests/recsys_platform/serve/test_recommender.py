@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys_model.bundle import Bundle
-from recsys_model.infilling.example import build_prompt
+from recsys_model.infilling.prompt import build_prompt
 from recsys_model.text.textualize import Behaviour, Textualizer
 from recsys_model.text.windows import sample_history
 from recsys_platform.serve.reading import Prompt, feature_text

@@ -73,7 +73,7 @@ def plain_steps(model: torch.nn.Module, trie: TokenTrie, config: RunConfig, step
         for group in optimizer.param_groups:
             group["lr"] = rate
         optimizer.zero_grad()
-        mean = sum(loss(batch) for batch in batches) / sum(batch.num_targets for batch in batches)
+        mean = sum(loss(batch).token for batch in batches) / sum(batch.num_targets for batch in batches)
         mean.backward()
         norms.append(float(torch.nn.utils.clip_grad_norm_(model.parameters(), config.optimizer.max_grad_norm)))
         optimizer.step()

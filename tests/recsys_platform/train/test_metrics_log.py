@@ -1,6 +1,7 @@
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from recsys_model.config import ObjectiveConfig
 from recsys_platform.train.engine import StepResult
 from recsys_platform.train.metrics import METRICS_FILE, TENSORBOARD, MetricsLog, StepWindow
 from recsys_platform.train.progress import Progress
@@ -44,14 +45,37 @@ def test_a_line_says_how_far_the_run_is_and_what_is_left(tmp_path, caplog):
 
 def test_a_window_gives_the_mean_loss_of_a_target_and_the_last_rate():
     window = StepWindow()
-    window.add(StepResult(loss_sum=6.0, num_targets=4, num_tokens=100, grad_norm=0.5), 0.1, seconds=2.0, waited_s=0.5)
-    window.add(StepResult(loss_sum=2.0, num_targets=6, num_tokens=60, grad_norm=0.25), 0.2, seconds=2.0, waited_s=0.1)
+    window.add(step_result(6.0, 0.0, 4, 0, 100, 0.5), 0.1, seconds=2.0, waited_s=0.5)
+    window.add(step_result(2.0, 0.0, 6, 0, 60, 0.25), 0.2, seconds=2.0, waited_s=0.1)
 
-    assert window.loss_sum == 8.0
-    assert window.metrics(loss_sum=20.0) == {
+    assert window.token_loss_sum == 8.0
+    assert window.metrics(20.0, 0.0, ObjectiveConfig()) == {
         "train/loss": pytest.approx(2.0),
         "train/learning_rate": 0.2,
         "train/grad_norm": 0.25,
         "train/tokens_per_s": pytest.approx(40.0),
         "train/data_wait_share": pytest.approx(0.15),
     }
+
+
+def test_with_an_entity_head_the_loss_is_the_weighted_sum_of_both_means():
+    window = StepWindow()
+    window.add(step_result(6.0, 9.0, 4, 3, 100, 0.5), 0.1, seconds=2.0, waited_s=0.0)
+
+    metrics = window.metrics(6.0, 9.0, ObjectiveConfig(token_loss_weight=0.5, entity_loss_weight=2.0))
+
+    assert metrics["train/token_loss"] == pytest.approx(1.5)
+    assert metrics["train/entity_loss"] == pytest.approx(3.0)
+    assert metrics["train/loss"] == pytest.approx(0.5 * 1.5 + 2.0 * 3.0)
+    assert metrics["train/item_targets_per_s"] == pytest.approx(1.5)
+
+
+def step_result(token: float, entity: float, targets: int, items: int, tokens: int, norm: float) -> StepResult:
+    return StepResult(
+        token_loss_sum=token,
+        entity_loss_sum=entity,
+        num_targets=targets,
+        num_item_targets=items,
+        num_tokens=tokens,
+        grad_norm=norm,
+    )

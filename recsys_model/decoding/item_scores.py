@@ -1,0 +1,116 @@
+"""Scores of whole items from one state per request: the entity head's, and its blend with tokens and co-occurrence.
+
+Items stand in the order of their token sequences, as in the trie, so the items below a node are neighbours. That
+gives two views of the same scores: the best items at once, and, node by node, the share of the children.
+
+Shape suffixes: R = requests, I = items of the trie in its order, N = nodes of the trie, D = hidden size, X = entries.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from recsys_model.decoding.hypotheses import DEAD
+from recsys_model.entities.token_trie import TokenTrie
+from recsys_model.entity_config import BlendWeights
+from recsys_model.entity_head.scorer import EntityScorer
+from recsys_model.errors import ConfigError
+
+
+class ItemScores:
+    """Scores the items of one trie."""
+
+    def __init__(self, scorer: EntityScorer, trie: TokenTrie, *, blends: bool) -> None:
+        """Take whether scores are blended.
+
+        Raises:
+            ConfigError: they are to be blended and no weights were found for that.
+        """
+        blend = scorer.blend if blends else BlendWeights(token=0.0, entity=1.0, co_occurrence=0.0)
+        if blend is None:
+            raise ConfigError(
+                "decoding.scoring blend needs the weights that a training finds on validation events, and the "
+                "checkpoint has none; train with validation events, or set decoding.scoring to entity"
+            )
+        device = scorer.vectors.vectors.device
+        self._blend = blend
+        self._counts = scorer.counts
+        self.items_I = torch.from_numpy(trie.items).to(device, torch.int64)
+        """Catalogue index of each item."""
+        self._vectors_ID = scorer.vectors.vectors[self.items_I]
+        self._biases_I = scorer.vectors.biases[self.items_I]
+        self._row_of_item = torch.full((len(scorer.vectors.biases),), -1, device=device)
+        self._row_of_item[self.items_I] = torch.arange(len(self.items_I), device=device)
+        self._item_start_N = torch.from_numpy(trie.item_start).to(device, torch.int64)
+        self._levels = _levels(trie, device)
+
+    @property
+    def token_weight(self) -> float:
+        """Weight of the token scores; 0 where nothing has to be searched."""
+        return self._blend.token
+
+    def score(self, hidden_RD: Tensor, latest_items: Sequence[int]) -> Tensor:
+        """Return what does not depend on tokens of every item's score, at most `entity` x 0 plus the counts' part, [R, I].
+
+        `latest_items` is the catalogue index of each user's last item, negative where there is none.
+        """
+        score_RI = torch.zeros((len(hidden_RD), len(self.items_I)), device=hidden_RD.device)
+        if self._blend.entity > 0.0:
+            score_RI = torch.addmm(self._biases_I, hidden_RD.float(), self._vectors_ID.T).log_softmax(dim=1)
+            score_RI *= self._blend.entity
+        if self._blend.co_occurrence > 0.0 and self._counts is not None:
+            for row, item in enumerate(latest_items):
+                successors, log_counts = self._counts.after(item)
+                place_X = self._row_of_item[torch.from_numpy(successors).to(score_RI.device)]
+                value_X = torch.from_numpy(log_counts).to(score_RI.device)[place_X >= 0]
+                score_RI[row, place_X[place_X >= 0]] += self._blend.co_occurrence * value_X
+        return score_RI
+
+    def best_below(self, score_RI: Tensor) -> Tensor:
+        """Return the highest score among the items below every node, [R, N]."""
+        best_RN = score_RI[:, self._item_start_N]
+        for children, parents in self._levels:
+            best_RN.scatter_reduce_(1, parents.expand(len(best_RN), -1), best_RN[:, children], "amax")
+        return best_RN
+
+
+def child_log_probs(score_RI: Tensor, trie: TokenTrie) -> Tensor:
+    """Return the log-probability of every node given its parent, as the items' scores imply it, [R, N]; 0 for the root.
+
+    It is the entity head as a trie-guided generator: the sum along an item's path is its log-softmax over all items.
+    """
+    largest_R1 = score_RI.amax(dim=1, keepdim=True)
+    sum_RI = (score_RI - largest_R1).double().exp().cumsum(dim=1)
+    before_RI = torch.cat([torch.zeros_like(sum_RI[:, :1]), sum_RI], dim=1)
+    start_N, end_N = (torch.from_numpy(each).long() for each in (trie.item_start, trie.item_end))
+    below_RN = before_RI[:, end_N] - before_RI[:, start_N]
+    parent_N = torch.from_numpy(np.maximum(trie.parents, 0)).long()
+    return below_RN.log() - below_RN[:, parent_N].log()
+
+
+def best_items(score_RI: Tensor, items_I: Tensor, k: int) -> list[list[tuple[int, float]]]:
+    """Return (catalogue index, score) of each request's best k items; of equal scores the lower index comes first."""
+    num_left = int((score_RI > DEAD).sum(dim=1).max())
+    if num_left == 0:
+        return [[] for _ in range(len(score_RI))]
+    worst_R1 = score_RI.topk(min(k, num_left), dim=1).values[:, -1:]
+    answers = []
+    for score_I, worst in zip(score_RI, worst_R1, strict=True):
+        # all that tie with the last one, so that the index decides among them
+        place_X = ((score_I >= worst) & (score_I > DEAD)).nonzero().squeeze(1)
+        pairs = zip(items_I[place_X].tolist(), score_I[place_X].tolist(), strict=True)
+        answers.append(sorted(pairs, key=lambda pair: (-pair[1], pair[0]))[:k])
+    return answers
+
+
+def _levels(trie: TokenTrie, device: torch.device) -> list[tuple[slice, Tensor]]:
+    """Return the nodes of each level, the lowest first, and their parents; the root is no child."""
+    levels: list[tuple[slice, Tensor]] = []
+    start, stop = 1, int(trie.first_child[1])
+    while start < stop:
+        parents = torch.from_numpy(trie.parents[start:stop]).to(device, torch.int64)
+        levels.append((slice(start, stop), parents))
+        start, stop = stop, int(trie.first_child[stop])
+    return levels[::-1]

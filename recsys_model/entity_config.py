@@ -1,0 +1,62 @@
+"""Settings of the entity head: which texts and tables make an item's vector, and how its loss is summed."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from recsys_model.config import require
+
+EntityField = Literal["title", "brand", "categories", "description"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EntityConfig:
+    """The entity head: a score of each whole item beside the scores of its tokens."""
+
+    enabled: bool = False
+    """Whether the model gets an entity head."""
+    fields: tuple[EntityField, ...] = ("title", "brand", "categories")
+    """Texts of an item whose word embeddings make its vector; the data stage reads them, a column must exist."""
+    words: bool = True
+    """Whether the mean word embedding of `fields` is a part of the item vector."""
+    residuals: bool = True
+    """Whether a free vector per item is a part of the item vector; it is zero for an item added while serving."""
+    inputs: bool = True
+    """Whether the item vector is added to the input embeddings of its tokens in part A, and of the token behind it."""
+    negatives: int = 0
+    """Items sampled for the softmax of a micro batch, beside the targets of the batch; 0 sums over the whole catalogue."""
+    temperature: float | None = None
+    """The scores are divided by it, in training and in decoding; none: the root of the hidden size over 12, at which the
+    scores of a new head spread alike at every width."""
+
+    def __post_init__(self) -> None:
+        require(len(self.fields) > 0, "entity.fields must name at least one field, got none")
+        require(
+            len(set(self.fields)) == len(self.fields), f"entity.fields must name each field once, got {self.fields}"
+        )
+        require(
+            self.words or self.residuals,
+            "entity.words and entity.residuals are both false, so that no item has a vector; set one to true",
+        )
+        require(self.negatives >= 0, f"entity.negatives must not be negative, got {self.negatives}")
+        require(
+            self.temperature is None or self.temperature > 0.0,
+            f"entity.temperature must be above 0, got {self.temperature}",
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BlendWeights:
+    """Weights of the three parts of a blended score, found on validation events."""
+
+    token: float
+    """Of the sum of the log-probabilities that the trie-guided generator gives the tokens, 0 or more."""
+    entity: float
+    """Of the log-probability that the entity head gives the item, 0 or more."""
+    co_occurrence: float
+    """Of log(1 + training events of the item that came later than one of the user's last item), 0 or more."""
+
+    def __post_init__(self) -> None:
+        weights = (self.token, self.entity, self.co_occurrence)
+        require(
+            min(weights) >= 0.0 and sum(weights) > 0.0, f"blend weights must be 0 or more, not all 0, got {weights}"
+        )

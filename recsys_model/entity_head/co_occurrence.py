@@ -1,0 +1,54 @@
+"""How often one item came later than another in training sequences, as sparse rows that a served model can hold."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from recsys_model.errors import CheckpointError
+
+
+@dataclass(frozen=True, eq=False)
+class CoOccurrenceCounts:
+    """For each item, the items that came later in a sequence and log(1 + their number of times)."""
+
+    row_starts: npt.NDArray[np.int64]
+    """The successors of item i are entries `row_starts[i] .. row_starts[i + 1] - 1`, [items + 1]."""
+    successors: npt.NDArray[np.int64]
+    """Catalogue indices, ascending in each row."""
+    log_counts: npt.NDArray[np.float32]
+    """log(1 + n) of each."""
+
+    def after(self, item: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+        """Return the successors of an item and their log-counts; nothing for an unknown one, or for a negative index."""
+        if not 0 <= item < len(self.row_starts) - 1:
+            return self.successors[:0], self.log_counts[:0]
+        row = slice(self.row_starts[item], self.row_starts[item + 1])
+        return self.successors[row], self.log_counts[row]
+
+    def write(self, path: Path) -> None:
+        """Write the three arrays as safetensors."""
+        arrays = {
+            "row_starts": self.row_starts,
+            "successors": self.successors.astype(np.int32),
+            "log_counts": self.log_counts,
+        }
+        save_file(arrays, str(path))
+
+
+def load_counts(path: Path) -> CoOccurrenceCounts:
+    """Read what `CoOccurrenceCounts.write` wrote.
+
+    Raises:
+        CheckpointError: the file is missing or damaged.
+    """
+    try:
+        arrays = load_file(str(path))
+        return CoOccurrenceCounts(
+            arrays["row_starts"], arrays["successors"].astype(np.int64), arrays["log_counts"].astype(np.float32)
+        )
+    except (OSError, SafetensorError, KeyError) as error:
+        raise CheckpointError(f"{path} holds no co-occurrence counts: {error!r}; train again") from error

@@ -1,0 +1,160 @@
+"""EntityHead: the trained tables from which item vectors, biases and input residuals are computed.
+
+An item vector is `e_i = P u_i + r_i`: `u_i` is the mean of the language model's own word embeddings over the tokens of
+the item's texts, in units of their usual size, and `r_i` a free residual, zero at first. A state `h` scores an item by `h . e_i / temperature + b_i`.
+The same vector, through a matrix that starts at zero, is added to the input embeddings of the item's tokens. So a head
+that was not trained changes nothing in the language model, and an item without a row in the tables has a vector, too.
+
+Shape suffixes: N = items of the tables, K = items asked for, X = input items, D = hidden size, M = tokens of the texts
+of all items, U = different tokens among them.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from recsys_model.backbones.base import Backbone
+from recsys_model.entity_config import EntityConfig
+from recsys_model.errors import CheckpointError, ConfigError
+
+NO_ITEM = -1
+"""Stands for "no item" in tensors of catalogue indices."""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemTerms:
+    """What the head computes for a step: the items that are scored, and what is added to the inputs."""
+
+    vectors: Tensor
+    """Vectors of the scored items, [K, D]."""
+    biases: Tensor
+    """Their biases, [K]."""
+    inputs: Tensor | None
+    """Residuals of the input items, [X, D]; None where the head has no input residuals."""
+
+
+class ItemTexts(nn.Module):
+    """The tokens of the items' texts, and the mean word embedding over them.
+
+    The tokens are no weights: they come from the catalogue whenever a head is built.
+    """
+
+    token_ids: Tensor
+    places: Tensor
+    offsets: Tensor
+
+    def __init__(self, item_token_ids: Sequence[Sequence[int]]) -> None:
+        """Take the token ids of each item's texts, at least one an item."""
+        super().__init__()
+        lens_N = np.array([len(tokens) for tokens in item_token_ids], dtype=np.int64)
+        if len(lens_N) and lens_N.min() < 1:
+            raise CheckpointError(f"item {int(lens_N.argmin())} has no tokens, so it has no vector; give it a title")
+        tokens_M = np.concatenate(
+            [np.zeros(0, dtype=np.int64), *(np.asarray(each, np.int64) for each in item_token_ids)]
+        )
+        tokens_U, places_M = np.unique(tokens_M, return_inverse=True)
+        self.register_buffer("token_ids", torch.from_numpy(tokens_U), persistent=False)
+        self.register_buffer("places", torch.from_numpy(places_M), persistent=False)
+        self.register_buffer("offsets", torch.from_numpy(np.append(0, np.cumsum(lens_N))), persistent=False)
+
+    def means(self, model: Backbone, items_K: Tensor | None) -> Tensor:
+        """Return the mean word embedding of the given items, or of all, [K, D]."""
+        vectors_UD = model.word_vectors(self.token_ids)
+        places, offsets = self.places, self.offsets
+        if items_K is not None:
+            lens_K = self.offsets.diff()[items_K]
+            offsets = functional.pad(lens_K.cumsum(0), (1, 0))
+            item_X = torch.repeat_interleave(torch.arange(len(items_K), device=items_K.device), lens_K)
+            places = places[
+                self.offsets[items_K][item_X] + torch.arange(len(item_X), device=item_X.device) - offsets[item_X]
+            ]
+        return functional.embedding_bag(places, vectors_UD, offsets, mode="mean", include_last_offset=True)
+
+
+class EntityHead(nn.Module):
+    """The trained part: residuals, biases and two matrices.
+
+    All tables are read inside `forward`, around which DeepSpeed's ZeRO 3 brings the shares of a table together.
+    """
+
+    word_scale: Tensor
+
+    def __init__(
+        self, hidden_size: int, item_token_ids: Sequence[Sequence[int]], config: EntityConfig, *, is_new: bool = False
+    ) -> None:
+        """Take the tokens of each item's texts; `is_new` is for a model whose weights are new, too.
+
+        With new weights there is nothing that inputs must leave as it is, so their matrix starts as the identity.
+        """
+        super().__init__()
+        num_items = len(item_token_ids)
+        self.config = config
+        """Its settings."""
+        self.num_items = num_items
+        """Items that have a row in the tables."""
+        self.temperature = config.temperature or math.sqrt(hidden_size) / 12.0
+        """The scores are divided by it."""
+        self.texts = ItemTexts(item_token_ids) if config.words else None
+        self.register_buffer("word_scale", torch.ones(()))
+        self.residuals = nn.Parameter(torch.zeros(num_items, hidden_size)) if config.residuals else None
+        self.biases = nn.Parameter(torch.zeros(num_items))
+        self.projection = nn.Parameter(torch.eye(hidden_size)) if config.words else None
+        start = torch.eye(hidden_size) if is_new else torch.zeros(hidden_size, hidden_size)
+        self.input_projection = nn.Parameter(start) if config.inputs else None
+
+    def measure_words(self, model: Backbone) -> None:
+        """Take the usual size of the model's word embeddings as the unit; to be called once, before any training."""
+        if self.texts is None:
+            return
+        with torch.no_grad():
+            size = model.word_vectors(self.texts.token_ids.to(model.device)).float().square().mean().sqrt()
+            self.word_scale.copy_(1.0 / size.clamp(min=1e-6))
+
+    def forward(self, model: Backbone, scored_K: Tensor | None, inputs_X: Tensor) -> ItemTerms:
+        """Return vectors and biases of the items `scored_K`, all where it is None, and residuals of `inputs_X`."""
+        if scored_K is None:
+            vectors_ND, biases_N = self._vectors(model, None), self.biases
+            return ItemTerms(vectors_ND, biases_N, self._input_residuals(vectors_ND, inputs_X))
+        items, place = torch.cat([scored_K, inputs_X]).unique(return_inverse=True)
+        vectors = self._vectors(model, items)
+        place_K, place_X = place.split([len(scored_K), len(inputs_X)])
+        return ItemTerms(vectors[place_K], self.biases[scored_K], self._input_residuals(vectors, place_X))
+
+    def item_vectors(self, model: Backbone) -> Tensor:
+        """Return the vectors of all items of the tables, [N, D]."""
+        return self._vectors(model, None)
+
+    def new_vectors(self, model: Backbone, item_token_ids: Sequence[Sequence[int]]) -> Tensor:
+        """Return the vectors of items that have no row in the tables, from their words alone, [K, D].
+
+        Raises:
+            ConfigError: the head has no words.
+        """
+        if self.projection is None:
+            raise ConfigError("an item can be added only where entity.words is true; retrain with it, or leave it out")
+        texts = ItemTexts(item_token_ids).to(self.projection.device)
+        return self._projected(texts.means(model, None))
+
+    def _projected(self, means_KD: Tensor) -> Tensor:
+        assert self.projection is not None, "a head with words has a projection"
+        return (means_KD * self.word_scale.to(means_KD.dtype)).to(self.projection.dtype) @ self.projection
+
+    def _vectors(self, model: Backbone, items_K: Tensor | None) -> Tensor:
+        residuals = None
+        if self.residuals is not None:
+            residuals = self.residuals if items_K is None else self.residuals[items_K]
+        if self.texts is None or self.projection is None:
+            assert residuals is not None, "an item has words, a residual or both"
+            return residuals
+        words = self._projected(self.texts.means(model, items_K))
+        return words if residuals is None else words + residuals
+
+    def _input_residuals(self, vectors_KD: Tensor, place_X: Tensor) -> Tensor | None:
+        if self.input_projection is None:
+            return None
+        return vectors_KD[place_X] @ self.input_projection

@@ -1,0 +1,96 @@
+"""An entity head on disk: a folder of safetensors and JSON beside the weights or the adapter of its language model.
+
+`head.json` holds the settings, `head.safetensors` the tables, `blend.json` the weights of a blended score and
+`co_occurrence.safetensors` its counts. Words are not among them: they come from the model and the catalogue.
+"""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from recsys_model.config import settings_from_dict
+from recsys_model.entity_config import BlendWeights, EntityConfig
+from recsys_model.entity_head.co_occurrence import CoOccurrenceCounts, load_counts
+from recsys_model.entity_head.head import EntityHead
+from recsys_model.errors import CheckpointError
+
+SETTINGS_FILE = "head.json"
+TABLES_FILE = "head.safetensors"
+BLEND_FILE = "blend.json"
+COUNTS_FILE = "co_occurrence.safetensors"
+
+
+def write_head(folder: Path, head: EntityHead, dtype: torch.dtype | None = None) -> None:
+    """Write settings and tables into `folder`, which is created; `dtype` converts the tables."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(dataclasses.asdict(head.config), indent=1)
+    (folder / SETTINGS_FILE).write_text(text + "\n", encoding="utf-8")
+    tables = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in head.state_dict().items()}
+    save_file(tables, folder / TABLES_FILE, metadata={"format": "pt"})
+
+
+def load_head(folder: Path, hidden_size: int, item_token_ids: Sequence[Sequence[int]]) -> EntityHead:
+    """Read a head for a catalogue that begins with the items that it was trained with.
+
+    Raises:
+        CheckpointError: a file is missing or damaged, or tables, model and catalogue do not fit each other.
+    """
+    config = load_head_config(folder)
+    try:
+        tables = load_file(folder / TABLES_FILE)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{folder} holds no entity head: {TABLES_FILE} cannot be read: {error}") from error
+    num_items = len(tables.get("biases", ()))
+    if num_items > len(item_token_ids):
+        raise CheckpointError(
+            f"the entity head in {folder} has {num_items} items, the catalogue only {len(item_token_ids)}; "
+            "it was trained with another dataset"
+        )
+    head = EntityHead(hidden_size, item_token_ids[:num_items], config)
+    expected = {name: tuple(tensor.shape) for name, tensor in head.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in tables.items()}
+    if found != expected:
+        raise CheckpointError(f"the entity head in {folder} must have the tables {expected}, got {found}; train again")
+    head.load_state_dict({name: tensor.float() for name, tensor in tables.items()})
+    return head.requires_grad_(False)
+
+
+def load_head_config(folder: Path) -> EntityConfig:
+    """Read the settings of a head alone.
+
+    Raises:
+        CheckpointError: the file is missing or damaged, or a setting is unknown, missing or out of range.
+    """
+    path = folder / SETTINGS_FILE
+    try:
+        return settings_from_dict(EntityConfig, json.loads(path.read_text(encoding="utf-8")), "entity")
+    except (OSError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} does not hold the settings of an entity head: {error}") from error
+
+
+def write_blend(folder: Path, weights: BlendWeights, counts: CoOccurrenceCounts) -> None:
+    """Write the weights of a blended score and the counts that it needs."""
+    text = json.dumps(dataclasses.asdict(weights), indent=1)
+    (folder / BLEND_FILE).write_text(text + "\n", encoding="utf-8")
+    counts.write(folder / COUNTS_FILE)
+
+
+def load_blend(folder: Path) -> tuple[BlendWeights | None, CoOccurrenceCounts | None]:
+    """Read what `write_blend` wrote; nothing where it was not called.
+
+    Raises:
+        CheckpointError: a file is missing or damaged.
+    """
+    path = folder / BLEND_FILE
+    if not path.exists():
+        return None, None
+    try:
+        weights = settings_from_dict(BlendWeights, json.loads(path.read_text(encoding="utf-8")), "blend")
+    except (OSError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} does not hold the weights of a blended score: {error}") from error
+    return weights, load_counts(folder / COUNTS_FILE)

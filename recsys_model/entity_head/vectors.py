@@ -1,0 +1,97 @@
+"""ItemVectors: what a trained entity head comes to at inference: a table of vectors, biases and input residuals.
+
+The table is computed once for a catalogue. Items that are added later get theirs from their words alone.
+
+Shape suffixes: N = catalogue indices, R = requests, D = hidden size, X = any leading shape.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from recsys_model.backbones.base import Backbone
+from recsys_model.entity_head.head import EntityHead
+from recsys_model.errors import ConfigError
+
+
+class ItemWithTokens(Protocol):
+    """An item of a catalogue."""
+
+    @property
+    def token_ids(self) -> Sequence[int]:
+        """Tokens of its unique text."""
+        ...
+
+    @property
+    def field_token_ids(self) -> Sequence[int]:
+        """Tokens of the texts that make its vector; none where the unique text does."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ItemVectors:
+    """Vectors of all items, in float32."""
+
+    vectors: Tensor
+    """Of the scores, [N, D], divided by the temperature."""
+    biases: Tensor
+    """Of the scores, [N]."""
+    inputs: Tensor | None
+    """What is added to the input embedding of an item's tokens, [N, D]; None where nothing is."""
+
+    def scores(self, hidden_RD: Tensor) -> Tensor:
+        """Return the score of every item after each state, float32, [R, N]."""
+        return torch.addmm(self.biases, hidden_RD.float(), self.vectors.T)
+
+    def added(self, item_X: Tensor) -> Tensor | None:
+        """Return what is added to the embeddings of tokens that carry these items, [X, D]; zeros for negative ones."""
+        if self.inputs is None:
+            return None
+        return self.inputs[item_X.clamp(min=0)] * (item_X >= 0).unsqueeze(-1)
+
+
+@torch.inference_mode()
+def compute_vectors(head: EntityHead, model: Backbone, items: Sequence[ItemWithTokens]) -> ItemVectors:
+    """Return the table of a catalogue whose first items are those that the head was trained with.
+
+    Raises:
+        ConfigError: there are fewer items than the head has rows, or a further one while the head has no words.
+    """
+    num_trained = head.num_items
+    if len(items) < num_trained:
+        raise ConfigError(f"the entity head has {num_trained} items and the catalogue {len(items)}; they do not fit")
+    trained = _table(head, head.item_vectors(model).float(), head.biases.float())
+    return extend_vectors(trained, head, model, items)
+
+
+@torch.inference_mode()
+def extend_vectors(
+    vectors: ItemVectors, head: EntityHead, model: Backbone, items: Sequence[ItemWithTokens]
+) -> ItemVectors:
+    """Return the table of a longer catalogue that begins with the items of this one; new items have words alone.
+
+    Raises:
+        ConfigError: an item is new and the head has no words.
+    """
+    new = items[len(vectors.biases) :]
+    if not new:
+        return vectors
+    new_KD = head.new_vectors(model, [tokens_of(item) for item in new]).float()
+    added = _table(head, new_KD, new_KD.new_zeros(len(new)))
+    inputs = None
+    if vectors.inputs is not None and added.inputs is not None:
+        inputs = torch.cat([vectors.inputs, added.inputs])
+    return ItemVectors(torch.cat([vectors.vectors, added.vectors]), torch.cat([vectors.biases, added.biases]), inputs)
+
+
+def _table(head: EntityHead, vectors_KD: Tensor, biases_K: Tensor) -> ItemVectors:
+    inputs_KD = None if head.input_projection is None else vectors_KD @ head.input_projection.float()
+    return ItemVectors(vectors_KD / head.temperature, biases_K, inputs_KD)
+
+
+def tokens_of(item: ItemWithTokens) -> Sequence[int]:
+    """Return the tokens that make an item's vector: of its fields, or of its unique text where it has none."""
+    return item.field_token_ids or item.token_ids
