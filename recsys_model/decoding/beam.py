@@ -14,6 +14,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import torch
+from torch import Tensor
 
 from recsys_model.backbones.base import Backbone
 from recsys_model.config import DecodingConfig
@@ -217,6 +218,22 @@ class TrieGuidedGenerator:
                     f"candidates must be present in the catalogue, item {missing[0]} of entry {place} is not"
                 )
         return [[row[item] for item in asked] for row, asked in zip(scores, candidates, strict=True)]
+
+    @torch.inference_mode()
+    def score_all(self, prompts: Sequence[Prompt], excluded: Sequence[Collection[int]]) -> Tensor:
+        """Return the score of every item of the catalogue by what does not depend on tokens, float32, [R, items].
+
+        Excluded items and those that are not present have -inf.
+
+        Raises:
+            ConfigError: a prompt is too long for the model.
+        """
+        item_scores = self._space.item_scores
+        assert item_scores is not None, "only called where whole items are scored"
+        self._model.eval()
+        score_RI = Expansion(self._space, prompts, 1, self._space.lists.filter_of(excluded)).score_items()
+        score_RN = score_RI.new_full((len(prompts), self._space.lists.num_items), DEAD)
+        return score_RN.index_copy_(1, item_scores.items_I, score_RI)
 
     def _best_items(self, prompts: Sequence[Prompt], k: int, items: ItemFilter) -> list[list[tuple[int, float]]]:
         item_scores = self._space.item_scores

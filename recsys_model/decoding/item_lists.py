@@ -32,6 +32,11 @@ class ItemLists:
         self._row_of_I[torch.from_numpy(trie.items).to(device, torch.int64)] = torch.arange(num_rows, device=device)
         self._hidden_row_H = self._row_of_I[:0]
 
+    @property
+    def num_items(self) -> int:
+        """Number of catalogue indices."""
+        return len(self._row_of_I)
+
     def hiding(self, items: Collection[int]) -> "ItemLists":
         """Return lists for which these catalogue indices are excluded from every request."""
         other = copy.copy(self)

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from recsys_model.entity_head.pairs import Sequences, count_later_pairs
 from recsys_model.errors import CheckpointError
 
 
@@ -37,6 +38,19 @@ class CoOccurrenceCounts:
             "log_counts": self.log_counts,
         }
         save_file(arrays, str(path))
+
+
+def count_co_occurrences(sequences: Sequences, num_items: int) -> CoOccurrenceCounts:
+    """Count over training sequences.
+
+    Example:
+        >>> counts = count_co_occurrences([[0, 2, 1], [0, 2]], num_items=3)
+        >>> counts.after(0)[0].tolist(), counts.after(0)[1].round(3).tolist()
+        ([1, 2], [0.693, 1.099])
+    """
+    pair_P, count_P = count_later_pairs(sequences, num_items)
+    row_starts = np.searchsorted(pair_P // num_items, np.arange(num_items + 1)).astype(np.int64)
+    return CoOccurrenceCounts(row_starts, pair_P % num_items, np.log1p(count_P).astype(np.float32))
 
 
 def load_counts(path: Path) -> CoOccurrenceCounts:

@@ -11,16 +11,13 @@ removed): j anywhere later than i .0760 / .0779, j directly after i .0753 / .075
 Shape suffixes: N = items of the catalogue, E = events of all users one after the other, P = pairs of items.
 """
 
-from collections.abc import Collection, Iterator, Sequence
-from typing import Protocol, TypeAlias
+from collections.abc import Collection, Sequence
+from typing import Protocol
 
 import numpy as np
 
-Sequences: TypeAlias = Sequence[Sequence[int]] | Sequence[np.ndarray]
-"""Catalogue indices of each user's events, in order."""
-
-MERGE_AFTER_PAIRS = 1 << 22
-"""Pairs collected before equal ones are counted together: bounds the memory at some 100 MB."""
+from recsys_model.entity_head.pairs import Sequences as Sequences
+from recsys_model.entity_head.pairs import concatenated, count_later_pairs
 
 
 class Ranker(Protocol):
@@ -39,7 +36,7 @@ class Popularity:
     """The same ranking for everybody: number of known events, ties by catalogue index."""
 
     def __init__(self, sequences: Sequences, num_items: int):
-        event_E = _concatenated(sequences)
+        event_E = concatenated(sequences)
         self.count_N = np.bincount(event_E, minlength=num_items)
         order_N = np.lexsort((np.arange(num_items), -self.count_N))
         self._key_N = np.empty(num_items, dtype=np.int64)
@@ -60,7 +57,7 @@ class CoOccurrence:
     def __init__(self, sequences: Sequences, num_items: int, max_gap: int = 200):
         self._popularity = Popularity(sequences, num_items)
         self._num_items = num_items
-        pair_P, self._count_P = _count_pairs(_pairs_by_gap(sequences, num_items, max_gap))
+        pair_P, self._count_P = count_later_pairs(sequences, num_items, max_gap)
         self._successor_P = pair_P % num_items
         self._row_starts = np.searchsorted(pair_P // num_items, np.arange(num_items + 1))
 
@@ -103,41 +100,3 @@ def rank_targets(
         for history, target, gone in zip(histories, targets, removed, strict=True)
     ]
     return np.array(ranks, dtype=np.int64)
-
-
-def _concatenated(sequences: Sequences) -> np.ndarray:
-    return np.concatenate([np.zeros(0, dtype=np.int64), *(np.asarray(s, dtype=np.int64) for s in sequences)])
-
-
-def _pairs_by_gap(sequences: Sequences, num_items: int, max_gap: int) -> Iterator[np.ndarray]:
-    """Yield `earlier * N + later` of all pairs of events that are 1, 2, ... apart in one sequence."""
-    event_E = _concatenated(sequences)
-    lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
-    left_E = np.repeat(np.cumsum(lengths), lengths) - np.arange(len(event_E)) - 1  # events that follow in the sequence
-    earlier = np.arange(len(event_E))
-    for gap in range(1, max_gap + 1):
-        earlier = earlier[left_E[earlier] >= gap]
-        if len(earlier) == 0:
-            return
-        yield event_E[earlier] * num_items + event_E[earlier + gap]
-
-
-def _count_pairs(chunks: Iterator[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the distinct pairs in ascending order and how often each occurs."""
-    pair_P, count_P = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
-    waiting: list[np.ndarray] = []
-    for chunk in chunks:
-        waiting.append(chunk)
-        if sum(map(len, waiting)) > MERGE_AFTER_PAIRS:
-            pair_P, count_P = _merged(pair_P, count_P, waiting)
-            waiting = []
-    return _merged(pair_P, count_P, waiting)
-
-
-def _merged(pair_P: np.ndarray, count_P: np.ndarray, waiting: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    fresh = np.concatenate([np.zeros(0, dtype=np.int64), *waiting])
-    distinct_P, inverse = np.unique(np.concatenate([pair_P, fresh]), return_inverse=True)
-    weights = np.concatenate([count_P, np.ones(len(fresh), dtype=np.int64)])
-    merged_P = np.zeros(len(distinct_P), dtype=np.int64)
-    np.add.at(merged_P, inverse, weights)
-    return distinct_P, merged_P

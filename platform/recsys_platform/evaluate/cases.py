@@ -15,12 +15,10 @@ import pyarrow.parquet as pq
 from recsys_model.errors import CheckpointError
 from recsys_model.text.textualize import TokenizedText
 from recsys_platform.artifacts import read_manifest
+from recsys_platform.interactions import Events, iter_sequences
 from recsys_platform.splits import DatasetSplit, HeldOut, split_of
 
 Split = HeldOut
-Events = tuple[np.ndarray, np.ndarray]
-"""Catalogue indices and times of a user's events, in order."""
-
 _TEXT_COLUMNS = ("token_ids", "entity_starts", "entity_ends", "entity_items", "sentence_ends")
 _COLUMNS = ("user_id", "target_index", "target_item", "seen_items", *_TEXT_COLUMNS)
 
@@ -71,7 +69,7 @@ def load_evaluation_data(dataset_folder: Path, split: Split, num_users: int, see
         raise CheckpointError(f"{dataset_folder} has no examples in its {split} split; run the data stage again")
     drawn = set(draw_users(user_ids, num_users, seed))
     dataset_split = split_of(read_manifest(dataset_folder, "dataset").counts)
-    sequences = _load_sequences(dataset_folder)
+    sequences = dict(sorted(iter_sequences(dataset_folder)))
     rows = [row for file in files for row in _rows_of(file, drawn)]
     places = {user_id: place for place, user_id in enumerate(sequences)}
     cases = [
@@ -107,21 +105,6 @@ def _rows_of(file: Path, user_ids: set[str]) -> list[dict[str, Any]]:
     table = pq.read_table(file, columns=list(_COLUMNS))
     wanted = [user_id in user_ids for user_id in table["user_id"].to_pylist()]
     return table.filter(pa.array(wanted, type=pa.bool_())).to_pylist()
-
-
-def _load_sequences(dataset_folder: Path) -> dict[str, Events]:
-    """Return every user's whole sequence, in ascending order of user ids."""
-    sequences: dict[str, Events] = {}
-    for file in sorted((dataset_folder / "interactions").glob("*.parquet")):
-        table = pq.read_table(file, columns=["user_id", "items", "timestamps"]).combine_chunks()
-        for user_id, items, times in zip(
-            table["user_id"].to_pylist(), table["items"], table["timestamps"], strict=True
-        ):
-            sequences[user_id] = (
-                items.values.to_numpy(zero_copy_only=False).astype(np.int64),
-                times.values.to_numpy(zero_copy_only=False),
-            )
-    return dict(sorted(sequences.items()))
 
 
 def _build_case(

@@ -18,8 +18,9 @@ from recsys_model.config import require
 from recsys_model.errors import CheckpointError, DataError
 from recsys_model.text.tokenizer import load_tokenizer
 from recsys_platform.artifacts import Manifest, open_artifact, refuse_to_overwrite, write_artifact
-from recsys_platform.checkpoints import ADAPTER_FOLDER, BASE_FILE, WEIGHTS_FOLDER
+from recsys_platform.checkpoints import ADAPTER_FOLDER, BASE_FILE, ENTITIES_FOLDER, WEIGHTS_FOLDER
 from recsys_platform.config import RunConfig, config_to_dict
+from recsys_platform.train.blending import add_blend
 from recsys_platform.train.loop import FINAL, train_loop
 from recsys_platform.train.metrics import METRICS_FILE, TENSORBOARD
 from recsys_platform.train.model import base_weights_folder, check_model, verified_digest
@@ -41,7 +42,7 @@ def run_train(
 ) -> dict[str, Any]:
     """Train on the run's dataset and write its checkpoint artifact; Ray must be initialised.
 
-    The artifact holds the weights of the last step. `callbacks` see what the workers report.
+    The artifact holds the weights that `train.keep` says, and with an entity head the blend of its scores. `callbacks` see what the workers report.
 
     Raises:
         ConfigError: the settings contradict each other, the dataset or the weights.
@@ -145,6 +146,9 @@ def write_checkpoint(
             (folder / BASE_FILE).write_text(json.dumps(base, indent=1) + "\n", encoding="utf-8")
         else:
             shutil.copytree(final / WEIGHTS_FOLDER, folder / WEIGHTS_FOLDER)
+        if (final / ENTITIES_FOLDER).is_dir():
+            shutil.copytree(final / ENTITIES_FOLDER, folder / ENTITIES_FOLDER)
+            add_blend(config, folder)
         shutil.copytree(run_folder / TENSORBOARD, folder / TENSORBOARD)
         shutil.copy(run_folder / METRICS_FILE, folder)
         draw_learning_curve(folder / CURVE_FILE, read_lines(run_folder / METRICS_FILE))

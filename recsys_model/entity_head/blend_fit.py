@@ -1,0 +1,70 @@
+"""Weights of a blended score, found by NDCG@10 on validation events.
+
+Each user brings some candidates that hold every item that a blend could put among its first ten: the best by the
+entity head, the best by tokens, and all that ever came later than the user's last item. A part that does not help by
+more than the standard error of its gain stays out, since each part costs time.
+
+Shape suffixes: U = users, M = candidates of the user who has most.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from recsys_model.entity_config import BlendWeights
+
+WEIGHTS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0)
+"""Weights that are tried beside the entity head's, which is 1."""
+LARGEST_K = 10
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BlendCandidates:
+    """What a blend of each user's candidates is made of; padding has the entity score -inf."""
+
+    entity: Floats
+    """Log-probability of each candidate by the entity head, [U, M]."""
+    log_counts: Floats
+    """log(1 + training events later than the user's last item), [U, M]."""
+    is_target: npt.NDArray[np.bool_]
+    """The held-out item, at most one a user, [U, M]."""
+
+
+def find_blend(candidates: BlendCandidates) -> BlendWeights:
+    """Return the weights of the parts that cost no search; 0 for the counts where they do not help beyond doubt."""
+    co_occurrence = _best_weight(candidates.entity, candidates.log_counts, candidates.is_target)
+    return BlendWeights(token=0.0, entity=1.0, co_occurrence=co_occurrence)
+
+
+def find_token_weight(candidates: BlendCandidates, token_UM: Floats, co_occurrence: float) -> float:
+    """Return the weight of the tokens beside the other parts, 0 where they do not help beyond doubt.
+
+    `token_UM` is the log-probability of each candidate by the trie-guided generator, of the first users alone.
+    """
+    num_users = len(token_UM)
+    base_UM = candidates.entity[:num_users] + np.float32(co_occurrence) * candidates.log_counts[:num_users]
+    return _best_weight(base_UM.astype(np.float32), token_UM, candidates.is_target[:num_users])
+
+
+def ndcg_of(score_UM: Floats, is_target_UM: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    """Return each user's NDCG@10 (U); the target loses every tie, and a user without it among the candidates gets 0."""
+    target_U = np.where(is_target_UM, score_UM, -np.inf).max(axis=1)
+    rank_U = (score_UM >= target_U[:, None]).sum(axis=1)
+    counts_U = is_target_UM.any(axis=1) & (rank_U <= LARGEST_K)
+    return np.where(counts_U, 1.0 / np.log2(rank_U + 1.0), 0.0)
+
+
+def _best_weight(base_UM: Floats, part_UM: Floats, is_target_UM: npt.NDArray[np.bool_]) -> float:
+    """Return the weight of a part beside the base, 0 where its gain is not above the gain's standard error."""
+    without_U = ndcg_of(base_UM, is_target_UM)
+    best, best_U = 0.0, without_U
+    for weight in WEIGHTS:
+        gains_U = ndcg_of((base_UM + np.float32(weight) * part_UM).astype(np.float32), is_target_UM)
+        if gains_U.mean() > best_U.mean():
+            best, best_U = weight, gains_U
+    gain_U = best_U - without_U
+    standard_error = gain_U.std(ddof=1) / np.sqrt(len(gain_U)) if len(gain_U) > 1 else np.inf
+    return best if gain_U.mean() > standard_error else 0.0
