@@ -75,8 +75,9 @@ class TrainConfig:
     """CPU cores, and so torch threads, of each worker."""
     zero_stage: Literal[0, 1, 2, 3] = 1
     """DeepSpeed ZeRO stage; bf16 needs 1 or more."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """Type of the weights and activations."""
+    precision: Literal["fp32", "bf16", "auto"] = "fp32"
+    """Type of the weights and activations; the optimiser's are fp32. `auto`: bf16 on GPUs, and on a CPU that multiplies it
+    fast (AVX-512 BF16), where `zero_stage` allows it; the checkpoint says which it was."""
     batch_size: int = 16
     """Examples per worker and micro step."""
     accumulation_steps: int = 1
@@ -134,7 +135,7 @@ class TrainConfig:
             f"train.max_minutes must be above 0, got {self.max_minutes}",
         )
         require(
-            self.precision == "fp32" or self.zero_stage >= 1,
+            self.precision != "bf16" or self.zero_stage >= 1,
             f"train.precision bf16 needs train.zero_stage of 1 or more, got {self.zero_stage}",
         )
 

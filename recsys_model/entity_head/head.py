@@ -11,7 +11,7 @@ of all items, U = different tokens among them.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -26,9 +26,11 @@ NO_ITEM = -1
 """Stands for "no item" in tensors of catalogue indices."""
 
 
-@dataclass(frozen=True, slots=True)
-class ItemTerms:
-    """What the head computes for a step: the items that are scored, and what is added to the inputs."""
+class ItemTerms(NamedTuple):
+    """What the head computes for a step: the items that are scored, and what is added to the inputs.
+
+    A tuple, because DeepSpeed's ZeRO 3 looks for tensors in what a module returns.
+    """
 
     vectors: Tensor
     """Vectors of the scored items, [K, D]."""

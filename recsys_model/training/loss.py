@@ -9,8 +9,7 @@ root, M = children of the nodes of all targets, one after the other.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -30,9 +29,11 @@ from recsys_model.infilling.item_places import NO_ITEM
 ROOT = 0
 
 
-@dataclass(frozen=True, slots=True)
-class LossSums:
-    """The two losses of a batch, each summed over its targets; float32, or float64 for such a model."""
+class LossSums(NamedTuple):
+    """The two losses of a batch, each summed over its targets; float32, or float64 for such a model.
+
+    A tuple, because DeepSpeed's ZeRO 3 looks for tensors in what a module returns.
+    """
 
     token: Tensor
     """Over the `num_targets` tokens."""

@@ -1,5 +1,6 @@
 """The model that a run trains: new or loaded, with or without adapters."""
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -59,6 +60,16 @@ def check_model(config: RunConfig, vocab_size: int) -> Geometry:
         "set tokenizer.path to the model's own tokenizer and run the data stage again",
     )
     return geometry
+
+
+def with_precision(config: RunConfig) -> RunConfig:
+    """Return the run with `train.precision` decided where it is `auto`, by the machine that starts it."""
+    train = config.train
+    if train.precision != "auto":
+        return config
+    is_fast = train.use_gpu or torch.cpu._is_avx512_bf16_supported()  # PyTorch has no public question for it
+    precision = "bf16" if is_fast and train.zero_stage >= 1 else "fp32"
+    return dataclasses.replace(config, train=dataclasses.replace(train, precision=precision))
 
 
 def base_weights_folder(weights: Path) -> Path:

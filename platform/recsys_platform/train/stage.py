@@ -23,7 +23,7 @@ from recsys_platform.config import RunConfig, config_to_dict
 from recsys_platform.train.blending import add_blend
 from recsys_platform.train.loop import FINAL, train_loop
 from recsys_platform.train.metrics import METRICS_FILE, TENSORBOARD
-from recsys_platform.train.model import base_weights_folder, check_model, verified_digest
+from recsys_platform.train.model import base_weights_folder, check_model, verified_digest, with_precision
 from recsys_platform.train.question_check import check_questions
 from recsys_platform.train.questions import check_tasks, warnings_of
 from recsys_platform.train.reader import ExampleReader
@@ -49,6 +49,7 @@ def run_train(
         CheckpointError: an artifact is missing, damaged or in the way; there is an unfinished run and `resume` is
             false, or none and `resume` is true; or the workers died more often than `train.max_failures`.
     """
+    config = with_precision(config)
     refuse_to_overwrite(config.checkpoint_folder, overwrite=overwrite)
     dataset = open_artifact(config.dataset_folder, "dataset")
     check_dataset(config, dataset)

@@ -1,0 +1,287 @@
+"""Both losses of a model with an entity head against loops over targets, items and tokens, in double precision."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from recsys_model.backbones.base import Backbone, FullAttention
+from recsys_model.config import LoraConfig, ObjectiveConfig
+from recsys_model.entities.pool import EntityPool
+from recsys_model.entities.token_trie import build_token_trie
+from recsys_model.entity_config import EntityConfig
+from recsys_model.entity_head.head import EntityHead
+from recsys_model.entity_head.sampling import sample_items
+from recsys_model.infilling.batch import Batch, pack_examples, pad_examples
+from recsys_model.infilling.example import Example, ExampleBuilder
+from recsys_model.infilling.positions import PositionAutomaton
+from recsys_model.text.textualize import TokenizedText
+from recsys_model.text.tokenizer import SpecialTokens
+from recsys_model.training.lora import apply_lora
+from recsys_model.training.loss import InfillingLoss
+from tests.recsys_model.backbones.tiny_backbones import NAMES, tiny_backbone
+
+SPECIAL = SpecialTokens(pad=20, eos=21, start=22, end=23, cls=24, mask=25, gmask=26, smask=27)
+ITEMS = [(1, 2, 3), (1, 2), (1, 4), (6, 7), (6, 8, 9)]
+WORDS = [(1, 2, 3), (2, 10), (4, 4, 11), (6,), (8, 9)]
+TRIE = build_token_trie(ITEMS, SPECIAL.end)
+SHARES = torch.tensor([0.25, 0.125, 0.125, 0.25, 0.25])
+TRAINED = {"entity": True, "document": True}
+
+
+def text_of(*items: int) -> TokenizedText:
+    text = TokenizedText()
+    for item in items:
+        text.add_entity(ITEMS[item], item)
+        text.add_text([12])
+    return text
+
+
+def examples_of(objective: ObjectiveConfig) -> list[Example]:
+    """Two blanks, a span of several items, a question, and a text that hides no item."""
+    builder = ExampleBuilder(objective, SPECIAL, PositionAutomaton(EntityPool(ITEMS)), TRIE)
+    text = text_of(0, 1, 3, 2)
+    return [
+        builder.lay_out(text, [(0, 4), (7, 9)], SPECIAL.mask),
+        builder.lay_out(text, [(4, len(text) - 1)], SPECIAL.gmask),
+        builder.ask_for_item(text_of(4, 2, 4), 2),
+        builder.lay_out(text, [(3, 4)], SPECIAL.mask),
+    ]
+
+
+def batch_of(**settings: Any) -> Batch:
+    return pad_examples(examples_of(ObjectiveConfig(**settings)), SPECIAL.pad)
+
+
+def random_head(width: int = 16, **settings: Any) -> EntityHead:
+    head = EntityHead(width, WORDS, EntityConfig(enabled=True, **settings))
+    head.word_scale.fill_(0.75)
+    generator = torch.Generator().manual_seed(4)
+    for parameter in head.parameters():
+        parameter.data.normal_(std=0.4, generator=generator)
+    return head.double()
+
+
+def item_vectors(head: EntityHead, model: Backbone) -> Tensor:
+    rows = []
+    for item, tokens in enumerate(WORDS):
+        vector = torch.zeros(16, dtype=torch.float64)
+        if head.projection is not None:
+            vector = vector + 0.75 * model.word_vectors(torch.tensor(tokens)).sum(0) / len(tokens) @ head.projection
+        if head.residuals is not None:
+            vector = vector + head.residuals[item]
+        rows.append(vector)
+    return torch.stack(rows)
+
+
+def naive_states(model: Backbone, head: EntityHead, batch: Batch) -> tuple[Tensor, Tensor]:
+    """States of all tokens and vectors of all items."""
+    vectors = item_vectors(head, model)
+    nothing = torch.zeros(16, dtype=torch.float64)
+    added = torch.stack(
+        [
+            torch.stack(
+                [
+                    vectors[item] @ head.input_projection
+                    if item >= 0 and head.input_projection is not None
+                    else nothing
+                    for item in row
+                ]
+            )
+            for row in batch.input_items.tolist()
+        ]
+    )
+    attention = FullAttention(model.visible(batch.part_a_lens, batch.token_ids.shape[1]))
+    ids = (batch.token_ids, batch.inter_position_ids, batch.intra_position_ids)
+    return model(*ids, attention, added), vectors
+
+
+def naive_losses(model: Backbone, head: EntityHead, batch: Batch, objective: ObjectiveConfig) -> tuple[Tensor, Tensor]:
+    hidden, vectors = naive_states(model, head, batch)
+    logits = model.logits(hidden)
+    token, entity = torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
+    for row, place in (batch.labels >= 0).nonzero().tolist():
+        label, node = int(batch.labels[row, place]), int(batch.trie_nodes[row, place])
+        if node < 0:
+            weight = objective.forced_token_weight if node == -2 else 1.0
+            token = token + weight * functional.cross_entropy(logits[row, place], torch.tensor(label))
+        else:
+            allowed = TRIE.children(node)[0].tolist()
+            scores = logits[row, place, allowed] / objective.trie_temperature
+            token = token + functional.cross_entropy(scores, torch.tensor(allowed.index(label)))
+    for row, place in (batch.item_targets >= 0).nonzero().tolist():
+        scores = hidden[row, place] @ vectors.T / head.temperature + head.biases
+        entity = entity + functional.cross_entropy(scores, batch.item_targets[row, place])
+    return token, entity
+
+
+def with_gradients(losses: Sequence[Tensor], *modules: torch.nn.Module) -> tuple[list[Tensor], dict[str, Tensor]]:
+    (losses[0] + 2.0 * losses[1]).backward()
+    named = [pair for module in modules for pair in module.named_parameters()]
+    found = {name: parameter.grad.clone() for name, parameter in named if parameter.grad is not None}
+    for module in modules:
+        module.zero_grad()
+    return [loss.detach() for loss in losses], found
+
+
+def test_the_examples_ask_for_items_in_every_way() -> None:
+    batch = batch_of()
+    targets = [[item for item in row if item >= 0] for row in batch.item_targets.tolist()]
+    assert targets == [[0, 3], [1, 3, 2], [4], []]
+    assert batch.num_item_targets == 6
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("objective", [{}, {"item_loss": "trie", "trie_temperature": 2.5}])
+def test_losses_and_all_gradients_are_those_of_loops(name: str, objective: dict[str, Any]) -> None:
+    model, head = tiny_backbone(name).double(), random_head()
+    batch = batch_of(**objective)
+    settings = ObjectiveConfig(**objective)
+    expected = with_gradients(naive_losses(model, head, batch, settings), model, head)
+    found = with_gradients(InfillingLoss(model, TRIE, settings, head)(batch), model, head)
+    torch.testing.assert_close(found, expected, atol=1e-9, rtol=1e-9)
+    assert found[0][0].dtype == torch.float64
+
+
+@pytest.mark.parametrize("settings", [{"words": False}, {"residuals": False}, {"inputs": False}, {"temperature": 3.0}])
+def test_losses_of_heads_of_other_parts_are_those_of_loops(settings: dict[str, Any]) -> None:
+    model, head, batch = tiny_backbone("glm").double(), random_head(**settings), batch_of()
+    expected = with_gradients(naive_losses(model, head, batch, ObjectiveConfig()), model, head)
+    found = with_gradients(InfillingLoss(model, TRIE, ObjectiveConfig(), head)(batch), model, head)
+    torch.testing.assert_close(found, expected, atol=1e-9, rtol=1e-9)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.1, 1.0])
+def test_forced_tokens_count_by_their_weight(weight: float) -> None:
+    objective = ObjectiveConfig(forced_token_weight=weight)
+    model, head = tiny_backbone("glm").double(), random_head()
+    batch = pad_examples(examples_of(objective), SPECIAL.pad)
+    assert bool((batch.trie_nodes == -2).any()) == (weight != 1.0)
+    expected = naive_losses(model, head, batch, objective)
+    torch.testing.assert_close(tuple(InfillingLoss(model, TRIE, objective, head)(batch)), expected)
+
+
+def test_a_weight_of_0_for_tokens_leaves_their_loss_out_and_the_entity_loss_as_it_is() -> None:
+    model, head, batch = tiny_backbone("glm").double(), random_head(), batch_of()
+    both = InfillingLoss(model, TRIE, ObjectiveConfig(), head)(batch)
+    alone = InfillingLoss(model, TRIE, ObjectiveConfig(token_loss_weight=0.0), head)(batch)
+    assert alone.token.item() == 0.0
+    assert not alone.token.requires_grad
+    assert both.token.item() > 0.0
+    assert torch.equal(alone.entity, both.entity)
+
+
+def test_a_model_without_a_head_has_no_entity_loss_and_a_batch_without_items_neither() -> None:
+    model, head = tiny_backbone("glm").double(), random_head()
+    assert InfillingLoss(model, TRIE)(batch_of()).entity.item() == 0.0
+    no_items = pad_examples(examples_of(ObjectiveConfig())[3:], SPECIAL.pad)
+    entity = InfillingLoss(model, TRIE, ObjectiveConfig(), head)(no_items).entity
+    assert entity.item() == 0.0
+    entity.backward()
+    assert head.biases.grad is not None
+    assert not bool(head.biases.grad.any())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_packing_and_padding_give_the_losses_and_gradients_of_the_examples_alone(name: str) -> None:
+    model, head = tiny_backbone(name).double(), random_head()
+    examples = examples_of(ObjectiveConfig())
+    loss = InfillingLoss(model, TRIE, ObjectiveConfig(), head)
+    alone = [loss(pad_examples([one], SPECIAL.pad)) for one in examples]
+    expected = with_gradients([sum(each) for each in zip(*alone, strict=True)], model, head)  # type: ignore[misc]
+    for batch in (pad_examples(examples, SPECIAL.pad), *(pack_examples(examples, SPECIAL.pad, n) for n in (24, 200))):
+        torch.testing.assert_close(with_gradients(loss(batch), model, head), expected, atol=1e-9, rtol=1e-9)
+
+
+def test_an_untrained_head_leaves_the_token_loss_equal_to_the_bit_also_with_adapters() -> None:
+    batch = batch_of()
+    for name in NAMES:
+        plain = tiny_backbone(name)
+        expected = InfillingLoss(plain, TRIE)(batch).token
+        for model in (plain, apply_lora(tiny_backbone(name), LoraConfig(rank=2)).eval()):
+            head = EntityHead(16, WORDS, EntityConfig())
+            assert torch.equal(InfillingLoss(model, TRIE, head=head)(batch).token, expected), name
+
+
+def test_in_training_the_softmax_is_over_sampled_items_and_in_evaluation_over_all() -> None:
+    model, batch = tiny_backbone("glm").double(), batch_of()
+    head, full = random_head(negatives=2), random_head()
+    loss = InfillingLoss(model, TRIE, ObjectiveConfig(), head, SHARES)
+    everything = InfillingLoss(model, TRIE, ObjectiveConfig(), full)(batch)
+    torch.testing.assert_close(tuple(loss.eval()(batch)), tuple(everything))
+
+    hidden, vectors = naive_states(model, head, batch)
+    targets = batch.item_targets[batch.item_targets >= 0]
+    states = hidden[batch.item_targets >= 0]
+    torch.manual_seed(8)
+    sampled = sample_items(targets, 2, SHARES)
+    expected = torch.zeros((), dtype=torch.float64)
+    for state, target in zip(states, targets.tolist(), strict=True):
+        scores = {}
+        for item, log_share in zip(sampled.items.tolist(), sampled.log_shares.tolist(), strict=True):
+            correction = 0.0 if item == target else log_share
+            scores[item] = state @ vectors[item] / head.temperature + head.biases[item] - correction
+        expected = expected + torch.logsumexp(torch.stack(list(scores.values())), 0) - scores[target]
+    torch.manual_seed(8)
+    found = loss.train()(batch)
+    torch.testing.assert_close(found.entity, expected)
+    torch.testing.assert_close(found.token, everything.token)
+
+
+def rank_by_loops(scores: list[float], target: int, seen: set[int]) -> int:
+    """The place of the target among items that were not seen, behind all that score alike."""
+    rivals = [item for item in range(len(scores)) if item != target and item not in seen]
+    return 1 + sum(scores[item] >= scores[target] for item in rivals)
+
+
+@pytest.mark.parametrize("all_tie", [False, True])
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_ranks_are_those_of_a_loop_over_items_that_were_not_seen(all_tie: bool, is_packed: bool) -> None:
+    model, head = tiny_backbone("glm"), random_head().float()
+    if all_tie:
+        for parameter in head.parameters():
+            parameter.data.zero_()
+        head.biases.data[:] = torch.tensor([0.0, 0.0, 1.0, 0.0, 1.0])
+    examples = examples_of(ObjectiveConfig())
+    batch = pack_examples(examples, SPECIAL.pad, 24) if is_packed else pad_examples(examples, SPECIAL.pad)
+    targets = batch.item_targets[batch.item_targets >= 0].tolist()
+    padded = pad_examples(examples, SPECIAL.pad)
+    hidden, vectors = naive_states(model.double(), head.double(), padded)
+    scores_of = {}
+    for row, place in (padded.item_targets >= 0).nonzero().tolist():
+        scores = hidden[row, place] @ vectors.T / head.temperature + head.biases
+        scores_of[int(padded.item_targets[row, place]), row] = scores.tolist()
+    by_target = {(target, row): scores for (target, row), scores in scores_of.items()}
+    # packing moves rows; a target that occurs in two examples is told apart by its order among them
+    order = targets_in_order(batch, padded)
+    every_seen = [set(), {0, 3}, {targets[2], 1}, {0, 1, 2, 3, 4}, {4}, {2, 4}]
+    ranks = InfillingLoss(model.float(), TRIE, ObjectiveConfig(), head.float()).eval()(
+        batch, [torch.tensor(sorted(seen), dtype=torch.int64) for seen in every_seen]
+    )
+    expected = [
+        rank_by_loops(by_target[target, row], target, seen)
+        for (target, row), seen in zip(order, every_seen, strict=True)
+    ]
+    assert ranks.tolist() == expected
+    if all_tie and not is_packed:
+        # without words and residuals the scores are the biases: targets 0, 3, 1, 3, 2, 4
+        assert ranks.tolist() == [5, 3, 4, 1, 1, 1]
+
+
+def targets_in_order(batch: Batch, padded: Batch) -> list[tuple[int, int]]:
+    """Each target of a batch with the row that its example has when padded."""
+    if batch.segments is None:
+        return [(int(padded.item_targets[r, t]), r) for r, t in (padded.item_targets >= 0).nonzero().tolist()]
+    rows = [[token for token in row if token != SPECIAL.pad] for row in padded.token_ids.tolist()]
+    order = []
+    for row, lens in enumerate(batch.segments.lens):
+        start = 0
+        for length in lens:
+            tokens = batch.token_ids[row, start : start + length].tolist()
+            found = batch.item_targets[row, start : start + length].tolist()
+            order += [(item, rows.index(tokens)) for item in found if item >= 0]
+            start += length
+    return order
