@@ -79,7 +79,9 @@ def describe_ties(counts: Mapping[str, int], tie_order: TieOrder, seed: int) -> 
         and those that a tie decides; `statements` in words, and `finding`, a sentence, or None without a finding.
     """
     shares = {order: _shares(counts, order) for order in ORDERS}
-    targets = {split: {"all": counts.get(split, 0), "decided": counts.get(f"{split}/decided", 0)} for split in HELD_OUT}
+    targets: dict[str, dict[str, int]] = {
+        split: {"all": counts.get(split, 0), "decided": counts.get(f"{split}/decided", 0)} for split in HELD_OUT
+    }
     pairs = {kind: counts.get(kind, 0) for kind in ("tied", "apart")}
     statements = [_tell_counts(pairs, targets)]
     if tie_order == "seeded":
