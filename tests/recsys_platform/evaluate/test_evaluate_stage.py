@@ -127,6 +127,7 @@ def test_the_artifact_and_the_result_tell_the_same(ray_cluster, run):
     assert result["protocol"].endswith(
         "RecSysLLM ranks by trie-guided beam search; what it does not return counts as missed."
     )
+    assert " No two adjacent events of a user have the same time. " in result["protocol"]
     assert set(result["metrics"]) == {"recsysllm", "popularity", "co_occurrence", "best_reachable"}
     assert all(set(result["metrics"][method]) == set(METRIC_NAMES) for method in ("recsysllm", "popularity"))
     assert result["metrics"]["best_reachable"]["hr_at_10"] == {"value": 0.75, "low": None, "high": None}
