@@ -33,6 +33,8 @@ Every stage joins the cluster that RAY_ADDRESS names, else starts a local Ray, a
 EPILOG = """Settings can be changed without editing the file:
   recsys train ray_configs/laptop/demo.yaml --set lora.rank=16 --set train.epochs=2
 """
+DATA_EPILOG = """It tells how many held-out events a tie in time decides. Events of a user with equal times stand as in
+the table; --set data.tie_order=seeded orders them by a hash of seed, user and item."""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -41,7 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog="recsys", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _add_stage(commands, "data", "turn tables into a dataset of training examples")
+    _add_stage(commands, "data", "turn tables into a dataset of training examples").epilog = DATA_EPILOG
     train = _add_stage(commands, "train", "train on the dataset and write a checkpoint")
     resuming = train.add_mutually_exclusive_group()
     resuming.add_argument("--resume", action="store_true", help="go on with a run whose driver was stopped")

@@ -5,6 +5,8 @@ from typing import Literal
 
 from recsys_model.config import require
 
+TieOrder = Literal["table", "seeded"]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TableConfig:
@@ -91,6 +93,9 @@ class DataConfig:
     """With `split: temporal`, share of all events in the validation period."""
     test_share: float = 0.1
     """With `split: temporal`, share of all events in the test period."""
+    tie_order: TieOrder = "table"
+    """Order of a user's events with equal times. `table`: by `position` where the table has it, else by row; `seeded`: by
+    a hash of (seed, user id, item id), for tables whose order says nothing, such as one sorted by item id."""
     max_leak_share: float = 0.01
     """The data stage stops when the input gives away a larger share of the test targets; 1.0 only reports."""
 

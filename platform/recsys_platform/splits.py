@@ -100,3 +100,14 @@ def moment(timestamp: float | None) -> str:
 def split_of(counts: Mapping[str, Any]) -> DatasetSplit:
     """Return the split that a dataset's manifest tells of in its counts; leave-one-out where it tells of none."""
     return DatasetSplit(**counts.get("split", {}))
+
+
+def tie_statements_of(counts: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what a dataset's manifest tells in its counts of events with equal times, a finding last.
+
+    Example:
+        >>> tie_statements_of({"ties": {"statements": ["Some tie."], "finding": None}}), tie_statements_of({})
+        (('Some tie.',), ())
+    """
+    ties = counts.get("ties", {})
+    return tuple(text for text in (*ties.get("statements", ()), ties.get("finding")) if text)

@@ -24,6 +24,8 @@ def of_data(result: Result) -> str:
     for table, reasons in counts["rejects"].items():
         lines += [f"  rejected in {table}: {number} with {reason}" for reason, number in reasons.items()]
     lines += [f"  {finding['text']}" for finding in counts["leaks"] if finding["is_shown"]]
+    lines += [f"  {statement}" for statement in counts["ties"]["statements"]]
+    lines += [f"  note: {counts['ties']['finding']}"] if counts["ties"]["finding"] else []
     tasks = counts.get("tasks", {})
     lines += [
         f"  {split} examples that can be asked: {_pairs(tasks[split])}" for split in ("train", "valid", "test") if tasks

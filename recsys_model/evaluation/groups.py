@@ -1,4 +1,4 @@
-"""Hit rates of groups of users: by the popularity of what they took, by the length of their history.
+"""Hit rates of groups of users: by popularity of what they took, by length of their history, by ties in time.
 
 Shape suffixes: U = users, N = items of the catalogue.
 """
@@ -87,14 +87,27 @@ def hit_rates(
     """
     group_U = np.asarray(groups)
     present = sorted(set(group_U.tolist()))
-    members = [group_U == group for group in present]
+    return member_hit_rates([(names[group], group_U == group) for group in present], ranks, k)
+
+
+def member_hit_rates(
+    members: Sequence[tuple[str, np.ndarray]], ranks: Mapping[str, np.ndarray], k: int
+) -> dict[str, Any]:
+    """Return HR@k of every method in groups that may overlap.
+
+    Args:
+        members: name of each group and whether each user (U) is in it.
+        ranks: as for `hit_rates`.
+        k: places that count.
+
+    Returns:
+        As `hit_rates` does; the entry of a group without a user is None.
+    """
     return {
-        "groups": [
-            {"name": names[group], "num_users": int(inside.sum())}
-            for group, inside in zip(present, members, strict=True)
-        ],
+        "groups": [{"name": name, "num_users": int(inside_U.sum())} for name, inside_U in members],
         "methods": {
-            method: [_hit_rate(rank_U[inside_U], k) for inside_U in members] for method, rank_U in ranks.items()
+            method: [_hit_rate(rank_U[inside_U], k) if inside_U.any() else None for _, inside_U in members]
+            for method, rank_U in ranks.items()
         },
     }
 

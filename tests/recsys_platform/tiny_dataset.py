@@ -66,6 +66,7 @@ def write_tiny_dataset(config: RunConfig) -> Catalog:
             rows = [_example(textualizer, user, from_end, split) for user in SEQUENCES]
             _write(folder / "examples" / split, pa.Table.from_pylist(rows, schema=EXAMPLE_SCHEMA))
         _write(folder / "interactions", _interactions())
+        counts["ties"] = {"statements": ["No two adjacent events of a user have the same time."], "finding": None}
         counts["examples"] = dict.fromkeys(("train", "valid", "test"), len(SEQUENCES))
     return catalog
 

@@ -4,8 +4,7 @@ Rows meet by `bucket`, a hash of the user whose range depends on the number of r
 written later does not depend on the number of blocks. The output has one row per bucket, with the
 bucket's users and rejects as lists of structs: a row is never split, whatever Ray Data does to blocks.
 
-A user's order is `position` where the table has it (times tie, and are coarser), else the time; the
-row number breaks what ties are left.
+`tie_order` says in which order a user's events stand.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,13 +20,13 @@ from recsys_platform.data.contract import CHECKED_REVIEWS_SCHEMA, CHECKED_SCHEMA
 from recsys_platform.data.rejects import to_json
 from recsys_platform.data.sources import build_dataset
 from recsys_platform.data.tables import Table
+from recsys_platform.data.tie_order import order_events
 
 ROWS_PER_BUCKET = 25_000
 MAX_BUCKETS = 1024
 ROWS_PER_PARTITION = 500_000
 PARTITIONS_PER_CPU = 2
 DUPLICATE_KEYS = ("user_id", "item", "timestamp", "position", "details")
-ORDER_KEYS = ("user_id", "position", "timestamp", "row")
 
 USER = pa.struct(
     [
@@ -91,7 +90,13 @@ def partition_boundaries(num_buckets: int, num_blocks: int) -> list[int | float]
 
 
 def build_sequences(
-    table: Table, item_ids: Sequence[str], num_blocks: int, *, uses_rating: bool, keeps_reviews: bool = False
+    table: Table,
+    item_ids: Sequence[str],
+    num_blocks: int,
+    *,
+    uses_rating: bool,
+    keeps_reviews: bool = False,
+    tie_seed: int | None = None,
 ) -> ray.data.Dataset:
     """Return the dataset of buckets, which reads, checks and shuffles when it is consumed.
 
@@ -101,6 +106,7 @@ def build_sequences(
         num_blocks: Partitions of the shuffle.
         uses_rating: Whether a rating that is no number spoils its row.
         keeps_reviews: Whether what users wrote goes along.
+        tie_seed: Seed of the order of events with equal times; None keeps the table's order.
     """
     num_buckets = count_buckets(table.num_rows)
     item_ids_ref = ray.put(pa.array(item_ids, pa.string()))
@@ -111,7 +117,7 @@ def build_sequences(
         uses_rating=uses_rating,
         keeps_reviews=keeps_reviews,
     )
-    group = partial(_group_partition, item_ids_ref=item_ids_ref, keeps_reviews=keeps_reviews)
+    group = partial(_group_partition, item_ids_ref=item_ids_ref, keeps_reviews=keeps_reviews, tie_seed=tie_seed)
     checked = build_dataset(table).map_batches(check, batch_size=None, batch_format="pyarrow", zero_copy_batch=True)
     # explicit boundaries: no sampling pass, every bucket in one block, blocks of equal numbers of buckets
     shuffled = checked.sort("bucket", boundaries=partition_boundaries(num_buckets, num_blocks))
@@ -128,12 +134,13 @@ def iter_buckets(block: pa.Table) -> Iterator[tuple[int, pa.Table, pa.Table]]:
         yield block["bucket"][row].as_py(), users, rejects
 
 
-def group_by_user(checked: pa.Table, item_ids: pa.Array) -> pa.Table:
+def group_by_user(checked: pa.Table, item_ids: pa.Array, tie_seed: int | None = None) -> pa.Table:
     """Turn all checked rows of some buckets into one row per bucket.
 
     Args:
         checked: Rows in the layout of `CHECKED_SCHEMA`, or with reviews, in any order; buckets are complete.
-        item_ids: Ids of the catalogue, to describe duplicates.
+        item_ids: Ids of the catalogue.
+        tie_seed: Seed of the order of events with equal times; None keeps the table's order.
 
     Returns:
         A table in the layout of `BUCKET_SCHEMA`, or `REVIEWED_BUCKET_SCHEMA` where there are reviews.
@@ -149,7 +156,7 @@ def group_by_user(checked: pa.Table, item_ids: pa.Array) -> pa.Table:
             _describe_repeated(accepted.filter(is_repeated), item_ids),
         ]
     )
-    users = _build_sequences(accepted.filter(pc.invert(is_repeated)))
+    users = _build_sequences(order_events(accepted.filter(pc.invert(is_repeated)), item_ids, tie_seed))
     buckets = pc.unique(checked["bucket"]).sort()
     return pa.table(
         {
@@ -171,11 +178,13 @@ def _check_block(
     )
 
 
-def _group_partition(checked: pa.Table, item_ids_ref: ray.ObjectRef, *, keeps_reviews: bool) -> pa.Table:
+def _group_partition(
+    checked: pa.Table, item_ids_ref: ray.ObjectRef, *, keeps_reviews: bool, tie_seed: int | None
+) -> pa.Table:
     """Group one partition of the shuffle; one that got no bucket arrives without columns."""
     if checked.num_rows == 0:
         return (REVIEWED_BUCKET_SCHEMA if keeps_reviews else BUCKET_SCHEMA).empty_table()
-    return group_by_user(checked, ray.get(item_ids_ref))
+    return group_by_user(checked, ray.get(item_ids_ref), tie_seed)
 
 
 def _find_repeated(accepted: pa.Table) -> pa.Array:
@@ -204,9 +213,8 @@ def _describe_repeated(repeated: pa.Table, item_ids: pa.Array) -> pa.Table:
     )
 
 
-def _build_sequences(accepted: pa.Table) -> pa.Table:
-    """Return one row per user: bucket, user id and the lists of `USER`."""
-    ordered = accepted.sort_by([(name, "ascending") for name in ORDER_KEYS]).combine_chunks()
+def _build_sequences(ordered: pa.Table) -> pa.Table:
+    """Return one row per user: bucket, user id and the lists of `USER`, of events that stand in order."""
     starts = _run_starts(ordered["user_id"])
     offsets = pa.array(np.append(starts, ordered.num_rows), pa.int32())
     firsts = pa.array(starts, pa.int64())

@@ -2,7 +2,7 @@
 
     interactions -> check -> shuffle by user -> sequences -> examples, interactions, rejects (one file per bucket)
     items, users -> catalogue, tokenizer, features
-    sequences -> leak checks
+    sequences -> leak checks, ties in time
     sequences -> feature words of training reviews, where tasks are asked
 
 Memory does not grow with the interactions: they stream through Ray Data, whose shuffle spills to disk.
@@ -35,6 +35,7 @@ from recsys_platform.data.sequences import build_sequences, count_buckets, count
 from recsys_platform.data.survey import Survey, survey_sequences
 from recsys_platform.data.task_needs import check_ratings, count_tasks, keeps_reviews, tells_ratings
 from recsys_platform.data.task_texts import iter_task_texts
+from recsys_platform.data.tie_findings import describe_ties
 from recsys_platform.data.vocabulary import Tables, build_vocabulary, open_tables, read_items, read_users
 from recsys_platform.data.writing import TOKENIZER_FOLDER, BucketWriter, Shared, write_table
 from recsys_platform.facts import write_item_facts
@@ -88,9 +89,10 @@ def _write_dataset(config: RunConfig, tables: Tables, folder: Path) -> dict[str,
         config.data.num_blocks or count_partitions(tables.interactions.num_rows, _num_cpus()),
         uses_rating=named or tells_ratings(config.tasks),
         keeps_reviews=keeps_reviews(config.tasks, tables.interactions),
+        tie_seed=config.seed if config.data.tie_order == "seeded" else None,
     ).materialize()
     dataset_split = find_split(sequences, config.data)
-    survey = survey_sequences(sequences, config, dataset_split)
+    survey = survey_sequences(sequences, config, dataset_split, items.item_ids)
     survey.rejects.check_share("interactions", tables.interactions.num_rows, config.input.max_reject_share)
     if survey.num_interactions == 0:
         raise DataError(f"input.interactions.path {tables.interactions.files.path} has no accepted row")
@@ -121,6 +123,7 @@ def _write_dataset(config: RunConfig, tables: Tables, folder: Path) -> dict[str,
         "texts_made_unique": num_changed,
         "leaks": leaks,
         "split": dataset_split.to_dict(),
+        "ties": describe_ties(survey.ties, config.data.tie_order, config.seed),
     }
     asked = {} if reviews is None else {"tasks": count_tasks(config.tasks, reviews, written)}
     return counts | num_restricted | asked

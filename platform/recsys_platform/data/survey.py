@@ -1,7 +1,8 @@
-"""What is known of all sequences before examples are written: counts, rejects, the validation users."""
+"""What is known of all sequences before examples are written: counts, rejects, ties in time, the validation users."""
 
 import heapq
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -14,6 +15,7 @@ from recsys_platform.data.arrow import pc
 from recsys_platform.data.examples import rank_of
 from recsys_platform.data.rejects import NUM_SAMPLES, Reject, RejectSummary
 from recsys_platform.data.sequences import REJECT, iter_buckets
+from recsys_platform.data.tie_counts import build_item_keys, count_ties
 from recsys_platform.splits import DatasetSplit
 
 SURVEY_SCHEMA = pa.schema(
@@ -24,6 +26,7 @@ SURVEY_SCHEMA = pa.schema(
         ("reasons", pa.list_(pa.struct([("reason", pa.string()), ("count", pa.int64())]))),
         ("samples", pa.list_(REJECT)),
         ("ranks", pa.list_(pa.uint64())),
+        ("ties", pa.list_(pa.struct([("name", pa.string()), ("count", pa.int64())]))),
     ]
 )
 
@@ -40,11 +43,15 @@ class Survey:
     """Accepted interactions."""
     rejects: RejectSummary = field(default_factory=RejectSummary)
     """Rejected interactions."""
+    ties: Counter[str] = field(default_factory=Counter)
+    """Ties in time, as `tie_counts.count_ties` counts them."""
     max_eval_rank: int | None = None
     """Largest `rank_of` of the validation users; None takes all."""
 
 
-def survey_sequences(sequences: ray.data.Dataset, config: RunConfig, dataset_split: DatasetSplit) -> Survey:
+def survey_sequences(
+    sequences: ray.data.Dataset, config: RunConfig, dataset_split: DatasetSplit, item_ids: Sequence[str]
+) -> Survey:
     """Go over the sequences once; what comes back to the driver does not grow with the table."""
     look = partial(
         _survey_block,
@@ -52,6 +59,7 @@ def survey_sequences(sequences: ray.data.Dataset, config: RunConfig, dataset_spl
         max_eval_users=config.data.max_eval_users,
         seed=config.seed,
         dataset_split=dataset_split,
+        item_keys_ref=ray.put(build_item_keys(item_ids)),
     )
     survey = Survey()
     ranks: list[int] = []
@@ -61,6 +69,7 @@ def survey_sequences(sequences: ray.data.Dataset, config: RunConfig, dataset_spl
         survey.num_interactions += row["num_interactions"]
         reasons = Counter({entry["reason"]: entry["count"] for entry in row["reasons"]})
         survey.rejects.add(reasons, (Reject(**sample) for sample in row["samples"]))
+        survey.ties.update({entry["name"]: entry["count"] for entry in row["ties"]})
         ranks = heapq.nsmallest(config.data.max_eval_users, [*ranks, *row["ranks"]])
     if config.data.max_eval_users > 0 and ranks:
         survey.max_eval_rank = ranks[-1]
@@ -68,13 +77,20 @@ def survey_sequences(sequences: ray.data.Dataset, config: RunConfig, dataset_spl
 
 
 def _survey_block(
-    block: pa.Table, min_interactions: int, max_eval_users: int, seed: int, dataset_split: DatasetSplit
+    block: pa.Table,
+    min_interactions: int,
+    max_eval_users: int,
+    seed: int,
+    dataset_split: DatasetSplit,
+    item_keys_ref: ray.ObjectRef,
 ) -> pa.Table:
     """Return one row per bucket of the block."""
-    rows = [
-        _survey_bucket(users, rejects, min_interactions, max_eval_users, seed, dataset_split)
-        for _, users, rejects in iter_buckets(block)
-    ]
+    item_keys = ray.get(item_keys_ref)
+    rows = []
+    for _, users, rejects in iter_buckets(block):
+        ties = count_ties(users, item_keys, min_interactions, dataset_split)
+        row = _survey_bucket(users, rejects, min_interactions, max_eval_users, seed, dataset_split)
+        rows.append(row | {"ties": [{"name": name, "count": count} for name, count in ties.items()]})
     return pa.Table.from_pylist(rows, schema=SURVEY_SCHEMA)
 
 

@@ -33,6 +33,11 @@ _BREAKDOWNS = {
     ),
     "history": ("events in the history", "HR@10 by length of the history"),
 }
+_TIMES = "HR@10 of users whose held-out event has a time of its own, beside all users"
+_TIES = (
+    "An event has a time of its own if no other event of the user has the same time. Which of several events with one "
+    "time is held out depends on data.tie_order, so a method can score on them by the order of the table."
+)
 
 
 def exposure_section(report: Report) -> Section:
@@ -52,11 +57,13 @@ def exposure_section(report: Report) -> Section:
 
 
 def groups_section(report: Report) -> Section:
-    """Return hit rates by popularity of the target and by length of the history, each as a plot and as a table."""
+    """Return hit rates by ties in time as a table, by popularity of the target and length of the history with plots."""
     breakdowns, title = report.get("breakdowns", {}), "Where it hits"
     blocks: list[Block] = []
     if breakdowns and report["rankings"]:
         blocks += [Paragraph(f'Of the ranking "{report["rankings"][0]["title"]}"; intervals are Wilson\'s, of 95 %.')]
+    if "times" in breakdowns:
+        blocks += [Paragraph(_TIES), _group_table(report, breakdowns["times"], "group", _TIMES)]
     for name, (column, text) in _BREAKDOWNS.items():
         if name in breakdowns:
             table = _group_table(report, breakdowns[name], column, text)

@@ -16,7 +16,7 @@ from recsys_model.errors import CheckpointError
 from recsys_model.text.textualize import TokenizedText
 from recsys_platform.artifacts import read_manifest
 from recsys_platform.interactions import Events, iter_sequences
-from recsys_platform.splits import DatasetSplit, HeldOut, split_of
+from recsys_platform.splits import DatasetSplit, HeldOut, split_of, tie_statements_of
 
 Split = HeldOut
 _TEXT_COLUMNS = ("token_ids", "entity_starts", "entity_ends", "entity_items", "sentence_ends")
@@ -41,6 +41,8 @@ class Case:
     """Distinct items of all the user's events, whenever they were."""
     training_place: int | None = None
     """The user's place among `EvaluationData.training_sequences`."""
+    has_own_time: bool = True
+    """Whether no other event of the user has the target's time."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,6 +57,8 @@ class EvaluationData:
     """Users that the split has, of whom `cases` may be a sample."""
     split: DatasetSplit
     """How the dataset was split."""
+    tie_statements: tuple[str, ...] = ()
+    """What the data stage said of ties in time; nothing for datasets from before it did."""
 
 
 def load_evaluation_data(dataset_folder: Path, split: Split, num_users: int, seed: int) -> EvaluationData:
@@ -68,7 +72,8 @@ def load_evaluation_data(dataset_folder: Path, split: Split, num_users: int, see
     if not user_ids:
         raise CheckpointError(f"{dataset_folder} has no examples in its {split} split; run the data stage again")
     drawn = set(draw_users(user_ids, num_users, seed))
-    dataset_split = split_of(read_manifest(dataset_folder, "dataset").counts)
+    counts = read_manifest(dataset_folder, "dataset").counts
+    dataset_split = split_of(counts)
     sequences = dict(sorted(iter_sequences(dataset_folder)))
     rows = [row for file in files for row in _rows_of(file, drawn)]
     places = {user_id: place for place, user_id in enumerate(sequences)}
@@ -81,6 +86,7 @@ def load_evaluation_data(dataset_folder: Path, split: Split, num_users: int, see
         training_sequences=[items[: dataset_split.num_training(times.tolist())] for items, times in sequences.values()],
         num_users_in_split=len(user_ids),
         split=dataset_split,
+        tie_statements=tie_statements_of(counts),
     )
 
 
@@ -127,4 +133,5 @@ def _build_case(
         seen_items=frozenset(row["seen_items"]),
         own_items=frozenset(items.tolist()),
         training_place=place,
+        has_own_time=int((times == times[index]).sum()) == 1,
     )

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from recsys_model.errors import DataError
 from recsys_model.evaluation.metrics import measure, measure_difference
 from recsys_platform.artifacts import open_artifact
+from recsys_platform.evaluate.details import OWN_TIME
 from recsys_platform.evaluate.document import Table
 from recsys_platform.evaluate.figures import TITLES, plain
 from recsys_platform.evaluate.markdown import escape, format_table
@@ -114,16 +115,11 @@ def format_comparison(comparison: Mapping[str, Any]) -> str:
     ]
     for ranking in comparison["rankings"]:
         head = ["metric", *names, "difference", f"{names[0]} is"]
-        rows = [
-            [
-                metric_title(metric),
-                *(estimate(ranking[side][metric]) for side in ("first", "second")),
-                estimate(ranking["difference"][metric], sign=True),
-                ranking["verdicts"][metric],
-            ]
-            for metric in ranking["difference"]
-        ]
-        parts += [f"## {escape(ranking['title'])}", format_table(Table(ranking["title"], head, rows))]
+        parts += [f"## {escape(ranking['title'])}", format_table(Table(ranking["title"], head, _rows(ranking)))]
+        own = ranking.get("own_time")
+        if own is not None:
+            group = f"Users with a {OWN_TIME}: {own['num_users']:,} of {comparison['num_users']:,}"
+            parts += [f"### {group}", format_table(Table(group, head, _rows(own)))]
     return "\n\n".join(parts)
 
 
@@ -158,16 +154,47 @@ def _compare_ranking(
     one: Evaluation, other: Evaluation, competitors: Competitors, sampling: Mapping[str, int]
 ) -> dict[str, Any]:
     column = f"rank_{MODEL}" if competitors == CATALOGUE else f"rank_{competitors}_{MODEL}"
-    ranks = [evaluation.ranks[column].to_numpy() for evaluation in (one, other)]
-    difference = plain(measure_difference(np.asarray(ranks[0]), np.asarray(ranks[1]), **sampling))
-    return {
+    first_U, second_U = (np.asarray(evaluation.ranks[column].to_numpy()) for evaluation in (one, other))
+    compared = {
         "title": TITLES[competitors],
         "competitors": competitors,
-        "first": plain(measure(ranks[0], **sampling)),
-        "second": plain(measure(ranks[1], **sampling)),
+        **_compare_ranks(first_U, second_U, sampling),
+    }
+    own_U = _find_own_time(one.ranks)
+    if not own_U.any() or own_U.all():
+        return compared
+    own = _compare_ranks(first_U[own_U], second_U[own_U], sampling)
+    return {**compared, "own_time": {"num_users": int(own_U.sum()), **own}}
+
+
+def _compare_ranks(first_U: np.ndarray, second_U: np.ndarray, sampling: Mapping[str, int]) -> dict[str, Any]:
+    difference = plain(measure_difference(first_U, second_U, **sampling))
+    return {
+        "first": plain(measure(first_U, **sampling)),
+        "second": plain(measure(second_U, **sampling)),
         "difference": difference,
         "verdicts": {metric: verdict(metric, entry) for metric, entry in difference.items()},
     }
+
+
+def _find_own_time(ranks: pa.Table) -> np.ndarray:
+    """Return for each user whether the held-out event has a time of its own; False where the file does not say it."""
+    if "has_own_time" not in ranks.column_names:
+        return np.zeros(ranks.num_rows, dtype=bool)
+    return np.asarray(ranks["has_own_time"].to_numpy(), dtype=bool)
+
+
+def _rows(compared: Mapping[str, Any]) -> list[list[str]]:
+    """Return one row a metric: both figures, the difference and the verdict."""
+    return [
+        [
+            metric_title(metric),
+            *(estimate(compared[side][metric]) for side in ("first", "second")),
+            estimate(compared["difference"][metric], sign=True),
+            compared["verdicts"][metric],
+        ]
+        for metric in compared["difference"]
+    ]
 
 
 def _names(comparison: Mapping[str, Any]) -> list[str]:

@@ -14,11 +14,13 @@ import numpy as np
 
 from recsys_model.entities.catalog import Catalog
 from recsys_model.evaluation.exposure import HEAD_SHARE, count_events, measure_exposure, measure_popularity
-from recsys_model.evaluation.groups import hit_rates, length_groups, popularity_deciles
+from recsys_model.evaluation.groups import hit_rates, length_groups, member_hit_rates, popularity_deciles
 from recsys_model.evaluation.metrics import hit_gains
 from recsys_platform.evaluate.cases import Case
 from recsys_platform.evaluate.report import NUM_EXAMPLES, build_example
 
+OWN_TIME = "held-out event with a time of its own"
+"""Group of users whose held-out event shares its time with no other event of theirs."""
 TAKEN = "taken"
 """Stands for what the users really took, where methods are compared by what they recommend."""
 METRICS_FILE = "metrics.jsonl"
@@ -56,10 +58,17 @@ def build_breakdowns(
     history_lengths: Sequence[int],
     training_sequences: Sequence[np.ndarray],
     num_items: int,
+    has_own_time: Sequence[bool],
 ) -> dict[str, Any]:
-    """Return hit rates over k, and HR@10 by decile of the target's popularity and by length of the history.
+    """Return hit rates over k, and HR@10 by popularity of the target, length of the history and ties in time.
 
-    `ranks` are those of one ranking: method -> each case's rank, 0 if the item was not returned.
+    Args:
+        ranks: Those of one ranking: method -> each case's rank, 0 if the item was not returned.
+        targets: Item of each case.
+        history_lengths: Number of events before each case's target.
+        training_sequences: Items of each user's training events.
+        num_items: Size of the catalogue.
+        has_own_time: Whether each case's target shares its time with no event of the same user.
     """
     decile_N = popularity_deciles(count_events(training_sequences, num_items))
     deciles = [int(decile_N[target]) for target in targets]
@@ -76,7 +85,13 @@ def build_breakdowns(
         },
         "popularity": hit_rates(deciles, {decile: str(decile) for decile in range(1, 11)}, ranks, _K),
         "history": hit_rates(lengths, {high: _range(low, high) for low, high in groups}, ranks, _K),
+        "times": member_hit_rates(_time_groups(np.array(has_own_time, dtype=bool)), ranks, _K),
     }
+
+
+def _time_groups(own_U: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    """Return all users, and those whose target has a time of its own and not."""
+    return [("all users", np.ones_like(own_U)), (OWN_TIME, own_U), ("held-out event that shares its time", ~own_U)]
 
 
 def load_learning_curve(checkpoint_folder: Path) -> dict[str, Any] | None:

@@ -187,6 +187,7 @@ def _build_report(config: RunConfig, data: EvaluationData, num_items: int, ranki
         "name": config.name,
         "statements": [
             *describe_cases(config.evaluate.split, data.split, len(data.cases), data.num_users_in_split, config.seed),
+            *data.tie_statements,
             *describe_models(config.evaluate.baselines, config.evaluate.baseline_epochs),
             *describe_cut_searches(rankings.num_cut, len(data.cases), config.decoding.max_expansions),
         ],
@@ -217,7 +218,9 @@ def _details(config: RunConfig, data: EvaluationData, catalog: Catalog, rankings
     known, num_items, ranks = data.training_sequences, len(catalog.items), rankings.ranks[CATALOGUE]
     return {
         **build_exposure(rankings.best, targets, known, num_items),
-        "breakdowns": build_breakdowns(ranks, targets, lengths, known, num_items),
+        "breakdowns": build_breakdowns(
+            ranks, targets, lengths, known, num_items, [case.has_own_time for case in data.cases]
+        ),
         "learning_curve": load_learning_curve(config.checkpoint_folder),
         **build_examples(data.cases, catalog, rankings.best[MODEL], ranks[MODEL], config.seed),
     }
@@ -233,6 +236,7 @@ def _write_ranks(folder: Path, data: EvaluationData, rankings: Rankings) -> None
     columns: Mapping[str, Any] = {
         "user_id": pa.array([case.user_id for case in data.cases], type=pa.string()),
         "target_item": pa.array([case.target_item for case in data.cases], type=pa.int32()),
+        "has_own_time": pa.array([case.has_own_time for case in data.cases], type=pa.bool_()),
         **ranks,
         "recommended": pa.array(rankings.best[MODEL], type=pa.list_(pa.int32())),
     }

@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys_model.evaluation.groups import hit_rates, length_groups, popularity_deciles, wilson_interval
+from recsys_model.evaluation.groups import (
+    hit_rates,
+    length_groups,
+    member_hit_rates,
+    popularity_deciles,
+    wilson_interval,
+)
 
 
 def holds(share: float, hits: int, users: int) -> bool:
@@ -62,3 +68,20 @@ def test_groups_without_users_do_not_appear():
     assert [round(entry["value"], 4) for entry in table["methods"]["a"]] == [0.0, 0.6667]
     assert [entry["value"] for entry in table["methods"]["b"]] == pytest.approx([0.0, 2 / 3])
     assert table["methods"]["a"][0]["high"] == pytest.approx(wilson_interval(0, 1).high)
+
+
+def test_groups_may_overlap_and_one_without_users_has_no_figure():
+    members = [
+        ("all", np.ones(4, dtype=bool)),
+        ("odd", np.array([False, True, False, True])),
+        ("none", np.zeros(4, bool)),
+    ]
+
+    table = member_hit_rates(members, {"a": np.array([1, 0, 3, 11])}, k=10)
+
+    assert table["groups"] == [
+        {"name": "all", "num_users": 4},
+        {"name": "odd", "num_users": 2},
+        {"name": "none", "num_users": 0},
+    ]
+    assert [entry and entry["value"] for entry in table["methods"]["a"]] == [0.5, 0.0, None]

@@ -17,7 +17,9 @@ from recsys_platform.artifacts import open_artifact
 from recsys_platform.config import RunConfig, build_config
 from recsys_platform.data import sequences
 from recsys_platform.data.stage import run_data
+from recsys_platform.data.tie_order import rank_event
 from recsys_platform.data.writing import BucketWriter
+from recsys_platform.summaries import of_data
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("ray_cluster")]
 
@@ -128,6 +130,7 @@ def test_a_dataset_holds_what_its_manifest_counts(tmp_path):
         "examples": {"train": sum(length - 3 for length in long_enough), "valid": 5, "test": len(long_enough)},
         "texts_made_unique": 2,
         "split": {"kind": "leave_one_out", "valid_from": None, "test_from": None},
+        "ties": manifest.counts["ties"],
         "input": {
             "format": "tables",
             "why": "input.interactions and input.items name them",
@@ -150,6 +153,75 @@ def test_a_dataset_holds_what_its_manifest_counts(tmp_path):
             assert [item for item in row["entity_items"] if item >= 0] == [*past, row["target_item"]]
             assert row["seen_items"] == ([] if split == "train" else past)
     assert json.loads((folder / "settings.json").read_text()) == {"user_features": ["age", "city"]}
+
+
+def test_the_manifest_and_the_screen_tell_which_targets_a_tie_decides(tmp_path):
+    config = make_config(tmp_path, shop())
+    report = run_data(config)
+    # events 0 and 1 of a user share a time, as do 2 and 3, 4 and 5, 6 and 7
+    lengths = [2 + user % 7 for user in range(NUM_USERS)]
+    tied = sum(length // 2 for length in lengths)
+    decided_test = sum(length % 2 == 0 for length in lengths if length >= 3)
+    # the last event but one shares its time with the event after it or, where the number of events is odd, before it
+    num_targets = sum(length >= 3 for length in lengths)
+
+    ties = report["counts"]["ties"]
+
+    assert ties["pairs"] == {"tied": tied, "apart": sum(lengths) - NUM_USERS - tied}
+    assert ties["targets"] == {
+        "valid": {"all": num_targets, "decided": num_targets},
+        "test": {"all": num_targets, "decided": decided_test},
+    }
+    assert ties["finding"] is None
+    assert f"\n  {ties['statements'][0]}\n" in of_data(report)
+
+
+def test_a_table_in_the_order_of_ids_is_told_of_and_does_not_stop_the_stage(tmp_path):
+    tables = shop()
+    for row in tables["interactions"]:
+        row["timestamp"] = 1000 * (row["position"] // 4) + int(row["user_id"][1:])
+        del row["position"]
+    tables["interactions"].sort(key=lambda row: int(row["item_id"]))
+    config = make_config(tmp_path, tables)
+
+    report = run_data(config)
+
+    finding = report["counts"]["ties"]["finding"]
+    assert finding.startswith("The order of events with equal times follows the numbers in item ids: 100.0% of ")
+    assert f"\n  note: {finding}\n" in of_data(report)
+    seeded = run_data(make_config(tmp_path, tables, data={"tie_order": "seeded"}), overwrite=True)["counts"]["ties"]
+    assert seeded["finding"] is None
+    assert seeded["order"] == "seeded"
+    assert seeded["statements"][1].startswith("Events of a user with equal times are ordered by a hash of (seed 0,")
+
+
+def test_the_seeded_order_of_ties_depends_on_neither_blocks_nor_the_order_of_the_table(tmp_path, monkeypatch):
+    monkeypatch.setattr(sequences, "ROWS_PER_BUCKET", 33)
+    tables = shop()
+    for row in tables["interactions"]:
+        del row["position"]
+    results = []
+    for num_blocks in (1, 16):
+        config = make_config(tmp_path, tables, data={"num_blocks": num_blocks, "tie_order": "seeded"})
+        report = run_data(config, overwrite=True)
+        results.append((checksums(config), report["counts"]))
+        tables["interactions"].reverse()
+    assert results[0] == results[1]
+    expected = {}
+    for user in range(NUM_USERS):
+        days: dict[int, list[int]] = {}
+        for event in range(2 + user % 7):
+            days.setdefault(event // 2, []).append((user * 7 + event * 3) % NUM_ITEMS)
+        ranked = [
+            sorted(day, key=lambda item, user=user: rank_event(0, f"u{user}", str(item))) for day in days.values()
+        ]
+        expected[f"u{user}"] = [item for day in ranked for item in day]
+    found = {row["user_id"]: row["items"] for row in read_rows(config.dataset_folder / "interactions")}
+    assert found == expected
+    tests = read_rows(config.dataset_folder / "examples" / "test")
+    assert {row["user_id"]: row["target_item"] for row in tests} == {
+        user: items[-1] for user, items in expected.items() if len(items) >= 3
+    }
 
 
 def test_text_in_titles_is_data_and_features_are_attribute_entities(tmp_path):

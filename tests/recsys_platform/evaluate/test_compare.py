@@ -228,6 +228,41 @@ def test_equal_names_are_told_apart_by_letters(tmp_path):
     assert "| metric | run (A) | run (B) |" in (tmp_path / "out" / "compare.md").read_text(encoding="utf-8")
 
 
+def test_users_whose_held_out_event_has_a_time_of_its_own_are_also_compared_alone(tmp_path):
+    own = [True, False, True, True, False, True, True, False]
+    columns = {"has_own_time": own}
+    one, two = (write_evaluation(tmp_path / name, ranks, columns=columns) for name, ranks in (("a", ONE), ("b", TWO)))
+    chosen = [place for place, is_own in enumerate(own) if is_own]
+    few = {
+        "users": [USERS[place] for place in chosen],
+        "targets": [TARGETS[place] for place in chosen],
+    }
+    alone = compare_evaluations(
+        *(
+            write_evaluation(tmp_path / f"few-{name}", [ranks[place] for place in chosen], **few)
+            for name, ranks in (("a", ONE), ("b", TWO))
+        )
+    )["rankings"][0]
+
+    comparison = compare_evaluations(one, two)
+
+    ranking = comparison["rankings"][0]
+    assert ranking["own_time"] == {
+        "num_users": 5,
+        **{name: alone[name] for name in ("first", "second", "difference", "verdicts")},
+    }
+    text = format_comparison(comparison)
+    assert "### Users with a held-out event with a time of its own: 5 of 8" in text
+    assert text.count("| metric | run (A) | run (B) |") == 2
+
+
+@pytest.mark.parametrize("own", [[True] * 8, [False] * 8])
+def test_where_all_or_no_users_have_such_an_event_they_are_compared_once(tmp_path, own):
+    one = write_evaluation(tmp_path / "a", ONE, columns={"has_own_time": own})
+
+    assert "own_time" not in compare_evaluations(one, one)["rankings"][0]
+
+
 def test_a_report_without_its_protocol_is_refused(tmp_path):
     with write_artifact(tmp_path / "old", "evaluation", {}, {"dataset": "d"}) as (partial, _):
         (partial / "report.json").write_text(json.dumps({"name": "old", "protocol": "Leave-one-out."}))

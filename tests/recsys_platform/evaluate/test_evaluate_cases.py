@@ -132,3 +132,24 @@ def test_a_temporal_split_asks_for_the_first_event_of_the_period_and_trains_on_w
     assert [case.history for case in data.cases] == [(0, 1), (3, 1), (2, 2)]
     assert [items.tolist() for items in data.training_sequences] == [[0], [3], [2]]
     assert data.split.kind == "temporal"
+
+
+def test_a_case_knows_whether_its_target_has_a_time_of_its_own(tmp_path):
+    folder = write_dataset(tmp_path)
+    times = {"ann": [1.0, 2.0, 2.0], "bob": [1.0, 1.0, 1.0, 2.0], "cyd": [3.0, 1.0, 3.0]}
+    rows = [{"user_id": user, "items": items, "timestamps": times[user]} for user, items in SEQUENCES.items()]
+    pq.write_table(pa.Table.from_pylist(rows), folder / "interactions" / "part-0.parquet")
+
+    cases = load_evaluation_data(folder, "test", num_users=0, seed=0).cases
+
+    assert {case.user_id: case.has_own_time for case in cases} == {"ann": False, "bob": True, "cyd": False}
+
+
+def test_what_the_data_stage_said_of_ties_goes_along(tmp_path):
+    folder = write_dataset(tmp_path)
+    assert load_evaluation_data(folder, "test", num_users=0, seed=0).tie_statements == ()
+
+    write_manifest(folder, {"ties": {"statements": ["Two of three tie."], "finding": "They follow ids."}})
+
+    data = load_evaluation_data(folder, "test", num_users=0, seed=0)
+    assert data.tie_statements == ("Two of three tie.", "They follow ids.")

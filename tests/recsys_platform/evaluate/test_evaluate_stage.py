@@ -127,6 +127,7 @@ def test_the_artifact_and_the_result_tell_the_same(ray_cluster, run):
     assert result["protocol"].endswith(
         "RecSysLLM ranks by trie-guided beam search; what it does not return counts as missed."
     )
+    assert " No two adjacent events of a user have the same time. " in result["protocol"]
     assert set(result["metrics"]) == {"recsysllm", "popularity", "co_occurrence", "best_reachable"}
     assert all(set(result["metrics"][method]) == set(METRIC_NAMES) for method in ("recsysllm", "popularity"))
     assert result["metrics"]["best_reachable"]["hr_at_10"] == {"value": 0.75, "low": None, "high": None}
@@ -134,6 +135,13 @@ def test_the_artifact_and_the_result_tell_the_same(ray_cluster, run):
     assert all(sentence in text for sentence in report["statements"])
     assert f"| RecSysLLM | {estimate(result['metrics']['recsysllm']['hr_at_1'])} |" in text
     assert "7 of 24 users, 12 items" in (folder / "report.html").read_text(encoding="utf-8")
+    assert report["breakdowns"]["times"]["groups"][1] == {
+        "name": "held-out event with a time of its own",
+        "num_users": 7,
+    }
+    assert set(report["breakdowns"]["times"]["methods"]) == {"recsysllm", "popularity", "co_occurrence"}
+    assert "| held-out event with a time of its own | 7 |" in text
+    assert pq.read_table(folder / "ranks.parquet")["has_own_time"].to_pylist() == [True] * 7
     assert len(report["examples"]) == 7
     assert all(set(example["history"]) <= set(TITLES) for example in report["examples"])
     assert all((folder / "plots" / f"{name}.png").is_file() for name in ("methods_1", "history", "popularity"))

@@ -6,7 +6,9 @@ import re
 
 import pytest
 
+from recsys_platform.evaluate.behaviour_sections import groups_section
 from recsys_platform.evaluate.document import Heading, Items, Paragraph, Table
+from recsys_platform.evaluate.html_page import Image, render_html
 from recsys_platform.evaluate.markdown import render_markdown
 from recsys_platform.evaluate.publish import build_document, write_reports
 from recsys_platform.evaluate.ranking_sections import ranking_section, summary_section
@@ -101,6 +103,39 @@ def test_what_users_took_stands_beside_what_is_recommended():
 
     assert "| RecSysLLM | 90.0 % | 0.3000 | 12.5 | 60.0 % |" in text
     assert "| what users really took | - | - | 20.0 | 50.0 % |" in text
+
+
+def test_users_whose_held_out_event_has_a_time_of_its_own_have_a_row_beside_all_users():
+    section = groups_section(tiny_report())
+
+    (table,) = (block for block in section.blocks if isinstance(block, Table))
+    assert table == Table(
+        "HR@10 of users whose held-out event has a time of its own, beside all users",
+        ["group", "users", "RecSysLLM", "popularity"],
+        [
+            ["all users", "200", "0.6000 (0.5800 to 0.6200)", "0.1000 (0.0800 to 0.1200)"],
+            [
+                "held-out event with a time of its own",
+                "120",
+                "0.5000 (0.4800 to 0.5200)",
+                "0.1000 (0.0800 to 0.1200)",
+            ],
+            ["held-out event that shares its time", "80", "0.7500 (0.7300 to 0.7700)", "-"],
+        ],
+    )
+    document = build_document(tiny_report())
+    images = {name: Image(b"light", b"dark") for name in document.pictures()}
+    html, markdown = render_html(document, images), render_markdown(document, "plots")
+    for text in (html, markdown):
+        assert "held-out event with a time of its own" in text
+        assert "An event has a time of its own if no other event of the user has the same time." in text
+
+
+def test_a_report_from_before_ties_were_counted_still_reads():
+    report = tiny_report()
+    del report["breakdowns"]["times"]
+
+    assert [block for block in groups_section(report).blocks if isinstance(block, Table)] == []
 
 
 def test_an_evaluation_with_nothing_but_a_ranking_still_reads():

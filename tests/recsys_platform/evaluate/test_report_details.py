@@ -61,7 +61,7 @@ def test_exposure_compares_recommendations_with_what_was_taken():
 def test_hit_rates_over_k_and_of_groups_count_the_same_hits():
     ranks = {"m": np.array([1, 4, 0, 10, 2])}
 
-    built = build_breakdowns(ranks, [1, 1, 0, 2, 3], [1, 3, 4, 9, 0], TRAINING, num_items=4)
+    built = build_breakdowns(ranks, [1, 1, 0, 2, 3], [1, 3, 4, 9, 0], TRAINING, num_items=4, has_own_time=[True] * 5)
 
     assert built["hit_rate_over_k"]["ks"] == list(range(1, 11))
     assert built["hit_rate_over_k"]["methods"]["m"] == [0.2, 0.4, 0.4, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6, 0.8]
@@ -79,7 +79,9 @@ def test_hit_rates_over_k_and_of_groups_count_the_same_hits():
 def test_many_lengths_share_a_group():
     lengths = [2, 2, 2, 2, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]
 
-    built = build_breakdowns({"m": np.array([1] * 5 + [0] * 11)}, [0] * 16, lengths, TRAINING, num_items=4)
+    ranks = {"m": np.array([1] * 5 + [0] * 11)}
+
+    built = build_breakdowns(ranks, [0] * 16, lengths, TRAINING, num_items=4, has_own_time=[True] * 16)
 
     groups = [(group["name"], group["num_users"]) for group in built["history"]["groups"]]
     assert groups == [("2", 4), *((f"{low}-{low + 1}", 2) for low in range(5, 16, 2))]
@@ -87,10 +89,34 @@ def test_many_lengths_share_a_group():
 
 
 def test_the_most_popular_target_is_in_the_highest_group():
-    built = build_breakdowns({"m": np.array([1, 0])}, [1, 3], [1, 1], TRAINING, num_items=4)
+    built = build_breakdowns({"m": np.array([1, 0])}, [1, 3], [1, 1], TRAINING, num_items=4, has_own_time=[True] * 2)
 
     assert [group["name"] for group in built["popularity"]["groups"]] == ["1", "8"]
     assert [entry["value"] for entry in built["popularity"]["methods"]["m"]] == [0.0, 1.0]
+
+
+def test_users_whose_target_has_a_time_of_its_own_stand_beside_all_users_for_every_method():
+    ranks = {"m": np.array([1, 4, 0, 10, 2]), "other": np.array([0, 0, 1, 0, 0])}
+    own = [True, False, True, False, False]
+
+    times = build_breakdowns(ranks, [0] * 5, [1] * 5, TRAINING, num_items=4, has_own_time=own)["times"]
+
+    assert times["groups"] == [
+        {"name": "all users", "num_users": 5},
+        {"name": "held-out event with a time of its own", "num_users": 2},
+        {"name": "held-out event that shares its time", "num_users": 3},
+    ]
+    assert [entry["value"] for entry in times["methods"]["m"]] == [0.8, 0.5, 1.0]
+    assert [entry["value"] for entry in times["methods"]["other"]] == [0.2, 0.5, 0.0]
+
+
+def test_a_group_of_times_without_users_has_no_figure():
+    ranks = {"m": np.array([1, 0])}
+
+    times = build_breakdowns(ranks, [0] * 2, [1] * 2, TRAINING, num_items=4, has_own_time=[False, False])["times"]
+
+    assert [group["num_users"] for group in times["groups"]] == [2, 0, 2]
+    assert times["methods"]["m"][1] is None
 
 
 def test_the_learning_curve_is_read_and_what_is_not_finite_is_left_out(tmp_path):

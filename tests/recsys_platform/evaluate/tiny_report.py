@@ -86,6 +86,17 @@ _REPORT: dict[str, Any] = {
             },
         },
         "history": {"groups": _GROUPS, "methods": {"recsysllm": [entry(0.4), entry(0.7)]}},
+        "times": {
+            "groups": [
+                {"name": "all users", "num_users": 200},
+                {"name": "held-out event with a time of its own", "num_users": 120},
+                {"name": "held-out event that shares its time", "num_users": 80},
+            ],
+            "methods": {
+                "recsysllm": [entry(0.6), entry(0.5), entry(0.75)],
+                "popularity": [entry(0.1), entry(0.1), None],
+            },
+        },
     },
     "learning_curve": {
         "train": [[1, 3.0], [2, 2.0]],
