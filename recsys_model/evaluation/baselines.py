@@ -60,7 +60,7 @@ class CoOccurrence:
     def __init__(self, sequences: Sequences, num_items: int, max_gap: int = 200):
         self._popularity = Popularity(sequences, num_items)
         self._num_items = num_items
-        pair_P, self._count_P = _count_pairs(_pairs_by_gap(sequences, num_items, max_gap))
+        pair_P, self._count_P = count_pairs(pairs_by_gap(sequences, num_items, max_gap))
         self._successor_P = pair_P % num_items
         self._row_starts = np.searchsorted(pair_P // num_items, np.arange(num_items + 1))
 
@@ -71,6 +71,16 @@ class CoOccurrence:
             row = slice(self._row_starts[history[-1]], self._row_starts[history[-1] + 1])
             key_N[self._successor_P[row]] += self._count_P[row] * self._num_items
         return key_N
+
+
+def keys_of_scores(score_N: np.ndarray) -> np.ndarray:
+    """Return sort keys from 0 in the order of the scores; equal scores have equal keys.
+
+    Example:
+        >>> keys_of_scores(np.array([0.5, -1.0, 0.5, 2.0])).tolist()
+        [1, 0, 1, 2]
+    """
+    return np.unique(score_N, return_inverse=True)[1].astype(np.int64)
 
 
 def rank_by_keys(key_N: np.ndarray, target: int, excluded: Collection[int] = ()) -> int:
@@ -109,7 +119,7 @@ def _concatenated(sequences: Sequences) -> np.ndarray:
     return np.concatenate([np.zeros(0, dtype=np.int64), *(np.asarray(s, dtype=np.int64) for s in sequences)])
 
 
-def _pairs_by_gap(sequences: Sequences, num_items: int, max_gap: int) -> Iterator[np.ndarray]:
+def pairs_by_gap(sequences: Sequences, num_items: int, max_gap: int) -> Iterator[np.ndarray]:
     """Yield `earlier * N + later` of all pairs of events that are 1, 2, ... apart in one sequence."""
     event_E = _concatenated(sequences)
     lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
@@ -122,7 +132,7 @@ def _pairs_by_gap(sequences: Sequences, num_items: int, max_gap: int) -> Iterato
         yield event_E[earlier] * num_items + event_E[earlier + gap]
 
 
-def _count_pairs(chunks: Iterator[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def count_pairs(chunks: Iterator[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Return the distinct pairs in ascending order and how often each occurs."""
     pair_P, count_P = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
     waiting: list[np.ndarray] = []
