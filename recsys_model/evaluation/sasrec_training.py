@@ -11,7 +11,6 @@ Shape suffixes: B = users of a group, T = events of the longest history, E = tar
 """
 
 import copy
-import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,8 +23,6 @@ from recsys_model.evaluation.baselines import Sequences
 from recsys_model.evaluation.item_softmax import item_loss
 from recsys_model.evaluation.metrics import ndcg_gains
 from recsys_model.evaluation.sasrec import SASRec, SASRecConfig, SASRecRanker
-
-logger = logging.getLogger(__name__)
 
 GROUP_USERS = 64
 """Users computed together in training: a group's histories differ little in length."""
@@ -112,7 +109,6 @@ def _train(
         loss = _train_pass(model, optimizer, sequences, config.batch_users, generator)
         passes.append(Pass(len(passes) + 1, loss, validation_ndcg(model, asked)))
         on_pass(passes[-1])
-        logger.info("pass %d: loss %.4f, validation NDCG@10 %.4f", len(passes), loss, passes[-1].validation_ndcg)
         if kept == 0 or passes[-1].validation_ndcg > passes[kept - 1].validation_ndcg:
             kept, kept_weights = len(passes), copy.deepcopy(model.state_dict())
     model.load_state_dict(kept_weights)

@@ -144,6 +144,9 @@ def _result_of(task: ray.ObjectRef) -> tuple[BaselineRun, float]:
 def _train_and_rank(name: str, work: _Work) -> tuple[BaselineRun, float]:
     """Return what one trained model does, and the seconds it took."""
     began = time.monotonic()
+    # this process is Ray's and has no handler: without one an hour of training would pass in silence
+    logging.basicConfig()
+    logging.getLogger("recsys_platform").setLevel(logging.INFO)
     with torch_threads(work.num_threads):
         ranker, training = _train(name, work)
         rankings = rank_with_baseline(

@@ -1,13 +1,16 @@
 """The project's own SASRec, and the same model without blocks, as baselines of an evaluation."""
 
 import dataclasses
+import logging
 from dataclasses import dataclass
 from typing import Any
 
 from recsys_model.evaluation.baselines import Ranker, Sequences
 from recsys_model.evaluation.sasrec import SASRecConfig
-from recsys_model.evaluation.sasrec_training import train_sasrec
+from recsys_model.evaluation.sasrec_training import Pass, train_sasrec
 from recsys_platform.evaluate.cases import EvaluationData, Split
+
+logger = logging.getLogger(__name__)
 
 SASREC_MODELS = {"sasrec": SASRecConfig(), "last_item": SASRecConfig(num_blocks=0)}
 """Name in `evaluate.baselines` -> sizes and settings; passes and patience are those of the configuration."""
@@ -46,7 +49,12 @@ def build_sasrec(
         DataError: there is nothing to learn from, or the training diverged.
     """
     config = dataclasses.replace(SASREC_MODELS[name], max_passes=max_passes, patience=patience)
-    trained = train_sasrec(events.sequences, events.validation_items, num_items, config, seed=seed)
+
+    def log_pass(each: Pass) -> None:
+        figures = each.number, max_passes, each.loss, each.validation_ndcg
+        logger.info("%s: pass %d of at most %d, loss %.4f, validation NDCG@10 %.4f", name, *figures)
+
+    trained = train_sasrec(events.sequences, events.validation_items, num_items, config, seed=seed, on_pass=log_pass)
     record = {
         "num_passes": len(trained.passes),
         "max_passes": max_passes,
