@@ -36,6 +36,10 @@ EPILOG = """Settings can be changed without editing the file:
 DATA_EPILOG = """It tells how many held-out events a tie in time decides. Events of a user with equal times stand as in
 the table; --set data.tie_order=seeded orders them by a hash of seed, user and item."""
 
+EVALUATE_EPILOG = """evaluate.baselines names what ranks the same users beside the model: popularity, co_occurrence, item_knn
+(counted), sasrec, last_item (trained here, stopped by validation NDCG@10), and ease, bpr, mf, most_popular, gru4rec,
+sasrec_cornac, bert4rec (of the package cornac)."""
+
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
@@ -52,7 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _add_stage(commands, "tune", "search the LoRA rank on a frozen base model")
     add_arguments(_add_stage(commands, "ablate", "tell what each change of the run is worth"))
-    _add_stage(commands, "evaluate", "rank held-out items and write a report")
+    _add_stage(commands, "evaluate", "rank held-out items and write a report").epilog = EVALUATE_EPILOG
     compare = commands.add_parser("compare", help="tell whether one of two evaluations is better, user by user")
     compare.add_argument("first", type=Path, metavar="EVALUATION_A", help="folder <storage>/<name>/evaluation of a run")
     compare.add_argument("second", type=Path, metavar="EVALUATION_B", help="that of the run it is compared with")

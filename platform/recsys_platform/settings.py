@@ -12,7 +12,7 @@ from recsys_model.backbones.geometry import CausalConfig, ChatGLMConfig, Mask, n
 from recsys_model.config import PRESETS, GLMConfig, require
 from recsys_model.text.tasks import TASKS
 
-BASELINES_WITH_EPOCHS = ("bpr", "mf", "gru4rec", "sasrec", "bert4rec")
+BASELINES_WITH_EPOCHS = ("sasrec", "last_item", "bpr", "mf", "gru4rec", "sasrec_cornac", "bert4rec")
 """Baselines that pass over the training events several times."""
 
 
@@ -177,7 +177,7 @@ class EvaluateConfig:
     num_users: int = 0
     """Users to evaluate, drawn by seed; 0 takes all."""
     num_workers: int = 2
-    """Actors that share the users, and models of cornac that are trained side by side."""
+    """Actors that share the users, and baselines that are trained side by side."""
     batch_size: int = 16
     """Users decoded together."""
     competitors: tuple[Literal["catalogue", "sampled", "given"], ...] = ("catalogue",)
@@ -192,11 +192,28 @@ class EvaluateConfig:
     exclude_seen: bool = False
     """Whether items already in the user's history are taken out of the whole catalogue."""
     baselines: tuple[
-        Literal["popularity", "co_occurrence", "most_popular", "bpr", "mf", "gru4rec", "sasrec", "bert4rec"], ...
+        Literal[
+            "popularity",
+            "co_occurrence",
+            "sasrec",
+            "last_item",
+            "most_popular",
+            "item_knn",
+            "ease",
+            "bpr",
+            "mf",
+            "gru4rec",
+            "sasrec_cornac",
+            "bert4rec",
+        ],
+        ...,
     ] = ("popularity", "co_occurrence")
-    """What else ranks the same cases; all but the first two need `pip install 'recsysllm-on-ray[baselines]'`."""
+    """What else ranks the same cases; all but the first four need `pip install 'recsysllm-on-ray[baselines]'`."""
     baseline_epochs: Mapping[str, int] = field(default_factory=dict)
-    """Passes of a baseline over the training events, where they are to be others than its own number of them."""
+    """Passes of a baseline over the training events, where they are to be others than its own number of them; of
+    `sasrec` and `last_item` at most so many, of which the best by validation NDCG@10 is kept."""
+    baseline_patience: int = 20
+    """`sasrec` and `last_item` stop after so many passes in a row without a better validation NDCG@10."""
     bootstrap_samples: int = 1000
     """Resamples of the users for the 95 % intervals."""
     tasks: bool | tuple[str, ...] = True
@@ -211,7 +228,7 @@ class EvaluateConfig:
         require(self.task_users >= 0, f"evaluate.task_users must not be negative, got {self.task_users}")
         unknown = [] if isinstance(self.tasks, bool) else [task for task in self.tasks if task not in TASKS]
         require(not unknown, f"evaluate.tasks must be true, false or names out of {', '.join(TASKS)}; got {unknown}")
-        for name in ("num_workers", "batch_size", "bootstrap_samples", "num_negatives"):
+        for name in ("num_workers", "batch_size", "bootstrap_samples", "num_negatives", "baseline_patience"):
             value = getattr(self, name)
             require(value >= 1, f"evaluate.{name} must be at least 1, got {value}")
         require(

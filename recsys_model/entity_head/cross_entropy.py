@@ -65,7 +65,7 @@ def _loss_and_gradient(score_bK: Tensor, place_b: Tensor) -> tuple[Tensor, Tenso
 def item_cross_entropy(
     hidden_ND: Tensor,
     vectors_KD: Tensor,
-    biases_K: Tensor,
+    biases_K: Tensor | None,
     place_N: Tensor,
     *,
     temperature: float = 1.0,
@@ -76,10 +76,12 @@ def item_cross_entropy(
     Args:
         hidden_ND: State that predicts each target.
         vectors_KD: Vectors of the scored items.
-        biases_K: Biases of the scored items.
+        biases_K: Biases of the scored items, if they have any.
         place_N: Which of the scored items each target is.
         temperature: Scores are divided by it.
         log_shares_K: Log-probability with which each item came among the scored ones, where they were sampled: with
             it subtracted, the sum over the sampled items is an unbiased estimate of the sum over all of them.
     """
+    if biases_K is None:
+        biases_K = vectors_KD.new_zeros(len(vectors_KD))
     return _ItemCrossEntropy.apply(hidden_ND / temperature, vectors_KD, biases_K, place_N, log_shares_K)

@@ -70,6 +70,16 @@ class CoOccurrence:
         return key_N
 
 
+def keys_of_scores(score_N: np.ndarray) -> np.ndarray:
+    """Return sort keys from 0 in the order of the scores; equal scores have equal keys.
+
+    Example:
+        >>> keys_of_scores(np.array([0.5, -1.0, 0.5, 2.0])).tolist()
+        [1, 0, 1, 2]
+    """
+    return np.unique(score_N, return_inverse=True)[1].astype(np.int64)
+
+
 def rank_by_keys(key_N: np.ndarray, target: int, excluded: Collection[int] = ()) -> int:
     """Return the place of `target`, 1 for the first, when `excluded` items are taken out; 0 if it is one of them.
 

@@ -161,10 +161,7 @@ class InfillingLoss(nn.Module):
         token_R = self.trie_tokens[self.trie_first_child[ROOT] : self.trie_first_child[ROOT + 1]]
         rows_RD = self._backbone.output_rows(token_R)
         place_N = torch.searchsorted(token_R, label_N)
-        no_biases_R = rows_RD.new_zeros(len(rows_RD))
-        return item_cross_entropy(
-            hidden_ND, rows_RD, no_biases_R, place_N, temperature=self._objective.trie_temperature
-        )
+        return item_cross_entropy(hidden_ND, rows_RD, None, place_N, temperature=self._objective.trie_temperature)
 
     def _children(self, hidden_ND: Tensor, label_N: Tensor, node_N: Tensor) -> Tensor:
         """Score only the children of each target's node."""

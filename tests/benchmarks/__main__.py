@@ -94,9 +94,9 @@ BENCHMARKS = (
     ),
     Benchmark(name="serving_overhead", full=("--only", *PROXIES), quick=None, alone=True),
 )
-"""In the order in which they are begun, the longest first. Called by themselves, since they take long: `smollm2_beauty`,
-which trains models for 40 minutes, `generation --only smollm2 --smollm2-together`, in which the alternative takes 18
-minutes a call, `catalogue_edits` of a million titles and `serving_overhead` of every way to serve."""
+"""In the order in which they are begun, the longest first. Called by themselves, since they take long: `sasrec`,
+which trains for an hour, `smollm2_beauty`, which trains models for 40 minutes, `generation --only smollm2
+--smollm2-together`, in which the alternative takes 18 minutes a call, `catalogue_edits` of a million titles and `serving_overhead` of every way to serve."""
 
 
 class Runs:

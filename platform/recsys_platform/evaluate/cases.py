@@ -53,6 +53,10 @@ class EvaluationData:
     """In ascending order of user ids."""
     training_sequences: list[np.ndarray]
     """Catalogue indices of the events of every user of the dataset that the model was trained on."""
+    validation_items: list[int | None]
+    """The event that follows each training sequence and validates, None where there is none; nothing trains on it."""
+    num_events: int
+    """Events of all users of the dataset, held-out ones included."""
     num_users_in_split: int
     """Users that the split has, of whom `cases` may be a sample."""
     split: DatasetSplit
@@ -84,6 +88,8 @@ def load_evaluation_data(dataset_folder: Path, split: Split, num_users: int, see
     return EvaluationData(
         cases=sorted(cases, key=lambda case: case.user_id),
         training_sequences=[items[: dataset_split.num_training(times.tolist())] for items, times in sequences.values()],
+        validation_items=[_validation_item(events, dataset_split) for events in sequences.values()],
+        num_events=sum(len(items) for items, _ in sequences.values()),
         num_users_in_split=len(user_ids),
         split=dataset_split,
         tie_statements=tie_statements_of(counts),
@@ -111,6 +117,12 @@ def _rows_of(file: Path, user_ids: set[str]) -> list[dict[str, Any]]:
     table = pq.read_table(file, columns=list(_COLUMNS))
     wanted = [user_id in user_ids for user_id in table["user_id"].to_pylist()]
     return table.filter(pa.array(wanted, type=pa.bool_())).to_pylist()
+
+
+def _validation_item(events: Events, dataset_split: DatasetSplit) -> int | None:
+    items, times = events
+    place = dataset_split.target(times.tolist(), "valid")
+    return None if place is None else int(items[place])
 
 
 def _build_case(

@@ -1,8 +1,8 @@
 """Published recommenders of the library `cornac` as rankers, trained on the events that our model was trained on.
 
 A model knows the items that occur in training; all others share the last place. It is asked with all that is known
-of a user, as our model is: the sequential ones get the history (items that never occurred in training are left out),
-the matrix models know a user by the training events alone. A user without any is given the items' biases.
+of a user, as our model is: the sequential ones and EASE get the history (items that never occurred in training are left
+out), the matrix models know a user by the training events alone. A user without any is given the items' biases.
 
 Shape suffixes: N = items of the catalogue, K = items that occur in training, E = events.
 """
@@ -19,9 +19,10 @@ import numpy as np
 import torch
 
 from recsys_model.errors import ConfigError, DataError
-from recsys_model.evaluation.baselines import Ranker, Sequences
+from recsys_model.evaluation.baselines import Ranker, Sequences, keys_of_scores
 from recsys_platform.evaluate.cornac_data import KnownEvents, interaction_set, rating_set, session_set
 from recsys_platform.evaluate.cornac_settings import MODELS, CornacModel
+from recsys_platform.evaluate.pool import torch_threads
 
 
 def check_installed(baselines: Sequence[str]) -> None:
@@ -61,12 +62,13 @@ def build_ranker(
 
     Raises:
         ConfigError: cornac is not installed.
-        DataError: there is nothing to learn from, or the training diverged.
+        DataError: there is nothing to learn from, there are more items than the model can hold, or the training diverged.
     """
     check_installed([name])
     model = MODELS[name]
     known = KnownEvents(training_sequences, num_items)
     known.require(min_events=2 if model.kind == "sequential" else 1)
+    _require_room(name, model, len(known.item_K))
     with _progress_and_seeds(seed, num_threads):
         trained = _train(model, known, seed, epochs, show_progress)
     return CornacRanker(name, trained, known, model.kind, num_threads)
@@ -90,9 +92,13 @@ class CornacRanker:
     def scores(self, history: Sequence[int] | np.ndarray, user: int | None = None) -> np.ndarray:
         """Return cornac's scores of the items that occur in training (K)."""
         if self.kind == "sequential":
-            with _threads(self.num_threads):
+            with torch_threads(self.num_threads):
                 # these models keep users apart by their history alone
                 return np.asarray(self.model.score(0, self.known.places_of(history)))
+        if self.kind == "items":
+            # cornac would take the training events alone: its rows of weights are added up for the history instead
+            places = sorted(set(self.known.places_of(history)))
+            return np.asarray(self.model.B[places].sum(axis=0))
         place = None if user is None else self.known.user_to_place.get(user)
         if self.kind == "popularity":
             return np.asarray(self.model.score(0))
@@ -111,7 +117,7 @@ class CornacRanker:
                 f"choose fewer evaluate.baseline_epochs.{self.name} or take it out of evaluate.baselines"
             )
         key_N = np.zeros(self.known.num_items, dtype=np.int64)
-        key_N[self.known.item_K] = np.unique(score_K, return_inverse=True)[1] + 1
+        key_N[self.known.item_K] = keys_of_scores(score_K) + 1
         return key_N
 
 
@@ -128,23 +134,23 @@ def _train(model: CornacModel, known: KnownEvents, seed: int, epochs: int | None
     return trained.fit(build(known, seed))
 
 
+def _require_room(name: str, model: CornacModel, num_items: int) -> None:
+    """Raise where a model of items times items would need too much memory."""
+    if model.max_items is not None and num_items > model.max_items:
+        raise DataError(
+            f"the baseline {name} must have at most {model.max_items:,} items in training, since its memory grows with "
+            f"their square, got {num_items:,}, which take {32 * num_items**2 / 1e9:.0f} GB; "
+            f"take it out of evaluate.baselines (item_knn has no such limit)"
+        )
+
+
 @contextlib.contextmanager
 def _progress_and_seeds(seed: int, num_threads: int) -> Iterator[None]:
     """Seed the global generators that cornac uses and give them back as they were; its words go to standard error."""
     numpy_state = np.random.get_state()  # noqa: NPY002 (cornac draws from it)
-    with torch.random.fork_rng(devices=[]), _threads(num_threads), contextlib.redirect_stdout(sys.stderr):
+    with torch.random.fork_rng(devices=[]), torch_threads(num_threads), contextlib.redirect_stdout(sys.stderr):
         torch.manual_seed(seed)
         try:
             yield
         finally:
             np.random.set_state(numpy_state)  # noqa: NPY002
-
-
-@contextlib.contextmanager
-def _threads(num_threads: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(num_threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

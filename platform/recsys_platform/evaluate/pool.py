@@ -4,12 +4,14 @@ Batches are made before and do not depend on the number of workers, so neither d
 started again and its batch repeated; batches that an earlier attempt answered are not asked again.
 """
 
+import contextlib
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 import ray
+import torch
 from ray.util import ActorPool
 from tqdm import tqdm
 
@@ -108,3 +110,14 @@ def _room(use_gpu: bool) -> int:
             f"evaluate needs one CPU{' and one GPU' if use_gpu else ''} for a worker, the Ray cluster has {resources}"
         )
     return room
+
+
+@contextlib.contextmanager
+def torch_threads(num_threads: int) -> Iterator[None]:
+    """Let torch use so many threads inside, and as many as before afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(num_threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from recsys_platform.evaluate.baseline_sections import baseline_section
 from recsys_platform.evaluate.behaviour_sections import (
     examples_section,
     exposure_section,
@@ -29,6 +30,7 @@ _SECTIONS = (
     summary_section,
     protocol_section,
     ranking_section,
+    baseline_section,
     task_section,
     exposure_section,
     groups_section,

@@ -34,7 +34,7 @@ _COMPETITORS = {
 
 
 def summary_section(report: Report) -> Section:
-    """Return two sentences: how well the model ranks, and how that compares with the best other method."""
+    """Return how well the model ranks, how that compares with the best other method, and whether others fall short."""
     if not report["rankings"]:
         text = f"No ranking of next items was measured. {len(report['tasks'])} evaluations of task families are listed below."
         return Section("Summary", [Paragraph(text)])
@@ -45,7 +45,9 @@ def summary_section(report: Report) -> Section:
         f"{percent(entry['value'])} of {report['num_users']:,} users{_interval_in_percent(entry)}, "
         f"ranked {_COMPETITORS[ranking['competitors']]}."
     )
-    return Section("Summary", [Paragraph(f"{first} {_comparison(report, ranking)}")])
+    blocks: list[Block] = [Paragraph(f"{first} {_comparison(report, ranking)}")]
+    warnings = report.get("baselines", {}).get("warnings", [])
+    return Section("Summary", blocks + ([Items(warnings, title="Warnings")] if warnings else []))
 
 
 def protocol_section(report: Report) -> Section:

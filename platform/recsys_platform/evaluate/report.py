@@ -15,13 +15,17 @@ Metrics = Mapping[str, Mapping[str, Mapping[str, float | None]]]
 
 METHOD_TITLES: dict[str, str] = {
     "recsysllm": "RecSysLLM",
+    "sasrec": "SASRec",
+    "last_item": "last item alone (SASRec without blocks)",
     "co_occurrence": "last-item co-occurrence",
     "popularity": "popularity",
+    "item_knn": "item-based neighbours (cornac)",
+    "ease": "EASE (cornac)",
     "most_popular": "most popular, users counted (cornac)",
     "mf": "matrix factorization (cornac)",
     "bpr": "BPR (cornac)",
     "gru4rec": "GRU4Rec (cornac)",
-    "sasrec": "SASRec (cornac)",
+    "sasrec_cornac": "SASRec (cornac)",
     "bert4rec": "BERT4Rec (cornac)",
     "best_reachable": "best reachable (the shop's own probabilities)",
 }

@@ -21,11 +21,11 @@ from recsys_platform.artifacts import (
 )
 from recsys_platform.checkpoints import check_base, trained_objective
 from recsys_platform.config import RunConfig, config_to_dict
+from recsys_platform.evaluate.baseline_notes import describe_baselines
 from recsys_platform.evaluate.baseline_runs import rank_with_baselines
 from recsys_platform.evaluate.candidates import digest_of_table, draw_candidates, read_candidates
 from recsys_platform.evaluate.cases import EvaluationData, load_evaluation_data
 from recsys_platform.evaluate.cornac_models import check_installed
-from recsys_platform.evaluate.cornac_settings import describe_models
 from recsys_platform.evaluate.details import build_breakdowns, build_examples, build_exposure, load_learning_curve
 from recsys_platform.evaluate.figures import build_ranking, describe_cut_searches
 from recsys_platform.evaluate.publish import write_reports
@@ -93,9 +93,12 @@ def run_evaluate(config: RunConfig, *, overwrite: bool = False) -> dict[str, Any
     )
     seconds_recommending = time.monotonic() - began
     tasks = evaluate_tasks(config, asked_tasks, checkpoint, settings, catalog, data.training_sequences, unfinished)
-    beside = rank_with_baselines(evaluate, data, candidates, len(catalog.items), config.seed, unfinished)
-    rankings = join([found, *beside])
+    baseline_runs = rank_with_baselines(evaluate, data, candidates, len(catalog.items), config.seed, unfinished)
+    rankings = join([found, *(run.rankings for run in baseline_runs)])
     report = _build_report(config, data, len(catalog.items), rankings)
+    report["baselines"] = describe_baselines(baseline_runs, evaluate, data, len(catalog.items), report["rankings"])
+    for warning in report["baselines"]["warnings"]:
+        logger.warning("%s", warning)
     report |= _details(config, data, catalog, rankings)
     report["tasks"] = tasks.entries
     report["method_titles"] |= TASK_METHOD_TITLES
@@ -188,7 +191,6 @@ def _build_report(config: RunConfig, data: EvaluationData, num_items: int, ranki
         "statements": [
             *describe_cases(config.evaluate.split, data.split, len(data.cases), data.num_users_in_split, config.seed),
             *data.tie_statements,
-            *describe_models(config.evaluate.baselines, config.evaluate.baseline_epochs),
             *describe_cut_searches(rankings.num_cut, len(data.cases), config.decoding.max_expansions),
         ],
         "rankings": tables,

@@ -1,5 +1,6 @@
 """Models of cornac as rankers: they learn what is there to learn, and answer as cornac itself does."""
 
+import dataclasses
 import importlib.util
 import re
 
@@ -30,10 +31,10 @@ def share_of_pairs_in_order(keys: np.ndarray, user: int) -> float:
 
 @pytest.fixture(scope="module")
 def sasrec():
-    return build_ranker("sasrec", [[7, 3], [], [3, 9, 3]], NUM_ITEMS, seed=1, num_threads=1, epochs=1)
+    return build_ranker("sasrec_cornac", [[7, 3], [], [3, 9, 3]], NUM_ITEMS, seed=1, num_threads=1, epochs=1)
 
 
-@pytest.mark.parametrize(("name", "epochs"), [("gru4rec", 40), ("sasrec", 40), ("bert4rec", 40)])
+@pytest.mark.parametrize(("name", "epochs"), [("gru4rec", 40), ("sasrec_cornac", 40), ("bert4rec", 40)])
 def test_sequential_models_learn_what_always_follows(name, epochs):
     ranker = build_ranker(name, RING, NUM_ITEMS, seed=0, num_threads=1, epochs=epochs)
 
@@ -70,6 +71,31 @@ def test_most_popular_counts_users_and_equal_counts_have_equal_keys():
     assert rank_by_keys(ranker.sort_keys([]), 0) == 6
 
 
+def test_ease_adds_up_the_weights_that_steck_gives_for_what_the_history_has():
+    sequences = [[7, 3, 7], [], [3, 9], [9, 7, 3]]
+    ranker = build_ranker("ease", sequences, NUM_ITEMS, seed=0, num_threads=1)
+    # rows are users, columns the items 7, 3 and 9 in the order in which they occur
+    taken = np.array([[1, 1, 0], [0, 1, 1], [1, 1, 1]])
+    inverse = np.linalg.inv(taken.T @ taken + 500 * np.eye(3))
+
+    weights = -inverse / np.diag(inverse)
+    np.fill_diagonal(weights, 0.0)
+
+    np.testing.assert_allclose(ranker.scores([9, 0, 7, 9]), weights[2] + weights[0], rtol=1e-6)
+    assert ranker.scores([], user=0).tolist() == [0.0, 0.0, 0.0]
+    keys = ranker.sort_keys([9])
+    assert keys[3] > keys[7] > keys[0] == 0
+
+
+def test_ease_is_refused_where_its_matrix_would_not_fit(monkeypatch):
+    monkeypatch.setitem(MODELS, "ease", dataclasses.replace(MODELS["ease"], max_items=2))
+
+    with pytest.raises(
+        DataError, match=r"ease must have at most 2 items in training, .* got 3, which take 0 GB; take it"
+    ):
+        build_ranker("ease", [[7, 3, 9]], NUM_ITEMS, seed=0, num_threads=1)
+
+
 def test_a_history_is_told_to_cornac_in_its_own_numbers_without_items_that_it_never_saw(sasrec):
     # 7, 3 and 9 occur in training in this order, 0 does not
     padded = torch.tensor([[3] * 17 + [2, 1, 0]])
@@ -90,13 +116,13 @@ def test_equal_seeds_give_equal_scores_and_leave_the_callers_generators_alone(sa
     np.random.seed(5)  # noqa: NPY002
     torch.manual_seed(5)
 
-    for name in ("sasrec", "gru4rec"):
+    for name in ("sasrec_cornac", "gru4rec"):
         build_ranker(name, [[7, 3], [], [3, 9, 3]], NUM_ITEMS, seed=1, num_threads=1, epochs=1)
-    again = build_ranker("sasrec", [[7, 3], [], [3, 9, 3]], NUM_ITEMS, seed=1, num_threads=1, epochs=1)
+    again = build_ranker("sasrec_cornac", [[7, 3], [], [3, 9, 3]], NUM_ITEMS, seed=1, num_threads=1, epochs=1)
 
     assert (np.random.rand(), torch.rand(1)) == expected  # noqa: NPY002
     assert again.scores([3]).tolist() == sasrec.scores([3]).tolist()
-    other = build_ranker("sasrec", [[7, 3], [], [3, 9, 3]], NUM_ITEMS, seed=2, num_threads=1, epochs=1)
+    other = build_ranker("sasrec_cornac", [[7, 3], [], [3, 9, 3]], NUM_ITEMS, seed=2, num_threads=1, epochs=1)
     assert other.scores([3]).tolist() != again.scores([3]).tolist()
 
 
@@ -128,7 +154,7 @@ def test_ratings_are_what_a_user_took_and_drawn_items_that_the_user_did_not():
 
 def test_nothing_to_learn_from_is_refused():
     with pytest.raises(DataError, match="at least 2 training events to learn from, the longest sequence has 1"):
-        build_ranker("sasrec", [[1], [2]], NUM_ITEMS, seed=0, num_threads=1)
+        build_ranker("sasrec_cornac", [[1], [2]], NUM_ITEMS, seed=0, num_threads=1)
     with pytest.raises(DataError, match="at least 1 training events"):
         build_ranker("bpr", [[]], NUM_ITEMS, seed=0, num_threads=1)
 
@@ -138,9 +164,9 @@ def test_a_training_that_diverged_is_refused(sasrec):
         def score(self, user, history):
             return np.array([0.5, np.nan, 0.1])
 
-    broken = type(sasrec)("sasrec", Diverged(), sasrec.known, "sequential", 1)
+    broken = type(sasrec)("sasrec_cornac", Diverged(), sasrec.known, "sequential", 1)
 
-    with pytest.raises(DataError, match="baseline sasrec must be finite: its training diverged"):
+    with pytest.raises(DataError, match="baseline sasrec_cornac must be finite: its training diverged"):
         broken.sort_keys([3])
 
 
@@ -149,9 +175,9 @@ def test_without_cornac_the_message_says_what_to_install(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "cornac" else find_spec(name))
 
     check_installed(["popularity", "co_occurrence"])
-    expected = re.escape("evaluate.baselines bpr, sasrec needs the package cornac, which is not installed; ")
+    expected = re.escape("evaluate.baselines bpr, sasrec_cornac needs the package cornac, which is not installed; ")
     with pytest.raises(ConfigError, match=expected + re.escape("run: pip install 'recsysllm-on-ray[baselines]'")):
-        check_installed(["popularity", "bpr", "sasrec"])
+        check_installed(["popularity", "bpr", "sasrec_cornac"])
     with pytest.raises(ConfigError, match="needs the package cornac"):
         build_ranker("mf", [[1, 2]], NUM_ITEMS, seed=0, num_threads=1)
 

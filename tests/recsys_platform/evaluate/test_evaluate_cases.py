@@ -78,6 +78,8 @@ def test_a_case_tells_everything_before_the_last_event_and_nothing_of_it(tmp_pat
     assert data.cases[1] == bobs_case(index=3, target=0)
     assert [sequence.tolist() for sequence in data.training_sequences] == [[0], [3, 1], [2]]
     assert data.num_users_in_split == 3
+    assert data.validation_items == [1, 4, 2]
+    assert data.num_events == 10
 
 
 def test_the_validation_split_holds_back_the_test_event_too(tmp_path):
@@ -131,6 +133,7 @@ def test_a_temporal_split_asks_for_the_first_event_of_the_period_and_trains_on_w
 
     assert [case.history for case in data.cases] == [(0, 1), (3, 1), (2, 2)]
     assert [items.tolist() for items in data.training_sequences] == [[0], [3], [2]]
+    assert data.validation_items == [1, 1, 2]
     assert data.split.kind == "temporal"
 
 

@@ -1,0 +1,151 @@
+"""`next_item_target: all`: every item of a text is a blank of its own, in training and in requests alike."""
+
+import random
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recsys_model.backbones.base import FullAttention
+from recsys_model.config import ObjectiveConfig
+from recsys_model.decoding.expansion import Expansion, SearchSpace
+from recsys_model.entities.pool import EntityPool
+from recsys_model.entities.token_trie import build_token_trie
+from recsys_model.entity_head.scorer import EntityScorer
+from recsys_model.entity_head.vectors import ItemVectors
+from recsys_model.errors import DataError
+from recsys_model.infilling.batch import pad_examples
+from recsys_model.infilling.example import IGNORED_LABEL, Example, ExampleBuilder
+from recsys_model.infilling.positions import PositionAutomaton
+from recsys_model.infilling.prompt import build_prompt
+from recsys_model.text.textualize import ATTRIBUTE, TokenizedText
+from recsys_model.text.tokenizer import SpecialTokens
+from tests.recsys_model.backbones.tiny_backbones import NAMES, tiny_backbone
+from tests.recsys_model.decoding import tiny_decoding
+from tests.recsys_model.decoding.tiny_entities import head_of, text_of
+from tests.recsys_model.infilling.definition import SPECIAL as LARGE
+from tests.recsys_model.infilling.definition import tokenized
+from tests.recsys_model.infilling.random_texts import random_entities, random_pieces
+
+SPECIAL = SpecialTokens(pad=90, eos=91, start=92, end=93, cls=94, mask=95, gmask=96, smask=97)
+ITEMS = [(1, 2, 3), (6, 7), (1, 2), (6, 8, 9)]
+NONE = [-1] * 11
+NO_LABELS = [IGNORED_LABEL] * 11
+
+
+def builder_of(items, special=SPECIAL, attributes=((40, 41),), **settings: object) -> ExampleBuilder:
+    objective = ObjectiveConfig(next_item_target="all", **settings)  # type: ignore[arg-type]
+    automaton = PositionAutomaton(EntityPool([*items, *attributes]), objective.intra_mode)
+    return ExampleBuilder(objective, special, automaton, build_token_trie(items, special.end))
+
+
+def text_with_features() -> TokenizedText:
+    text = TokenizedText()
+    text.add_text([50])
+    text.add_entity([40, 41], ATTRIBUTE)
+    for separator, item in ((51, 0), (52, 1), (52, 2)):
+        text.add_text([separator])
+        text.add_entity(ITEMS[item], item)
+    return text
+
+
+def test_a_text_with_features_keeps_them_and_blanks_its_items() -> None:
+    assert builder_of(ITEMS).ask_for_all(text_with_features()) == Example(
+        token_ids=[94, 50, 40, 41, 51, 95, 52, 95, 52, 95, 91, 92, 1, 2, 3, 92, 6, 7, 92, 1, 2],
+        inter_position_ids=[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 5, 5, 5, 5, 7, 7, 7, 9, 9, 9],
+        intra_position_ids=[0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 1, 2, 3, 1, 2, 3],
+        labels=[*NO_LABELS, 1, 2, 3, 93, 6, 7, 93, 1, 2, 93],
+        trie_nodes=[*NONE, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1],
+        part_a_len=11,
+        input_items=[*NONE, -1, -1, -1, -1, 0, -1, -1, 1, -1, -1],
+        item_targets=[*NONE, 0, -1, -1, -1, 1, -1, -1, 2, -1, -1],
+    )
+
+
+def test_a_text_of_items_alone_is_a_row_of_blanks() -> None:
+    text = TokenizedText()
+    for item in (3, 0, 3):
+        text.add_entity(ITEMS[item], item)
+    example = builder_of(ITEMS).ask_for_all(text)
+    assert example.token_ids == [94, 95, 95, 95, 91, 92, 6, 8, 9, 92, 1, 2, 3, 92, 6, 8, 9]
+    assert example.inter_position_ids == [0, 1, 2, 3, 4, *[1] * 4, *[2] * 4, *[3] * 4]
+    assert example.intra_position_ids == [0, 0, 0, 0, 0, 1, 2, 3, 4, 1, 2, 3, 4, 1, 2, 3, 4]
+    assert example.input_items == [-1] * 5 + [-1, -1, -1, -1, 3, -1, -1, -1, 0, -1, -1, -1]
+    assert example.item_targets == [-1] * 5 + [3, -1, -1, -1, 0, -1, -1, -1, 3, -1, -1, -1]
+
+
+def test_tokens_without_a_choice_are_no_targets_or_weigh_less() -> None:
+    # the trie: 0 -> 1 = "1 2" -> 3 = "3 [E]", 4 = "[E]"; 0 -> 2 = "6" -> 5 = "7 [E]", 6 = "8 9 [E]"
+    trie = builder_of(ITEMS, item_loss="trie").ask_for_all(text_with_features())
+    no = IGNORED_LABEL
+    assert trie.labels == [*NO_LABELS, 1, no, 3, no, 6, 7, no, 1, no, 93]
+    assert trie.trie_nodes == [*NONE, 0, -1, 1, -1, 0, 2, -1, 0, -1, 1]
+    weighed = builder_of(ITEMS, forced_token_weight=0.1).ask_for_all(text_with_features())
+    assert weighed.labels == [*NO_LABELS, 1, 2, 3, 93, 6, 7, 93, 1, 2, 93]
+    assert weighed.trie_nodes == [*NONE, -1, -2, -1, -2, -1, -1, -2, -1, -2, -1]
+
+
+def test_asking_for_one_item_ends_the_text_there_and_leaves_no_other_target() -> None:
+    example = builder_of(ITEMS).ask_for_item(text_with_features(), 2)
+    assert example.token_ids == [94, 50, 40, 41, 51, 95, 52, 95, 91, 92, 1, 2, 3, 92, 6, 7]
+    assert example.labels == [IGNORED_LABEL] * 13 + [6, 7, 93]
+    assert example.item_targets == [-1] * 13 + [1, -1, -1]
+    assert example.input_items == [-1] * 13 + [0, -1, -1]
+    with pytest.raises(DataError, match="got a text without one; give it a target"):
+        builder_of(ITEMS).ask_for_all(text_with_features().before(1))
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1), mode=st.sampled_from(["paper", "run", "glm"]), loss=st.sampled_from(["lm", "trie"])
+)
+def test_a_request_is_the_beginning_of_the_example_that_holds_its_answer(seed: int, mode: str, loss: str) -> None:
+    rng = random.Random(seed)
+    entities = random_entities(rng)
+    text = tokenized(random_pieces(rng, entities, with_item=True))
+    builder = builder_of(entities.items, LARGE, entities.attributes, intra_mode=mode, item_loss=loss)
+    target = rng.choice([number for number, item in enumerate(text.entity_items) if item >= 0])
+    prompt = build_prompt(text.before(target), LARGE, mode, items_are_blanks=True)  # type: ignore[arg-type]
+    size = len(prompt.token_ids)
+    example, whole = builder.ask_for_item(text, target), builder.ask_for_all(text)
+    assert prompt.part_a_len == example.part_a_len
+    for name in ("token_ids", "inter_position_ids", "intra_position_ids", "input_items"):
+        ours, theirs = getattr(prompt, name), getattr(example, name)
+        assert ours == theirs[:size]
+        # with the items behind it in the text, only what follows the blank in part A differs
+        blank = prompt.mask_position + 1
+        assert ours[:blank] == getattr(whole, name)[:blank]
+        assert ours[prompt.part_a_len :] == getattr(whole, name)[whole.part_a_len :][: size - prompt.part_a_len]
+    own = (example.token_ids[size], example.inter_position_ids[size], example.intra_position_ids[size])
+    assert own == (LARGE.start, prompt.mask_position, 1)
+    assert (example.input_items[size], example.item_targets[size]) == (prompt.last_item, text.entity_items[target])
+    assert set(example.labels[:size]) == {IGNORED_LABEL}
+    behind = [whole.token_ids[n] for n in range(prompt.mask_position + 1, whole.part_a_len)]
+    items_behind = sum(item >= 0 for item in text.entity_items[target + 1 :])
+    assert behind.count(LARGE.mask) == items_behind
+
+
+@pytest.mark.parametrize("name", NAMES)
+@torch.no_grad()
+def test_the_state_that_predicts_an_item_is_the_same_in_training_and_in_decoding(name: str) -> None:
+    titles = [(1, 2), (1, 2, 3), (5, 4), (0,)]
+    model = tiny_backbone(name).double()
+    head = head_of(model, titles).double()
+    vectors_ND = head.item_vectors(model)
+    inputs_ND = head(model, None, torch.arange(4)).inputs
+    scorer = EntityScorer(head=head, vectors=ItemVectors(vectors_ND / head.temperature, head.biases, inputs_ND))
+    special = tiny_decoding.SPECIAL
+    space = SearchSpace(model, build_token_trie(titles, special.end), special, "trie", scorer=scorer)
+    builder = builder_of(titles, special, [(12, 13)])
+    texts = [text_of(history, titles) for history in ([2], [0, 3, 1], [1, 1, 2, 0])]
+    prompts = [build_prompt(text.before(len(text.entity_items) - 1), special, items_are_blanks=True) for text in texts]
+    decoded_RD = Expansion(space, prompts, 1, space.lists.filter_of([()] * 3)).first_states()
+    for text, prompt, decoded_D in zip(texts, prompts, decoded_RD, strict=True):
+        batch = pad_examples([builder.ask_for_all(text)], special.pad)
+        added = head(model, None, batch.input_items.flatten().clamp(min=0)).inputs.unsqueeze(0)
+        added = added * (batch.input_items >= 0)[:, :, None]
+        attention = FullAttention(model.visible(batch.part_a_lens, batch.token_ids.shape[1]))
+        hidden = model.hidden_states(
+            batch.token_ids, batch.inter_position_ids, batch.intra_position_ids, attention, added
+        )
+        torch.testing.assert_close(hidden[0, len(prompt.token_ids)], decoded_D, atol=1e-6, rtol=1e-6)
