@@ -5,11 +5,16 @@ import math
 from torch import nn
 
 from recsys_model.config import OptimizerConfig
+from recsys_model.entity_head.head import EntityHead
 
 
 def parameter_groups(model: nn.Module, config: OptimizerConfig) -> list[dict[str, object]]:
-    """Return AdamW's groups of trainable parameters: matrices of linears decay, everything else does not."""
-    embeddings = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
+    """Return AdamW's groups of trainable parameters: matrices of linears decay, everything else does not.
+
+    The tables of an entity head are embeddings, and its matrices begin as the identity or as nothing.
+    """
+    tables = (module for module in model.modules() if isinstance(module, nn.Embedding | EntityHead))
+    embeddings = {id(parameter) for module in tables for parameter in module.parameters(recurse=False)}
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
     decayed = [p for p in trainable if p.ndim >= 2 and id(p) not in embeddings]
     plain = [p for p in trainable if p.ndim < 2 or id(p) in embeddings]

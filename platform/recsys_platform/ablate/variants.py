@@ -18,9 +18,10 @@ FREE_GENERATION = "free-generation"
 """Name of the comparison that trains nothing: the items of a trained model without the trie."""
 NOT_OF_DATA = (
     *("name", "storage", "dataset", "num_cpus"),
-    *("model", "objective", "lora", "optimizer", "train", "tune", "decoding", "evaluate", "serve"),
+    *("model", "entity", "objective", "lora", "optimizer", "train", "tune", "decoding", "evaluate", "serve"),
 )
-"""What of a configuration the data stage does not read; two runs that differ in nothing else share a dataset."""
+"""What of a configuration the data stage does not read; two runs that differ in nothing else share a dataset. It reads
+`entity.fields`, which no variant changes: a head without words does not look at them."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,9 +34,13 @@ class Variant:
     """What it is, in words."""
     changes: Mapping[str, Any]
     """Settings in place of the base's, `section.key` -> value."""
+    needs_head: bool = False
+    """Whether it takes a part of the entity head away, which the base must have then."""
 
     def apply(self, config: RunConfig) -> RunConfig:
-        """Return the run with the changes."""
+        """Return the run with the changes; as it is where it lacks what the variant takes away."""
+        if self.needs_head and not config.entity.enabled:
+            return config
         for path, value in self.changes.items():
             section, key = path.split(".")
             changed = dataclasses.replace(getattr(config, section), **{key: value})
@@ -83,6 +88,44 @@ VARIANTS = (
         changes={"objective.item_loss": "trie"},
     ),
     Variant(name="next-item-only", title="no blank infilling, the supervised task alone", changes=NEXT_ITEM_ONLY),
+    Variant(
+        name="ties-seeded",
+        title="events of one time in a seeded order, not in the table's",
+        changes={"data.tie_order": "seeded"},
+    ),
+    Variant(
+        name="head-off",
+        title="no entity head, items are scored by their tokens alone",
+        changes={
+            "entity.enabled": False,
+            "train.keep": "last",
+            "train.patience": None,
+            "decoding.scoring": "trie",
+            "objective.token_loss_weight": 1.0,
+        },
+        needs_head=True,
+    ),
+    Variant(
+        name="residuals-off",
+        title="item vectors of words alone, no free part",
+        changes={"entity.residuals": False},
+        needs_head=True,
+    ),
+    Variant(
+        name="words-off", title="item vectors of ids alone, no words", changes={"entity.words": False}, needs_head=True
+    ),
+    Variant(
+        name="inputs-off",
+        title="items are told by their tokens alone, no vector on the inputs",
+        changes={"entity.inputs": False},
+        needs_head=True,
+    ),
+    Variant(
+        name="token-loss-off",
+        title="the loss over whole items alone, none over tokens",
+        changes={"objective.token_loss_weight": 0.0},
+        needs_head=True,
+    ),
 )
 """Every variant there is; one that changes nothing in a base is no row of its table."""
 

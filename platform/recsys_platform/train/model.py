@@ -72,6 +72,25 @@ def with_precision(config: RunConfig) -> RunConfig:
     return dataclasses.replace(config, train=dataclasses.replace(train, precision=precision))
 
 
+def check_head(config: RunConfig) -> None:
+    """Raise where a setting needs an entity head and the run has none, or the head has nothing to learn from.
+
+    Raises:
+        ConfigError: naming the setting.
+    """
+    if config.entity.enabled:
+        require(
+            config.objective.entity_loss_weight > 0.0,
+            "entity.enabled needs objective.entity_loss_weight above 0, or the head learns nothing",
+        )
+        return
+    require(config.train.keep == "last", "train.keep best ranks with the entity head; set entity.enabled to true")
+    require(
+        config.objective.token_loss_weight > 0.0,
+        "objective.token_loss_weight is 0 and there is no entity head to train; set entity.enabled to true",
+    )
+
+
 def base_weights_folder(weights: Path) -> Path:
     """Return the model behind `model.weights`: the folder in a checkpoint artifact, a published one, or a GGUF file.
 
@@ -126,17 +145,8 @@ def _prepared(model: Backbone, config: RunConfig) -> Backbone:
 
 
 def build_head(config: RunConfig, model: nn.Module, catalog: Catalog) -> EntityHead | None:
-    """Return the new entity head of a model, None where the run has none.
-
-    Raises:
-        ConfigError: a setting needs a head and there is none.
-    """
+    """Return the new entity head of a model, None where the run has none."""
     if not config.entity.enabled:
-        require(config.train.keep == "last", "train.keep best ranks with the entity head; set entity.enabled to true")
-        require(
-            config.objective.token_loss_weight > 0.0,
-            "objective.token_loss_weight is 0 and there is no entity head to train; set entity.enabled to true",
-        )
         return None
     geometry = cast(Backbone, model).config
     dtype = torch.bfloat16 if config.train.precision == "bf16" else torch.float32

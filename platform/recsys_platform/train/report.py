@@ -7,14 +7,15 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from recsys_platform.train.metrics import METRICS_FILE, last_values
+from recsys_platform.train.ranking import BEST_METRIC
 from recsys_platform.train.records import PARAMETERS_FILE, read_lines, resumed_at_steps
 
 REPORT_FILE = "report.json"
 CURVE_FILE = "learning_curve.png"
 
 
-def build_report(run_folder: Path, final_folder: Path) -> dict[str, Any]:
-    """Return the figures of a finished run."""
+def build_report(run_folder: Path, final_folder: Path, keep: str) -> dict[str, Any]:
+    """Return the figures of a finished run; `keep` is `train.keep`."""
     lines = read_lines(run_folder / METRICS_FILE)
     resumed = resumed_at_steps(run_folder)
     counts: dict[str, int] = json.loads((final_folder / PARAMETERS_FILE).read_text(encoding="utf-8"))
@@ -25,9 +26,17 @@ def build_report(run_folder: Path, final_folder: Path) -> dict[str, Any]:
         "minutes": lines[-1]["minutes"],
         "resumed": len(resumed),
         "resumed_at_steps": resumed,
-        "weights_of": "the last step",
+        "weights_of": _kept(lines, keep),
         **counts,
     }
+
+
+def _kept(lines: list[dict[str, Any]], keep: str) -> str:
+    """Say which weights were kept; of equal validations the first one's."""
+    values = {line["step"]: line[BEST_METRIC] for line in lines if BEST_METRIC in line}
+    if keep == "last" or not values:
+        return "the last step"
+    return f"the best validation, step {max(values, key=lambda step: values[step])}"
 
 
 def write_report(folder: Path, report: dict[str, Any]) -> None:

@@ -23,7 +23,7 @@ from recsys_platform.config import RunConfig, config_to_dict
 from recsys_platform.train.blending import add_blend
 from recsys_platform.train.loop import FINAL, train_loop
 from recsys_platform.train.metrics import METRICS_FILE, TENSORBOARD
-from recsys_platform.train.model import base_weights_folder, check_model, verified_digest, with_precision
+from recsys_platform.train.model import base_weights_folder, check_head, check_model, verified_digest, with_precision
 from recsys_platform.train.question_check import check_questions
 from recsys_platform.train.questions import check_tasks, warnings_of
 from recsys_platform.train.reader import ExampleReader
@@ -49,6 +49,7 @@ def run_train(
         CheckpointError: an artifact is missing, damaged or in the way; there is an unfinished run and `resume` is
             false, or none and `resume` is true; or the workers died more often than `train.max_failures`.
     """
+    check_head(config)
     config = with_precision(config)
     refuse_to_overwrite(config.checkpoint_folder, overwrite=overwrite)
     dataset = open_artifact(config.dataset_folder, "dataset")
@@ -153,7 +154,7 @@ def write_checkpoint(
         shutil.copytree(run_folder / TENSORBOARD, folder / TENSORBOARD)
         shutil.copy(run_folder / METRICS_FILE, folder)
         draw_learning_curve(folder / CURVE_FILE, read_lines(run_folder / METRICS_FILE))
-        report = build_report(run_folder, final)
+        report = build_report(run_folder, final, config.train.keep)
         write_report(folder, report)
         counts.update(report)
     return report

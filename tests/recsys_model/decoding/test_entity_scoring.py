@@ -130,3 +130,32 @@ def test_candidates_and_tables_have_the_scores_of_the_search():
     assert table[1].tolist() == pytest.approx(
         [-float("inf") if item == 3 else found[1][item] for item in range(8)], abs=1e-5
     )
+
+
+def test_with_no_item_left_outside_the_answer_nothing_is_bounded():
+    generator = generator_of(MODEL, TITLES, scorer_of(HEAD, MODEL, TITLES), exact=True)
+    for k, without in ((9, set()), (3, {0, 1, 2, 3, 4, 5}), (1, set(range(8)))):
+        (answer,) = generator.search([prompt_of([1], TITLES)], k, [without])
+        assert len(answer.items) == 8 - len(without)
+        assert answer.certificate.is_exact
+        assert answer.certificate.bound == float("-inf")
+
+
+def test_scoring_leaves_a_model_that_is_training_as_it_was():
+    model = make_model(0).train()
+    generator = generator_of(model, TITLES, scorer_of(HEAD, model, TITLES))
+    prompts = [prompt_of([1], TITLES)]
+    generator.search(prompts, 1)
+    assert model.training
+    generator.score_candidates(prompts, [[0]])
+    assert model.training
+    generator.score_all(prompts, [()])
+    assert model.training
+
+
+@pytest.mark.parametrize("scoring", ["trie", "entity"])
+def test_no_prompts_and_no_candidates_have_no_scores(scoring):
+    config = DecodingConfig(scoring=scoring)
+    generator = TrieGuidedGenerator(MODEL, catalog_of(TITLES), SPECIAL, config, scorer_of(HEAD, MODEL, TITLES))
+    assert generator.score_candidates([], []) == []
+    assert generator.score_candidates([prompt_of([1], TITLES)], [[]]) == [[]]

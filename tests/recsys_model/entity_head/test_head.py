@@ -144,12 +144,12 @@ def test_words_are_measured_in_units_of_their_usual_size(name: str) -> None:
     head = EntityHead(WIDTH, ITEMS, EntityConfig())
     head.measure_words(model)
     tokens = sorted({token for tokens in ITEMS for token in tokens})
-    entries = [float(entry) for token in tokens for entry in model.word_vectors(torch.tensor([token]))[0]]
+    entries = [entry for token in tokens for entry in model.word_vectors(torch.tensor([token]))[0].tolist()]
     size = math.sqrt(sum(entry**2 for entry in entries) / len(entries))
     assert float(head.word_scale) == pytest.approx(1 / size, rel=1e-5)
     one_token = EntityHead(WIDTH, [(token,) for token in tokens], EntityConfig())
     one_token.measure_words(model)
-    assert float(one_token.item_vectors(model).square().mean()) == pytest.approx(1.0, rel=1e-5)
+    assert one_token.item_vectors(model).square().mean().item() == pytest.approx(1.0, rel=1e-5)
 
 
 def test_a_head_without_words_measures_nothing() -> None:

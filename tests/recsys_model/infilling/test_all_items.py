@@ -148,4 +148,4 @@ def test_the_state_that_predicts_an_item_is_the_same_in_training_and_in_decoding
         hidden = model.hidden_states(
             batch.token_ids, batch.inter_position_ids, batch.intra_position_ids, attention, added
         )
-        torch.testing.assert_close(hidden[0, len(prompt.token_ids)], decoded_D, atol=1e-6, rtol=1e-6)
+        torch.testing.assert_close(hidden[0, len(prompt.token_ids)], decoded_D, atol=1e-9, rtol=1e-9)

@@ -8,94 +8,25 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from recsys_model.backbones.base import Backbone, FullAttention
+from recsys_model.backbones.base import Backbone
 from recsys_model.config import LoraConfig, ObjectiveConfig
-from recsys_model.entities.pool import EntityPool
-from recsys_model.entities.token_trie import build_token_trie
 from recsys_model.entity_config import EntityConfig
 from recsys_model.entity_head.head import EntityHead
 from recsys_model.entity_head.sampling import sample_items
 from recsys_model.infilling.batch import Batch, pack_examples, pad_examples
-from recsys_model.infilling.example import Example, ExampleBuilder
-from recsys_model.infilling.positions import PositionAutomaton
-from recsys_model.text.textualize import TokenizedText
-from recsys_model.text.tokenizer import SpecialTokens
 from recsys_model.training.lora import apply_lora
 from recsys_model.training.loss import InfillingLoss
 from tests.recsys_model.backbones.tiny_backbones import NAMES, tiny_backbone
-
-SPECIAL = SpecialTokens(pad=20, eos=21, start=22, end=23, cls=24, mask=25, gmask=26, smask=27)
-ITEMS = [(1, 2, 3), (1, 2), (1, 4), (6, 7), (6, 8, 9)]
-WORDS = [(1, 2, 3), (2, 10), (4, 4, 11), (6,), (8, 9)]
-TRIE = build_token_trie(ITEMS, SPECIAL.end)
-SHARES = torch.tensor([0.25, 0.125, 0.125, 0.25, 0.25])
-
-
-def text_of(*items: int) -> TokenizedText:
-    text = TokenizedText()
-    for item in items:
-        text.add_entity(ITEMS[item], item)
-        text.add_text([12])
-    return text
-
-
-def examples_of(objective: ObjectiveConfig) -> list[Example]:
-    """Two blanks, a span of several items, a question, and a text that hides no item."""
-    builder = ExampleBuilder(objective, SPECIAL, PositionAutomaton(EntityPool(ITEMS)), TRIE)
-    text = text_of(0, 1, 3, 2)
-    return [
-        builder.lay_out(text, [(0, 4), (7, 9)], SPECIAL.mask),
-        builder.lay_out(text, [(4, len(text) - 1)], SPECIAL.gmask),
-        builder.ask_for_item(text_of(4, 2, 4), 2),
-        builder.lay_out(text, [(3, 4)], SPECIAL.mask),
-    ]
-
-
-def batch_of(**settings: Any) -> Batch:
-    return pad_examples(examples_of(ObjectiveConfig(**settings)), SPECIAL.pad)
-
-
-def random_head(width: int = 16, **settings: Any) -> EntityHead:
-    head = EntityHead(width, WORDS, EntityConfig(enabled=True, **settings))
-    head.word_scale.fill_(0.75)
-    generator = torch.Generator().manual_seed(4)
-    for parameter in head.parameters():
-        parameter.data.normal_(std=0.4, generator=generator)
-    return head.double()
-
-
-def item_vectors(head: EntityHead, model: Backbone) -> Tensor:
-    rows = []
-    for item, tokens in enumerate(WORDS):
-        vector = torch.zeros(16, dtype=torch.float64)
-        if head.projection is not None:
-            vector = vector + 0.75 * model.word_vectors(torch.tensor(tokens)).sum(0) / len(tokens) @ head.projection
-        if head.residuals is not None:
-            vector = vector + head.residuals[item]
-        rows.append(vector)
-    return torch.stack(rows)
-
-
-def naive_states(model: Backbone, head: EntityHead, batch: Batch) -> tuple[Tensor, Tensor]:
-    """States of all tokens and vectors of all items."""
-    vectors = item_vectors(head, model)
-    nothing = torch.zeros(16, dtype=torch.float64)
-    added = torch.stack(
-        [
-            torch.stack(
-                [
-                    vectors[item] @ head.input_projection
-                    if item >= 0 and head.input_projection is not None
-                    else nothing
-                    for item in row
-                ]
-            )
-            for row in batch.input_items.tolist()
-        ]
-    )
-    attention = FullAttention(model.visible(batch.part_a_lens, batch.token_ids.shape[1]))
-    ids = (batch.token_ids, batch.inter_position_ids, batch.intra_position_ids)
-    return model(*ids, attention, added), vectors
+from tests.recsys_model.training.tiny_entity_loss import (
+    SHARES,
+    SPECIAL,
+    TRIE,
+    WORDS,
+    batch_of,
+    examples_of,
+    naive_states,
+    random_head,
+)
 
 
 def naive_losses(model: Backbone, head: EntityHead, batch: Batch, objective: ObjectiveConfig) -> tuple[Tensor, Tensor]:
@@ -228,52 +159,3 @@ def test_in_training_the_softmax_is_over_sampled_items_and_in_evaluation_over_al
     found = loss.train()(batch)
     torch.testing.assert_close(found.entity, expected)
     torch.testing.assert_close(found.token, everything.token)
-
-
-def rank_by_loops(scores: list[float], target: int, seen: set[int]) -> int:
-    """The place of the target among items that were not seen, behind all that score alike."""
-    rivals = [item for item in range(len(scores)) if item != target and item not in seen]
-    return 1 + sum(scores[item] >= scores[target] for item in rivals)
-
-
-@pytest.mark.parametrize("all_tie", [False, True])
-@pytest.mark.parametrize("is_packed", [False, True])
-def test_ranks_are_those_of_a_loop_over_items_that_were_not_seen(all_tie: bool, is_packed: bool) -> None:
-    model, head = tiny_backbone("glm"), random_head().float()
-    if all_tie:
-        for parameter in head.parameters():
-            parameter.data.zero_()
-        head.biases.data[:] = torch.tensor([0.0, 0.0, 1.0, 0.0, 1.0])
-    examples = examples_of(ObjectiveConfig())
-    padded = pad_examples(examples, SPECIAL.pad)
-    batch = pack_examples(examples, SPECIAL.pad, 24) if is_packed else padded
-    hidden, vectors = naive_states(model.double(), head.double(), padded)
-    scores_of = {
-        (int(padded.item_targets[row, place]), row): hidden[row, place] @ vectors.T / head.temperature + head.biases
-        for row, place in (padded.item_targets >= 0).nonzero().tolist()
-    }
-    every_seen: list[set[int]] = [set(), {0, 3}, {1}, {0, 1, 2, 3, 4}, {4}, {2, 4}]
-    ranks = InfillingLoss(model.float(), TRIE, ObjectiveConfig(), head.float()).eval()(
-        batch, [torch.tensor(sorted(seen), dtype=torch.int64) for seen in every_seen]
-    )
-    pairs = zip(targets_in_order(batch, padded), every_seen, strict=True)
-    assert ranks.tolist() == [rank_by_loops(scores_of[pair].tolist(), pair[0], seen) for pair, seen in pairs]
-    if all_tie and not is_packed:
-        # without words and residuals the scores are the biases: targets 0, 3, 1, 3, 2, 4
-        assert ranks.tolist() == [5, 4, 5, 1, 1, 1]
-
-
-def targets_in_order(batch: Batch, padded: Batch) -> list[tuple[int, int]]:
-    """Each target of a batch with the row that its example has when padded."""
-    if batch.segments is None:
-        return [(int(padded.item_targets[r, t]), r) for r, t in (padded.item_targets >= 0).nonzero().tolist()]
-    rows = [[token for token in row if token != SPECIAL.pad] for row in padded.token_ids.tolist()]
-    order = []
-    for row, lens in enumerate(batch.segments.lens):
-        start = 0
-        for length in lens:
-            tokens = batch.token_ids[row, start : start + length].tolist()
-            found = batch.item_targets[row, start : start + length].tolist()
-            order += [(item, rows.index(tokens)) for item in found if item >= 0]
-            start += length
-    return order

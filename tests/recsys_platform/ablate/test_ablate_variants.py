@@ -37,7 +37,22 @@ CHANGED = {
         "objective.sentence_weight": 0.0,
         "objective.document_weight": 0.0,
     },
+    "ties-seeded": {"data.tie_order": "seeded"},
 }
+OF_THE_HEAD = {
+    "head-off": {
+        "entity.enabled": False,
+        "train.keep": "last",
+        "train.patience": None,
+        "decoding.scoring": "trie",
+        "objective.token_loss_weight": 1.0,
+    },
+    "residuals-off": {"entity.residuals": False},
+    "words-off": {"entity.words": False},
+    "inputs-off": {"entity.inputs": False},
+    "token-loss-off": {"objective.token_loss_weight": 0.0},
+}
+OF_THE_DATA = ("last-events", "ties-seeded")
 
 
 def flat(config: RunConfig) -> dict[str, Any]:
@@ -62,7 +77,7 @@ def test_each_run_differs_from_the_base_in_the_named_settings_its_seed_and_its_f
         changed = {key: value for key, value in flat(run).items() if value != before[key]}
         places = {key: changed.pop(key) for key in ("name", "storage", "dataset", "seed")}
         assert changed == CHANGED[name], name
-        data = base.folder / "ablate" / "data-last-events" if name == "last-events" else base.folder
+        data = base.folder / "ablate" / f"data-{name}" if name in OF_THE_DATA else base.folder
         assert places == {
             "name": f"{name}-s5",
             "storage": str(base.folder / "ablate"),
@@ -80,15 +95,31 @@ def test_only_other_histories_need_another_dataset_and_users_stay_those_of_the_b
     for variant in VARIANTS:
         data = data_run(base, variant)
         assert data.seed == base.seed
-        assert (data is base) == (variant.name != "last-events")
+        assert (data is base) == (variant.name not in OF_THE_DATA)
 
 
 def test_a_variant_that_the_base_is_already_is_no_row(tmp_path):
     base = tiny_config(tmp_path, objective={"item_loss": "lm", "intra_mode": "glm"})
-    assert [variant.name for variant in same_as_base(base)] == ["intra-glm", "item-loss-lm"]
+    assert [variant.name for variant in same_as_base(base)] == ["intra-glm", "item-loss-lm", *OF_THE_HEAD]
     assert "item-loss-trie" in [variant.name for variant in choose_variants(base)]
     with pytest.raises(ConfigError, match="the base has these settings already"):
         choose_variants(base, ["item-loss-lm"])
+
+
+def test_parts_of_the_head_are_taken_away_from_a_base_that_has_one(tmp_path):
+    base = tiny_config(
+        tmp_path,
+        entity={"enabled": True},
+        objective={"item_loss": "trie", "token_loss_weight": 0.2},
+        train={"keep": "best", "patience": 3},
+        decoding={"scoring": "blend"},
+    )
+    before = flat(base)
+    for name, expected in OF_THE_HEAD.items():
+        [_, variant] = choose_variants(base, [name])
+        changed = {key: value for key, value in flat(variant.apply(base)).items() if value != before[key]}
+        assert changed == expected, name
+        assert data_run(base, variant) is base
 
 
 def test_the_base_is_always_there_and_unknown_names_are_refused(base):

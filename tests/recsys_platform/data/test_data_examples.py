@@ -19,9 +19,11 @@ TOKENIZER = train_tokenizer(TITLES, vocab_size=300)
 CATALOG = build_catalog([f"i{number}" for number in range(12)], TITLES, TITLES, [], TOKENIZER)
 
 
-def builder(targets_per_user: int = 1, max_history: int = 50, max_eval_rank: int | None = None) -> ExampleBuilder:
+def builder(
+    targets_per_user: int = 1, max_history: int = 50, max_eval_rank: int | None = None, target_stride: int = 1
+) -> ExampleBuilder:
     textualizer = BatchTextualizer(TOKENIZER, CATALOG, TextConfig())
-    data = DataConfig(targets_per_user=targets_per_user)
+    data = DataConfig(targets_per_user=targets_per_user, target_stride=target_stride)
     return ExampleBuilder(textualizer, WindowConfig(max_history=max_history), data, 0, max_eval_rank)
 
 
@@ -52,6 +54,23 @@ def test_training_targets_are_the_last_training_events_that_have_a_history(num_e
     assert targets(builder(targets_per_user), num_events, "train") == train
     assert targets(builder(targets_per_user), num_events, "valid") == [num_events - 2]
     assert targets(builder(targets_per_user), num_events, "test") == [num_events - 1]
+
+
+@pytest.mark.parametrize(
+    ("num_events", "targets_per_user", "target_stride", "train"),
+    [(10, 0, 3, [1, 4, 7]), (9, 0, 3, [3, 6]), (10, 4, 3, [4, 7]), (10, 1, 3, [7]), (4, 0, 9, [1])],
+)
+def test_a_stride_leaves_out_targets_between_counted_from_the_last(num_events, targets_per_user, target_stride, train):
+    built = builder(targets_per_user, target_stride=target_stride)
+    assert targets(built, num_events, "train") == train
+    assert targets(built, num_events, "test") == [num_events - 1]
+
+
+def test_with_a_stride_of_the_history_the_rows_of_a_user_tell_of_every_training_event():
+    rows = rows_of(builder(0, max_history=3, target_stride=3), list(range(12)), "train")
+    told = {item for row in rows for item in row["entity_items"]}
+    assert told == set(range(10)), "the last two events are held out"
+    assert [len(row["entity_items"]) for row in rows] == [4, 4, 4]
 
 
 def test_a_user_with_too_few_events_gives_no_example():

@@ -17,9 +17,10 @@ ITEMS = Items(
 )
 
 
-def run(tokenizer: dict) -> RunConfig:
+def run(tokenizer: dict, **sections: dict) -> RunConfig:
     table = {"path": "/nowhere/table.csv"}
-    return build_config({"name": "shop", "input": {"interactions": table, "items": table}, "tokenizer": tokenizer})
+    document = {"name": "shop", "input": {"interactions": table, "items": table}, "tokenizer": tokenizer}
+    return build_config(document | sections)
 
 
 def bert_folder(folder: Path) -> Path:
@@ -45,6 +46,26 @@ def test_titles_that_lower_case_makes_equal_get_their_brands(tmp_path):
         (2002,),
     ]
     assert (num_changed, tokenizer.special.start, tokenizer.vocab_size) == (2, 30522, 30592)
+
+
+def test_with_an_entity_head_the_words_of_the_fields_stand_beside_the_text(tmp_path):
+    items = Items(
+        item_ids=["a", "b"],
+        titles=["Red Tent", ""],
+        brands=["Ada", None],
+        categories=[("Lamp", "Tent"), ()],
+        descriptions=[None, None],
+    )
+    config = run({"path": str(bert_folder(tmp_path))}, entity={"enabled": True})
+    _, catalog, _ = build_vocabulary(config, items, Users(), [])
+    assert catalog.items[0].field_token_ids == (2000, 2001, 2003, 2002, 2001)
+    assert catalog.items[1].field_token_ids == catalog.items[1].token_ids, "without a title its unique text stands"
+
+
+@pytest.mark.parametrize("entity", [{}, {"enabled": True, "words": False}])
+def test_without_words_of_a_head_no_fields_are_written(entity):
+    _, catalog, _ = build_vocabulary(run({"vocab_size": 300}, entity=entity), ITEMS, Users(), [])
+    assert {item.field_token_ids for item in catalog.items} == {()}
 
 
 def test_a_folder_without_tokenizer_is_refused(tmp_path):
