@@ -12,6 +12,9 @@ from recsys_model.errors import ConfigError
 
 T = TypeVar("T")
 
+Scoring = Literal["trie", "lm", "entity", "blend"]
+"""What an item is scored by; `DecodingConfig.scoring` says what each is."""
+
 
 def require(condition: bool, message: str) -> None:
     """Raise `ConfigError` with `message` unless `condition` holds."""
@@ -307,7 +310,7 @@ class DecodingConfig:
 
     num_beams: int = 20
     """Beams per request; at least the number of items asked for."""
-    scoring: Literal["trie", "lm", "entity", "blend"] = "trie"
+    scoring: Scoring = "trie"
     """`trie`: tokens, each step renormalised over the allowed children; `lm`: tokens, as the language model gives them;
     `entity`: whole items, by the entity head; `blend`: both and co-occurrence, weighted as validation events found best."""
     exact: bool = False

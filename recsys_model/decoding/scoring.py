@@ -9,20 +9,17 @@ D = hidden size, V = vocabulary, N = nodes of the trie.
 
 import warnings
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from recsys_model.backbones.base import Backbone
+from recsys_model.config import Scoring as Scoring
 from recsys_model.entities.token_trie import TokenTrie
 
 # "in beta state", which is about the layout at large; set once: to catch a warning makes Python forget all it has told
 warnings.filterwarnings("ignore", message="Sparse CSR tensor support")
-
-Scoring = Literal["trie", "lm", "entity", "blend"]
-"""`entity` and `blend` score whole items, and tokens as `trie` does."""
 
 DENSE_ADVANTAGE = {"cpu": 2}
 """One output of a matrix product costs about this many times less than one picked out: on a CPU nothing is copied for it."""

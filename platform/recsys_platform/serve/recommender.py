@@ -131,8 +131,13 @@ class Recommender:
         # an item without a title is named by the text that stands for it
         items = [RecommendedItem(id=item.item_id, title=item.title or item.text, score=score) for item, score in found]
         certificate = None if answer.certificate is None else _tell(answer.certificate)
-        version = served.catalog.version
-        return RecommendResponse(items=items, certificate=certificate, model=self.info, catalog_version=version)
+        return RecommendResponse(
+            items=items,
+            certificate=certificate,
+            scoring=self._bundle.settings.decoding.scoring,
+            model=self.info,
+            catalog_version=served.catalog.version,
+        )
 
 
 def load_recommender(folder: Path, device: str = "cpu") -> Recommender:

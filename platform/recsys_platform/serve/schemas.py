@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 
+from recsys_model.config import Scoring
+
 MAX_HISTORY = 10_000
 MAX_FEATURES = 200
 MAX_TEXT = 2_000
@@ -158,7 +160,7 @@ class RecommendedItem(_Strict):
 
     id: str = Field(description="Item id of the catalogue.")
     title: str = Field(description="Title as it stands in the catalogue.")
-    score: float = Field(description="Log-probability of the item under the model; higher is better, at most 0.")
+    score: float = Field(description="Higher is better; `scoring` of the answer says what it is.")
 
 
 class ModelInfo(_Strict):
@@ -193,6 +195,12 @@ class RecommendResponse(_Strict):
     )
     certificate: ExactnessCertificate | None = Field(
         None, description="Of a model that searches with `decoding.exact`, null for beam search."
+    )
+    scoring: Scoring = Field(
+        "trie",
+        description="What a score is. `trie`, `lm`: log-probability of the item's tokens, of each among those that the "
+        "catalogue allows or of the whole vocabulary; `entity`: log-probability of the item among all; `blend`: the "
+        "weighted sum of the first and the third and of log(1 + training events of the item after the user's last one).",
     )
     model: ModelInfo = Field(description="The model that answered.")
     catalog_version: int = Field(

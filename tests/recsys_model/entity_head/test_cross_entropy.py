@@ -116,6 +116,15 @@ def test_no_target_is_no_loss_and_no_gradient() -> None:
     assert all(float(grad.abs().sum()) == 0.0 for grad in torch.autograd.grad(loss, [hidden, vectors, biases]))
 
 
+def test_no_biases_are_biases_of_0() -> None:
+    (hidden, vectors, biases), places = tensors()
+    expected = naive(hidden, vectors, torch.zeros_like(biases), places, 0.5)
+    expected_grads = torch.autograd.grad(expected, [hidden, vectors])
+    loss = item_cross_entropy(hidden, vectors, None, places, temperature=0.5)
+    torch.testing.assert_close(loss, expected, atol=1e-12, rtol=1e-12)
+    torch.testing.assert_close(torch.autograd.grad(loss, [hidden, vectors]), expected_grads, atol=1e-12, rtol=1e-12)
+
+
 def test_one_item_alone_costs_nothing() -> None:
     (hidden, vectors, biases), _ = tensors()
     loss = item_cross_entropy(hidden, vectors[:1], biases[:1], torch.zeros(NUM_TARGETS, dtype=torch.int64))
