@@ -41,9 +41,13 @@ class Variant:
         """Return the run with the changes; as it is where it lacks what the variant takes away."""
         if self.needs_head and not config.entity.enabled:
             return config
+        sections: dict[str, dict[str, Any]] = {}
         for path, value in self.changes.items():
             section, key = path.split(".")
-            changed = dataclasses.replace(getattr(config, section), **{key: value})
+            sections.setdefault(section, {})[key] = value
+        for section, values in sections.items():
+            # all of a section at once: settings check each other
+            changed = dataclasses.replace(getattr(config, section), **values)
             config = dataclasses.replace(config, **{section: changed})
         return config
 

@@ -12,7 +12,7 @@ from recsys_model.bundle import Bundle
 from recsys_model.infilling.prompt import build_prompt
 from recsys_model.text.textualize import Behaviour, Textualizer
 from recsys_model.text.windows import sample_history
-from recsys_platform.serve.reading import Prompt, feature_text
+from recsys_platform.serve.reading import Query, feature_text
 from recsys_platform.serve.recommender import Recommender
 from recsys_platform.serve.schemas import ModelInfo, Problem, RecommendRequest, RecommendResponse, Rejection
 
@@ -46,9 +46,9 @@ def problems(recommender: Recommender, asked: RecommendRequest) -> list[Problem]
     return answer.detail
 
 
-def prompt(recommender: Recommender, asked: RecommendRequest) -> Prompt:
+def prompt(recommender: Recommender, asked: RecommendRequest) -> Query:
     read = recommender.read(asked)
-    assert isinstance(read, Prompt), read
+    assert isinstance(read, Query), read
     return read
 
 
@@ -188,7 +188,7 @@ def test_a_request_becomes_the_prompt_that_training_makes_of_the_same_user(
     asked = RecommendRequest.model_validate(
         {"user_features": {"city": "Berlin", "age": 25}, "history": events, "time": NOW}
     )
-    found = prompt(recommender, asked).part_a
+    found = prompt(recommender, asked).prompt
     expected = expected_prompt(shop_bundle, {"age": "25", "city": "Berlin"}, history, NOW)
     assert (found.token_ids, found.intra_position_ids) == expected
 
@@ -198,14 +198,14 @@ def test_the_windows_are_measured_back_from_the_time_of_the_request(recommender:
     events = [{"item": f"i{index}", "time": index * DAY} for index in range(8)]
     asked = RecommendRequest.model_validate({"history": events, "time": 7.5 * DAY})
     texts = [shop_bundle.catalog.items[index].text for index in (0, 5, 6, 7)]
-    told = shop_bundle.tokenizer.decode(prompt(recommender, asked).part_a.token_ids)
+    told = shop_bundle.tokenizer.decode(prompt(recommender, asked).prompt.token_ids)
     assert told == "History:" + "".join(f" {text}." for text in texts)
 
 
 def test_events_may_come_in_any_order_and_ties_keep_the_order_given(recommender: Recommender):
     def read(*events: tuple[str, float]) -> list[int]:
         history = [{"item": item, "time": time} for item, time in events]
-        return prompt(recommender, RecommendRequest.model_validate({"history": history})).part_a.token_ids
+        return prompt(recommender, RecommendRequest.model_validate({"history": history})).prompt.token_ids
 
     in_order = read(("i0", 1.0), ("i1", 2.0), ("i2", 2.0))
     assert read(("i1", 2.0), ("i2", 2.0), ("i0", 1.0)) == in_order
