@@ -84,14 +84,15 @@ def main() -> None:
     parser.add_argument("--patience", type=int, default=20)
     parser.add_argument("--checkpoint", type=Path)
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--quick", action="store_true", help="two passes, 1,000 test users")
+    parser.add_argument("--quick", action="store_true", help="two passes, some 1,000 test users")
     arguments = parser.parse_args()
     arguments.passes = 2 if arguments.quick else arguments.passes
     sequences, num_items = load_sequences(arguments.folder)
     dataset = recognise(len(sequences), num_items, sum(map(len, sequences)))
     model, record = build_model(sequences, num_items, arguments)
     ranker = SASRecRanker(model)
-    asked = sequences[:1000] if arguments.quick else sequences
+    # every n-th user: Beauty's first users are far harder than its last (HR@10 .043 and .145 of a thousand each)
+    asked = sequences[:: max(1, len(sequences) // 1000)] if arguments.quick else sequences
     ranks = np.array([rank_by_keys(ranker.sort_keys(each[:-1]), each[-1], set(each[:-1].tolist())) for each in asked])
     metrics = measure(ranks, num_samples=SAMPLES, seed=0)
     public = {} if dataset is None else dataset.figures.get(arguments.model, {})
