@@ -116,6 +116,7 @@ def _reasons_against(settings: EvaluateConfig, data: EvaluationData) -> list[str
     checks = {
         "the split is not leave-one-out": data.split.kind != "leave_one_out",
         f"evaluate.split is {settings.split}": settings.split != "test",
+        f"data.tie_order is {data.tie_order}": data.tie_order != "table",
         "evaluate.exclude_seen is false": not settings.exclude_seen,
         f"evaluate.competitors lacks {CATALOGUE}": CATALOGUE not in settings.competitors,
         f"{len(data.cases):,} users are fewer than {MIN_USERS:,}": len(data.cases) < MIN_USERS,

@@ -63,6 +63,8 @@ class EvaluationData:
     """How the dataset was split."""
     tie_statements: tuple[str, ...] = ()
     """What the data stage said of ties in time; nothing for datasets from before it did."""
+    tie_order: str = "table"
+    """`data.tie_order` of the dataset."""
 
 
 def load_evaluation_data(dataset_folder: Path, split: Split, num_users: int, seed: int) -> EvaluationData:
@@ -93,6 +95,7 @@ def load_evaluation_data(dataset_folder: Path, split: Split, num_users: int, see
         num_users_in_split=len(user_ids),
         split=dataset_split,
         tie_statements=tie_statements_of(counts),
+        tie_order=counts.get("ties", {}).get("order", "table"),
     )
 
 

@@ -19,7 +19,7 @@ METHOD_TITLES: dict[str, str] = {
     "last_item": "last item alone (SASRec without blocks)",
     "co_occurrence": "last-item co-occurrence",
     "popularity": "popularity",
-    "item_knn": "item-based neighbours (cornac)",
+    "item_knn": "item-based neighbours",
     "ease": "EASE (cornac)",
     "most_popular": "most popular, users counted (cornac)",
     "mf": "matrix factorization (cornac)",

@@ -76,6 +76,7 @@ def test_cornacs_model_is_held_against_the_same_figures_and_others_against_none(
     [
         ({"exclude_seen": False}, "evaluate.exclude_seen is false"),
         ({"split": "valid"}, "evaluate.split is valid"),
+        ({"data": dataclasses.replace(data_of(22_363), tie_order="seeded")}, "data.tie_order is seeded"),
         ({"data": data_of(999)}, "999 users are fewer than 1,000"),
         ({"competitors": ("sampled",)}, "evaluate.competitors lacks catalogue"),
         (
