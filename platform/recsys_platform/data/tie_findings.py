@@ -4,6 +4,9 @@ Does the order of tied events follow the ids? In random order one pair in two is
 events really happened the share is near that of pairs on different times, which need not be one half: users may take
 old items before new ones. So a finding needs a share outside both, by three standard deviations. The standard
 deviation of independent pairs is used; pairs of one run in random order vary less.
+
+Sorted ties move the share on different times, too: the last of a sorted day has a large id and the first of the next
+day a small one. On Amazon Beauty it is 45.4 % in the table's order and 55.7 % in three seeded orders.
 """
 
 import math
