@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from recsys_model.config import DecodingConfig
 from recsys_model.errors import DataError
 from recsys_model.evaluation.intervals import Estimate
 from recsys_model.evaluation.metrics import METRIC_NAMES, measure, measure_difference
@@ -22,8 +23,18 @@ TITLES: dict[Competitors, str] = {
 MODEL_STATEMENTS: dict[str, str] = {
     "beam": "RecSysLLM ranks by trie-guided beam search; what it does not return counts as missed.",
     "exact": "RecSysLLM ranks by exact trie-guided search: the items with the highest scores of all, proven for each user unless the work limit was hit.",
+    "entity": "RecSysLLM scores every item as a whole, by its entity head; nothing is searched.",
+    "blend": "RecSysLLM scores items by a blend of their tokens, of its entity head and of co-occurrence with the user's "
+    "last item, with weights found on validation events.",
     "candidates": "RecSysLLM scores each candidate after the same prompt, which does not list them.",
 }
+
+
+def _search_of(decoding: DecodingConfig) -> str:
+    """Return the key of what the model does in `MODEL_STATEMENTS`."""
+    if decoding.scoring in ("entity", "blend"):
+        return decoding.scoring
+    return "exact" if decoding.exact else "beam"
 
 
 def build_ranking(
@@ -71,7 +82,7 @@ def _statements(config: RunConfig, competitors: Competitors, num_items: int, spl
         num_negatives=config.evaluate.num_negatives,
         exclude_seen=config.evaluate.exclude_seen and competitors == CATALOGUE,
     )
-    search = "candidates" if competitors != CATALOGUE else "exact" if config.decoding.exact else "beam"
+    search = "candidates" if competitors != CATALOGUE else _search_of(config.decoding)
     return [*protocol.statements(num_items), MODEL_STATEMENTS[search]]
 
 

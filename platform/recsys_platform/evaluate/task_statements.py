@@ -65,8 +65,8 @@ def _answers(kind: Task, num_items: int, num_candidates: int, *, exclude_seen: b
     if kind.answer == "item":
         seen = "items of the user's history are taken out" if exclude_seen else "nothing is taken out"
         return [
-            f"The target is ranked against the whole catalogue of {num_items:,} items by trie-guided beam search for "
-            f"the best {LARGEST_K}; {seen}.",
+            f"The target is ranked against the whole catalogue of {num_items:,} items, of which the "
+            f"model gives the best {LARGEST_K}; {seen}.",
             "The baselines rank the same targets and count what the model was trained on.",
         ]
     return [TEXT_STATEMENT, *_texts(kind)]
