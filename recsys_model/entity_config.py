@@ -1,7 +1,7 @@
 """Settings of the entity head: which texts and tables make an item's vector, and how its loss is summed."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from recsys_model.config import require
 
@@ -30,6 +30,11 @@ class EntityConfig:
 
     def __post_init__(self) -> None:
         require(len(self.fields) > 0, "entity.fields must name at least one field, got none")
+        unknown = [name for name in self.fields if name not in get_args(EntityField)]
+        require(
+            not isinstance(self.fields, str) and not unknown,
+            f"entity.fields must be names out of {', '.join(get_args(EntityField))}, got {self.fields!r}",
+        )
         require(
             len(set(self.fields)) == len(self.fields), f"entity.fields must name each field once, got {self.fields}"
         )
@@ -37,6 +42,10 @@ class EntityConfig:
             self.words or self.residuals,
             "entity.words and entity.residuals are both false, so that no item has a vector; set one to true",
         )
+        for name in ("enabled", "words", "residuals", "inputs"):
+            value = getattr(self, name)
+            require(isinstance(value, bool), f"entity.{name} must be true or false, got {value!r}")
+        require(isinstance(self.negatives, int), f"entity.negatives must be a whole number, got {self.negatives!r}")
         require(self.negatives >= 0, f"entity.negatives must not be negative, got {self.negatives}")
         require(
             self.temperature is None or self.temperature > 0.0,

@@ -1,6 +1,6 @@
 """Dropout whose random bits are cheap on a CPU: eight decisions from each 64-bit draw, where PyTorch makes one.
 
-Drawing is a tenth of a training step of a small model there. Probabilities are multiples of 1/256, and what is kept is
+Drawing is a tenth of a training step of a small model there. Probabilities are multiples of 1/256, from 1/256 to 255/256, and what is kept is
 scaled by exactly what is kept on average.
 """
 
@@ -16,9 +16,9 @@ class Dropout(nn.Dropout):
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002, nn.Dropout's own name
         """Return the input with some entries set to 0, the others scaled; as it is in evaluation mode."""
-        num_dropped = round(self.p * STEPS)
-        if not self.training or num_dropped == 0:
+        if not self.training or self.p == 0.0:
             return input
+        num_dropped = min(max(round(self.p * STEPS), 1), STEPS - 1)
         if input.device.type != "cpu":
             return super().forward(input)
         size = input.numel()

@@ -157,7 +157,12 @@ def load_catalog(folder: Path) -> Catalog:
     items: list[CatalogItem] = []
     for where, row in _read_lines(folder / CATALOG_NAME):
         _check_row(where, row, {"item_id": str, "title": str, "text": str, "token_ids": list})
-        fields = tuple(row.get("field_token_ids", ()))
+        fields = row.get("field_token_ids", [])
+        if not isinstance(fields, list) or not all(isinstance(token, int) for token in fields):
+            raise DataError(
+                f"{where} must have a list of token ids 'field_token_ids', or none; write the catalogue anew"
+            )
+        fields = tuple(fields)
         items.append(CatalogItem(row["item_id"], row["title"], row["text"], tuple(row["token_ids"]), fields))
     _check_items(items)
     attributes: dict[str, tuple[int, ...]] = {}

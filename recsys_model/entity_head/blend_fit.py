@@ -59,6 +59,8 @@ def ndcg_of(score_UM: Floats, is_target_UM: npt.NDArray[np.bool_]) -> npt.NDArra
 
 def _best_weight(base_UM: Floats, part_UM: Floats, is_target_UM: npt.NDArray[np.bool_]) -> float:
     """Return the weight of a part beside the base, 0 where its gain is not above the gain's standard error."""
+    if base_UM.size == 0:
+        return 0.0
     without_U = ndcg_of(base_UM, is_target_UM)
     best, best_U = 0.0, without_U
     for weight in WEIGHTS:
@@ -67,4 +69,5 @@ def _best_weight(base_UM: Floats, part_UM: Floats, is_target_UM: npt.NDArray[np.
             best, best_U = weight, gains_U
     gain_U = best_U - without_U
     standard_error = gain_U.std(ddof=1) / np.sqrt(len(gain_U)) if len(gain_U) > 1 else np.inf
-    return best if gain_U.mean() > standard_error else 0.0
+    # a gain of a single user equals its standard error, whatever rounding says
+    return best if gain_U.mean() > standard_error * (1.0 + 1e-9) else 0.0

@@ -61,8 +61,13 @@ def load_counts(path: Path) -> CoOccurrenceCounts:
     """
     try:
         arrays = load_file(str(path))
-        return CoOccurrenceCounts(
-            arrays["row_starts"], arrays["successors"].astype(np.int64), arrays["log_counts"].astype(np.float32)
-        )
+        starts, successors, log_counts = (arrays[name] for name in ("row_starts", "successors", "log_counts"))
     except (OSError, SafetensorError, KeyError) as error:
         raise CheckpointError(f"{path} holds no co-occurrence counts: {error!r}; train again") from error
+    num_items = len(starts) - 1
+    fits = starts.ndim == 1 and num_items >= 0 and starts[0] == 0 and bool((np.diff(starts) >= 0).all())
+    if not (fits and starts[-1] == len(successors) == len(log_counts)) or (
+        len(successors) and not 0 <= successors.min() <= successors.max() < num_items
+    ):
+        raise CheckpointError(f"{path} holds counts that contradict each other; train again")
+    return CoOccurrenceCounts(starts, successors.astype(np.int64), log_counts.astype(np.float32))

@@ -26,8 +26,13 @@ COUNTS_FILE = "co_occurrence.safetensors"
 
 
 def write_head(folder: Path, head: EntityHead, dtype: torch.dtype | None = None) -> None:
-    """Write settings and tables into `folder`, which is created; `dtype` converts the tables."""
+    """Write settings and tables into `folder`, which is created; `dtype` converts the tables.
+
+    A blend of an earlier head is taken away: its weights were found for that one.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    for name in (BLEND_FILE, COUNTS_FILE):
+        (folder / name).unlink(missing_ok=True)
     text = json.dumps(dataclasses.asdict(head.config), indent=1)
     (folder / SETTINGS_FILE).write_text(text + "\n", encoding="utf-8")
     tables = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in head.state_dict().items()}
@@ -45,7 +50,8 @@ def load_head(folder: Path, hidden_size: int, item_token_ids: Sequence[Sequence[
         tables = load_file(folder / TABLES_FILE)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{folder} holds no entity head: {TABLES_FILE} cannot be read: {error}") from error
-    num_items = len(tables.get("biases", ()))
+    biases = tables.get("biases", torch.zeros(0))
+    num_items = len(biases) if biases.ndim == 1 else 0
     if num_items > len(item_token_ids):
         raise CheckpointError(
             f"the entity head in {folder} has {num_items} items, the catalogue only {len(item_token_ids)}; "

@@ -53,7 +53,7 @@ class ItemVectors:
         return self.inputs[item_X.clamp(min=0)] * (item_X >= 0).unsqueeze(-1)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def compute_vectors(head: EntityHead, model: Backbone, items: Sequence[ItemWithTokens]) -> ItemVectors:
     """Return the table of a catalogue whose first items are those that the head was trained with.
 
@@ -63,22 +63,27 @@ def compute_vectors(head: EntityHead, model: Backbone, items: Sequence[ItemWithT
     num_trained = head.num_items
     if len(items) < num_trained:
         raise ConfigError(f"the entity head has {num_trained} items and the catalogue {len(items)}; they do not fit")
-    trained = _table(head, head.item_vectors(model).float(), head.biases.float())
+    # clones: a head that goes on training must not change a table under whoever uses it
+    trained = _table(head, head.item_vectors(model).float(), head.biases.detach().float().clone())
     return extend_vectors(trained, head, model, items)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def extend_vectors(
     vectors: ItemVectors, head: EntityHead, model: Backbone, items: Sequence[ItemWithTokens]
 ) -> ItemVectors:
     """Return the table of a longer catalogue that begins with the items of this one; new items have words alone.
 
     Raises:
-        ConfigError: an item is new and the head has no words.
+        ConfigError: an item is new and has no tokens, or the head has no words.
     """
     new = items[len(vectors.biases) :]
     if not new:
         return vectors
+    first = len(vectors.biases)
+    for place, item in enumerate(new, start=first):
+        if not tokens_of(item):
+            raise ConfigError(f"item {place} of the catalogue has no tokens, so it has no vector; give it a title")
     new_KD = head.new_vectors(model, [tokens_of(item) for item in new]).float()
     added = _table(head, new_KD, new_KD.new_zeros(len(new)))
     inputs = None

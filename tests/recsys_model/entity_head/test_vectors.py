@@ -10,7 +10,7 @@ from recsys_model.entity_head.co_occurrence import count_co_occurrences
 from recsys_model.entity_head.head import EntityHead
 from recsys_model.entity_head.scorer import build_scorer
 from recsys_model.entity_head.vectors import ItemVectors, compute_vectors, extend_vectors, tokens_of
-from recsys_model.errors import CheckpointError, ConfigError
+from recsys_model.errors import ConfigError
 from tests.recsys_model.backbones.tiny_backbones import tiny_backbone
 
 WIDTH = 16
@@ -111,7 +111,7 @@ def test_an_item_without_words_cannot_be_added() -> None:
 
 
 def test_a_new_item_without_tokens_is_refused() -> None:
-    with pytest.raises(CheckpointError, match="has no tokens, so it has no vector; give it a title"):
+    with pytest.raises(ConfigError, match="item 3 of the catalogue has no tokens, so it has no vector"):
         compute_vectors(trained_head(), tiny_backbone("glm"), [*OLD, Thing(())])
 
 
