@@ -114,12 +114,12 @@ def test_the_best_below_a_node_is_found_by_a_loop(titles, seed, data):
     score_RI = scores_of(len(titles), seed)
     gone = data.draw(st.sets(st.integers(0, len(titles) - 1)))
     score_RI[0, sorted(gone)] = -math.inf
-    found_RN = scores.best_below(score_RI.clone())
     expected = [
         [max(row[trie.item_start[node] : trie.item_end[node]]) for node in range(trie.num_nodes)]
         for row in score_RI.tolist()
     ]
-    assert found_RN.tolist() == expected
+    assert scores.best_below(score_RI.clone()).tolist() == expected
+    assert scores.best_below(score_RI[:1].clone()).tolist() == expected[:1]
 
 
 def test_an_item_without_successors_and_an_unknown_one_have_no_counts():
