@@ -10,7 +10,8 @@ Shape suffixes: R = requests, W = beams of a request.
 """
 
 import copy
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
@@ -186,12 +187,8 @@ class TrieGuidedGenerator:
             raise DataError(f"excluded must have one entry per prompt, got {len(excluded)} for {len(prompts)} prompts")
         if not prompts:
             return []
-        was_training = self._model.training
-        self._model.eval()
-        try:
+        with self._evaluating():
             return self._search(prompts, k, self._space.lists.filter_of(excluded, allowed))
-        finally:
-            self._model.train(was_training)
 
     @torch.inference_mode()
     def score_candidates(self, prompts: Sequence[Prompt], candidates: Sequence[Sequence[int]]) -> list[list[float]]:
@@ -201,15 +198,17 @@ class TrieGuidedGenerator:
             ConfigError: a prompt is too long for the model.
             DataError: a candidate is not one of the catalogue's present items.
         """
+        if not prompts:
+            return []
         items = self._space.lists.filter_of([()] * len(prompts), candidates)
-        self._model.eval()
-        k = max(map(len, candidates), default=1)
-        if self._needs_search:
-            expansion = Expansion(self._space, prompts, k, items, keeps_beams=True)
-            best_first(expansion, len(prompts), ALL_NODES)
-            found = expansion.finished.as_lists()
-        else:
-            found = self._best_items(prompts, k, items)
+        k = max(1, *map(len, candidates))
+        with self._evaluating():
+            if self._needs_search:
+                expansion = Expansion(self._space, prompts, k, items, keeps_beams=True)
+                best_first(expansion, len(prompts), ALL_NODES)
+                found = expansion.finished.as_lists()
+            else:
+                found = self._best_items(prompts, k, items)
         scores = [dict(pairs) for pairs in found]
         for place, (row, asked) in enumerate(zip(scores, candidates, strict=True)):
             missing = [item for item in asked if item not in row]
@@ -230,10 +229,22 @@ class TrieGuidedGenerator:
         """
         item_scores = self._space.item_scores
         assert item_scores is not None, "only called where whole items are scored"
+        shape = (len(prompts), self._space.lists.num_items)
+        if not prompts:
+            return torch.zeros(shape, device=self._model.device)
+        with self._evaluating():
+            score_RI = Expansion(self._space, prompts, 1, self._space.lists.filter_of(excluded)).score_items()
+        return score_RI.new_full(shape, DEAD).index_copy_(1, item_scores.items_I, score_RI)
+
+    @contextmanager
+    def _evaluating(self) -> Iterator[None]:
+        """Keep the model in evaluation mode, and leave it as it was."""
+        was_training = self._model.training
         self._model.eval()
-        score_RI = Expansion(self._space, prompts, 1, self._space.lists.filter_of(excluded)).score_items()
-        score_RN = score_RI.new_full((len(prompts), self._space.lists.num_items), DEAD)
-        return score_RN.index_copy_(1, item_scores.items_I, score_RI)
+        try:
+            yield
+        finally:
+            self._model.train(was_training)
 
     def _best_items(self, prompts: Sequence[Prompt], k: int, items: ItemFilter) -> list[list[tuple[int, float]]]:
         item_scores = self._space.item_scores
@@ -262,7 +273,7 @@ class TrieGuidedGenerator:
         answers = []
         for pairs in self._best_items(prompts, k + 1, items):
             found = [Recommendation(item, score) for item, score in pairs[:k]]
-            bound = max((score for _, score in pairs[k:]), default=pairs[-1][1] if pairs else DEAD)
+            bound = max((score for _, score in pairs[k:]), default=DEAD)
             certificate = Certificate(bound, 0.0, 0) if self._config.exact else None
             answers.append(Answer(found, certificate))
         return answers

@@ -72,7 +72,9 @@ class ItemScores:
         """Return the highest score among the items below every node, [R, N]."""
         best_RN = score_RI[:, self._item_start_N]
         for children, parents in self._levels:
-            best_RN.scatter_reduce_(1, parents.expand(len(best_RN), -1), best_RN[:, children], "amax")
+            # a copy, since torch refuses to read and write one memory
+            below_RX = best_RN[:, children].clone()
+            best_RN.scatter_reduce_(1, parents.expand(len(best_RN), -1), below_RX, "amax")
         return best_RN
 
 
@@ -80,14 +82,22 @@ def child_log_probs(score_RI: Tensor, trie: TokenTrie) -> Tensor:
     """Return the log-probability of every node given its parent, as the items' scores imply it, [R, N]; 0 for the root.
 
     It is the entity head as a trie-guided generator: the sum along an item's path is its log-softmax over all items.
+    Sums are made level by level from the leaves, each around its own largest score, so no item is too far below the best.
     """
-    largest_R1 = score_RI.amax(dim=1, keepdim=True)
-    sum_RI = (score_RI - largest_R1).double().exp().cumsum(dim=1)
-    before_RI = torch.cat([torch.zeros_like(sum_RI[:, :1]), sum_RI], dim=1)
-    start_N, end_N = (torch.from_numpy(each).long() for each in (trie.item_start, trie.item_end))
-    below_RN = before_RI[:, end_N] - before_RI[:, start_N]
-    parent_N = torch.from_numpy(np.maximum(trie.parents, 0)).long()
-    return below_RN.log() - below_RN[:, parent_N].log()
+    start_N = torch.from_numpy(trie.item_start).to(score_RI.device, torch.int64)
+    total_RN = score_RI.double()[:, start_N]
+    for children, parents in _levels(trie, score_RI.device):
+        below_RX = total_RN[:, children]
+        first = int(parents.min())
+        place_X = (parents - first).expand(len(total_RN), -1)
+        shape = (len(total_RN), int(parents.max()) - first + 1)
+        largest_RP = below_RX.new_full(shape, -torch.inf).scatter_reduce(1, place_X, below_RX, "amax")
+        shifted_RX = (below_RX - largest_RP.gather(1, place_X)).exp()
+        sum_RP = below_RX.new_zeros(shape).scatter_add(1, place_X, shifted_RX)
+        inner = parents.unique()
+        total_RN[:, inner] = (largest_RP + sum_RP.log())[:, inner - first]
+    parent_N = torch.from_numpy(np.maximum(trie.parents, 0)).to(score_RI.device, torch.int64)
+    return total_RN - total_RN[:, parent_N]
 
 
 def best_items(score_RI: Tensor, items_I: Tensor, k: int) -> list[list[tuple[int, float]]]:
