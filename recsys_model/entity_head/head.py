@@ -22,9 +22,6 @@ from recsys_model.backbones.base import Backbone
 from recsys_model.entity_config import EntityConfig
 from recsys_model.errors import CheckpointError, ConfigError
 
-NO_ITEM = -1
-"""Stands for "no item" in tensors of catalogue indices."""
-
 
 class ItemTerms(NamedTuple):
     """What the head computes for a step: the items that are scored, and what is added to the inputs.
