@@ -2,6 +2,7 @@
 
 import logging
 import math
+import shutil
 import time
 import warnings
 from collections.abc import Iterator
@@ -116,7 +117,9 @@ class TrainingRun:
     def _write_final(self) -> None:
         if self._config.train.keep == "last":
             write_weights(self._folder / FINAL, self._engine, self._counts)
-        elif self._is_first:
+        elif self._is_first and (self._folder / BEST).is_dir():
+            # without one, the run was finished before and only its checkpoint is to be made anew
+            shutil.rmtree(self._folder / FINAL, ignore_errors=True)
             (self._folder / BEST).replace(self._folder / FINAL)
 
     def _train_step(self, steps: Iterator[list[Batch]]) -> None:
