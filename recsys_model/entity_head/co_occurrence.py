@@ -45,8 +45,9 @@ def count_co_occurrences(sequences: Sequences, num_items: int) -> CoOccurrenceCo
 
     Example:
         >>> counts = count_co_occurrences([[0, 2, 1], [0, 2]], num_items=3)
-        >>> counts.after(0)[0].tolist(), counts.after(0)[1].round(3).tolist()
-        ([1, 2], [0.693, 1.099])
+        >>> items, log_counts = counts.after(0)
+        >>> items.tolist(), np.expm1(log_counts).round().tolist()
+        ([1, 2], [1.0, 2.0])
     """
     pair_P, count_P = count_later_pairs(sequences, num_items)
     row_starts = np.searchsorted(pair_P // num_items, np.arange(num_items + 1)).astype(np.int64)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys_model.evaluation import baselines
+from recsys_model.entity_head import pairs
 from recsys_model.evaluation.baselines import CoOccurrence, Popularity, rank_by_keys, rank_targets
 from recsys_model.evaluation.metrics import measure
 
@@ -71,7 +71,7 @@ def test_counting_in_many_merges_gives_the_same_ranking(monkeypatch):
     sequences = [generator.integers(0, NUM_ITEMS, size=9).tolist() for _ in range(30)]
     at_once = CoOccurrence(sequences, NUM_ITEMS).sort_keys([2]).tolist()
 
-    monkeypatch.setattr(baselines, "MERGE_AFTER_PAIRS", 10)
+    monkeypatch.setattr(pairs, "MERGE_AFTER_PAIRS", 10)
 
     assert CoOccurrence(sequences, NUM_ITEMS).sort_keys([2]).tolist() == at_once
 
