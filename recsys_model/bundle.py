@@ -14,7 +14,7 @@ import torch
 
 from recsys_model.backbones.base import Backbone
 from recsys_model.backbones.checkpoint import load_model, write_model
-from recsys_model.config import DecodingConfig, TextConfig, WindowConfig, settings_from_dict
+from recsys_model.config import DecodingConfig, HistoryLayout, TextConfig, WindowConfig, settings_from_dict
 from recsys_model.entities.catalog import Catalog, load_catalog
 from recsys_model.entity_head.scorer import EntityScorer, load_scorer, write_scorer
 from recsys_model.errors import CheckpointError, ConfigError, DataError
@@ -40,8 +40,8 @@ class BundleSettings:
     """Trie-guided beam search."""
     intra_mode: IntraMode
     """How the model's intra position ids were counted in training."""
-    items_are_blanks: bool = False
-    """Whether each item of a history is a blank of its own, as with `next_item_target: all` in training."""
+    history_layout: HistoryLayout = "text"
+    """How a request lays out the history, as the examples of the training did."""
     trie_temperature: float = 1.0
     """`objective.trie_temperature` of the training."""
     user_features: tuple[str, ...]

@@ -144,6 +144,11 @@ class TextConfig:
         )
 
 
+HistoryLayout = Literal["text", "blanks", "vectors"]
+"""How a request's history stands before the model: as text of part A; each item a blank, filled in part B; or each a
+blank whose filling is the `[S]` with the item's vector alone."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ObjectiveConfig:
     """What is hidden from the model (paper, Training Phase; `entity` 0.5, `sentence` 0.3, `document` 0.2 is GLM-10B's mix)."""
@@ -176,6 +181,9 @@ class ObjectiveConfig:
     next_item_target: Literal["last", "any", "all"] = "last"
     """Item that the supervised task asks for: the last, which is the example's target (default); any after the first; or
     all of them in one row: each is then a `[MASK]` of its own, in requests too, where those of the history are filled."""
+    history: Literal["tokens", "vectors"] = "tokens"
+    """With `next_item_target: all`, how an item of the history stands in part B: as its `[S]` and its tokens (default), or
+    as its `[S]` alone, so that the model knows it by the vector that the entity head adds there: one token an item."""
     item_loss: Literal["lm", "trie"] = "lm"
     """How the token of an item is normalised: over the vocabulary (default, paper), or over its trie children, as
     decoding does."""
@@ -209,12 +217,24 @@ class ObjectiveConfig:
             min(losses) >= 0.0 and sum(losses) > 0.0,
             f"objective loss weights must be 0 or more, not all 0, got {losses}",
         )
+        require(
+            self.history == "tokens" or self.next_item_target == "all",
+            "objective.history vectors makes each item a blank of its own, which needs objective.next_item_target all, "
+            f"got {self.next_item_target}; set it to all, or objective.history to tokens",
+        )
         require(self.poisson_mean > 0.0, f"objective.poisson_mean must be above 0, got {self.poisson_mean}")
         require(self.max_span_tokens >= 1, f"objective.max_span_tokens must be at least 1, got {self.max_span_tokens}")
         require(
             0.0 < self.document_min_share <= 1.0,
             f"objective.document_min_share must be in (0, 1], got {self.document_min_share}",
         )
+
+    @property
+    def history_layout(self) -> HistoryLayout:
+        """How requests to a model of this training lay their history out."""
+        if self.next_item_target != "all":
+            return "text"
+        return "blanks" if self.history == "tokens" else "vectors"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -129,7 +129,8 @@ class ExampleBuilder:
     def _lay_out_items(self, text: TokenizedText, *, only_last: bool = False) -> Example:
         """Make every item a blank; each, or only the last, is a target."""
         spans = item_spans(text)
-        example = self.lay_out(text, spans, self._special.mask)
+        bare = len(spans) - 1 if self._objective.history == "vectors" else 0
+        example = self.lay_out(text, spans, self._special.mask, num_bare=bare)
         if only_last:
             stop = len(example.labels) - (spans[-1][1] - spans[-1][0] + 1)
             example.labels[:stop] = [IGNORED_LABEL] * stop
@@ -142,9 +143,18 @@ class ExampleBuilder:
         return self.lay_out(task.text, [task.answer_span], self._special.gmask)
 
     def lay_out(
-        self, text: TokenizedText, spans: Sequence[Span], mask_token: int, order: Sequence[int] | None = None
+        self,
+        text: TokenizedText,
+        spans: Sequence[Span],
+        mask_token: int,
+        order: Sequence[int] | None = None,
+        *,
+        num_bare: int = 0,
     ) -> Example:
-        """Return the example that hides the given spans, chronological; `order` is theirs in part B if it differs."""
+        """Return the example that hides the given spans, chronological; `order` is theirs in part B if it differs.
+
+        The first `num_bare` spans, each one item, stand in part B as their `[S]` alone, without a token as its target.
+        """
         part_a, mask_positions = corrupt(text, spans, mask_token, self._special, self._objective.intra_mode)
         example = Example(
             token_ids=part_a.token_ids,
@@ -159,6 +169,16 @@ class ExampleBuilder:
         previous_item = NO_ITEM
         for index in range(len(spans)) if order is None else order:
             start, end = spans[index]
+            if index < num_bare:
+                example.token_ids.append(self._special.start)
+                example.labels.append(IGNORED_LABEL)
+                example.trie_nodes.append(WHOLE_VOCABULARY)
+                example.inter_position_ids.append(mask_positions[index])
+                example.intra_position_ids.append(self._automaton.start().position)
+                example.input_items.append(previous_item)
+                example.item_targets.append(item_targets_of(text, (start, end))[0])
+                previous_item = item_at_end(text, (start, end))
+                continue
             hidden = text.token_ids[start:end]
             example.token_ids += [self._special.start, *hidden]
             labels, trie_nodes = self._targets(text, start, end)

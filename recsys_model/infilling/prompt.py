@@ -1,11 +1,13 @@
 """Prompt: what a model reads of a request before it generates.
 
 The history stands in part A in front of one `[gMASK]`, as in the paper. For models trained with
-`next_item_target: all` each of its items is a blank of its own, as in their training, and stands in part B.
+`next_item_target: all` each of its items is a blank of its own, as in their training, and stands in part B: with its
+tokens, or with `history: vectors` as its `[S]` alone.
 """
 
 from dataclasses import dataclass
 
+from recsys_model.config import HistoryLayout
 from recsys_model.infilling.item_places import NO_ITEM, item_spans
 from recsys_model.infilling.part_a import corrupt
 from recsys_model.infilling.positions import IntraMode, known_span_ids
@@ -36,12 +38,13 @@ class Prompt:
 
 
 def build_prompt(
-    text: TokenizedText, special: SpecialTokens, intra_mode: IntraMode = "paper", *, items_are_blanks: bool = False
+    text: TokenizedText, special: SpecialTokens, intra_mode: IntraMode = "paper", *, layout: HistoryLayout = "text"
 ) -> Prompt:
     """Return the prompt of a request: the text, and one blank at its end, `[gMASK]`.
 
-    With `items_are_blanks` (`next_item_target: all`) all blanks are `[MASK]`, and part B holds the items of the text.
+    With another layout than `text`, all blanks are `[MASK]`, and part B holds the items of the text.
     """
+    items_are_blanks = layout != "text"
     end = len(text)
     filled = item_spans(text) if items_are_blanks else []
     mask = special.mask if items_are_blanks else special.gmask
@@ -59,9 +62,10 @@ def build_prompt(
     )
     previous = NO_ITEM
     for (start, stop), position, item in zip(filled, mask_positions[:-1], items if filled else [], strict=True):
-        prompt.token_ids += [special.start, *text.token_ids[start:stop]]
-        prompt.inter_position_ids += [position] * (stop - start + 1)
-        prompt.intra_position_ids += known_span_ids(start, stop, [start], [stop], intra_mode)
-        prompt.input_items += [previous, *[NO_ITEM] * (stop - start)]
+        told = stop - start if layout == "blanks" else 0
+        prompt.token_ids += [special.start, *text.token_ids[start : start + told]]
+        prompt.inter_position_ids += [position] * (told + 1)
+        prompt.intra_position_ids += known_span_ids(start, stop, [start], [stop], intra_mode)[: told + 1]
+        prompt.input_items += [previous, *[NO_ITEM] * told]
         previous = item
     return prompt

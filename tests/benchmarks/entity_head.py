@@ -64,7 +64,7 @@ class Run:
         tests = to_examples(ExampleReader(dataset / "examples" / "test").read(np.arange(num_users)))
         texts = [example.text.before(len(example.text.entity_starts) - 1) for example in tests]
         texts = sorted(texts, key=len)
-        self.blanks = [build_prompt(text, self.special, items_are_blanks=True) for text in texts]
+        self.blanks = [build_prompt(text, self.special, layout="blanks") for text in texts]
         self.plain = [build_prompt(text, self.special) for text in texts]
 
     def batches(self, objective: ObjectiveConfig) -> list[Batch]:

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 import torch
 
 from recsys_model.backbones.base import Backbone
-from recsys_model.config import DecodingConfig, ObjectiveConfig
+from recsys_model.config import DecodingConfig, HistoryLayout, ObjectiveConfig
 from recsys_model.decoding.beam import Answer, TrieGuidedGenerator
 from recsys_model.decoding.choice import AnswerChooser
 from recsys_model.entities.catalog import CatalogItem, load_catalog
@@ -56,8 +56,8 @@ class WorkerSettings:
     """How the model's intra position ids were counted in training."""
     exclude_seen: bool
     """Whether the user's own items are taken out of the ranking."""
-    items_are_blanks: bool = False
-    """Whether each item of a history was a blank of its own in training (`next_item_target: all`)."""
+    history_layout: HistoryLayout = "text"
+    """How the examples of the training laid out the history."""
     trie_temperature: float = 1.0
     """`objective.trie_temperature` of the training."""
     num_threads: int = 1
@@ -74,7 +74,7 @@ class WorkerSettings:
             decoding=config.decoding,
             intra_mode=objective.intra_mode,
             exclude_seen=config.evaluate.exclude_seen,
-            items_are_blanks=objective.next_item_target == "all",
+            history_layout=objective.history_layout,
             trie_temperature=objective.trie_temperature,
             num_threads=threads_per_worker(config.evaluate.num_workers),
             use_gpu=config.evaluate.use_gpu,
@@ -82,7 +82,7 @@ class WorkerSettings:
 
     def prompt(self, text: TokenizedText, special: SpecialTokens) -> Prompt:
         """Return what the model reads of a user's text."""
-        return build_prompt(text, special, self.intra_mode, items_are_blanks=self.items_are_blanks)
+        return build_prompt(text, special, self.intra_mode, layout=self.history_layout)
 
 
 def load_model(settings: WorkerSettings, items: Sequence[CatalogItem]) -> tuple[Backbone, EntityScorer | None]:

@@ -69,7 +69,7 @@ def trained_settings(config: RunConfig, dataset: Manifest, checkpoint: Manifest)
         text=settings_from_dict(TextConfig, dataset.config["text"], "text"),
         decoding=config.decoding,
         intra_mode=objective.intra_mode,
-        items_are_blanks=objective.next_item_target == "all",
+        history_layout=objective.history_layout,
         trie_temperature=objective.trie_temperature,
         user_features=read_user_features(config.dataset_folder),
         seed=dataset.config["seed"],

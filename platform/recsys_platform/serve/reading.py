@@ -70,7 +70,7 @@ class RequestReader:
         except DataError as error:
             return Rejection(detail=[Problem(loc=["body"], msg=str(error), type="text_not_possible")])
         settings = self._settings
-        prompt = build_prompt(text, self._special, settings.intra_mode, items_are_blanks=settings.items_are_blanks)
+        prompt = build_prompt(text, self._special, settings.intra_mode, layout=settings.history_layout)
         seen = self._seen(history) if request.exclude_seen else frozenset()
         return Query(prompt, request.k, seen | denied, allowed)
 

@@ -103,11 +103,12 @@ def find_run_blend(config: RunConfig, folder: Path) -> tuple[BlendWeights, CoOcc
 def _load_cases(config: RunConfig, tokenizer: Tokenizer) -> list[ValidationCase]:
     reader = ExampleReader(config.dataset_folder / "examples" / "valid", (SEEN_COLUMN,))
     table = reader.read(validation_rows(reader.num_rows, MAX_USERS, config.seed))
-    items_are_blanks = config.objective.next_item_target == "all"
     cases = []
     for example, seen in zip(to_examples(table), table[SEEN_COLUMN].to_pylist(), strict=True):
         text = example.text.before(len(example.text.entity_starts) - 1)
-        prompt = build_prompt(text, tokenizer.special, config.objective.intra_mode, items_are_blanks=items_are_blanks)
+        prompt = build_prompt(
+            text, tokenizer.special, config.objective.intra_mode, layout=config.objective.history_layout
+        )
         target = example.text.entity_items[-1]
         excluded = tuple(set(seen) - {target}) if config.evaluate.exclude_seen else ()
         cases.append(ValidationCase(prompt, target, excluded))

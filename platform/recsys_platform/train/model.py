@@ -78,6 +78,12 @@ def check_head(config: RunConfig) -> None:
     Raises:
         ConfigError: naming the setting.
     """
+    knows_items_by_vectors = config.objective.history == "vectors"
+    require(
+        not knows_items_by_vectors or (config.entity.enabled and config.entity.inputs),
+        "objective.history vectors tells the history by the vectors of the entity head alone; set entity.enabled and "
+        "entity.inputs to true, or objective.history to tokens",
+    )
     if config.entity.enabled:
         require(
             config.objective.entity_loss_weight > 0.0,

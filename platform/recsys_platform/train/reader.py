@@ -4,6 +4,7 @@ Each worker reads what it needs with pyarrow: all workers agree on the order by 
 equally many steps, and can start at any step, none of which a streamed split offers.
 """
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,8 +35,12 @@ class Example:
     """Place of the target in the user's sequence."""
 
 
+KEPT_BYTES = 256 * 2**20
+"""Of row groups that a reader keeps in memory; a chunk of shuffled rows touches many groups, and the next the same ones."""
+
+
 class ExampleReader:
-    """Random access to the rows of a folder of Parquet files; holds no rows itself."""
+    """Random access to the rows of a folder of Parquet files; keeps the row groups that it read last."""
 
     def __init__(self, folder: Path, further_columns: Sequence[str] = ()) -> None:
         """Read the footers of all files, in the order of their names; `further_columns` are read with the others.
@@ -45,6 +50,8 @@ class ExampleReader:
         """
         self._columns = list(dict.fromkeys((*KEY_COLUMNS, *TEXT_COLUMNS, *further_columns)))
         self._groups: list[tuple[Path, int]] = []
+        self._kept: OrderedDict[int, pa.Table] = OrderedDict()
+        self._kept_bytes = 0
         self.group_sizes: list[int] = []
         paths = sorted(folder.glob("*.parquet"))
         if not paths:
@@ -79,9 +86,18 @@ class ExampleReader:
             self.group_sizes.append(footer.row_group(group).num_rows)
 
     def _read_group(self, group: int) -> pa.Table:
+        if group in self._kept:
+            self._kept.move_to_end(group)
+            return self._kept[group]
         path, number = self._groups[group]
         with pq.ParquetFile(path) as file:
-            return file.read_row_group(number, columns=self._columns)
+            table = file.read_row_group(number, columns=self._columns)
+        self._kept[group] = table
+        self._kept_bytes += table.nbytes
+        while self._kept_bytes > KEPT_BYTES:
+            _, oldest = self._kept.popitem(last=False)
+            self._kept_bytes -= oldest.nbytes
+        return table
 
 
 def item_shares(folder: Path, num_items: int) -> torch.Tensor:

@@ -30,12 +30,12 @@ def assert_found(found, expected):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("items_are_blanks", [True, False])
-def test_all_items_have_the_log_softmax_of_one_state_in_every_family(name, items_are_blanks):
+@pytest.mark.parametrize("layout", ["text", "blanks", "vectors"])
+def test_all_items_have_the_log_softmax_of_one_state_in_every_family(name, layout):
     model = tiny_backbone(name)
     head = head_of(model, TITLES)
     generator = generator_of(model, TITLES, scorer_of(head, model, TITLES))
-    prompts = [prompt_of(history, TITLES, items_are_blanks=items_are_blanks) for history in HISTORIES]
+    prompts = [prompt_of(history, TITLES, layout=layout) for history in HISTORIES]
     excluded = [(), {0, 5}, {1}]
     allowed = [None, {1, 0, 7}, None]
     for prompt, found in zip(prompts, generator.recommend(prompts, 8), strict=True):

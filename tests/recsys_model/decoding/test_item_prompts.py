@@ -33,7 +33,7 @@ TITLES = [(1, 2), (1, 2, 3), (1, 4, 0), (5, 4), (5, 4, 3, 2, 1), (0,), (2, 2), (
 HISTORIES = [[0, 3, 6], [], [4, 4, 1, 7, 2], [0, 3, 6, 5]]
 BLEND = BlendWeights(token=0.5, entity=1.0, co_occurrence=0.3)
 PAIRS = {(6, 1): 2, (2, 0): 5}
-LAYOUTS = pytest.mark.parametrize("items_are_blanks", [True, False])
+LAYOUTS = pytest.mark.parametrize("layout", ["text", "blanks", "vectors"])
 
 
 def generator_of(model, **settings):
@@ -51,27 +51,33 @@ def assert_same(found, expected):
         assert [entry.score for entry in one] == pytest.approx([entry.score for entry in other], abs=2e-4)
 
 
-def test_both_layouts_literally():
+def test_all_layouts_literally():
     prompt = prompt_of([0, 3], TITLES)
     assert prompt.token_ids == [24, 10, 12, 13, 11, 25, 11, 25, 25, 21, 22, 1, 2, 22, 5, 4]
     assert prompt.inter_position_ids == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 5, 5, 5, 7, 7, 7]
     assert prompt.intra_position_ids == [0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 1, 2, 3, 1, 2, 3]
     assert prompt.input_items == [-1] * 13 + [0, -1, -1]
     assert (prompt.mask_position, prompt.part_a_len, prompt.last_item, prompt.latest_item) == (8, 10, 3, 3)
-    plain = prompt_of([0, 3], TITLES, items_are_blanks=False)
+    plain = prompt_of([0, 3], TITLES, layout="text")
     assert plain.token_ids == [24, 10, 12, 13, 11, 1, 2, 11, 5, 4, 26, 21]
     assert plain.input_items == [-1, -1, -1, -1, -1, 0, 0, 0, 3, 3, -1, -1]
     assert (plain.mask_position, plain.part_a_len, plain.last_item, plain.latest_item) == (10, 12, -1, 3)
+    vectors = prompt_of([0, 3], TITLES, layout="vectors")
+    assert vectors.token_ids == [24, 10, 12, 13, 11, 25, 11, 25, 25, 21, 22, 22]
+    assert vectors.inter_position_ids == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 5, 7]
+    assert vectors.intra_position_ids == [0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 1, 1]
+    assert vectors.input_items == [-1] * 11 + [0]
+    assert (vectors.mask_position, vectors.part_a_len, vectors.last_item, vectors.latest_item) == (8, 10, 3, 3)
     empty = prompt_of([], TITLES)
     assert (empty.token_ids, empty.last_item, empty.latest_item) == ([24, 10, 12, 13, 25, 21], -1, -1)
 
 
 @pytest.mark.parametrize("name", NAMES)
 @LAYOUTS
-def test_tokens_of_items_are_scored_as_by_full_passes_alone_and_together(name, items_are_blanks):
+def test_tokens_of_items_are_scored_as_by_full_passes_alone_and_together(name, layout):
     model = tiny_backbone(name)
     inputs_ND = tables_by_hand(head_of(model, TITLES), model, TITLES)[2]
-    prompts = [prompt_of(history, TITLES, items_are_blanks=items_are_blanks) for history in HISTORIES]
+    prompts = [prompt_of(history, TITLES, layout=layout) for history in HISTORIES]
     for prompt, found in zip(prompts, generator_of(model).recommend(prompts, 8), strict=True):
         expected = best(token_scores_by_hand(model, prompt, TITLES, range(8), inputs_ND), 8)
         assert [entry.item for entry in found] == [item for item, _ in expected]
@@ -84,8 +90,8 @@ def test_what_is_kept_of_earlier_prompts_changes_no_answer(name, scoring):
     model = tiny_backbone(name)
     plain, keeping = (generator_of(model, scoring=scoring, reuse_mb=megabytes) for megabytes in (0, 1))
     histories = [[0, 3, 6], [0, 3, 2], [4, 4, 1, 7, 2], [0, 3, 6], [0, 3, 6, 5], []]
-    for items_are_blanks in (True, False):
-        prompts = [prompt_of(history, TITLES, items_are_blanks=items_are_blanks) for history in histories]
+    for layout in ("text", "blanks", "vectors"):
+        prompts = [prompt_of(history, TITLES, layout=layout) for history in histories]
         for call in (prompts[:1], prompts[1:4], prompts[::-1]):
             assert_same(keeping.recommend(call, 8), plain.recommend(call, 8))
 
@@ -100,10 +106,12 @@ def renamed(prompt, place, item):
 @pytest.mark.parametrize("name", ["glm", "llama prefix", "qwen2 causal"])
 @LAYOUTS
 @torch.inference_mode()
-def test_users_who_differ_in_the_residual_of_one_token_share_nothing_behind_it(name, items_are_blanks):
+def test_users_who_differ_in_the_residual_of_one_token_share_nothing_behind_it(name, layout):
     model = tiny_backbone(name, num_positions=60)
     vectors = scorer_of(head_of(model, TITLES), model, TITLES).vectors
-    first = prompt_of([0, 3, 6, 1, 7, 4], TITLES, items_are_blanks=items_are_blanks)
+    # beginnings are looked up in steps of 16 tokens
+    history = [0, 3, 6, 1, 7, 4] * (3 if layout == "vectors" else 1)
+    first = prompt_of(history, TITLES, layout=layout)
     place = max(place for place, item in enumerate(first.input_items) if item >= 0)
     second = renamed(first, place, 2)
     store = PartAStore(model, SPECIAL, 10_000_000, vectors)
@@ -113,7 +121,7 @@ def test_users_who_differ_in_the_residual_of_one_token_share_nothing_behind_it(n
             [*found.keys_LRGAE, *found.values_LRGAE], [*expected.keys_LRGAE, *expected.values_LRGAE], strict=True
         ):
             torch.testing.assert_close(mine, theirs, atol=1e-4, rtol=1e-4)
-    shares_beginnings = model.part_a_is_causal or items_are_blanks
+    shares_beginnings = model.part_a_is_causal or layout != "text"
     assert store.num_reused == len(first.token_ids) + (place if shares_beginnings else 0)
     assert place >= 16
 
@@ -137,7 +145,7 @@ def test_given_answers_are_scored_as_by_full_passes(name, scoring):
     head = head_of(model, TITLES)
     inputs_ND = tables_by_hand(head, model, TITLES)[2]
     chooser = AnswerChooser(model, SPECIAL, automaton_of(), scoring, scorer_of(head, model, TITLES).vectors)
-    prompts = [prompt_of([0, 3], TITLES), prompt_of([4, 1], TITLES, items_are_blanks=False), prompt_of([], TITLES)]
+    prompts = [prompt_of([0, 3], TITLES), prompt_of([4, 1], TITLES, layout="text"), prompt_of([], TITLES)]
     answers = [TITLES, [(1, 2)], [(3, 3), (3, 4), (6,)]]
     for prompt, choices, found in zip(prompts, answers, chooser.log_probs(prompts, answers), strict=True):
         expected = []
@@ -162,7 +170,7 @@ def test_free_text_is_what_full_passes_write_token_by_token(name):
     inputs_ND = tables_by_hand(head, model, TITLES)[2]
     vectors = scorer_of(head, model, TITLES).vectors
     writer = TextGenerator(model, SPECIAL, automaton_of(), GenerationConfig(max_tokens=5), vectors)
-    prompts = [prompt_of([0, 3], TITLES), prompt_of([4, 1], TITLES, items_are_blanks=False), prompt_of([6], TITLES)]
+    prompts = [prompt_of([0, 3], TITLES), prompt_of([4, 1], TITLES, layout="text"), prompt_of([6], TITLES)]
     for prompt, text in zip(prompts, writer.generate(prompts), strict=True):
         tokens, score = [], 0.0
         while len(tokens) <= 5:
@@ -181,12 +189,12 @@ def test_free_text_is_what_full_passes_write_token_by_token(name):
 
 
 @pytest.mark.parametrize("reuse_mb", [0, 1])
-@pytest.mark.parametrize("items_are_blanks", [True, False])
-def test_a_part_a_that_is_too_long_is_refused_wherever_its_last_item_stands(items_are_blanks, reuse_mb):
+@pytest.mark.parametrize("layout", ["text", "blanks", "vectors"])
+def test_a_part_a_that_is_too_long_is_refused_wherever_its_last_item_stands(layout, reuse_mb):
     generator = generator_of(make_model(0), reuse_mb=reuse_mb)
     text = text_of([0], TITLES)
-    generator.recommend([build_prompt(text, SPECIAL, items_are_blanks=items_are_blanks)], 1)
+    generator.recommend([build_prompt(text, SPECIAL, layout=layout)], 1)
     text.add_text([11] * 40)  # what is told of the event behind its title
-    prompt = build_prompt(text, SPECIAL, items_are_blanks=items_are_blanks)
+    prompt = build_prompt(text, SPECIAL, layout=layout)
     with pytest.raises(ConfigError, match=r"at most 40 \(max_sequence_length\), the longest prompt needs"):
         generator.recommend([prompt], 1)

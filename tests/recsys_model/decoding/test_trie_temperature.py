@@ -27,10 +27,15 @@ FEW = [(1, 2), (1, 2, 3), (1, 4, 0), (5, 4), (5, 4, 3, 2, 1), (0,), (2, 2), (2, 
 
 @settings(max_examples=30)
 @given(
-    st.sampled_from(MODELS), TITLES, st.sampled_from([0.5, 1.5, 5.0]), st.booleans(), st.booleans(), st.integers(1, 10)
+    st.sampled_from(MODELS),
+    TITLES,
+    st.sampled_from([0.5, 1.5, 5.0]),
+    st.booleans(),
+    st.sampled_from(["text", "blanks", "vectors"]),
+    st.integers(1, 10),
 )
-def test_the_best_items_are_those_of_divided_logits(model, titles, temperature, exact, items_are_blanks, k):
-    prompt = prompt_of([0, len(titles) - 1], titles, items_are_blanks=items_are_blanks)
+def test_the_best_items_are_those_of_divided_logits(model, titles, temperature, exact, layout, k):
+    prompt = prompt_of([0, len(titles) - 1], titles, layout=layout)
     config = DecodingConfig(num_beams=100, exact=exact)
     generator = TrieGuidedGenerator(model, catalog_of(titles), SPECIAL, config, temperature=temperature)
     scores = token_scores_by_hand(model, prompt, titles, range(len(titles)), temperature=temperature)

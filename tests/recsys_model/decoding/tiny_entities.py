@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from recsys_model.backbones.base import Backbone, FullAttention
+from recsys_model.config import HistoryLayout
 from recsys_model.entities.catalog import Catalog, CatalogItem
 from recsys_model.entity_config import BlendWeights, EntityConfig
 from recsys_model.entity_head.co_occurrence import CoOccurrenceCounts
@@ -71,8 +72,8 @@ def text_of(history: Sequence[int], titles: Titles) -> TokenizedText:
     return text
 
 
-def prompt_of(history: Sequence[int], titles: Titles, *, items_are_blanks: bool = True) -> Prompt:
-    return build_prompt(text_of(history, titles), SPECIAL, items_are_blanks=items_are_blanks)
+def prompt_of(history: Sequence[int], titles: Titles, *, layout: HistoryLayout = "blanks") -> Prompt:
+    return build_prompt(text_of(history, titles), SPECIAL, layout=layout)
 
 
 @torch.no_grad()

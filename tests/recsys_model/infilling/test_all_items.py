@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys_model.backbones.base import FullAttention
-from recsys_model.config import ObjectiveConfig
+from recsys_model.config import HistoryLayout, ObjectiveConfig
 from recsys_model.decoding.expansion import Expansion, SearchSpace
 from recsys_model.entities.pool import EntityPool
 from recsys_model.entities.token_trie import build_token_trie
@@ -75,6 +75,19 @@ def test_a_text_of_items_alone_is_a_row_of_blanks() -> None:
     assert example.item_targets == [-1] * 5 + [3, -1, -1, -1, 0, -1, -1, -1, 3, -1, -1, -1]
 
 
+def test_with_vectors_for_a_history_only_the_last_item_is_told_and_asked_for_by_its_tokens() -> None:
+    assert builder_of(ITEMS, history="vectors", item_loss="trie").ask_for_all(text_with_features()) == Example(
+        token_ids=[94, 50, 40, 41, 51, 95, 52, 95, 52, 95, 91, 92, 92, 92, 1, 2],
+        inter_position_ids=[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 5, 7, 9, 9, 9],
+        intra_position_ids=[0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 2, 3],
+        labels=[*NO_LABELS, IGNORED_LABEL, IGNORED_LABEL, 1, IGNORED_LABEL, 93],
+        trie_nodes=[*NONE, -1, -1, 0, -1, 1],
+        part_a_len=11,
+        input_items=[*NONE, -1, 0, 1, -1, -1],
+        item_targets=[*NONE, 0, 1, 2, -1, -1],
+    )
+
+
 def test_tokens_without_a_choice_are_no_targets_or_weigh_less() -> None:
     # the trie: 0 -> 1 = "1 2" -> 3 = "3 [E]", 4 = "[E]"; 0 -> 2 = "6" -> 5 = "7 [E]", 6 = "8 9 [E]"
     trie = builder_of(ITEMS, item_loss="trie").ask_for_all(text_with_features())
@@ -97,15 +110,21 @@ def test_asking_for_one_item_ends_the_text_there_and_leaves_no_other_target() ->
 
 
 @given(
-    seed=st.integers(0, 2**32 - 1), mode=st.sampled_from(["paper", "run", "glm"]), loss=st.sampled_from(["lm", "trie"])
+    seed=st.integers(0, 2**32 - 1),
+    mode=st.sampled_from(["paper", "run", "glm"]),
+    loss=st.sampled_from(["lm", "trie"]),
+    history=st.sampled_from(["tokens", "vectors"]),
 )
-def test_a_request_is_the_beginning_of_the_example_that_holds_its_answer(seed: int, mode: str, loss: str) -> None:
+def test_a_request_is_the_beginning_of_the_example_that_holds_its_answer(
+    seed: int, mode: str, loss: str, history: str
+) -> None:
     rng = random.Random(seed)
     entities = random_entities(rng)
     text = tokenized(random_pieces(rng, entities, with_item=True))
-    builder = builder_of(entities.items, LARGE, entities.attributes, intra_mode=mode, item_loss=loss)
+    builder = builder_of(entities.items, LARGE, entities.attributes, intra_mode=mode, item_loss=loss, history=history)
+    layout = "blanks" if history == "tokens" else "vectors"
     target = rng.choice([number for number, item in enumerate(text.entity_items) if item >= 0])
-    prompt = build_prompt(text.before(target), LARGE, mode, items_are_blanks=True)  # type: ignore[arg-type]
+    prompt = build_prompt(text.before(target), LARGE, mode, layout=layout)  # type: ignore[arg-type]
     size = len(prompt.token_ids)
     example, whole = builder.ask_for_item(text, target), builder.ask_for_all(text)
     assert prompt.part_a_len == example.part_a_len
@@ -126,8 +145,11 @@ def test_a_request_is_the_beginning_of_the_example_that_holds_its_answer(seed: i
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("history", "layout"), [("tokens", "blanks"), ("vectors", "vectors")])
 @torch.no_grad()
-def test_the_state_that_predicts_an_item_is_the_same_in_training_and_in_decoding(name: str) -> None:
+def test_the_state_that_predicts_an_item_is_the_same_in_training_and_in_decoding(
+    name: str, history: str, layout: HistoryLayout
+) -> None:
     titles = [(1, 2), (1, 2, 3), (5, 4), (0,)]
     model = tiny_backbone(name).double()
     head = head_of(model, titles).double()
@@ -136,9 +158,9 @@ def test_the_state_that_predicts_an_item_is_the_same_in_training_and_in_decoding
     scorer = EntityScorer(head=head, vectors=ItemVectors(vectors_ND / head.temperature, head.biases, inputs_ND))
     special = tiny_decoding.SPECIAL
     space = SearchSpace(model, build_token_trie(titles, special.end), special, "trie", scorer=scorer)
-    builder = builder_of(titles, special, [(12, 13)])
+    builder = builder_of(titles, special, [(12, 13)], history=history)
     texts = [text_of(history, titles) for history in ([2], [0, 3, 1], [1, 1, 2, 0])]
-    prompts = [build_prompt(text.before(len(text.entity_items) - 1), special, items_are_blanks=True) for text in texts]
+    prompts = [build_prompt(text.before(len(text.entity_items) - 1), special, layout=layout) for text in texts]
     decoded_RD = Expansion(space, prompts, 1, space.lists.filter_of([()] * 3)).first_states()
     for text, prompt, decoded_D in zip(texts, prompts, decoded_RD, strict=True):
         batch = pad_examples([builder.ask_for_all(text)], special.pad)

@@ -186,7 +186,7 @@ def ndcg_of_validation(config, model, scorer, catalog) -> float:
     gains = []
     for example in to_examples(reader.read(torch.arange(reader.num_rows).numpy())):
         history = example.text.before(len(example.text.entity_starts) - 1)
-        prompt = build_prompt(history, special, items_are_blanks=True)
+        prompt = build_prompt(history, special, layout="blanks")
         found = [each.item for each in generator.recommend([prompt], 10)[0]]
         target = example.text.entity_items[-1]
         gains.append(1 / torch.tensor(found.index(target) + 2.0).log2().item() if target in found else 0.0)

@@ -49,6 +49,15 @@ def test_rows_are_numbered_over_all_files_in_the_order_of_their_names(tmp_path):
     assert token_counts(table).tolist() == [3, 2, 2, 3, 2, 2]
 
 
+@pytest.mark.parametrize("kept_bytes", [0, 1_000, 2**20])
+def test_rows_are_the_same_however_many_groups_are_kept(tmp_path, monkeypatch, kept_bytes):
+    monkeypatch.setattr("recsys_platform.train.reader.KEPT_BYTES", kept_bytes)
+    write_examples(tmp_path)
+    reader = ExampleReader(tmp_path)
+    for row in (0, 9, 4, 6, 2, 9, 0, 10):
+        assert reader.read(np.array([row])).to_pylist() == example_table(row, 1).to_pylist()
+
+
 def test_a_row_becomes_a_text_with_its_key(tmp_path):
     write_examples(tmp_path)
 

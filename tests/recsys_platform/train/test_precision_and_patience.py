@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from recsys_model.config import ObjectiveConfig
 from recsys_model.errors import ConfigError
 from recsys_platform.settings import TrainConfig
 from recsys_platform.train.model import check_head, with_precision
@@ -46,12 +47,28 @@ def test_patience_belongs_to_keeping_the_best():
     assert TrainConfig(keep="best", patience=3).patience == 3
 
 
+VECTORS = {"next_item_target": "all", "history": "vectors"}
+
+
+def test_a_history_of_vectors_asks_for_all_items():
+    with pytest.raises(ConfigError, match=r"needs objective\.next_item_target all, got last; set it to all"):
+        ObjectiveConfig(history="vectors")
+    assert ObjectiveConfig(next_item_target="all", history="vectors").history_layout == "vectors"
+    assert ObjectiveConfig(next_item_target="all").history_layout == "blanks"
+    assert ObjectiveConfig(next_item_target="any").history_layout == "text"
+
+
 @pytest.mark.parametrize(
     ("sections", "message"),
     [
         ({"train": {"keep": "best"}}, r"train\.keep best ranks with the entity head"),
         ({"objective": {"token_loss_weight": 0.0}}, "no entity head to train"),
         ({"entity": {"enabled": True}, "objective": {"entity_loss_weight": 0.0}}, "the head learns nothing"),
+        ({"objective": VECTORS}, r"set entity\.enabled and entity\.inputs to true"),
+        (
+            {"entity": {"enabled": True, "inputs": False}, "objective": VECTORS},
+            r"set entity\.enabled and entity\.inputs",
+        ),
     ],
 )
 def test_settings_that_need_a_head_or_leave_it_nothing_to_learn_are_refused(tmp_path, sections, message):
