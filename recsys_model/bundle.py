@@ -17,6 +17,7 @@ from recsys_model.backbones.checkpoint import load_model, write_model
 from recsys_model.config import DecodingConfig, HistoryLayout, TextConfig, WindowConfig, settings_from_dict
 from recsys_model.entities.catalog import Catalog, load_catalog
 from recsys_model.entity_head.scorer import EntityScorer, load_scorer, write_scorer
+from recsys_model.entity_head.storage import write_item_ids
 from recsys_model.errors import CheckpointError, ConfigError, DataError
 from recsys_model.infilling.positions import IntraMode
 from recsys_model.text.tokenizer import Tokenizer, load_tokenizer
@@ -88,6 +89,7 @@ def write_bundle(
     catalog.write(folder)
     if scorer is not None:
         write_scorer(folder / ENTITIES_FOLDER, scorer)
+        write_item_ids(folder / ENTITIES_FOLDER, [item.item_id for item in catalog.items[: scorer.head.num_items]])
     text = json.dumps(dataclasses.asdict(settings), indent=1, allow_nan=False)
     (folder / SETTINGS_FILE).write_text(text + "\n", encoding="utf-8")
 

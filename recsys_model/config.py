@@ -144,9 +144,9 @@ class TextConfig:
         )
 
 
-HistoryLayout = Literal["text", "blanks", "vectors"]
-"""How a request's history stands before the model: as text of part A; each item a blank, filled in part B; or each a
-blank whose filling is the `[S]` with the item's vector alone."""
+HistoryLayout = Literal["text", "tokens", "vectors"]
+"""How a request's history stands before the model: as text of part A; or in part B, its items told by their tokens, or by
+their vectors alone."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -180,7 +180,7 @@ class ObjectiveConfig:
     """Order of the spans in part B: as in the text (default, paper), or drawn anew for each example, as GLM does."""
     next_item_target: Literal["last", "any", "all"] = "last"
     """Item that the supervised task asks for: the last, which is the example's target (default); any after the first; or
-    all of them in one row: each is then a `[MASK]` of its own, in requests too, where those of the history are filled."""
+    all of them in one row: what comes after the first is then one document-level blank, in requests too."""
     history: Literal["tokens", "vectors"] = "tokens"
     """With `next_item_target: all`, how an item of the history stands in part B: as its `[S]` and its tokens (default), or
     as its `[S]` alone, so that the model knows it by the vector that the entity head adds there: one token an item."""
@@ -219,7 +219,7 @@ class ObjectiveConfig:
         )
         require(
             self.history == "tokens" or self.next_item_target == "all",
-            "objective.history vectors makes each item a blank of its own, which needs objective.next_item_target all, "
+            "objective.history vectors is a layout of rows that ask for all items and needs objective.next_item_target all, "
             f"got {self.next_item_target}; set it to all, or objective.history to tokens",
         )
         require(self.poisson_mean > 0.0, f"objective.poisson_mean must be above 0, got {self.poisson_mean}")
@@ -232,9 +232,7 @@ class ObjectiveConfig:
     @property
     def history_layout(self) -> HistoryLayout:
         """How requests to a model of this training lay their history out."""
-        if self.next_item_target != "all":
-            return "text"
-        return "blanks" if self.history == "tokens" else "vectors"
+        return self.history if self.next_item_target == "all" else "text"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -34,7 +34,7 @@ def encode_prompts(
     Raises:
         ConfigError: a prompt is too long for the model.
     """
-    check_position_id(model, max(prompt.part_a_len - 1 for prompt in prompts), "the longest prompt")
+    check_position_id(model, max(prompt.last_position for prompt in prompts), "the longest prompt")
     device, lens = model.device, [len(prompt.token_ids) for prompt in prompts]
     part_a_lens = [prompt.part_a_len for prompt in prompts]
     visible_RA = torch.arange(max(lens), device=device) < torch.tensor(lens, device=device)[:, None]

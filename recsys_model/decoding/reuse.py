@@ -104,7 +104,7 @@ class PartAStore:
 
     def _complete(self, prompts: Sequence[Prompt], known: Sequence[tuple[Encoded | None, int]]) -> PartAEncoder:
         """Take what is known and encode the rest."""
-        check_position_id(self._model, max(prompt.part_a_len - 1 for prompt in prompts), "the longest prompt")
+        check_position_id(self._model, max(prompt.last_position for prompt in prompts), "the longest prompt")
         device = self._model.device
         lens_R = torch.tensor([len(prompt.token_ids) for prompt in prompts], device=device)
         position_A = torch.arange(int(lens_R.max()), device=device)

@@ -1,7 +1,7 @@
 """An entity head on disk: a folder of safetensors and JSON beside the weights or the adapter of its language model.
 
 `head.json` holds the settings, `head.safetensors` the tables, `blend.json` the weights of a blended score and
-`co_occurrence.safetensors` its counts. Words are not among them: they come from the model and the catalogue.
+`co_occurrence.safetensors` its counts; `items.json` names the items of the rows. Words are not among them: they come from the model and the catalogue.
 """
 
 import dataclasses
@@ -23,6 +23,7 @@ SETTINGS_FILE = "head.json"
 TABLES_FILE = "head.safetensors"
 BLEND_FILE = "blend.json"
 COUNTS_FILE = "co_occurrence.safetensors"
+ITEMS_FILE = "items.json"
 
 
 def write_head(folder: Path, head: EntityHead, dtype: torch.dtype | None = None) -> None:
@@ -46,10 +47,7 @@ def load_head(folder: Path, hidden_size: int, item_token_ids: Sequence[Sequence[
         CheckpointError: a file is missing or damaged, or tables, model and catalogue do not fit each other.
     """
     config = load_head_config(folder)
-    try:
-        tables = load_file(folder / TABLES_FILE)
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{folder} holds no entity head: {TABLES_FILE} cannot be read: {error}") from error
+    tables = load_tables(folder)
     biases = tables.get("biases", torch.zeros(0))
     num_items = len(biases) if biases.ndim == 1 else 0
     if num_items > len(item_token_ids):
@@ -64,6 +62,41 @@ def load_head(folder: Path, hidden_size: int, item_token_ids: Sequence[Sequence[
         raise CheckpointError(f"the entity head in {folder} must have the tables {expected}, got {found}; train again")
     head.load_state_dict({name: tensor.float() for name, tensor in tables.items()})
     return head.requires_grad_(False)
+
+
+def load_tables(folder: Path) -> dict[str, torch.Tensor]:
+    """Read the tables of a head as they were written.
+
+    Raises:
+        CheckpointError: the file is missing or damaged.
+    """
+    try:
+        return load_file(folder / TABLES_FILE)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{folder} holds no entity head: {TABLES_FILE} cannot be read: {error}") from error
+
+
+def write_item_ids(folder: Path, item_ids: Sequence[str]) -> None:
+    """Write whose rows the tables hold, so that a later training can go on with them in another catalogue."""
+    (folder / ITEMS_FILE).write_text(json.dumps(list(item_ids), ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def load_item_ids(folder: Path) -> list[str]:
+    """Read the item ids of the rows of the tables.
+
+    Raises:
+        CheckpointError: the file is missing or damaged.
+    """
+    path = folder / ITEMS_FILE
+    try:
+        item_ids = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} does not tell whose rows the entity head has: {error}; train it again to go on from it"
+        ) from error
+    if not isinstance(item_ids, list) or not all(isinstance(each, str) for each in item_ids):
+        raise CheckpointError(f"{path} must hold a list of item ids, got {type(item_ids).__name__}")
+    return item_ids
 
 
 def load_head_config(folder: Path) -> EntityConfig:

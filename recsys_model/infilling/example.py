@@ -15,7 +15,8 @@ from recsys_model.config import ObjectiveConfig
 from recsys_model.entities.token_trie import TokenTrie
 from recsys_model.errors import DataError
 from recsys_model.infilling.item_paths import FORCED, ItemPaths
-from recsys_model.infilling.item_places import NO_ITEM, input_items_in, item_at_end, item_spans, item_targets_of
+from recsys_model.infilling.item_places import NO_ITEM, input_items_in, item_at_end, item_targets_of
+from recsys_model.infilling.item_row import lay_out_history
 from recsys_model.infilling.masking import (
     Span,
     document_level_span,
@@ -111,7 +112,7 @@ class ExampleBuilder:
         return self.lay_out(prompt, [span], self._special.gmask)
 
     def ask_for_all(self, text: TokenizedText) -> Example:
-        """Return the supervised example that asks for every item of a text: each is a blank of its own.
+        """Return the supervised example that asks for every item of a text (`item_row`).
 
         Raises:
             DataError: the text has no item.
@@ -127,34 +128,50 @@ class ExampleBuilder:
         return self._objective.next_item_target == "all"
 
     def _lay_out_items(self, text: TokenizedText, *, only_last: bool = False) -> Example:
-        """Make every item a blank; each, or only the last, is a target."""
-        spans = item_spans(text)
-        bare = len(spans) - 1 if self._objective.history == "vectors" else 0
-        example = self.lay_out(text, spans, self._special.mask, num_bare=bare)
-        if only_last:
-            stop = len(example.labels) - (spans[-1][1] - spans[-1][0] + 1)
-            example.labels[:stop] = [IGNORED_LABEL] * stop
-            example.trie_nodes[:stop] = [WHOLE_VOCABULARY] * stop
-            example.item_targets[:stop] = [NO_ITEM] * stop
-        return example
+        """Lay the items of a text out as one blank; each, or only the last, is a target.
+
+        Tokens are targets where they are told: of all items, or with `history: vectors` of the last one.
+        """
+        tells_tokens = self._objective.history == "tokens"
+        entities = [entity for entity, item in enumerate(text.entity_items) if item >= 0]
+        last_start, last_end = text.entity_starts[entities[-1]], text.entity_ends[entities[-1]]
+        history = text.before(entities[-1])
+        row = lay_out_history(history, self._special, self._objective.intra_mode, tells_tokens=tells_tokens)
+        told = text.token_ids[last_start:last_end]
+        intra_ids = self._span_intra_ids(text, last_start, last_end)[1:]
+        row.add_item(self._special.start, told, intra_ids, text.entity_items[entities[-1]])
+        part_a, num_tokens = row.part_a, len(row.token_ids)
+        labels, trie_nodes = [IGNORED_LABEL] * num_tokens, [WHOLE_VOCABULARY] * num_tokens
+        item_targets = [NO_ITEM] * num_tokens
+        for number, (entity, place) in enumerate(zip(entities, row.start_places, strict=True)):
+            is_last = number == len(entities) - 1
+            if only_last and not is_last:
+                continue
+            item_targets[place] = row.items[number]
+            if tells_tokens or is_last:
+                start, end = text.entity_starts[entity], text.entity_ends[entity]
+                chosen = slice(place, place + end - start + 1)
+                labels[chosen], trie_nodes[chosen] = self._targets(text, start, end)
+        none = len(part_a.token_ids)
+        return Example(
+            token_ids=part_a.token_ids + row.token_ids,
+            inter_position_ids=part_a.inter_position_ids + row.inter_position_ids,
+            intra_position_ids=part_a.intra_position_ids + row.intra_position_ids,
+            labels=[IGNORED_LABEL] * none + labels,
+            trie_nodes=[WHOLE_VOCABULARY] * none + trie_nodes,
+            part_a_len=none,
+            input_items=part_a.input_items + row.input_items,
+            item_targets=[NO_ITEM] * none + item_targets,
+        )
 
     def ask(self, task: TaskText) -> Example:
         """Return the supervised example of a question: its answer is the only span."""
         return self.lay_out(task.text, [task.answer_span], self._special.gmask)
 
     def lay_out(
-        self,
-        text: TokenizedText,
-        spans: Sequence[Span],
-        mask_token: int,
-        order: Sequence[int] | None = None,
-        *,
-        num_bare: int = 0,
+        self, text: TokenizedText, spans: Sequence[Span], mask_token: int, order: Sequence[int] | None = None
     ) -> Example:
-        """Return the example that hides the given spans, chronological; `order` is theirs in part B if it differs.
-
-        The first `num_bare` spans, each one item, stand in part B as their `[S]` alone, without a token as its target.
-        """
+        """Return the example that hides the given spans, chronological; `order` is theirs in part B if it differs."""
         part_a, mask_positions = corrupt(text, spans, mask_token, self._special, self._objective.intra_mode)
         example = Example(
             token_ids=part_a.token_ids,
@@ -169,16 +186,6 @@ class ExampleBuilder:
         previous_item = NO_ITEM
         for index in range(len(spans)) if order is None else order:
             start, end = spans[index]
-            if index < num_bare:
-                example.token_ids.append(self._special.start)
-                example.labels.append(IGNORED_LABEL)
-                example.trie_nodes.append(WHOLE_VOCABULARY)
-                example.inter_position_ids.append(mask_positions[index])
-                example.intra_position_ids.append(self._automaton.start().position)
-                example.input_items.append(previous_item)
-                example.item_targets.append(item_targets_of(text, (start, end))[0])
-                previous_item = item_at_end(text, (start, end))
-                continue
             hidden = text.token_ids[start:end]
             example.token_ids += [self._special.start, *hidden]
             labels, trie_nodes = self._targets(text, start, end)

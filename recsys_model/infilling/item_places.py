@@ -42,12 +42,6 @@ def input_items_in(text: TokenizedText, span: Span) -> list[int]:
     return items
 
 
-def item_spans(text: TokenizedText) -> list[Span]:
-    """Return where the items of a text lie, in order."""
-    places = zip(text.entity_starts, text.entity_ends, text.entity_items, strict=True)
-    return [(start, end) for start, end, item in places if item >= 0]
-
-
 def item_at_end(text: TokenizedText, span: Span) -> int:
     """Return the item that ends where a span ends and lies inside it, or `NO_ITEM`."""
     entity = bisect.bisect_left(text.entity_ends, span[1])

@@ -4,8 +4,8 @@
 
 RUN is the folder of a run with an entity head (for Amazon Beauty: `recsys data` and `train ray_configs/laptop/beauty.yaml`).
 One thread, no Ray. Both sides have the same weights, the same users and their real histories. Training in fp32 on
-both sides: rows that ask for all their items against rows that ask for any one, which is how a model of tokens alone
-was trained before. Ranking: whole items against 20 and 40 trie-guided beams over tokens.
+both sides: rows as the run was trained, with all their items as targets, against rows that ask for any one, which is
+how a model of tokens alone was trained before. Ranking: whole items against 20 and 40 trie-guided beams over tokens.
 """
 
 import argparse
@@ -26,7 +26,8 @@ from recsys_model.infilling.positions import PositionAutomaton
 from recsys_model.infilling.prompt import Prompt, build_prompt
 from recsys_model.text.tokenizer import load_tokenizer
 from recsys_model.training.loss import InfillingLoss
-from recsys_platform.checkpoints import ENTITIES_FOLDER, load_trained_model
+from recsys_platform.artifacts import open_artifact
+from recsys_platform.checkpoints import ENTITIES_FOLDER, load_trained_model, trained_objective
 from recsys_platform.train.reader import ExampleReader, to_examples
 from tests.benchmarks.pairs import Row, time_pairs
 from tests.benchmarks.report import Report
@@ -34,14 +35,6 @@ from tests.benchmarks.report import Report
 K = 10
 ROW_TOKENS = 4096
 TOGETHER = 64
-ALL = ObjectiveConfig(
-    entity_weight=0.0,
-    sentence_weight=0.0,
-    document_weight=0.0,
-    next_item_target="all",
-    item_loss="trie",
-    token_loss_weight=0.2,
-)
 ANY = ObjectiveConfig(
     entity_weight=0.0, sentence_weight=0.0, document_weight=0.0, next_item_target="any", item_loss="trie"
 )
@@ -64,7 +57,9 @@ class Run:
         tests = to_examples(ExampleReader(dataset / "examples" / "test").read(np.arange(num_users)))
         texts = [example.text.before(len(example.text.entity_starts) - 1) for example in tests]
         texts = sorted(texts, key=len)
-        self.blanks = [build_prompt(text, self.special, layout="blanks") for text in texts]
+        self.objective = trained_objective(open_artifact(folder / "checkpoint", "checkpoint"))
+        assert self.objective.next_item_target == "all", f"{folder} was not trained on all items of a row"
+        self.blanks = [build_prompt(text, self.special, layout=self.objective.history_layout) for text in texts]
         self.plain = [build_prompt(text, self.special) for text in texts]
 
     def batches(self, objective: ObjectiveConfig) -> list[Batch]:
@@ -87,9 +82,9 @@ class Run:
 def training_row(run: Run, pairs: int) -> Row:
     """Time gradients of the same users' rows; the cost is seconds for a thousand item targets."""
     trie = build_token_trie([item.token_ids for item in run.catalog.items], run.special.end)
-    everything, one = run.batches(ALL), run.batches(ANY)
+    everything, one = run.batches(run.objective), run.batches(ANY)
     head = run.scorer.head.requires_grad_(True)
-    losses = (InfillingLoss(run.model, trie, ALL, head), InfillingLoss(run.model, trie, ANY))
+    losses = (InfillingLoss(run.model, trie, run.objective, head), InfillingLoss(run.model, trie, ANY))
     targets_all = sum(batch.num_item_targets for batch in everything)
     targets_one = sum(batch.num_item_targets for batch in one)
 
@@ -111,7 +106,7 @@ def training_row(run: Run, pairs: int) -> Row:
         ours=[1000 * seconds / targets_all for seconds in row.ours],
         others=[1000 * seconds / targets_one for seconds in row.others],
         unit="s/1,000 targets",
-        note="tokens and whole items on our side, tokens alone on the other",
+        note=f"tokens and whole items on our side, history: {run.objective.history}; tokens alone on the other",
     )
 
 

@@ -30,8 +30,9 @@ from recsys_platform.facts import FACT_COLUMNS
 from recsys_platform.train.batches import TrainingBatches
 from recsys_platform.train.checkpoints import restore_checkpoint, saved_checkpoint
 from recsys_platform.train.engine import Engine
+from recsys_platform.train.entities import build_head
 from recsys_platform.train.metrics import MetricsLog, StepWindow
-from recsys_platform.train.model import MAX_SEED, build_head, build_model
+from recsys_platform.train.model import MAX_SEED, build_model
 from recsys_platform.train.prefetch import prefetched
 from recsys_platform.train.progress import Progress
 from recsys_platform.train.questions import Questions, load_questions

@@ -12,10 +12,8 @@ from recsys_model.backbones.checkpoint import load_geometry, load_model, write_a
 from recsys_model.backbones.families import build_backbone, family_of
 from recsys_model.backbones.recompute import recompute_activations
 from recsys_model.config import require
-from recsys_model.entities.catalog import Catalog
 from recsys_model.entity_head.head import EntityHead
 from recsys_model.entity_head.storage import write_head
-from recsys_model.entity_head.vectors import tokens_of
 from recsys_model.errors import CheckpointError
 from recsys_model.training.lora import apply_lora
 from recsys_platform.artifacts import MANIFEST_NAME, open_artifact
@@ -72,31 +70,6 @@ def with_precision(config: RunConfig) -> RunConfig:
     return dataclasses.replace(config, train=dataclasses.replace(train, precision=precision))
 
 
-def check_head(config: RunConfig) -> None:
-    """Raise where a setting needs an entity head and the run has none, or the head has nothing to learn from.
-
-    Raises:
-        ConfigError: naming the setting.
-    """
-    knows_items_by_vectors = config.objective.history == "vectors"
-    require(
-        not knows_items_by_vectors or (config.entity.enabled and config.entity.inputs),
-        "objective.history vectors tells the history by the vectors of the entity head alone; set entity.enabled and "
-        "entity.inputs to true, or objective.history to tokens",
-    )
-    if config.entity.enabled:
-        require(
-            config.objective.entity_loss_weight > 0.0,
-            "entity.enabled needs objective.entity_loss_weight above 0, or the head learns nothing",
-        )
-        return
-    require(config.train.keep == "last", "train.keep best ranks with the entity head; set entity.enabled to true")
-    require(
-        config.objective.token_loss_weight > 0.0,
-        "objective.token_loss_weight is 0 and there is no entity head to train; set entity.enabled to true",
-    )
-
-
 def base_weights_folder(weights: Path) -> Path:
     """Return the model behind `model.weights`: the folder in a checkpoint artifact, a published one, or a GGUF file.
 
@@ -148,18 +121,6 @@ def _prepared(model: Backbone, config: RunConfig) -> Backbone:
     if config.train.activation_checkpointing:
         recompute_activations(model)
     return model
-
-
-def build_head(config: RunConfig, model: nn.Module, catalog: Catalog) -> EntityHead | None:
-    """Return the new entity head of a model, None where the run has none."""
-    if not config.entity.enabled:
-        return None
-    geometry = cast(Backbone, model).config
-    dtype = torch.bfloat16 if config.train.precision == "bf16" else torch.float32
-    tokens = [tokens_of(item) for item in catalog.items]
-    head = EntityHead(geometry.hidden_size, tokens, config.entity, is_new=config.model.weights is None)
-    head.measure_words(cast(Backbone, model))
-    return head.to(dtype)
 
 
 def write_trained(folder: Path, model: nn.Module, head: EntityHead | None = None) -> None:

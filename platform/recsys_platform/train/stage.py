@@ -15,15 +15,18 @@ from ray.train.v2.api.exceptions import TrainingFailedError
 
 from recsys_model.backbones.gguf import is_gguf
 from recsys_model.config import require
+from recsys_model.entities.catalog import load_catalog
+from recsys_model.entity_head.storage import write_item_ids
 from recsys_model.errors import CheckpointError, DataError
 from recsys_model.text.tokenizer import load_tokenizer
 from recsys_platform.artifacts import Manifest, open_artifact, refuse_to_overwrite, write_artifact
 from recsys_platform.checkpoints import ADAPTER_FOLDER, BASE_FILE, ENTITIES_FOLDER, WEIGHTS_FOLDER
 from recsys_platform.config import RunConfig, config_to_dict
 from recsys_platform.train.blending import add_blend
+from recsys_platform.train.entities import check_head
 from recsys_platform.train.loop import FINAL, train_loop
 from recsys_platform.train.metrics import METRICS_FILE, TENSORBOARD
-from recsys_platform.train.model import base_weights_folder, check_head, check_model, verified_digest, with_precision
+from recsys_platform.train.model import base_weights_folder, check_model, verified_digest, with_precision
 from recsys_platform.train.question_check import check_questions
 from recsys_platform.train.questions import check_tasks, warnings_of
 from recsys_platform.train.reader import ExampleReader
@@ -150,6 +153,8 @@ def write_checkpoint(
             shutil.copytree(final / WEIGHTS_FOLDER, folder / WEIGHTS_FOLDER)
         if (final / ENTITIES_FOLDER).is_dir():
             shutil.copytree(final / ENTITIES_FOLDER, folder / ENTITIES_FOLDER)
+            items = load_catalog(config.dataset_folder).items
+            write_item_ids(folder / ENTITIES_FOLDER, [item.item_id for item in items])
             add_blend(config, folder)
         shutil.copytree(run_folder / TENSORBOARD, folder / TENSORBOARD)
         shutil.copy(run_folder / METRICS_FILE, folder)

@@ -1,4 +1,4 @@
-"""Prompts that carry items, as residuals and as filled blanks, through everything that reads them."""
+"""Prompts that carry items, in part A and in part B, through everything that reads them."""
 
 from dataclasses import replace
 
@@ -15,6 +15,7 @@ from recsys_model.entity_config import BlendWeights
 from recsys_model.errors import ConfigError
 from recsys_model.infilling.positions import PositionAutomaton
 from recsys_model.infilling.prompt import build_prompt
+from recsys_model.text.textualize import TokenizedText
 from tests.recsys_model.backbones.tiny_backbones import NAMES, tiny_backbone
 from tests.recsys_model.decoding.tiny_decoding import CONTROL_IDS, SPECIAL, make_model
 from tests.recsys_model.decoding.tiny_entities import (
@@ -33,7 +34,7 @@ TITLES = [(1, 2), (1, 2, 3), (1, 4, 0), (5, 4), (5, 4, 3, 2, 1), (0,), (2, 2), (
 HISTORIES = [[0, 3, 6], [], [4, 4, 1, 7, 2], [0, 3, 6, 5]]
 BLEND = BlendWeights(token=0.5, entity=1.0, co_occurrence=0.3)
 PAIRS = {(6, 1): 2, (2, 0): 5}
-LAYOUTS = pytest.mark.parametrize("layout", ["text", "blanks", "vectors"])
+LAYOUTS = pytest.mark.parametrize("layout", ["text", "tokens", "vectors"])
 
 
 def generator_of(model, **settings):
@@ -53,23 +54,23 @@ def assert_same(found, expected):
 
 def test_all_layouts_literally():
     prompt = prompt_of([0, 3], TITLES)
-    assert prompt.token_ids == [24, 10, 12, 13, 11, 25, 11, 25, 25, 21, 22, 1, 2, 22, 5, 4]
-    assert prompt.inter_position_ids == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 5, 5, 5, 7, 7, 7]
-    assert prompt.intra_position_ids == [0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 1, 2, 3, 1, 2, 3]
-    assert prompt.input_items == [-1] * 13 + [0, -1, -1]
-    assert (prompt.mask_position, prompt.part_a_len, prompt.last_item, prompt.latest_item) == (8, 10, 3, 3)
+    assert prompt.token_ids == [24, 10, 12, 13, 11, 26, 21, 22, 1, 2, 22, 5, 4]
+    assert prompt.inter_position_ids == [0, 1, 2, 3, 4, 5, 6, 5, 5, 5, 6, 6, 6]
+    assert prompt.intra_position_ids == [0, 0, 1, 2, 0, 0, 0, 1, 2, 3, 1, 2, 3]
+    assert prompt.input_items == [-1] * 10 + [0, -1, -1]
+    assert (prompt.mask_position, prompt.part_a_len, prompt.last_item, prompt.latest_item) == (7, 7, 3, 3)
     plain = prompt_of([0, 3], TITLES, layout="text")
     assert plain.token_ids == [24, 10, 12, 13, 11, 1, 2, 11, 5, 4, 26, 21]
     assert plain.input_items == [-1, -1, -1, -1, -1, 0, 0, 0, 3, 3, -1, -1]
     assert (plain.mask_position, plain.part_a_len, plain.last_item, plain.latest_item) == (10, 12, -1, 3)
     vectors = prompt_of([0, 3], TITLES, layout="vectors")
-    assert vectors.token_ids == [24, 10, 12, 13, 11, 25, 11, 25, 25, 21, 22, 22]
-    assert vectors.inter_position_ids == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 5, 7]
-    assert vectors.intra_position_ids == [0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 1, 1]
-    assert vectors.input_items == [-1] * 11 + [0]
-    assert (vectors.mask_position, vectors.part_a_len, vectors.last_item, vectors.latest_item) == (8, 10, 3, 3)
+    assert vectors.token_ids == [24, 10, 12, 13, 11, 26, 21, 22, 22]
+    assert vectors.inter_position_ids == [0, 1, 2, 3, 4, 5, 6, 5, 6]
+    assert vectors.intra_position_ids == [0, 0, 1, 2, 0, 0, 0, 1, 1]
+    assert vectors.input_items == [-1] * 8 + [0]
+    assert (vectors.mask_position, vectors.part_a_len, vectors.last_item, vectors.latest_item) == (7, 7, 3, 3)
     empty = prompt_of([], TITLES)
-    assert (empty.token_ids, empty.last_item, empty.latest_item) == ([24, 10, 12, 13, 25, 21], -1, -1)
+    assert (empty.token_ids, empty.last_item, empty.latest_item) == ([24, 10, 12, 13, 26, 21], -1, -1)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -90,7 +91,7 @@ def test_what_is_kept_of_earlier_prompts_changes_no_answer(name, scoring):
     model = tiny_backbone(name)
     plain, keeping = (generator_of(model, scoring=scoring, reuse_mb=megabytes) for megabytes in (0, 1))
     histories = [[0, 3, 6], [0, 3, 2], [4, 4, 1, 7, 2], [0, 3, 6], [0, 3, 6, 5], []]
-    for layout in ("text", "blanks", "vectors"):
+    for layout in ("text", "tokens", "vectors"):
         prompts = [prompt_of(history, TITLES, layout=layout) for history in histories]
         for call in (prompts[:1], prompts[1:4], prompts[::-1]):
             assert_same(keeping.recommend(call, 8), plain.recommend(call, 8))
@@ -189,12 +190,13 @@ def test_free_text_is_what_full_passes_write_token_by_token(name):
 
 
 @pytest.mark.parametrize("reuse_mb", [0, 1])
-@pytest.mark.parametrize("layout", ["text", "blanks", "vectors"])
-def test_a_part_a_that_is_too_long_is_refused_wherever_its_last_item_stands(layout, reuse_mb):
+@pytest.mark.parametrize("layout", ["text", "tokens", "vectors"])
+def test_a_prompt_that_is_too_long_is_refused_whatever_makes_it_so(layout, reuse_mb):
     generator = generator_of(make_model(0), reuse_mb=reuse_mb)
-    text = text_of([0], TITLES)
-    generator.recommend([build_prompt(text, SPECIAL, layout=layout)], 1)
-    text.add_text([11] * 40)  # what is told of the event behind its title
-    prompt = build_prompt(text, SPECIAL, layout=layout)
-    with pytest.raises(ConfigError, match=r"at most 40 \(max_sequence_length\), the longest prompt needs"):
-        generator.recommend([prompt], 1)
+    generator.recommend([prompt_of([0], TITLES, layout=layout)], 1)
+    many_features, many_items = TokenizedText(), text_of([0] * 40, TITLES)
+    many_features.add_text([11] * 45)
+    many_features.extend(text_of([0], TITLES))
+    for text in (many_features, many_items):
+        with pytest.raises(ConfigError, match=r"at most 40 \(max_sequence_length\), the longest prompt needs"):
+            generator.recommend([build_prompt(text, SPECIAL, layout=layout)], 1)

@@ -31,7 +31,7 @@ FEW = [(1, 2), (1, 2, 3), (1, 4, 0), (5, 4), (5, 4, 3, 2, 1), (0,), (2, 2), (2, 
     TITLES,
     st.sampled_from([0.5, 1.5, 5.0]),
     st.booleans(),
-    st.sampled_from(["text", "blanks", "vectors"]),
+    st.sampled_from(["text", "tokens", "vectors"]),
     st.integers(1, 10),
 )
 def test_the_best_items_are_those_of_divided_logits(model, titles, temperature, exact, layout, k):

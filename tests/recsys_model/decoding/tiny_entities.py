@@ -72,7 +72,7 @@ def text_of(history: Sequence[int], titles: Titles) -> TokenizedText:
     return text
 
 
-def prompt_of(history: Sequence[int], titles: Titles, *, layout: HistoryLayout = "blanks") -> Prompt:
+def prompt_of(history: Sequence[int], titles: Titles, *, layout: HistoryLayout = "tokens") -> Prompt:
     return build_prompt(text_of(history, titles), SPECIAL, layout=layout)
 
 

@@ -1,4 +1,4 @@
-"""`next_item_target: all`: every item of a text is a blank of its own, in training and in requests alike."""
+"""`next_item_target: all`: every item of a text is a target, and requests are laid out as training was."""
 
 import random
 
@@ -30,8 +30,8 @@ from tests.recsys_model.infilling.random_texts import random_entities, random_pi
 
 SPECIAL = SpecialTokens(pad=90, eos=91, start=92, end=93, cls=94, mask=95, gmask=96, smask=97)
 ITEMS = [(1, 2, 3), (6, 7), (1, 2), (6, 8, 9)]
-NONE = [-1] * 11
-NO_LABELS = [IGNORED_LABEL] * 11
+NONE = [-1] * 7
+NO_LABELS = [IGNORED_LABEL] * 7
 
 
 def builder_of(items, special=SPECIAL, attributes=((40, 41),), **settings: object) -> ExampleBuilder:
@@ -50,42 +50,63 @@ def text_with_features() -> TokenizedText:
     return text
 
 
-def test_a_text_with_features_keeps_them_and_blanks_its_items() -> None:
+def test_what_comes_after_the_first_item_is_one_blank() -> None:
     assert builder_of(ITEMS).ask_for_all(text_with_features()) == Example(
-        token_ids=[94, 50, 40, 41, 51, 95, 52, 95, 52, 95, 91, 92, 1, 2, 3, 92, 6, 7, 92, 1, 2],
-        inter_position_ids=[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 5, 5, 5, 5, 7, 7, 7, 9, 9, 9],
-        intra_position_ids=[0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 1, 2, 3, 1, 2, 3],
+        token_ids=[94, 50, 40, 41, 51, 96, 91, 92, 1, 2, 3, 92, 6, 7, 92, 1, 2],
+        inter_position_ids=[0, 1, 2, 3, 4, 5, 6, 5, 5, 5, 5, 6, 6, 6, 7, 7, 7],
+        intra_position_ids=[0, 0, 1, 2, 0, 0, 0, 1, 2, 3, 4, 1, 2, 3, 1, 2, 3],
         labels=[*NO_LABELS, 1, 2, 3, 93, 6, 7, 93, 1, 2, 93],
         trie_nodes=[*NONE, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1],
-        part_a_len=11,
+        part_a_len=7,
         input_items=[*NONE, -1, -1, -1, -1, 0, -1, -1, 1, -1, -1],
         item_targets=[*NONE, 0, -1, -1, -1, 1, -1, -1, 2, -1, -1],
     )
 
 
-def test_a_text_of_items_alone_is_a_row_of_blanks() -> None:
-    text = TokenizedText()
-    for item in (3, 0, 3):
-        text.add_entity(ITEMS[item], item)
-    example = builder_of(ITEMS).ask_for_all(text)
-    assert example.token_ids == [94, 95, 95, 95, 91, 92, 6, 8, 9, 92, 1, 2, 3, 92, 6, 8, 9]
-    assert example.inter_position_ids == [0, 1, 2, 3, 4, *[1] * 4, *[2] * 4, *[3] * 4]
-    assert example.intra_position_ids == [0, 0, 0, 0, 0, 1, 2, 3, 4, 1, 2, 3, 4, 1, 2, 3, 4]
-    assert example.input_items == [-1] * 5 + [-1, -1, -1, -1, 3, -1, -1, -1, 0, -1, -1, -1]
-    assert example.item_targets == [-1] * 5 + [3, -1, -1, -1, 0, -1, -1, -1, 3, -1, -1, -1]
-
-
 def test_with_vectors_for_a_history_only_the_last_item_is_told_and_asked_for_by_its_tokens() -> None:
     assert builder_of(ITEMS, history="vectors", item_loss="trie").ask_for_all(text_with_features()) == Example(
-        token_ids=[94, 50, 40, 41, 51, 95, 52, 95, 52, 95, 91, 92, 92, 92, 1, 2],
-        inter_position_ids=[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 5, 7, 9, 9, 9],
-        intra_position_ids=[0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 2, 3],
+        token_ids=[94, 50, 40, 41, 51, 96, 91, 92, 92, 92, 1, 2],
+        inter_position_ids=[0, 1, 2, 3, 4, 5, 6, 5, 6, 7, 7, 7],
+        intra_position_ids=[0, 0, 1, 2, 0, 0, 0, 1, 1, 1, 2, 3],
         labels=[*NO_LABELS, IGNORED_LABEL, IGNORED_LABEL, 1, IGNORED_LABEL, 93],
         trie_nodes=[*NONE, -1, -1, 0, -1, 1],
-        part_a_len=11,
+        part_a_len=7,
         input_items=[*NONE, -1, 0, 1, -1, -1],
         item_targets=[*NONE, 0, 1, 2, -1, -1],
     )
+
+
+def test_what_a_text_tells_of_an_event_stands_behind_its_item() -> None:
+    text = TokenizedText()
+    text.add_text([50])
+    text.add_entity(ITEMS[1], 1)
+    text.add_text([53])
+    text.add_entity([40, 41], ATTRIBUTE)
+    text.add_text([52])
+    text.add_entity(ITEMS[0], 0)
+    text.add_text([54, 52])
+    text.add_entity(ITEMS[2], 2)
+    example = builder_of(ITEMS, history="vectors").ask_for_all(text)
+    assert example.token_ids == [94, 50, 96, 91, 92, 53, 40, 41, 52, 92, 54, 52, 92, 1, 2]
+    assert example.inter_position_ids == [0, 1, 2, 3, 2, 3, 3, 3, 3, 3, 4, 4, 4, 4, 4]
+    assert example.intra_position_ids == [0, 0, 0, 0, 1, 0, 1, 2, 0, 1, 0, 0, 1, 2, 3]
+    assert example.input_items == [-1, -1, -1, -1, -1, 1, -1, -1, -1, 1, 0, -1, 0, -1, -1]
+    assert example.item_targets == [-1, -1, -1, -1, 1, -1, -1, -1, -1, 0, -1, -1, 2, -1, -1]
+    told = builder_of(ITEMS).ask_for_all(text)
+    assert told.token_ids == [94, 50, 96, 91, 92, 6, 7, 53, 40, 41, 52, 92, 1, 2, 3, 54, 52, 92, 1, 2]
+
+
+def test_a_text_of_items_alone_is_a_row_of_items() -> None:
+    text = TokenizedText()
+    for item in (3, 0, 3):
+        text.add_entity(ITEMS[item], item)
+    text.add_text([55])
+    example = builder_of(ITEMS).ask_for_all(text)
+    assert example.token_ids == [94, 96, 91, 92, 6, 8, 9, 92, 1, 2, 3, 92, 6, 8, 9]
+    assert example.inter_position_ids == [0, 1, 2, *[1] * 4, *[2] * 4, *[3] * 4]
+    assert example.intra_position_ids == [0, 0, 0, 1, 2, 3, 4, 1, 2, 3, 4, 1, 2, 3, 4]
+    assert example.input_items == [-1] * 3 + [-1, -1, -1, -1, 3, -1, -1, -1, 0, -1, -1, -1]
+    assert example.item_targets == [-1] * 3 + [3, -1, -1, -1, 0, -1, -1, -1, 3, -1, -1, -1]
 
 
 def test_tokens_without_a_choice_are_no_targets_or_weigh_less() -> None:
@@ -101,10 +122,10 @@ def test_tokens_without_a_choice_are_no_targets_or_weigh_less() -> None:
 
 def test_asking_for_one_item_ends_the_text_there_and_leaves_no_other_target() -> None:
     example = builder_of(ITEMS).ask_for_item(text_with_features(), 2)
-    assert example.token_ids == [94, 50, 40, 41, 51, 95, 52, 95, 91, 92, 1, 2, 3, 92, 6, 7]
-    assert example.labels == [IGNORED_LABEL] * 13 + [6, 7, 93]
-    assert example.item_targets == [-1] * 13 + [1, -1, -1]
-    assert example.input_items == [-1] * 13 + [0, -1, -1]
+    assert example.token_ids == [94, 50, 40, 41, 51, 96, 91, 92, 1, 2, 3, 92, 6, 7]
+    assert example.labels == [IGNORED_LABEL] * 11 + [6, 7, 93]
+    assert example.item_targets == [-1] * 11 + [1, -1, -1]
+    assert example.input_items == [-1] * 11 + [0, -1, -1]
     with pytest.raises(DataError, match="got a text without one; give it a target"):
         builder_of(ITEMS).ask_for_all(text_with_features().before(1))
 
@@ -122,33 +143,25 @@ def test_a_request_is_the_beginning_of_the_example_that_holds_its_answer(
     entities = random_entities(rng)
     text = tokenized(random_pieces(rng, entities, with_item=True))
     builder = builder_of(entities.items, LARGE, entities.attributes, intra_mode=mode, item_loss=loss, history=history)
-    layout = "blanks" if history == "tokens" else "vectors"
     target = rng.choice([number for number, item in enumerate(text.entity_items) if item >= 0])
-    prompt = build_prompt(text.before(target), LARGE, mode, layout=layout)  # type: ignore[arg-type]
+    prompt = build_prompt(text.before(target), LARGE, mode, layout=history)  # type: ignore[arg-type]
     size = len(prompt.token_ids)
     example, whole = builder.ask_for_item(text, target), builder.ask_for_all(text)
-    assert prompt.part_a_len == example.part_a_len
     for name in ("token_ids", "inter_position_ids", "intra_position_ids", "input_items"):
-        ours, theirs = getattr(prompt, name), getattr(example, name)
-        assert ours == theirs[:size]
-        # with the items behind it in the text, only what follows the blank in part A differs
-        blank = prompt.mask_position + 1
-        assert ours[:blank] == getattr(whole, name)[:blank]
-        assert ours[prompt.part_a_len :] == getattr(whole, name)[whole.part_a_len :][: size - prompt.part_a_len]
+        # with the items behind it in the text, nothing in front of the answer differs
+        assert getattr(prompt, name) == getattr(example, name)[:size] == getattr(whole, name)[:size]
+    assert prompt.part_a_len == example.part_a_len == whole.part_a_len
     own = (example.token_ids[size], example.inter_position_ids[size], example.intra_position_ids[size])
     assert own == (LARGE.start, prompt.mask_position, 1)
     assert (example.input_items[size], example.item_targets[size]) == (prompt.last_item, text.entity_items[target])
     assert set(example.labels[:size]) == {IGNORED_LABEL}
-    behind = [whole.token_ids[n] for n in range(prompt.mask_position + 1, whole.part_a_len)]
-    items_behind = sum(item >= 0 for item in text.entity_items[target + 1 :])
-    assert behind.count(LARGE.mask) == items_behind
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize(("history", "layout"), [("tokens", "blanks"), ("vectors", "vectors")])
+@pytest.mark.parametrize("history", ["tokens", "vectors"])
 @torch.no_grad()
 def test_the_state_that_predicts_an_item_is_the_same_in_training_and_in_decoding(
-    name: str, history: str, layout: HistoryLayout
+    name: str, history: HistoryLayout
 ) -> None:
     titles = [(1, 2), (1, 2, 3), (5, 4), (0,)]
     model = tiny_backbone(name).double()
@@ -160,7 +173,7 @@ def test_the_state_that_predicts_an_item_is_the_same_in_training_and_in_decoding
     space = SearchSpace(model, build_token_trie(titles, special.end), special, "trie", scorer=scorer)
     builder = builder_of(titles, special, [(12, 13)], history=history)
     texts = [text_of(history, titles) for history in ([2], [0, 3, 1], [1, 1, 2, 0])]
-    prompts = [build_prompt(text.before(len(text.entity_items) - 1), special, layout=layout) for text in texts]
+    prompts = [build_prompt(text.before(len(text.entity_items) - 1), special, layout=history) for text in texts]
     decoded_RD = Expansion(space, prompts, 1, space.lists.filter_of([()] * 3)).first_states()
     for text, prompt, decoded_D in zip(texts, prompts, decoded_RD, strict=True):
         batch = pad_examples([builder.ask_for_all(text)], special.pad)

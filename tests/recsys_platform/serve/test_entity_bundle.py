@@ -46,7 +46,7 @@ def bundle(request, shop_bundle: Bundle) -> Bundle:
     settings = dataclasses.replace(
         shop_bundle.settings,
         decoding=DecodingConfig(num_beams=10, scoring=request.param, exact=True),
-        history_layout="blanks",
+        history_layout="tokens",
     )
     return dataclasses.replace(
         shop_bundle,

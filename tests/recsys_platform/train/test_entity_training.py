@@ -138,13 +138,13 @@ def test_the_shares_of_items_are_those_of_the_training_texts(run):
     assert shares.tolist() == pytest.approx([told.count(item) / len(told) for item in range(len(catalog.items))])
 
 
-@pytest.fixture(scope="module")
-def trained(ray_cluster, tmp_path_factory) -> tuple[RunConfig, dict]:
+@pytest.fixture(scope="module", params=["tokens", "vectors"])
+def trained(request, ray_cluster, tmp_path_factory) -> tuple[RunConfig, dict]:
     """A finished run that keeps the best validation."""
     train = {"num_workers": 2, "batch_size": 4, "epochs": 8, "validate_every_steps": 3, "log_every_steps": 3}
     config = tiny_config(
         tmp_path_factory.mktemp("trained"),
-        objective=OBJECTIVE,
+        objective=OBJECTIVE | {"history": request.param},
         entity={"enabled": True, "negatives": 4},
         train=train | {"zero_stage": 1, "max_failures": 0, "keep": "best", "patience": 4},
         optimizer={"learning_rate": 0.02},
@@ -157,7 +157,7 @@ def trained(ray_cluster, tmp_path_factory) -> tuple[RunConfig, dict]:
 def test_the_checkpoint_holds_the_head_and_its_blend(trained):
     config, result = trained
     names = {path.name for path in (config.checkpoint_folder / ENTITIES_FOLDER).iterdir()}
-    assert names == {"head.json", "head.safetensors", "blend.json", "co_occurrence.safetensors"}
+    assert names == {"head.json", "head.safetensors", "items.json", "blend.json", "co_occurrence.safetensors"}
     blend = json.loads((config.checkpoint_folder / ENTITIES_FOLDER / "blend.json").read_text())
     assert blend["entity"] == 1.0
     assert set(blend) == {"token", "entity", "co_occurrence"}
@@ -186,7 +186,7 @@ def ndcg_of_validation(config, model, scorer, catalog) -> float:
     gains = []
     for example in to_examples(reader.read(torch.arange(reader.num_rows).numpy())):
         history = example.text.before(len(example.text.entity_starts) - 1)
-        prompt = build_prompt(history, special, layout="blanks")
+        prompt = build_prompt(history, special, layout=config.objective.history_layout)
         found = [each.item for each in generator.recommend([prompt], 10)[0]]
         target = example.text.entity_items[-1]
         gains.append(1 / torch.tensor(found.index(target) + 2.0).log2().item() if target in found else 0.0)

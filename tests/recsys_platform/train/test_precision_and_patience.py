@@ -9,7 +9,8 @@ import torch
 from recsys_model.config import ObjectiveConfig
 from recsys_model.errors import ConfigError
 from recsys_platform.settings import TrainConfig
-from recsys_platform.train.model import check_head, with_precision
+from recsys_platform.train.entities import check_head
+from recsys_platform.train.model import with_precision
 from recsys_platform.train.ranking import BestSoFar
 from tests.recsys_platform.tiny_dataset import tiny_config
 
@@ -54,7 +55,7 @@ def test_a_history_of_vectors_asks_for_all_items():
     with pytest.raises(ConfigError, match=r"needs objective\.next_item_target all, got last; set it to all"):
         ObjectiveConfig(history="vectors")
     assert ObjectiveConfig(next_item_target="all", history="vectors").history_layout == "vectors"
-    assert ObjectiveConfig(next_item_target="all").history_layout == "blanks"
+    assert ObjectiveConfig(next_item_target="all").history_layout == "tokens"
     assert ObjectiveConfig(next_item_target="any").history_layout == "text"
 
 

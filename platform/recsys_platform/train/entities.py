@@ -1,0 +1,127 @@
+"""The entity head that a run trains: a new one, or the one that its `model.weights` were trained with.
+
+A head that goes on keeps the rows of the items that it knows, whatever their places in the two catalogues; the others
+begin with their words alone.
+"""
+
+import dataclasses
+import logging
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import nn
+
+from recsys_model.backbones.base import Backbone
+from recsys_model.config import require
+from recsys_model.entities.catalog import Catalog
+from recsys_model.entity_head.head import EntityHead
+from recsys_model.entity_head.storage import load_head_config, load_item_ids, load_tables
+from recsys_model.entity_head.vectors import tokens_of
+from recsys_model.errors import CheckpointError
+from recsys_platform.artifacts import MANIFEST_NAME
+from recsys_platform.checkpoints import ENTITIES_FOLDER
+from recsys_platform.config import RunConfig
+
+logger = logging.getLogger(__name__)
+
+FREE_SETTINGS = ("enabled", "negatives")
+"""Settings of a head that say nothing about its tables and scores."""
+
+
+def check_head(config: RunConfig) -> None:
+    """Raise where a setting needs an entity head and the run has none, or the head does not fit the run.
+
+    Raises:
+        ConfigError: naming the setting.
+        CheckpointError: the head that the run would go on with is damaged.
+    """
+    _check_known_head(config)
+    knows_items_by_vectors = config.objective.history == "vectors"
+    require(
+        not knows_items_by_vectors or (config.entity.enabled and config.entity.inputs),
+        "objective.history vectors tells the history by the vectors of the entity head alone; set entity.enabled and "
+        "entity.inputs to true, or objective.history to tokens",
+    )
+    if config.entity.enabled:
+        require(
+            config.objective.entity_loss_weight > 0.0,
+            "entity.enabled needs objective.entity_loss_weight above 0, or the head learns nothing",
+        )
+        return
+    require(config.train.keep == "last", "train.keep best ranks with the entity head; set entity.enabled to true")
+    require(
+        config.objective.token_loss_weight > 0.0,
+        "objective.token_loss_weight is 0 and there is no entity head to train; set entity.enabled to true",
+    )
+
+
+def build_head(config: RunConfig, model: nn.Module, catalog: Catalog) -> EntityHead | None:
+    """Return the entity head of a model, None where the run has none.
+
+    Raises:
+        CheckpointError: the run goes on with a head that is damaged or does not fit the model.
+    """
+    if not config.entity.enabled:
+        return None
+    geometry = cast(Backbone, model).config
+    dtype = torch.bfloat16 if config.train.precision == "bf16" else torch.float32
+    tokens = [tokens_of(item) for item in catalog.items]
+    head = EntityHead(geometry.hidden_size, tokens, config.entity, is_new=config.model.weights is None)
+    known = known_head_folder(config)
+    if known is None:
+        head.measure_words(cast(Backbone, model))
+    else:
+        _take_over(head, known, [item.item_id for item in catalog.items])
+    return head.to(dtype)
+
+
+def known_head_folder(config: RunConfig) -> Path | None:
+    """Return where the head lies that belongs to the run's `model.weights`; None where there is none."""
+    if config.model.weights is None:
+        return None
+    weights = Path(config.model.weights)
+    folder = weights / ENTITIES_FOLDER
+    return folder if (weights / MANIFEST_NAME).is_file() and folder.is_dir() else None
+
+
+def _check_known_head(config: RunConfig) -> None:
+    """Raise unless the run goes on with the head of its weights as that was trained."""
+    folder = known_head_folder(config)
+    if folder is None:
+        return
+    without = "or point model.weights at the weights/ folder in it to leave that head out"
+    require(
+        config.entity.enabled,
+        f"model.weights {config.model.weights} was trained with an entity head; set entity.enabled to true, {without}",
+    )
+    ours, theirs = (dataclasses.asdict(each) for each in (config.entity, load_head_config(folder)))
+    differing = [name for name in ours if name not in FREE_SETTINGS and ours[name] != theirs[name]]
+    require(
+        not differing,
+        f"the entity head of model.weights {config.model.weights} was trained with other settings: "
+        + ", ".join(f"entity.{name} {theirs[name]!r}, not {ours[name]!r}" for name in differing)
+        + f"; set them so, {without}",
+    )
+
+
+def _take_over(head: EntityHead, folder: Path, item_ids: list[str]) -> None:
+    """Fill a head with what a trained one knows of its items."""
+    known_ids = load_item_ids(folder)
+    tables = load_tables(folder)
+    place_of = {item_id: place for place, item_id in enumerate(known_ids)}
+    known = [(place, place_of[item_id]) for place, item_id in enumerate(item_ids) if item_id in place_of]
+    ours, theirs = (torch.tensor([pair[side] for pair in known], dtype=torch.int64) for side in (0, 1))
+    state = head.state_dict()
+    for name, table in state.items():
+        found = tables.get(name)
+        per_item = name in ("residuals", "biases")
+        expected = (len(known_ids), *table.shape[1:]) if per_item else tuple(table.shape)
+        if found is None or tuple(found.shape) != expected:
+            shape = None if found is None else tuple(found.shape)
+            raise CheckpointError(f"the entity head in {folder} must have {name} of shape {expected}, got {shape}")
+        if per_item:
+            table[ours] = found[theirs].to(table.dtype)
+        else:
+            table.copy_(found)
+    logger.info("entity head of %s: %d of %d items are known to it", folder, len(known), len(item_ids))

@@ -1,0 +1,102 @@
+"""`next_item_target: all`: what comes after a text's first item is one document-level blank, with every item a target.
+
+Part A is the text in front of the first item and one `[gMASK]`. Part B has, for each item, an `[S]` that carries the
+vector of the item before it and whose state predicts the item, and then the item's tokens; with `history: vectors` these
+are left out of all items but the last, so that a known item is one token. What a text tells between two items stands in
+front of the second's `[S]`, unless it is a separator alone. So nothing of a later event is visible to an earlier one,
+and a longer history keeps the keys and values of a shorter one.
+
+The inter position id of part B counts items: it begins with the place of `[gMASK]` and grows by 1 with each.
+"""
+
+import bisect
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from recsys_model.infilling.item_places import NO_ITEM
+from recsys_model.infilling.part_a import PartA, corrupt
+from recsys_model.infilling.positions import IntraMode, known_span_ids, part_a_intra_ids
+from recsys_model.text.textualize import TokenizedText
+from recsys_model.text.tokenizer import SpecialTokens
+
+START_ID = 1
+"""Intra position id of `[S]`."""
+
+
+@dataclass(slots=True)
+class ItemRow:
+    """Part A of a text, and what of part B stands in front of the next `[S]`."""
+
+    part_a: PartA
+    """What the text tells before its first item, and the blank."""
+    token_ids: list[int] = field(default_factory=list)
+    """Part B so far."""
+    inter_position_ids: list[int] = field(default_factory=list)
+    """Place of `[gMASK]` plus the number of items before."""
+    intra_position_ids: list[int] = field(default_factory=list)
+    """1 for `[S]`, then the place inside the item; between items as in part A."""
+    input_items: list[int] = field(default_factory=list)
+    """Catalogue index of the item whose vector each token carries, or `NO_ITEM`."""
+    start_places: list[int] = field(default_factory=list)
+    """Where in part B the `[S]` of each item stands."""
+    items: list[int] = field(default_factory=list)
+    """The items so far."""
+
+    @property
+    def position(self) -> int:
+        """Inter position id of what comes next."""
+        return self.part_a.mask_position + len(self.items)
+
+    @property
+    def last_item(self) -> int:
+        """The item that the next `[S]` carries, or `NO_ITEM`."""
+        return self.items[-1] if self.items else NO_ITEM
+
+    def add_item(self, start_token: int, token_ids: Sequence[int], intra_ids: Sequence[int], item: int) -> None:
+        """Append the `[S]` of an item and those of its tokens that are told; `intra_ids` are theirs."""
+        self.start_places.append(len(self.token_ids))
+        self._add(start_token, START_ID, self.last_item)
+        for token, intra_id in zip(token_ids, intra_ids, strict=True):
+            self._add(token, intra_id, NO_ITEM)
+        self.items.append(item)
+
+    def add_text(self, token_ids: Sequence[int], intra_ids: Sequence[int]) -> None:
+        """Append what the text tells behind an item; its first token carries the item."""
+        for place, (token, intra_id) in enumerate(zip(token_ids, intra_ids, strict=True)):
+            self._add(token, intra_id, self.last_item if place == 0 else NO_ITEM)
+
+    def _add(self, token: int, intra_id: int, item: int) -> None:
+        self.token_ids.append(token)
+        self.inter_position_ids.append(self.position)
+        self.intra_position_ids.append(intra_id)
+        self.input_items.append(item)
+
+
+def lay_out_history(
+    text: TokenizedText, special: SpecialTokens, intra_mode: IntraMode, *, tells_tokens: bool
+) -> ItemRow:
+    """Return the row of a history: a text that ends in front of the item that is asked for."""
+    entities = [entity for entity, item in enumerate(text.entity_items) if item >= 0]
+    first = text.entity_starts[entities[0]] if entities else len(text)
+    part_a, _ = corrupt(text.first_tokens(first), [(first, first)], special.gmask, special, intra_mode)
+    row = ItemRow(part_a)
+    intra_T = part_a_intra_ids(len(text), text.entity_starts, text.entity_ends, intra_mode)
+    stops = [*(text.entity_starts[entity] for entity in entities[1:]), len(text)]
+    for entity, stop in zip(entities, stops, strict=False):
+        start, end = text.entity_starts[entity], text.entity_ends[entity]
+        told = text.token_ids[start:end] if tells_tokens else []
+        row.add_item(special.start, told, item_intra_ids(len(told), intra_mode), text.entity_items[entity])
+        if _tells_something(text, end, stop):
+            row.add_text(text.token_ids[end:stop], intra_T[end:stop])
+    return row
+
+
+def item_intra_ids(num_tokens: int, intra_mode: IntraMode) -> list[int]:
+    """Return the intra position ids of the tokens of an item behind its `[S]`."""
+    return known_span_ids(0, num_tokens, [0], [num_tokens], intra_mode)[1:]
+
+
+def _tells_something(text: TokenizedText, start: int, end: int) -> bool:
+    """Whether text between two items is more than a separator of one token."""
+    has_entity = bisect.bisect_left(text.entity_starts, start) < bisect.bisect_left(text.entity_starts, end)
+    return end - start > 1 or has_entity
