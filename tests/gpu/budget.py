@@ -1,6 +1,7 @@
 """A budget of time for a run of several stages: each has a limit, at which it is stopped, and its seconds are kept.
 
-The limit is an alarm of the operating system: it interrupts the main thread wherever it waits.
+The limit is an alarm of the operating system, which interrupts the main thread as Ctrl-C does: where Ray waits for a
+result, it lets no other exception out of a signal handler.
 """
 
 import signal
@@ -9,12 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from recsys_model.errors import RecsysError
+
 AGAIN_S = 20.0
 """An alarm that was swallowed, in a callback say, rings again after so long."""
 
 
-class OutOfTime(BaseException):
-    """A stage reached its limit; no `Exception`, or code that catches all of these would go on."""
+class OutOfTimeError(RecsysError, TimeoutError):
+    """A stage reached its limit, or there was no time to begin it."""
 
 
 class Budget:
@@ -45,23 +48,29 @@ class Budget:
         """Run the block as a stage that must leave `keep_s` seconds to what follows; main thread only.
 
         Raises:
-            OutOfTime: the limit was reached, or there is no time for the stage at all.
+            OutOfTimeError: the limit was reached, or there is no time for the stage at all.
         """
         limit_s = self.left_s - keep_s
         if limit_s <= 0.0:
-            raise OutOfTime(
+            raise OutOfTimeError(
                 f"no time is left for {name}: {self.left_s:.0f} s, of which {keep_s:.0f} s are kept for later"
             )
-        began = self._clock()
+        began, rang = self._clock(), False
 
         def ring(number: int, frame: FrameType | None) -> None:
+            nonlocal rang
             del number, frame
-            raise OutOfTime(f"{name} was stopped after {self._clock() - began:.0f} s, its limit")
+            rang = True
+            raise KeyboardInterrupt
 
         before = signal.signal(signal.SIGALRM, ring)
         others_s, others_interval_s = signal.setitimer(signal.ITIMER_REAL, limit_s, AGAIN_S)
         try:
             yield
+        except KeyboardInterrupt as error:
+            if not rang:
+                raise
+            raise OutOfTimeError(f"{name} was stopped after {self._clock() - began:.0f} s, its limit") from error
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0.0)
             signal.signal(signal.SIGALRM, before)

@@ -6,6 +6,11 @@
 
 The stages of the product, one after the other: convert, data, train, evaluate by the entity head and by the blend. The
 JSON is written anew every five seconds, so what is known when the time is up, or at a kill, is in it.
+
+A machine without a network has to be brought, beside PyTorch, transformers, peft, pyarrow and what usually lies with them:
+the parts of the weights, the two tables, and wheels (`pip wheel --no-deps`) of this project, ray, deepspeed, hjson,
+pydantic, pydantic_core, annotated-types, typing-inspection, pygtrie, gguf, rouge-score, nltk, defusedxml, jsonschema,
+jsonschema-specifications, referencing and rpds-py. Ray's wheel has 76 MiB: `tests.gpu.parts` splits it, too.
 """
 
 import argparse
@@ -31,7 +36,7 @@ from recsys_platform.data.stage import run_data
 from recsys_platform.evaluate.stage import run_evaluate
 from recsys_platform.train.metrics import METRICS_FILE
 from recsys_platform.train.stage import RUN_FOLDER, run_train
-from tests.gpu.budget import Budget, OutOfTime
+from tests.gpu.budget import Budget, OutOfTimeError
 from tests.gpu.decoder_flops import flops_a_token
 from tests.gpu.nvidia import GpuWatch
 from tests.gpu.parts import MIB, split_file
@@ -76,10 +81,11 @@ class Quality:
         with self._watch:
             try:
                 self._prepare()
+                self._watch.stage = "start of Ray"
                 with connected(self._run.num_cpus):
                     self._go_through_stages()
                 self._record.update(finished=True)
-            except OutOfTime as error:
+            except OutOfTimeError as error:
                 self._record.update(stopped=str(error))
             except RecsysError as error:
                 self._record.update(stopped=f"{self._watch.stage}: {error}")

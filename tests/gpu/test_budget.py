@@ -5,13 +5,13 @@ import time
 
 import pytest
 
-from tests.gpu.budget import Budget, OutOfTime
+from tests.gpu.budget import Budget, OutOfTimeError
 
 
 def test_a_stage_that_takes_too_long_is_stopped_and_leaves_what_is_kept_for_later() -> None:
     budget = Budget(60.0)
     began = time.monotonic()
-    with pytest.raises(OutOfTime, match="data was stopped after"), budget.stage("data", keep_s=59.9):
+    with pytest.raises(OutOfTimeError, match="data was stopped after"), budget.stage("data", keep_s=59.9):
         time.sleep(30)
     assert time.monotonic() - began < 15
     assert budget.left_s > 40
@@ -23,7 +23,7 @@ def test_a_stage_for_which_no_time_is_left_does_not_begin() -> None:
     budget = Budget(60.0, started=50.0, clock=lambda: now[0])
     assert (budget.left_s, budget.spent_s) == (10.0, 50.0)
     message = "no time is left for train: 10 s, of which 20 s are kept"
-    with pytest.raises(OutOfTime, match=message), budget.stage("train", keep_s=20.0):
+    with pytest.raises(OutOfTimeError, match=message), budget.stage("train", keep_s=20.0):
         raise AssertionError("the block must not run")
 
 
@@ -37,3 +37,24 @@ def test_seconds_of_stages_are_kept_and_no_alarm_stays() -> None:
     assert list(budget.seconds) == ["data", "train"]
     assert signal.getsignal(signal.SIGALRM) is handler
     assert (signal.getitimer(signal.ITIMER_REAL)[0] > 0) == (left_s > 0)
+
+
+@pytest.mark.e2e
+def test_a_driver_that_waits_for_ray_is_stopped(ray_cluster: None) -> None:
+    import ray
+
+    @ray.remote(num_cpus=0)
+    def wait() -> None:
+        time.sleep(200)
+
+    reference = wait.remote()
+    began = time.monotonic()
+    with pytest.raises(OutOfTimeError, match="train was stopped after"), Budget(60.0).stage("train", keep_s=58.0):
+        ray.get(reference)
+    assert time.monotonic() - began < 60
+    ray.cancel(reference, force=True)
+
+
+def test_ctrl_c_stays_ctrl_c() -> None:
+    with pytest.raises(KeyboardInterrupt), Budget(60.0).stage("data"):
+        raise KeyboardInterrupt
