@@ -20,6 +20,9 @@ class EntityConfig:
     """Whether the mean word embedding of `fields` is a part of the item vector."""
     residuals: bool = True
     """Whether a free vector per item is a part of the item vector; it is zero for an item added while serving."""
+    residual_scale: float = 10.0
+    """The free vector is its weights times this. Adam moves each weight by the learning rate: a word vector, in units of its
+    usual size, thus by far more than a free vector of weights alone, which would come too late to tell items apart."""
     inputs: bool = True
     """Whether the item vector is added to the input embeddings of its tokens in part A, and of the token behind it."""
     negatives: int = 0
@@ -51,6 +54,7 @@ class EntityConfig:
             self.temperature is None or self.temperature > 0.0,
             f"entity.temperature must be above 0, got {self.temperature}",
         )
+        require(self.residual_scale > 0.0, f"entity.residual_scale must be above 0, got {self.residual_scale}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,7 +1,7 @@
 """EntityHead: the trained tables from which item vectors, biases and input residuals are computed.
 
-An item vector is `e_i = P u_i + r_i`: `u_i` is the mean of the language model's own word embeddings over the tokens of
-the item's texts, in units of their usual size, and `r_i` a free residual, zero at first. A state `h` scores an item by `h . e_i / temperature + b_i`.
+An item vector is `e_i = P u_i + s r_i`: `u_i` is the mean of the language model's own word embeddings over the tokens of
+the item's texts, in units of their usual size, and `r_i` a free residual, zero at first, `s` its scale. A state `h` scores an item by `h . e_i / temperature + b_i`.
 The same vector, through a matrix that starts at zero, is added to the input embeddings of the item's tokens. So a head
 that was not trained changes nothing in the language model, and an item without a row in the tables has a vector, too.
 
@@ -146,7 +146,8 @@ class EntityHead(nn.Module):
     def _vectors(self, model: Backbone, items_K: Tensor | None) -> Tensor:
         residuals = None
         if self.residuals is not None:
-            residuals = self.residuals if items_K is None else self.residuals[items_K]
+            weights = self.residuals if items_K is None else self.residuals[items_K]
+            residuals = weights * self.config.residual_scale
         if self.texts is None or self.projection is None:
             assert residuals is not None, "an item has words, a residual or both"
             return residuals

@@ -86,7 +86,7 @@ def tables_by_hand(head: EntityHead, model: Backbone, titles: Titles) -> tuple[T
         if head.projection is not None:
             vector += float(head.word_scale) * words @ head.projection.double()
         if head.residuals is not None and item < head.num_items:
-            vector += head.residuals[item].double()
+            vector += head.config.residual_scale * head.residuals[item].double()
         vectors.append(vector)
         biases.append(float(head.biases[item]) if item < head.num_items else 0.0)
     vectors_ND = torch.stack(vectors)

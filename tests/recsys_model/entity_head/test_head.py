@@ -38,7 +38,7 @@ def vector_by_loops(head: EntityHead, model: Backbone, item: int) -> Tensor:
                 mean = sum(words[token, row] for token in ITEMS[item]) / len(ITEMS[item])
                 entry = entry + mean * head.word_scale * head.projection[row, column]
         if head.residuals is not None:
-            entry = entry + head.residuals[item, column]
+            entry = entry + 10.0 * head.residuals[item, column]
         vector.append(entry)
     return torch.stack(vector)
 
@@ -131,7 +131,7 @@ def test_new_items_have_the_vectors_that_their_words_would_have_in_the_tables() 
     model, head = tiny_backbone("glm").double(), random_head()
     assert head.residuals is not None
     new = head.new_vectors(model, [ITEMS[2], (9, 9, 9), ITEMS[0]])
-    without_residuals = head.item_vectors(model) - head.residuals
+    without_residuals = head.item_vectors(model) - 10.0 * head.residuals
     torch.testing.assert_close(new[[0, 2]], without_residuals[[2, 0]], atol=1e-12, rtol=1e-12)
     word = model.word_vectors(torch.tensor([9])) * 0.75
     assert head.projection is not None
@@ -178,6 +178,7 @@ def test_a_new_item_is_refused_where_the_head_has_no_words() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
+        ({"residual_scale": 0.0}, r"entity\.residual_scale must be above 0, got 0\.0"),
         ({"words": False, "residuals": False}, r"entity\.words and entity\.residuals are both false"),
         ({"fields": ()}, r"entity\.fields must name at least one field, got none"),
         ({"fields": ("title", "title")}, r"entity\.fields must name each field once"),

@@ -64,7 +64,7 @@ def item_vectors(head: EntityHead, model: Backbone) -> Tensor:
         if head.projection is not None:
             vector = vector + 0.75 * model.word_vectors(torch.tensor(tokens)).sum(0) / len(tokens) @ head.projection
         if head.residuals is not None:
-            vector = vector + head.residuals[item]
+            vector = vector + head.config.residual_scale * head.residuals[item]
         rows.append(vector)
     return torch.stack(rows)
 
