@@ -59,6 +59,11 @@ def of_evaluation(result: Result) -> str:
     return f"{result['protocol']}\n\n{table}\n\n{difference}{tasks}\nreport: {report}"
 
 
+def of_new_items(result: Result) -> str:
+    """Return what became of new items, a sentence a line, and where the report lies."""
+    return "\n".join([*result["summary"], f"report: {Path(result['report']) / 'report.html'}"])
+
+
 def of_comparison(comparison: Result) -> str:
     """Return the table and the verdict of a comparison of two evaluations, as it is written to a file."""
     from recsys_platform.evaluate.compare import format_comparison
