@@ -6,6 +6,7 @@ from typing import Any
 
 from recsys_model.errors import ConfigError
 from recsys_platform.ablate.command import add_arguments
+from recsys_platform.newcomers.command import add_arguments as add_new_items_arguments
 from recsys_platform.serve.item_files import read_ids
 from recsys_platform.serve.items_command import add_items_arguments
 
@@ -18,6 +19,7 @@ A run is one YAML file; its stages hand over folders under <storage>/<name>:
   recsys tune CONFIG       search the LoRA rank   (Ray Tune)
   recsys ablate CONFIG     what each part of the paper is worth, as a table
   recsys evaluate CONFIG   checkpoint -> report   (Ray actors)
+  recsys new-items CONFIG  what becomes of items that nobody has bought yet, over HTTP
   recsys compare A B       is one of two evaluations better, user by user
   recsys bundle CONFIG     checkpoint -> bundle
   recsys serve CONFIG      bundle -> HTTP         (Ray Serve)
@@ -57,6 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_stage(commands, "tune", "search the LoRA rank on a frozen base model")
     add_arguments(_add_stage(commands, "ablate", "tell what each change of the run is worth"))
     _add_stage(commands, "evaluate", "rank held-out items and write a report").epilog = EVALUATE_EPILOG
+    add_new_items_arguments(_add_stage(commands, "new-items", "tell what becomes of items that nobody has bought yet"))
     compare = commands.add_parser("compare", help="tell whether one of two evaluations is better, user by user")
     compare.add_argument("first", type=Path, metavar="EVALUATION_A", help="folder <storage>/<name>/evaluation of a run")
     compare.add_argument("second", type=Path, metavar="EVALUATION_B", help="that of the run it is compared with")

@@ -23,7 +23,7 @@ from recsys_model.errors import CheckpointError
 SCHEMA_VERSION = 1
 MANIFEST_NAME = "manifest.json"
 
-ArtifactKind = Literal["dataset", "checkpoint", "evaluation", "bundle", "tune", "ablation"]
+ArtifactKind = Literal["dataset", "checkpoint", "evaluation", "bundle", "tune", "ablation", "new_items"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

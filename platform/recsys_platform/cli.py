@@ -108,6 +108,17 @@ def _evaluate(options: argparse.Namespace) -> Result:
     return result
 
 
+def _new_items(options: argparse.Namespace) -> Result:
+    from recsys_platform.cluster import connected
+    from recsys_platform.newcomers.stage import run_new_items
+
+    config = _load(options)
+    with connected(config.num_cpus):
+        result = run_new_items(config, overwrite=options.overwrite)
+    _say(summaries.of_new_items(result))
+    return result
+
+
 def _compare(options: argparse.Namespace) -> Result:
     from recsys_platform.evaluate.compare import compare_evaluations, write_comparison
 
@@ -233,6 +244,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "tune": _tune,
     "ablate": _ablate,
     "evaluate": _evaluate,
+    "new-items": _new_items,
     "compare": _compare,
     "bundle": _bundle,
     "serve": _serve,

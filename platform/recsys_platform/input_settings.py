@@ -98,6 +98,9 @@ class DataConfig:
     a hash of (seed, user id, item id), for tables whose order says nothing, such as one sorted by item id."""
     max_leak_share: float = 0.01
     """The data stage stops when the input gives away a larger share of the test targets; 1.0 only reports."""
+    new_items: float = 0.0
+    """Share of the items, drawn by seed, that is held out with all its events, as if nobody had bought these items yet;
+    `recsys new-items` measures what becomes of them once they are added while serving."""
 
     def __post_init__(self) -> None:
         require(
@@ -120,3 +123,4 @@ class DataConfig:
             f"{self.valid_share} and {self.test_share}",
         )
         require(self.max_eval_users >= 0, f"data.max_eval_users must not be negative, got {self.max_eval_users}")
+        require(0.0 <= self.new_items <= 0.5, f"data.new_items must be in [0, 0.5], got {self.new_items}")

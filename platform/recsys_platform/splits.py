@@ -111,3 +111,22 @@ def tie_statements_of(counts: Mapping[str, Any]) -> tuple[str, ...]:
     """
     ties = counts.get("ties", {})
     return tuple(text for text in (*ties.get("statements", ()), ties.get("finding")) if text)
+
+
+def new_item_statements_of(counts: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what a dataset's manifest tells in its counts of items that were held out, nothing where none were.
+
+    Example:
+        >>> counts = {"new_items": {"items": 5, "events": 60, "users": 40, "asked": 12, "others": 90}}
+        >>> new_item_statements_of(counts)[0]
+        '5 items were held out with all their 60 events of 40 users (data.new_items): they do not compete and nobody is asked for one.'
+        >>> new_item_statements_of({})
+        ()
+    """
+    new = counts.get("new_items")
+    if new is None:
+        return ()
+    return (
+        f"{new['items']:,} items were held out with all their {new['events']:,} events of {new['users']:,} users "
+        "(data.new_items): they do not compete and nobody is asked for one.",
+    )

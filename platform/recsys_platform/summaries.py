@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from recsys_model.evaluation.audit_table import AuditedRow
+from recsys_platform.splits import new_item_statements_of
 
 Result = dict[str, Any]
 
@@ -24,6 +25,7 @@ def of_data(result: Result) -> str:
     for table, reasons in counts["rejects"].items():
         lines += [f"  rejected in {table}: {number} with {reason}" for reason, number in reasons.items()]
     lines += [f"  {finding['text']}" for finding in counts["leaks"] if finding["is_shown"]]
+    lines += [f"  {statement}" for statement in new_item_statements_of(counts)]
     lines += [f"  {statement}" for statement in counts["ties"]["statements"]]
     lines += [f"  note: {counts['ties']['finding']}"] if counts["ties"]["finding"] else []
     tasks = counts.get("tasks", {})
@@ -55,6 +57,11 @@ def of_evaluation(result: Result) -> str:
     tasks = "".join(f"\n{of_task(entry)}" for entry in result["tasks"])
     report = Path(result["evaluation"]) / "report.html"
     return f"{result['protocol']}\n\n{table}\n\n{difference}{tasks}\nreport: {report}"
+
+
+def of_new_items(result: Result) -> str:
+    """Return what became of new items, a sentence a line, and where the report lies."""
+    return "\n".join([*result["summary"], f"report: {Path(result['report']) / 'report.html'}"])
 
 
 def of_comparison(comparison: Result) -> str:

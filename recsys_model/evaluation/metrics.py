@@ -17,7 +17,7 @@ METRIC_NAMES: tuple[str, ...] = ("hr_at_1", "hr_at_5", "hr_at_10", "ndcg_at_5", 
 """What a sequential recommendation is measured by (paper, Table 3)."""
 
 
-def rank_in(items: Sequence[int], target: int) -> int:
+def rank_in(items: Sequence[object], target: object) -> int:
     """Return the place of `target` among `items`, 1 for the first, 0 where it is absent.
 
     Example:

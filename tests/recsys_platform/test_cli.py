@@ -7,7 +7,7 @@ import pytest
 
 from recsys_platform.cli import build_parser, main
 
-STAGES = ("data", "train", "tune", "ablate", "evaluate", "bundle", "serve", "demo")
+STAGES = ("data", "train", "tune", "ablate", "evaluate", "new-items", "bundle", "serve", "demo")
 
 
 @pytest.mark.parametrize("command", [*STAGES, "recommend", "demo-shop", "audit", "convert", "compare"])

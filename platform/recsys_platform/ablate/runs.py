@@ -6,14 +6,13 @@ Every run is an ordinary run folder, so `recsys evaluate`, `bundle` and `serve` 
 import dataclasses
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from recsys_model.errors import CheckpointError
 from recsys_model.evaluation.metrics import rank_in
 from recsys_platform.ablate.free import INVALID, FreeGenerationWorker
 from recsys_platform.ablate.results import RANK_COLUMN, RANKS_FILE
@@ -21,7 +20,6 @@ from recsys_platform.ablate.variants import (
     Variant,
     build_run,
     data_run,
-    data_settings,
     free_generation_folder,
     source_of_free_generation,
 )
@@ -31,14 +29,13 @@ from recsys_platform.data.stage import run_data
 from recsys_platform.evaluate.cases import Case, load_evaluation_data
 from recsys_platform.evaluate.stage import LARGEST_K, run_evaluate
 from recsys_platform.evaluate.workers import WorkerSettings, recommend_for_all
+from recsys_platform.reuse import check_settings, data_settings
 from recsys_platform.train.stage import can_resume, run_train
 
 logger = logging.getLogger(__name__)
 
 FREE_NAMES = ("seed", "evaluate", "decoding")
 """Settings that shape free generation with a trained model."""
-UNIMPORTANT = ("name", "storage", "dataset", "num_cpus", "tune", "serve")
-"""Settings that may differ between a run that was finished earlier and the one that is asked for."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,7 +65,7 @@ def finish_data(ablation: Ablation, variant: Variant) -> Manifest:
     if run.dataset is None and (ablation.overwrite or not run.dataset_folder.exists()):
         run_data(run, overwrite=ablation.overwrite)
     manifest = open_artifact(run.dataset_folder, "dataset")
-    _check_settings(manifest.config, {**data_settings(run), "seed": run.seed}, run.dataset_folder)
+    check_settings(manifest.config, {**data_settings(run), "seed": run.seed}, run.dataset_folder)
     return manifest
 
 
@@ -100,12 +97,12 @@ def is_finished(run: RunConfig, evaluated: RunConfig, dataset: Manifest) -> bool
     checkpoint = open_artifact(run.checkpoint_folder, "checkpoint")
     # how it is evaluated shapes no checkpoint
     trained = {name: value for name, value in config_to_dict(run).items() if name not in ("evaluate", "decoding")}
-    _check_settings(checkpoint.config, trained, run.checkpoint_folder)
+    check_settings(checkpoint.config, trained, run.checkpoint_folder)
     check_parent(checkpoint, dataset)
     if not run.evaluation_folder.exists():
         return False
     evaluation = open_artifact(run.evaluation_folder, "evaluation")
-    _check_settings(evaluation.config, config_to_dict(evaluated), run.evaluation_folder)
+    check_settings(evaluation.config, config_to_dict(evaluated), run.evaluation_folder)
     check_parent(evaluation, checkpoint)
     return True
 
@@ -123,7 +120,7 @@ def finish_free_generation(ablation: Ablation, seed: int) -> None:
     if folder.exists() and not ablation.overwrite:
         evaluation = open_artifact(folder, "evaluation")
         check_parent(evaluation, checkpoint)
-        _check_settings(evaluation.config, {name: settings[name] for name in FREE_NAMES}, folder)
+        check_settings(evaluation.config, {name: settings[name] for name in FREE_NAMES}, folder)
         return
     cases = load_evaluation_data(run.dataset_folder, base.evaluate.split, base.evaluate.num_users, base.seed).cases
     found = _generate_freely(run, cases)
@@ -173,13 +170,3 @@ def _write_ranks(path: Path, cases: Sequence[Case], found: Sequence[Sequence[int
         "recommended": pa.array(found, type=pa.list_(pa.int32())),
     }
     pq.write_table(pa.table(columns), path)
-
-
-def _check_settings(made_with: Mapping[str, Any], asked: Mapping[str, Any], folder: Path) -> None:
-    """Raise unless an artifact was made with the settings that are asked for, as far as they matter."""
-    different = [name for name in asked if name not in UNIMPORTANT and made_with.get(name) != asked[name]]
-    if different:
-        raise CheckpointError(
-            f"{folder} was made with other settings of {', '.join(different)} than the ones given; restore them, pass "
-            "--overwrite to do the runs again, or choose another name"
-        )

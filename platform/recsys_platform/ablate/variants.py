@@ -10,18 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from recsys_model.config import require
-from recsys_platform.config import RunConfig, config_to_dict
+from recsys_platform.config import RunConfig
+from recsys_platform.reuse import data_settings
 
 FOLDER = "ablate"
 """Folder of all runs, inside that of the base."""
 FREE_GENERATION = "free-generation"
 """Name of the comparison that trains nothing: the items of a trained model without the trie."""
-NOT_OF_DATA = (
-    *("name", "storage", "dataset", "num_cpus"),
-    *("model", "entity", "objective", "lora", "optimizer", "train", "tune", "decoding", "evaluate", "serve"),
-)
-"""What of a configuration the data stage does not read; two runs that differ in nothing else share a dataset. It reads
-`entity.fields`, which no variant changes: a head without words does not look at them."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -177,11 +172,6 @@ def build_run(base: RunConfig, variant: Variant, seed: int, max_minutes: float |
         seed=seed,
         train=train,
     )
-
-
-def data_settings(config: RunConfig) -> dict[str, Any]:
-    """Return what decides about a run's dataset, as plain JSON types."""
-    return {name: value for name, value in config_to_dict(config).items() if name not in NOT_OF_DATA}
 
 
 def free_generation_folder(base: RunConfig, seed: int) -> Path:

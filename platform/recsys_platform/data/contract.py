@@ -6,6 +6,7 @@ Exact duplicates of interactions are found later, where the rows of one user mee
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -65,6 +66,17 @@ class Items:
     """Descriptions, where known and asked for."""
     rejects: list[Reject] = field(default_factory=list)
     """Rows that were left out, and those without a title, which stay."""
+
+    def at(self, places: Sequence[int]) -> "Items":
+        """Return the items at these places, in this order, without the rejects."""
+        return Items(
+            item_ids=[self.item_ids[place] for place in places],
+            titles=[self.titles[place] for place in places],
+            brands=[self.brands[place] for place in places],
+            categories=[self.categories[place] for place in places],
+            prices=[self.prices[place] for place in places],
+            descriptions=[self.descriptions[place] for place in places],
+        )
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@
     items, users -> catalogue, tokenizer, features
     sequences -> leak checks, ties in time
     sequences -> feature words of training reviews, where tasks are asked
+    new items (`data.new_items`) -> taken out of all this, kept apart
 
 Memory does not grow with the interactions: they stream through Ray Data, whose shuffle spills to disk.
 """
@@ -28,6 +29,8 @@ from recsys_platform.data.importers.importing import resolve_input
 from recsys_platform.data.leak_search import find_leaks
 from recsys_platform.data.leaks import refuse_leaks
 from recsys_platform.data.moments import find_split
+from recsys_platform.data.new_item_requests import RequestSettings, write_new_items
+from recsys_platform.data.new_items import drop_new_events, hold_out
 from recsys_platform.data.occurring import find_item_ids, restrict_items
 from recsys_platform.data.rejects import build_reject_table, summarize
 from recsys_platform.data.reviews import Reviews, survey_reviews
@@ -79,18 +82,21 @@ def run_data(config: RunConfig, *, overwrite: bool = False) -> dict[str, Any]:
 def _write_dataset(config: RunConfig, tables: Tables, folder: Path) -> dict[str, Any]:
     """Write everything but the manifest and return the counts."""
     items, num_restricted = _read_items(config, tables)
+    items, new_items = hold_out(items, config.data.new_items, config.seed)
     users = read_users(tables, config.input.max_reject_share)
     logger.info("%d items and %d rows of users accepted", len(items.item_ids), len(users.user_ids))
     asks = bool(trained_families(config.tasks))
     named = "rating" in config.text.behaviour_fields or "rating" in config.input.interactions.columns
-    sequences = build_sequences(
+    all_sequences = build_sequences(
         tables.interactions,
-        items.item_ids,
+        [*items.item_ids, *new_items.item_ids],
         config.data.num_blocks or count_partitions(tables.interactions.num_rows, _num_cpus()),
         uses_rating=named or tells_ratings(config.tasks),
         keeps_reviews=keeps_reviews(config.tasks, tables.interactions),
         tie_seed=config.seed if config.data.tie_order == "seeded" else None,
     ).materialize()
+    num_known = len(items.item_ids)
+    sequences = drop_new_events(all_sequences, num_known).materialize() if new_items.item_ids else all_sequences
     dataset_split = find_split(sequences, config.data)
     survey = survey_sequences(sequences, config, dataset_split, items.item_ids)
     survey.rejects.check_share("interactions", tables.interactions.num_rows, config.input.max_reject_share)
@@ -125,8 +131,18 @@ def _write_dataset(config: RunConfig, tables: Tables, folder: Path) -> dict[str,
         "split": dataset_split.to_dict(),
         "ties": describe_ties(survey.ties, config.data.tie_order, config.seed),
     }
-    asked = {} if reviews is None else {"tasks": count_tasks(config.tasks, reviews, written)}
-    return counts | num_restricted | asked
+    if reviews is not None:
+        counts["tasks"] = count_tasks(config.tasks, reviews, written)
+    if new_items.item_ids:
+        asking = RequestSettings(
+            item_ids=(*items.item_ids, *new_items.item_ids),
+            num_known=num_known,
+            categories=tuple(names[-1] if names else None for names in items.categories),
+            dataset_split=dataset_split,
+            min_interactions=config.data.min_user_interactions,
+        )
+        counts["new_items"] = write_new_items(folder, new_items, all_sequences, asking, features)
+    return counts | num_restricted
 
 
 def _read_items(config: RunConfig, tables: Tables) -> tuple[Items, dict[str, int]]:

@@ -16,7 +16,7 @@ from recsys_model.errors import CheckpointError
 from recsys_model.text.textualize import TokenizedText
 from recsys_platform.artifacts import read_manifest
 from recsys_platform.interactions import Events, iter_sequences
-from recsys_platform.splits import DatasetSplit, HeldOut, split_of, tie_statements_of
+from recsys_platform.splits import DatasetSplit, HeldOut, new_item_statements_of, split_of, tie_statements_of
 
 Split = HeldOut
 _TEXT_COLUMNS = ("token_ids", "entity_starts", "entity_ends", "entity_items", "sentence_ends")
@@ -65,6 +65,8 @@ class EvaluationData:
     """What the data stage said of ties in time; nothing for datasets from before it did."""
     tie_order: str = "table"
     """`data.tie_order` of the dataset."""
+    new_item_statements: tuple[str, ...] = ()
+    """What is to be said of items that were held out; nothing where none were."""
 
 
 def load_evaluation_data(dataset_folder: Path, split: Split, num_users: int, seed: int) -> EvaluationData:
@@ -96,6 +98,7 @@ def load_evaluation_data(dataset_folder: Path, split: Split, num_users: int, see
         split=dataset_split,
         tie_statements=tie_statements_of(counts),
         tie_order=counts.get("ties", {}).get("order", "table"),
+        new_item_statements=new_item_statements_of(counts),
     )
 
 

@@ -38,7 +38,7 @@ def _search_of(decoding: DecodingConfig) -> str:
 
 
 def build_ranking(
-    config: RunConfig, competitors: Competitors, ranks: Ranks, num_items: int, split: str
+    config: RunConfig, competitors: Competitors, ranks: Ranks, num_items: int, split: str, *, is_whole: bool = True
 ) -> dict[str, Any]:
     """Return one table of the report, checked to be possible.
 
@@ -48,6 +48,7 @@ def build_ranking(
         ranks: Those of every method.
         num_items: Size of the catalogue.
         split: How the dataset was split, `leave_one_out` or `temporal`.
+        is_whole: Whether the dataset holds all items of its tables; what is best reachable is not known of fewer.
 
     Raises:
         DataError: no ranking can have the figures of a method.
@@ -61,7 +62,7 @@ def build_ranking(
     ]
     best_reachable = (
         # the shop's own probabilities are those of each customer's last event among all items
-        load_best_reachable(config) if competitors == CATALOGUE and split == "leave_one_out" else None
+        load_best_reachable(config) if competitors == CATALOGUE and split == "leave_one_out" and is_whole else None
     )
     if best_reachable is not None:
         metrics["best_reachable"] = best_reachable

@@ -182,7 +182,14 @@ def _worker_settings(config: RunConfig, checkpoint: Manifest) -> WorkerSettings:
 
 def _build_report(config: RunConfig, data: EvaluationData, num_items: int, rankings: Rankings) -> dict[str, Any]:
     tables = [
-        build_ranking(config, competitors, rankings.ranks[competitors], num_items, data.split.kind)
+        build_ranking(
+            config,
+            competitors,
+            rankings.ranks[competitors],
+            num_items,
+            data.split.kind,
+            is_whole=not data.new_item_statements,
+        )
         for competitors in config.evaluate.competitors
     ]
     methods = {method for table in tables for method in table["metrics"]}
@@ -190,6 +197,7 @@ def _build_report(config: RunConfig, data: EvaluationData, num_items: int, ranki
         "name": config.name,
         "statements": [
             *describe_cases(config.evaluate.split, data.split, len(data.cases), data.num_users_in_split, config.seed),
+            *data.new_item_statements,
             *data.tie_statements,
             *describe_cut_searches(rankings.num_cut, len(data.cases), config.decoding.max_expansions),
         ],

@@ -1,0 +1,143 @@
+"""The report of a measurement of new items, as blocks of plain text."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from recsys_model.evaluation.metrics import METRIC_NAMES
+from recsys_platform.evaluate.document import Code, Document, Fold, Items, Paragraph, Section, Table
+from recsys_platform.evaluate.wording import UNKNOWN, estimate, metric_title, number, percent, verdict
+
+Report = Mapping[str, Any]
+"""As in report.json."""
+
+_CHIEF = "hr_at_10"
+_HEAD = ["method", *map(metric_title, METRIC_NAMES)]
+
+
+def build_document(report: Report) -> Document:
+    """Return the report's sections in the order in which they are read."""
+    sections = [_summary, _protocol, _seconds, _recall, _shown, _others, _settings]
+    return Document(f"New items of {report['name']}", [build(report) for build in sections])
+
+
+def summarize(report: Report) -> list[str]:
+    """Return what the measurement found, a sentence a line."""
+    recall, shown, seconds = report["recall"], report["shown"], report["seconds"]
+    after = recall["after"][_CHIEF]
+    lines = [
+        f"{report['items']['new']:,} new items, {percent(report['items']['new_share'])} of the catalogue, were added by "
+        f"POST /v1/items. All {seconds['replicas']} replicas recommended from them after {seconds['all_replicas']:.2f} s; "
+        f"{_first_shown(seconds['first_shown'])}.",
+        f"The next item of {report['users']['of_new']:,} users is one of them: recall@10 is {estimate(after)}, before the "
+        f"edit {number(recall['before'][_CHIEF]['value'])}, of a model of item ids alone 0, of ten random items "
+        f"{number(recall['chance_hr_at_10'])}.",
+        f"New items hold {percent(shown['of_new']['place_share']['value'])} of the places shown to these users"
+        + (
+            f" and {percent(shown['others']['place_share']['value'])} of those shown to others"
+            if shown["others"]
+            else ""
+        )
+        + ".",
+    ]
+    if seconds["pending"]:
+        lines.append(f"{seconds['pending']} replicas did not follow in time; some answers may lack the new items.")
+    return lines
+
+
+def _first_shown(seconds: float | None) -> str:
+    return "no user was shown one" if seconds is None else f"the first answer with one came after {seconds:.2f} s"
+
+
+def _summary(report: Report) -> Section:
+    return Section("Summary", [Items(summarize(report))])
+
+
+def _protocol(report: Report) -> Section:
+    return Section("What was measured", [Items(report["statements"])])
+
+
+def _seconds(report: Report) -> Section:
+    seconds = report["seconds"]
+    first = UNKNOWN if seconds["first_shown"] is None else f"{seconds['first_shown']:.2f}"
+    rows = [
+        ["all replicas recommend from the new catalogue", f"{seconds['all_replicas']:.2f}"],
+        ["the first answer with a new item has come", first],
+    ]
+    text = (
+        "Counted from the moment at which the request that adds all items was sent. A second client asked for one user "
+        "after the other in the meantime, so the second figure is exact to one request."
+    )
+    return Section(
+        "Seconds until they are recommended",
+        [Paragraph(text), Table("Seconds since the POST was sent", ["until", "seconds"], rows)],
+    )
+
+
+def _recall(report: Report) -> Section:
+    recall, among = report["recall"], report["among_new"]
+    chance = {_CHIEF: {"value": recall["chance_hr_at_10"], "low": None, "high": None}}
+    among_chance = {_CHIEF: {"value": among["chance_hr_at_10"], "low": None, "high": None}}
+    zeros = {name: {"value": 0.0, "low": None, "high": None} for name in METRIC_NAMES}
+    rows = [
+        _row("RecSysLLM, items added", recall["after"]),
+        _row("RecSysLLM, before they were added", recall["before"]),
+        _row("a model of item ids alone", zeros),
+        _row("ten items at random", chance),
+    ]
+    among_rows = [_row("RecSysLLM", among["metrics"]), _row("ten new items at random", among_chance)]
+    text = (
+        "A model of item ids alone, such as SASRec, and counts of events have nothing to recommend an item by that has no "
+        "event: 0 by construction, not measured."
+    )
+    among_text = (
+        "With the new items as the only ones allowed: how well their texts tell them apart, whatever the scores of known "
+        "items are."
+    )
+    return Section(
+        "Recall of users whose next item is a new one",
+        [
+            Paragraph(text),
+            Table("Among all items", _HEAD, rows),
+            Paragraph(among_text),
+            Table("Among the new items alone", _HEAD, among_rows),
+        ],
+    )
+
+
+def _shown(report: Report) -> Section:
+    kinds = [("users whose next item is a new one", "of_new"), ("other users", "others")]
+    rows = [
+        [title, estimate(shown["place_share"]), estimate(shown["user_share"]), number(shown["item_share"])]
+        for title, kind in kinds
+        if (shown := report["shown"][kind]) is not None
+    ]
+    text = f"New items are {percent(report['items']['new_share'])} of the catalogue; shown as often as others, they would hold that share of the places."
+    head = ["shown to", "share of the places", "users who see one", "new items that anybody sees"]
+    return Section(
+        "How often they are shown", [Paragraph(text), Table("Shares of new items, ten places a user", head, rows)]
+    )
+
+
+def _others(report: Report) -> Section:
+    others = report["others"]
+    if others is None:
+        return Section("What other users lose", [Paragraph("The dataset has no users whose next item is a known one.")])
+    rows = [
+        _row("before the items were added", others["before"]),
+        _row("after", others["after"]),
+        ["after minus before", *(estimate(others["difference"][name], sign=True) for name in METRIC_NAMES)],
+    ]
+    word = verdict(_CHIEF, others["difference"][_CHIEF])
+    says = "cannot be told from 0" if word.startswith("cannot") else f"means that they are served {word}"
+    text = f"The next item of these users is a known one. The paired difference of HR@10 {says}."
+    return Section("What other users lose", [Paragraph(text), Table("Users whose next item is known", _HEAD, rows)])
+
+
+def _settings(report: Report) -> Section:
+    versions = ", ".join(f"{name} {version}" for name, version in report["versions"].items())
+    lines = "\n".join(f"{name}: {values}" for name, values in report["config"].items())
+    return Section("Settings", [Paragraph(versions), Fold("All settings of the run", [Code(lines)])])
+
+
+def _row(title: str, metrics: Mapping[str, Any]) -> list[str]:
+    return [title, *(estimate(metrics.get(name)) for name in METRIC_NAMES)]

@@ -1,0 +1,126 @@
+"""New items from end to end: a run without them, its endpoint, the edit over HTTP, and the report."""
+
+import json
+import logging
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from ray import serve
+
+from recsys_model.errors import ConfigError
+from recsys_platform.artifacts import package_versions, refuse_to_overwrite, write_artifact
+from recsys_platform.config import RunConfig, config_to_dict
+from recsys_platform.evaluate.html_page import render_html
+from recsys_platform.evaluate.markdown import render_markdown
+from recsys_platform.evaluate.stage import check_beams
+from recsys_platform.newcomers.figures import LARGEST_K, build_figures, ranks_of
+from recsys_platform.newcomers.measuring import MAX_CLIENTS, Measured, measure
+from recsys_platform.newcomers.requests import Visits, read_new_items, read_visits
+from recsys_platform.newcomers.runs import build_run, finish_run
+from recsys_platform.newcomers.sections import build_document, summarize
+from recsys_platform.newcomers.statements import build_statements
+from recsys_platform.serve.app import APP_NAME
+from recsys_platform.serve.stage import start_endpoint, stop_endpoint
+
+logger = logging.getLogger(__name__)
+
+REPORT_FOLDER = "report"
+RANKS_FILE = "ranks.parquet"
+
+
+def run_new_items(config: RunConfig, *, overwrite: bool = False) -> dict[str, Any]:
+    """Hold items out, train, serve, add the items and measure; Ray must be initialised.
+
+    A finished dataset and training of an earlier attempt are not done again, unless `overwrite` asks for it.
+
+    Returns:
+        `{"report": folder, "summary": sentences, "seconds_in_all": ...}` and all figures of `build_figures`.
+
+    Raises:
+        ConfigError: the beam is too narrow, the run names a dataset, or the cluster serves an endpoint already.
+        CheckpointError: the report exists, or something that is there was made with other settings.
+        DataError: the input breaks its contract, nobody can be asked, or the endpoint refuses an item.
+        RecsysError: the endpoint fails.
+    """
+    started = time.monotonic()
+    check_beams(config)
+    run = build_run(config)
+    folder = run.folder / REPORT_FOLDER
+    refuse_to_overwrite(folder, overwrite=overwrite)
+    _check_no_endpoint()
+    dataset, checkpoint = finish_run(run, overwrite=overwrite)
+    items = read_new_items(run.dataset_folder)
+    visits = read_visits(
+        run.dataset_folder,
+        k=LARGEST_K,
+        exclude_seen=run.evaluate.exclude_seen,
+        fields=run.text.behaviour_fields,
+        num_users=run.evaluate.num_users,
+        seed=run.seed,
+    )
+    measured = _measure_endpoint(run, visits, items)
+    sampling = {"num_samples": run.evaluate.bootstrap_samples, "seed": run.seed}
+    figures = build_figures(visits, measured, [item["id"] for item in items], **sampling)
+    statements = build_statements(run, dataset.counts["new_items"], len(visits.of_new), len(visits.others))
+    report = {
+        "name": config.name,
+        "statements": statements,
+        **figures,
+        "config": config_to_dict(run),
+        "versions": package_versions(),
+    }
+    parents = {"dataset": dataset.digest, "checkpoint": checkpoint.digest}
+    with write_artifact(folder, "new_items", config_to_dict(run), parents, overwrite=overwrite) as (partial, counts):
+        counts |= figures
+        _write_report(partial, report)
+        _write_ranks(partial / RANKS_FILE, visits, measured)
+    seconds = round(time.monotonic() - started, 1)
+    return {"report": str(folder), "summary": summarize(report), **figures, "seconds_in_all": seconds}
+
+
+def _check_no_endpoint() -> None:
+    """Raise where the cluster has an endpoint, which serving the run would replace."""
+    if APP_NAME in serve.status().applications:
+        raise ConfigError(
+            f"this cluster serves an application {APP_NAME!r}, which the endpoint of the measurement would replace; "
+            "unset RAY_ADDRESS to use a Ray of its own, or stop that endpoint first"
+        )
+
+
+def _measure_endpoint(run: RunConfig, visits: Visits, items: list[dict[str, Any]]) -> Measured:
+    _check_no_endpoint()
+    url = start_endpoint(run)
+    try:
+        return measure(url, visits, items, min(MAX_CLIENTS, run.serve.max_queued_requests))
+    finally:
+        stop_endpoint()
+
+
+def _write_report(folder: Path, report: Mapping[str, Any]) -> None:
+    """Write `report.json`, `report.html` and `report.md`."""
+    text = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False)
+    document = build_document(report)
+    (folder / "report.json").write_text(text + "\n", encoding="utf-8")
+    (folder / "report.html").write_text(render_html(document, {}), encoding="utf-8")
+    (folder / "report.md").write_text(render_markdown(document, "plots"), encoding="utf-8")
+
+
+def _write_ranks(path: Path, visits: Visits, measured: Measured) -> None:
+    """Write each user's next item, its rank before and after, and what was recommended after; 0 is not among the ten."""
+    all_visits = [*visits.of_new, *visits.others]
+    columns = {
+        "user_id": pa.array([visit.user_id for visit in all_visits], pa.string()),
+        "is_new": pa.array([visit.is_new for visit in all_visits], pa.bool_()),
+        "target_item": pa.array([visit.target_item for visit in all_visits], pa.string()),
+        "rank_before": pa.array(ranks_of(all_visits, [*measured.before, *measured.others_before]), pa.int32()),
+        "rank_after": pa.array(ranks_of(all_visits, [*measured.after, *measured.others_after]), pa.int32()),
+        "rank_among_new": pa.array(
+            [*ranks_of(visits.of_new, measured.among_new).tolist(), *[None] * len(visits.others)], pa.int32()
+        ),
+        "recommended": pa.array([*measured.after, *measured.others_after], pa.list_(pa.string())),
+    }
+    pq.write_table(pa.table(columns), path)
