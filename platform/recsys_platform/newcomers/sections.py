@@ -26,7 +26,7 @@ def summarize(report: Report) -> list[str]:
     after = recall["after"][_CHIEF]
     lines = [
         f"{report['items']['new']:,} new items, {percent(report['items']['new_share'])} of the catalogue, were added by "
-        f"POST /v1/items. All {seconds['replicas']} replicas recommended from them after {seconds['all_replicas']:.2f} s; "
+        f"POST /v1/items. {_replicas(seconds['replicas'])} recommended from them after {seconds['all_replicas']:.2f} s; "
         f"{_first_shown(seconds['first_shown'])}.",
         f"The next item of {report['users']['of_new']:,} users is one of them: recall@10 is {estimate(after)}, before the "
         f"edit {number(recall['before'][_CHIEF]['value'])}, of a model of item ids alone 0, of ten random items "
@@ -42,6 +42,10 @@ def summarize(report: Report) -> list[str]:
     if seconds["pending"]:
         lines.append(f"{seconds['pending']} replicas did not follow in time; some answers may lack the new items.")
     return lines
+
+
+def _replicas(count: int) -> str:
+    return "The one replica" if count == 1 else f"All {count} replicas"
 
 
 def _first_shown(seconds: float | None) -> str:
