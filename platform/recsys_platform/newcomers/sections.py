@@ -40,7 +40,9 @@ def summarize(report: Report) -> list[str]:
         + ".",
     ]
     if seconds["pending"]:
-        lines.append(f"{seconds['pending']} replicas did not follow in time; some answers may lack the new items.")
+        lines.append(
+            f"Replicas that did not follow in time: {seconds['pending']}; some answers may lack the new items."
+        )
     return lines
 
 

@@ -73,7 +73,7 @@ def test_the_report_says_it_in_words_and_tables():
     report = report_of(figures())
     first, second, third = summarize(report)
     assert first == (
-        "2 new items, 5.0 % of the catalogue, were added by POST /v1/items. All 1 replicas recommended from them after "
+        "2 new items, 5.0 % of the catalogue, were added by POST /v1/items. The one replica recommended from them after "
         "0.50 s; the first answer with one came after 0.25 s."
     )
     assert "recall@10 is 0.5000 (0.0000 to 1.0000), before the edit 0.0000, of a model of item ids alone 0" in second
@@ -91,7 +91,7 @@ def test_a_report_without_other_users_and_without_a_shown_item_says_so():
     assert found["shown"]["others"] is None
     lines = summarize(report_of(found))
     assert "no user was shown one" in lines[0]
-    assert "1 replicas did not follow in time" in lines[-1]
+    assert "Replicas that did not follow in time: 1" in lines[-1]
     assert "no users whose next item is a known one" in render_markdown(build_document(report_of(found)), "plots")
 
 
