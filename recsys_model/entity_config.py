@@ -20,9 +20,9 @@ class EntityConfig:
     """Whether the mean word embedding of `fields` is a part of the item vector."""
     residuals: bool = True
     """Whether a free vector per item is a part of the item vector; it is zero for an item added while serving."""
-    residual_scale: float = 10.0
-    """The free vector is its weights times this. Adam moves each weight by the learning rate: a word vector, in units of its
-    usual size, thus by far more than a free vector of weights alone, which would come too late to tell items apart."""
+    residual_scale: float = 1.0
+    """The free vector is its weights times this. Adam moves each weight by the learning rate, and a word vector is taken in
+    units of its usual size: above 1, items are told apart sooner, and single pairs of items are fitted sooner, too."""
     inputs: bool = True
     """Whether the item vector is added to the input embeddings of its tokens in part A, and of the token behind it."""
     negatives: int = 0

@@ -38,13 +38,13 @@ def vector_by_loops(head: EntityHead, model: Backbone, item: int) -> Tensor:
                 mean = sum(words[token, row] for token in ITEMS[item]) / len(ITEMS[item])
                 entry = entry + mean * head.word_scale * head.projection[row, column]
         if head.residuals is not None:
-            entry = entry + 10.0 * head.residuals[item, column]
+            entry = entry + head.config.residual_scale * head.residuals[item, column]
         vector.append(entry)
     return torch.stack(vector)
 
 
-@pytest.mark.parametrize("settings", [{}, {"residuals": False}, {"words": False}])
-def test_vectors_are_scaled_means_of_words_projected_plus_residuals(settings: dict[str, bool]) -> None:
+@pytest.mark.parametrize("settings", [{}, {"residual_scale": 10.0}, {"residuals": False}, {"words": False}])
+def test_vectors_are_scaled_means_of_words_projected_plus_residuals(settings: dict[str, float]) -> None:
     model, head = tiny_backbone("glm").double(), random_head(**settings)
     terms = head(model, None, torch.tensor([2, 0, 2]))
     expected = torch.stack([vector_by_loops(head, model, item) for item in range(4)])
@@ -68,7 +68,7 @@ def gradients(head: EntityHead, model: Backbone, loss: Tensor) -> dict[str, Tens
 @pytest.mark.parametrize("settings", [{}, {"residuals": False}, {"words": False}, {"inputs": False}])
 @pytest.mark.parametrize("scored", [[3, 0, 3], [1], []])
 def test_terms_and_gradients_of_some_items_are_those_of_all_items_cut_down(
-    settings: dict[str, bool], scored: list[int]
+    settings: dict[str, float], scored: list[int]
 ) -> None:
     model, head = tiny_backbone("glm").double(), random_head(**settings)
     inputs = torch.tensor([2, 2, 0])
@@ -131,7 +131,7 @@ def test_new_items_have_the_vectors_that_their_words_would_have_in_the_tables() 
     model, head = tiny_backbone("glm").double(), random_head()
     assert head.residuals is not None
     new = head.new_vectors(model, [ITEMS[2], (9, 9, 9), ITEMS[0]])
-    without_residuals = head.item_vectors(model) - 10.0 * head.residuals
+    without_residuals = head.item_vectors(model) - head.residuals
     torch.testing.assert_close(new[[0, 2]], without_residuals[[2, 0]], atol=1e-12, rtol=1e-12)
     word = model.word_vectors(torch.tensor([9])) * 0.75
     assert head.projection is not None
