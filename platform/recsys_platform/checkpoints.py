@@ -47,13 +47,17 @@ def trained_objective(checkpoint: Manifest) -> ObjectiveConfig:
     """Return the objective that a checkpoint was trained with; settings that its version did not have at their defaults.
 
     Raises:
-        CheckpointError: a newer version wrote it.
+        CheckpointError: a newer version wrote it, or an older one that laid out rows of all items in another way.
     """
     known = {field.name for field in dataclasses.fields(ObjectiveConfig)}
     values = checkpoint.config["objective"]
     unknown = sorted(set(values) - known)
     if unknown:
         raise CheckpointError(f"the checkpoint was trained with settings of another version: {', '.join(unknown)}")
+    if values.get("next_item_target") == "all" and "history" not in values:
+        raise CheckpointError(
+            "the checkpoint was trained when next_item_target all had another layout of the history; train it again"
+        )
     return ObjectiveConfig(**values)
 
 

@@ -1,4 +1,4 @@
-"""Whether what an earlier command finished may stand for what is asked for now: made with the same settings."""
+"""Checks that an artifact of an earlier command was made with the settings that are asked for now."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -138,8 +138,7 @@ class ExampleBuilder:
         history = text.before(entities[-1])
         row = lay_out_history(history, self._special, self._objective.intra_mode, tells_tokens=tells_tokens)
         told = text.token_ids[last_start:last_end]
-        intra_ids = self._span_intra_ids(text, last_start, last_end)[1:]
-        row.add_item(self._special.start, told, intra_ids, text.entity_items[entities[-1]])
+        row.add_item(self._special.start, told, text.entity_items[entities[-1]])
         part_a, num_tokens = row.part_a, len(row.token_ids)
         labels, trie_nodes = [IGNORED_LABEL] * num_tokens, [WHOLE_VOCABULARY] * num_tokens
         item_targets = [NO_ITEM] * num_tokens

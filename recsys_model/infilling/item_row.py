@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 
 from recsys_model.infilling.item_places import NO_ITEM
 from recsys_model.infilling.part_a import PartA, corrupt
-from recsys_model.infilling.positions import IntraMode, known_span_ids, part_a_intra_ids
+from recsys_model.infilling.positions import IntraMode, part_a_intra_ids
 from recsys_model.text.textualize import TokenizedText
 from recsys_model.text.tokenizer import SpecialTokens
 
 START_ID = 1
-"""Intra position id of `[S]`."""
+"""Intra position id of `[S]`; an item behind it is one unit with it in every mode, so its tokens count on."""
 
 
 @dataclass(slots=True)
@@ -52,11 +52,11 @@ class ItemRow:
         """The item that the next `[S]` carries, or `NO_ITEM`."""
         return self.items[-1] if self.items else NO_ITEM
 
-    def add_item(self, start_token: int, token_ids: Sequence[int], intra_ids: Sequence[int], item: int) -> None:
-        """Append the `[S]` of an item and those of its tokens that are told; `intra_ids` are theirs."""
+    def add_item(self, start_token: int, token_ids: Sequence[int], item: int) -> None:
+        """Append the `[S]` of an item and those of its tokens that are told."""
         self.start_places.append(len(self.token_ids))
         self._add(start_token, START_ID, self.last_item)
-        for token, intra_id in zip(token_ids, intra_ids, strict=True):
+        for intra_id, token in enumerate(token_ids, start=START_ID + 1):
             self._add(token, intra_id, NO_ITEM)
         self.items.append(item)
 
@@ -85,15 +85,10 @@ def lay_out_history(
     for entity, stop in zip(entities, stops, strict=False):
         start, end = text.entity_starts[entity], text.entity_ends[entity]
         told = text.token_ids[start:end] if tells_tokens else []
-        row.add_item(special.start, told, item_intra_ids(len(told), intra_mode), text.entity_items[entity])
+        row.add_item(special.start, told, text.entity_items[entity])
         if _tells_something(text, end, stop):
             row.add_text(text.token_ids[end:stop], intra_T[end:stop])
     return row
-
-
-def item_intra_ids(num_tokens: int, intra_mode: IntraMode) -> list[int]:
-    """Return the intra position ids of the tokens of an item behind its `[S]`."""
-    return known_span_ids(0, num_tokens, [0], [num_tokens], intra_mode)[1:]
 
 
 def _tells_something(text: TokenizedText, start: int, end: int) -> bool:

@@ -21,6 +21,8 @@ from recsys_model.text.textualize import TokenizedText
 
 TEXT_COLUMNS = ("token_ids", "entity_starts", "entity_ends", "entity_items", "sentence_ends")
 KEY_COLUMNS = ("user_id", "target_index")
+KEPT_BYTES = 256 * 2**20
+"""Of row groups that a reader keeps in memory; a chunk of shuffled rows touches many groups, and the next the same ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +35,6 @@ class Example:
     """Whose text it is."""
     target_index: int
     """Place of the target in the user's sequence."""
-
-
-KEPT_BYTES = 256 * 2**20
-"""Of row groups that a reader keeps in memory; a chunk of shuffled rows touches many groups, and the next the same ones."""
 
 
 class ExampleReader:

@@ -13,8 +13,8 @@ from recsys_model.entity_config import EntityConfig
 from recsys_model.entity_head.head import EntityHead
 from recsys_model.entity_head.storage import ITEMS_FILE, write_head, write_item_ids
 from recsys_model.errors import CheckpointError, ConfigError
-from recsys_platform.artifacts import write_artifact
-from recsys_platform.checkpoints import ENTITIES_FOLDER, WEIGHTS_FOLDER
+from recsys_platform.artifacts import open_artifact, write_artifact
+from recsys_platform.checkpoints import ENTITIES_FOLDER, WEIGHTS_FOLDER, trained_objective
 from recsys_platform.config import RunConfig, config_to_dict
 from recsys_platform.train.entities import build_head, check_head
 from tests.recsys_platform.tiny_dataset import tiny_config
@@ -122,3 +122,14 @@ def test_tables_of_another_size_are_refused(tmp_path, model):
     write_item_ids(tiny_config(tmp_path).checkpoint_folder / ENTITIES_FOLDER, [*IDS, "canoe"])
     with pytest.raises(CheckpointError, match=r"must have residuals of shape \(4, 16\), got \(3, 16\)"):
         build_head(going_on(tmp_path, entity={"enabled": True}), model, catalog_of(*IDS))
+
+
+def test_a_checkpoint_of_another_layout_of_all_items_is_refused(tmp_path):
+    config = config_to_dict(tiny_config(tmp_path, objective={"next_item_target": "all"}))
+    with write_artifact(tmp_path / "checkpoint", "checkpoint", config):
+        pass
+    manifest = open_artifact(tmp_path / "checkpoint", "checkpoint")
+    assert trained_objective(manifest).history_layout == "tokens"
+    del manifest.config["objective"]["history"]
+    with pytest.raises(CheckpointError, match="another layout of the history; train it again"):
+        trained_objective(manifest)
