@@ -6,6 +6,7 @@ from typing import Literal, get_args
 from recsys_model.config import require
 
 EntityField = Literal["title", "brand", "categories", "description"]
+WordWeights = Literal["idf", "uniform"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -18,11 +19,16 @@ class EntityConfig:
     """Texts of an item whose word embeddings make its vector; the data stage reads them, a column must exist."""
     words: bool = True
     """Whether the mean word embedding of `fields` is a part of the item vector."""
+    word_weights: WordWeights = "idf"
+    """How the words of `fields` count in their mean: a word by its inverse document frequency, or all alike."""
     residuals: bool = True
     """Whether a free vector per item is a part of the item vector; it is zero for an item added while serving."""
     residual_scale: float = 1.0
     """The free vector is its weights times this. Adam moves each weight by the learning rate, and a word vector is taken in
     units of its usual size: above 1, items are told apart sooner, and single pairs of items are fitted sooner, too."""
+    repeat_bias: bool = True
+    """Whether a trained number is added to the score of each item that the history shows already, so that a shop where
+    hardly anything is bought twice is told from one where the same is bought again and again."""
     inputs: bool = True
     """Whether the item vector is added to the input embeddings of its tokens in part A, and of the token behind it."""
     negatives: int = 0
@@ -45,7 +51,11 @@ class EntityConfig:
             self.words or self.residuals,
             "entity.words and entity.residuals are both false, so that no item has a vector; set one to true",
         )
-        for name in ("enabled", "words", "residuals", "inputs"):
+        require(
+            self.word_weights in get_args(WordWeights),
+            f"entity.word_weights must be one of {', '.join(get_args(WordWeights))}, got {self.word_weights!r}",
+        )
+        for name in ("enabled", "words", "residuals", "repeat_bias", "inputs"):
             value = getattr(self, name)
             require(isinstance(value, bool), f"entity.{name} must be true or false, got {value!r}")
         require(isinstance(self.negatives, int), f"entity.negatives must be a whole number, got {self.negatives!r}")
@@ -66,9 +76,12 @@ class BlendWeights:
     entity: float
     """Of the log-probability that the entity head gives the item, 0 or more."""
     co_occurrence: float
-    """Of log(1 + training events of the item that came later than one of the user's last item), 0 or more."""
+    """Of log(1 + n), n the training events of the item that came later than one of the user's latest items, 0 or more."""
+    history_decay: float = 0.0
+    """In n the last item counts once, and each earlier one this many times the one behind it; 0 counts the last alone."""
 
     def __post_init__(self) -> None:
+        require(0.0 <= self.history_decay < 1.0, f"history_decay must be from 0 to below 1, got {self.history_decay}")
         weights = (self.token, self.entity, self.co_occurrence)
         require(
             min(weights) >= 0.0 and sum(weights) > 0.0, f"blend weights must be 0 or more, not all 0, got {weights}"

@@ -102,7 +102,7 @@ class Expansion:
         self._space = space
         self._items = items
         self._starts = Starts(prompts, space.model.device, space.vectors)
-        self._latest_items = [prompt.latest_item for prompt in prompts]
+        self._histories = [prompt.history for prompt in prompts]
         self._best_RN: Tensor | None = None
         self.device = space.model.device
         self.cache = BeamCache(space.encode(prompts), keeps_beams=keeps_beams)
@@ -145,13 +145,13 @@ class Expansion:
         """
         item_scores = self._space.item_scores
         assert item_scores is not None, "only called where whole items are scored"
-        score_RI = self._items.remove_from(item_scores.score(first_RD, self._latest_items))
+        score_RI = self._items.remove_from(item_scores.score(first_RD, self._histories))
         self._best_RN = item_scores.best_below(score_RI)
         return replace(beams, scores=self._best_RN[:, :1])
 
     def first_states(self) -> Tensor:
         """Feed the last `[S]` of every prompt and return the state that predicts an item, [R, D]."""
-        request_R = torch.arange(len(self._latest_items), device=self.device)
+        request_R = torch.arange(len(self._histories), device=self.device)
         self.cache.advance(torch.zeros_like(request_R)[:, None])
         starts = self._starts
         hidden_R1D = self._space.model.hidden_states(
@@ -166,7 +166,7 @@ class Expansion:
     def score_items(self) -> Tensor:
         """Return every item's score by what does not depend on tokens, `DEAD` where it must not come, [R, I]."""
         assert self._space.item_scores is not None, "only called where whole items are scored"
-        return self._items.remove_from(self._space.item_scores.score(self.first_states(), self._latest_items))
+        return self._items.remove_from(self._space.item_scores.score(self.first_states(), self._histories))
 
     def _feed(self, beams: Beams) -> tuple[Beams, Tensor, Tensor]:
         """Feed the labels of all beams.

@@ -41,6 +41,7 @@ class ItemScores:
         """Catalogue index of each item."""
         self._vectors_ID = scorer.vectors.vectors[self.items_I]
         self._biases_I = scorer.vectors.biases[self.items_I]
+        self._repeat_bias = scorer.vectors.repeat_bias
         self._row_of_item = torch.full((len(scorer.vectors.biases),), -1, device=device)
         self._row_of_item[self.items_I] = torch.arange(len(self.items_I), device=device)
         self._item_start_N = torch.from_numpy(trie.item_start).to(device, torch.int64)
@@ -51,18 +52,21 @@ class ItemScores:
         """Weight of the token scores; 0 where nothing has to be searched."""
         return self._blend.token
 
-    def score(self, hidden_RD: Tensor, latest_items: Sequence[int]) -> Tensor:
+    def score(self, hidden_RD: Tensor, histories: Sequence[Sequence[int]]) -> Tensor:
         """Return what does not depend on tokens of every item's score, at most `entity` x 0 plus the counts' part, [R, I].
 
-        `latest_items` is the catalogue index of each user's last item, negative where there is none.
+        `histories` are the catalogue indices of the items that each request tells of, the latest last.
         """
         score_RI = torch.zeros((len(hidden_RD), len(self.items_I)), device=hidden_RD.device)
         if self._blend.entity > 0.0:
-            score_RI = torch.addmm(self._biases_I, hidden_RD.float(), self._vectors_ID.T).log_softmax(dim=1)
-            score_RI *= self._blend.entity
+            score_RI = torch.addmm(self._biases_I, hidden_RD.float(), self._vectors_ID.T)
+            for row, history in enumerate(histories):
+                place_X = self._row_of_item[list(set(history))]
+                score_RI[row, place_X[place_X >= 0]] += self._repeat_bias
+            score_RI = score_RI.log_softmax(dim=1) * self._blend.entity
         if self._blend.co_occurrence > 0.0 and self._counts is not None:
-            for row, item in enumerate(latest_items):
-                successors, log_counts = self._counts.after(item)
+            for row, history in enumerate(histories):
+                successors, log_counts = self._counts.after_history(history, self._blend.history_decay)
                 place_X = self._row_of_item[torch.from_numpy(successors).to(score_RI.device)]
                 value_X = torch.from_numpy(log_counts).to(score_RI.device)[place_X >= 0]
                 score_RI[row, place_X[place_X >= 0]] += self._blend.co_occurrence * value_X

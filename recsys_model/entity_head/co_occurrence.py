@@ -1,5 +1,6 @@
 """How often one item came later than another in training sequences, as sparse rows that a served model can hold."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from safetensors.numpy import load_file, save_file
 
 from recsys_model.entity_head.pairs import Sequences, count_later_pairs
 from recsys_model.errors import CheckpointError
+
+SMALLEST_SHARE = 0.01
+"""Earlier items of a history that count less than this do not count."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +33,35 @@ class CoOccurrenceCounts:
             return self.successors[:0], self.log_counts[:0]
         row = slice(self.row_starts[item], self.row_starts[item + 1])
         return self.successors[row], self.log_counts[row]
+
+    def after_history(
+        self, history: Sequence[int], decay: float
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+        """Return what came after the items of a history, ascending, and log(1 + n).
+
+        n is the sum over the history, in which the last item counts once and each earlier one `decay` times the one
+        behind it, until that is below `SMALLEST_SHARE`.
+
+        Example:
+            >>> counts = count_co_occurrences([[0, 2], [1, 2], [1, 3]], num_items=4)
+            >>> items, log_counts = counts.after_history([0, 1], decay=0.5)
+            >>> items.tolist(), np.expm1(log_counts).round(3).tolist()
+            ([2, 3], [1.5, 1.0])
+        """
+        shares = []
+        share = 1.0
+        for item in reversed(history):
+            shares.append((item, share))
+            share *= decay
+            if share < SMALLEST_SHARE:
+                break
+        if len(shares) == 1:
+            return self.after(history[-1])
+        rows = [(*self.after(item), share) for item, share in shares]
+        successors = np.concatenate([self.successors[:0], *(found for found, _, _ in rows)])
+        counts = np.concatenate([np.zeros(0), *(share * np.expm1(logs.astype(np.float64)) for _, logs, share in rows)])
+        items, place = np.unique(successors, return_inverse=True)
+        return items, np.log1p(np.bincount(place, weights=counts, minlength=len(items))).astype(np.float32)
 
     def write(self, path: Path) -> None:
         """Write the three arrays as safetensors."""

@@ -1,26 +1,28 @@
 """EntityHead: the trained tables from which item vectors, biases and input residuals are computed.
 
 An item vector is `e_i = P u_i + s r_i`: `u_i` is the mean of the language model's own word embeddings over the tokens of
-the item's texts, in units of their usual size, and `r_i` a free residual, zero at first, `s` its scale. A state `h` scores an item by `h . e_i / temperature + b_i`.
+the item's texts (`texts.py`), in units of their usual size, and `r_i` a free residual, zero at first, `s` its scale. A state `h`
+scores an item by `h . e_i / temperature + b_i`, and by one more trained number where its history shows the item already.
 The same vector, through a matrix that starts at zero, is added to the input embeddings of the item's tokens. So a head
 that was not trained changes nothing in the language model, and an item without a row in the tables has a vector, too.
 
-Shape suffixes: N = items of the tables, K = items asked for, X = input items, D = hidden size, M = tokens of the texts
-of all items, U = different tokens among them.
+Shape suffixes: N = items of the tables, K = items asked for, X = input items, D = hidden size.
 """
 
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from recsys_model.backbones.base import Backbone
 from recsys_model.entity_config import EntityConfig
-from recsys_model.errors import CheckpointError, ConfigError
+from recsys_model.entity_head.texts import ItemTexts, TokenWeights
+from recsys_model.errors import ConfigError
+
+REPEAT_UNIT = 100.0
+"""The repeat bias is its weight times this: with a learning rate of 1e-3, Adam moves it by 0.1 a step."""
 
 
 class ItemTerms(NamedTuple):
@@ -35,44 +37,8 @@ class ItemTerms(NamedTuple):
     """Their biases, [K]."""
     inputs: Tensor | None
     """Residuals of the input items, [X, D]; None where the head has no input residuals."""
-
-
-class ItemTexts(nn.Module):
-    """The tokens of the items' texts, and the mean word embedding over them.
-
-    The tokens are no weights: they come from the catalogue whenever a head is built.
-    """
-
-    token_ids: Tensor
-    places: Tensor
-    offsets: Tensor
-
-    def __init__(self, item_token_ids: Sequence[Sequence[int]]) -> None:
-        """Take the token ids of each item's texts, at least one an item."""
-        super().__init__()
-        lens_N = np.array([len(tokens) for tokens in item_token_ids], dtype=np.int64)
-        if len(lens_N) and lens_N.min() < 1:
-            raise CheckpointError(f"item {int(lens_N.argmin())} has no tokens, so it has no vector; give it a title")
-        tokens_M = np.concatenate(
-            [np.zeros(0, dtype=np.int64), *(np.asarray(each, np.int64) for each in item_token_ids)]
-        )
-        tokens_U, places_M = np.unique(tokens_M, return_inverse=True)
-        self.register_buffer("token_ids", torch.from_numpy(tokens_U), persistent=False)
-        self.register_buffer("places", torch.from_numpy(places_M), persistent=False)
-        self.register_buffer("offsets", torch.from_numpy(np.append(0, np.cumsum(lens_N))), persistent=False)
-
-    def means(self, model: Backbone, items_K: Tensor | None) -> Tensor:
-        """Return the mean word embedding of the given items, or of all, [K, D]."""
-        vectors_UD = model.word_vectors(self.token_ids)
-        places, offsets = self.places, self.offsets
-        if items_K is not None:
-            lens_K = self.offsets.diff()[items_K]
-            offsets = functional.pad(lens_K.cumsum(0), (1, 0))
-            item_X = torch.repeat_interleave(torch.arange(len(items_K), device=items_K.device), lens_K)
-            places = places[
-                self.offsets[items_K][item_X] + torch.arange(len(item_X), device=item_X.device) - offsets[item_X]
-            ]
-        return functional.embedding_bag(places, vectors_UD, offsets, mode="mean", include_last_offset=True)
+    repeat_bias: Tensor | None
+    """What is added to the score of an item of the history, [1]; None where the head has no such number."""
 
 
 class EntityHead(nn.Module):
@@ -98,10 +64,12 @@ class EntityHead(nn.Module):
         """Items that have a row in the tables."""
         self.temperature = config.temperature or math.sqrt(hidden_size) / 12.0
         """The scores are divided by it."""
-        self.texts = ItemTexts(item_token_ids) if config.words else None
+        self._token_weights = TokenWeights(item_token_ids if config.words else [], config.word_weights)
+        self.texts = ItemTexts(item_token_ids, self._token_weights) if config.words else None
         self.register_buffer("word_scale", torch.ones(()))
         self.residuals = nn.Parameter(torch.zeros(num_items, hidden_size)) if config.residuals else None
         self.biases = nn.Parameter(torch.zeros(num_items))
+        self.repeat_weight = nn.Parameter(torch.zeros(1)) if config.repeat_bias else None
         self.projection = nn.Parameter(torch.eye(hidden_size)) if config.words else None
         start = torch.eye(hidden_size) if is_new else torch.zeros(hidden_size, hidden_size)
         self.input_projection = nn.Parameter(start) if config.inputs else None
@@ -118,11 +86,17 @@ class EntityHead(nn.Module):
         """Return vectors and biases of the items `scored_K`, all where it is None, and residuals of `inputs_X`."""
         if scored_K is None:
             vectors_ND, biases_N = self._vectors(model, None), self.biases
-            return ItemTerms(vectors_ND, biases_N, self._input_residuals(vectors_ND, inputs_X))
+            return ItemTerms(vectors_ND, biases_N, self._input_residuals(vectors_ND, inputs_X), self.repeat_bias)
         items, place = torch.cat([scored_K, inputs_X]).unique(return_inverse=True)
         vectors = self._vectors(model, items)
         place_K, place_X = place.split([len(scored_K), len(inputs_X)])
-        return ItemTerms(vectors[place_K], self.biases[scored_K], self._input_residuals(vectors, place_X))
+        inputs_XD = self._input_residuals(vectors, place_X)
+        return ItemTerms(vectors[place_K], self.biases[scored_K], inputs_XD, self.repeat_bias)
+
+    @property
+    def repeat_bias(self) -> Tensor | None:
+        """What is added to the score of an item that the history shows, [1]; None without such a number."""
+        return None if self.repeat_weight is None else self.repeat_weight * REPEAT_UNIT
 
     def item_vectors(self, model: Backbone) -> Tensor:
         """Return the vectors of all items of the tables, [N, D]."""
@@ -136,7 +110,7 @@ class EntityHead(nn.Module):
         """
         if self.projection is None:
             raise ConfigError("an item can be added only where entity.words is true; retrain with it, or leave it out")
-        texts = ItemTexts(item_token_ids).to(self.projection.device)
+        texts = ItemTexts(item_token_ids, self._token_weights).to(self.projection.device)
         return self._projected(texts.means(model, None))
 
     def _projected(self, means_KD: Tensor) -> Tensor:

@@ -41,10 +41,8 @@ class ItemVectors:
     """Of the scores, [N]."""
     inputs: Tensor | None
     """What is added to the input embedding of an item's tokens, [N, D]; None where nothing is."""
-
-    def scores(self, hidden_RD: Tensor) -> Tensor:
-        """Return the score of every item after each state, float32, [R, N]."""
-        return torch.addmm(self.biases, hidden_RD.float(), self.vectors.T)
+    repeat_bias: Tensor
+    """What is added to the score of an item that a request's history shows, [1]."""
 
     def added(self, item_X: Tensor) -> Tensor | None:
         """Return what is added to the embeddings of tokens that carry these items, [X, D]; zeros for negative ones."""
@@ -89,12 +87,18 @@ def extend_vectors(
     inputs = None
     if vectors.inputs is not None and added.inputs is not None:
         inputs = torch.cat([vectors.inputs, added.inputs])
-    return ItemVectors(torch.cat([vectors.vectors, added.vectors]), torch.cat([vectors.biases, added.biases]), inputs)
+    return ItemVectors(
+        torch.cat([vectors.vectors, added.vectors]),
+        torch.cat([vectors.biases, added.biases]),
+        inputs,
+        vectors.repeat_bias,
+    )
 
 
 def _table(head: EntityHead, vectors_KD: Tensor, biases_K: Tensor) -> ItemVectors:
     inputs_KD = None if head.input_projection is None else vectors_KD @ head.input_projection.float()
-    return ItemVectors(vectors_KD / head.temperature, biases_K, inputs_KD)
+    repeat_bias = biases_K.new_zeros(1) if head.repeat_bias is None else head.repeat_bias.detach().float()
+    return ItemVectors(vectors_KD / head.temperature, biases_K, inputs_KD, repeat_bias)
 
 
 def tokens_of(item: ItemWithTokens) -> Sequence[int]:

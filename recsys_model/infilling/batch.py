@@ -17,6 +17,7 @@ from torch import Tensor
 
 from recsys_model.backbones.packed import Segments, find_segments
 from recsys_model.infilling.example import IGNORED_LABEL, WHOLE_VOCABULARY, Example, ExampleBuilder
+from recsys_model.infilling.history_items import HistoryItems, find_history_items
 from recsys_model.infilling.item_places import NO_ITEM
 from recsys_model.infilling.packing import fill_rows
 from recsys_model.text.task_text import TaskText
@@ -43,6 +44,8 @@ class Batch:
     """Catalogue index of the item whose residual is added to each token, [B, T]; `NO_ITEM` elsewhere."""
     item_targets: Tensor
     """Catalogue index of the item that begins with each target, [B, T]; `NO_ITEM` elsewhere."""
+    history: HistoryItems
+    """What each item target sees in its history; targets in the order of the rows."""
     num_tokens: int
     """Tokens that are not padding."""
     segments: Segments | None = None
@@ -69,6 +72,7 @@ class Batch:
             part_a_lens=self.part_a_lens.to(device, non_blocking=True),
             input_items=self.input_items.to(device, non_blocking=True),
             item_targets=self.item_targets.to(device, non_blocking=True),
+            history=self.history.to(device),
             num_tokens=self.num_tokens,
             segments=None if self.segments is None else self.segments.to(device),
         )
@@ -95,6 +99,7 @@ def pad_examples(examples: Sequence[Example], pad_token: int) -> Batch:
         segments=None,
         **columns,
         part_a_lens=torch.tensor([example.part_a_len for example in examples]),
+        history=find_history_items(examples),
         num_tokens=sum(len(example.token_ids) for example in examples),
     )
 
@@ -112,6 +117,7 @@ def pack_examples(examples: Sequence[Example], pad_token: int, row_tokens: int) 
     return Batch(
         **columns,
         part_a_lens=torch.tensor(list(chain.from_iterable(part_a_lens))),
+        history=find_history_items(list(chain.from_iterable(chosen))),
         num_tokens=sum(map(sum, lens)),
         segments=find_segments(lens, part_a_lens, columns["token_ids"].shape[1]),
     )

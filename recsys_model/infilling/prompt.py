@@ -7,7 +7,6 @@ The history stands in part A in front of one `[gMASK]`, as in the paper. For mod
 from dataclasses import dataclass
 
 from recsys_model.config import HistoryLayout
-from recsys_model.infilling.item_places import NO_ITEM
 from recsys_model.infilling.item_row import ItemRow, lay_out_history
 from recsys_model.infilling.part_a import corrupt
 from recsys_model.infilling.positions import IntraMode
@@ -33,8 +32,8 @@ class Prompt:
     """Catalogue index of the item whose residual the entity head adds to each token, or `NO_ITEM`."""
     last_item: int
     """The item whose residual is added to the last `[S]`: the one that part B ends with, or `NO_ITEM`."""
-    latest_item: int
-    """The last item that the text tells of, or `NO_ITEM`."""
+    history: tuple[int, ...]
+    """The items that the text tells of, the latest last."""
 
     @property
     def last_position(self) -> int:
@@ -49,8 +48,6 @@ def build_prompt(
 
     With another layout than `text`, what comes after the first item stands in part B (`item_row`).
     """
-    items = [item for item in text.entity_items if item >= 0]
-    latest_item = items[-1] if items else NO_ITEM
     if layout == "text":
         end = len(text)
         part_a, _ = corrupt(text, [(end, end)], special.gmask, special, intra_mode)
@@ -66,5 +63,5 @@ def build_prompt(
         part_a_len=len(part_a.token_ids),
         input_items=part_a.input_items + row.input_items,
         last_item=row.last_item,
-        latest_item=latest_item,
+        history=tuple(item for item in text.entity_items if item >= 0),
     )

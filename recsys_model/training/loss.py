@@ -19,11 +19,12 @@ from recsys_model.backbones.base import Attention, Backbone, FullAttention
 from recsys_model.backbones.packed import packed_attention
 from recsys_model.config import ObjectiveConfig
 from recsys_model.entities.token_trie import TokenTrie
-from recsys_model.entity_head.cross_entropy import item_cross_entropy
+from recsys_model.entity_head.cross_entropy import RepeatedItems, item_cross_entropy
 from recsys_model.entity_head.head import EntityHead, ItemTerms
 from recsys_model.entity_head.sampling import SampledItems, sample_items
 from recsys_model.infilling.batch import Batch
 from recsys_model.infilling.example import FORCED_TOKEN, IGNORED_LABEL
+from recsys_model.infilling.history_items import HistoryItems
 from recsys_model.infilling.item_places import NO_ITEM
 
 ROOT = 0
@@ -86,6 +87,8 @@ class InfillingLoss(nn.Module):
                 target_N if sampled is None else sampled.places,
                 temperature=self._temperature,
                 log_shares_K=None if sampled is None else sampled.log_shares,
+                repeat_bias=terms.repeat_bias,
+                repeated=_repeated_items(batch.history, None if sampled is None else sampled.items),
             )
         return LossSums(token, entity)
 
@@ -131,6 +134,8 @@ class InfillingLoss(nn.Module):
         target_N = batch.item_targets[is_target_BT]
         hidden_ND = hidden_BTD[is_target_BT].float()
         score_NI = torch.addmm(terms.biases.float(), hidden_ND / self._temperature, terms.vectors.float().T)
+        if terms.repeat_bias is not None:
+            score_NI[batch.history.targets, batch.history.items] += terms.repeat_bias.float()
         best_N1 = score_NI.gather(1, target_N[:, None])
         for row, items in enumerate(seen):
             score_NI[row, items] = -torch.inf
@@ -182,6 +187,16 @@ class InfillingLoss(nn.Module):
     def _backbone(self) -> Backbone:
         """What peft passes all names on to that it does not know itself."""
         return cast(Backbone, self.model)
+
+
+def _repeated_items(history: HistoryItems, scored_K: Tensor | None) -> RepeatedItems:
+    """Find the items of the histories among the scored ones, which are ascending; None scores the whole catalogue."""
+    if scored_K is None:
+        every_X = torch.ones_like(history.items, dtype=torch.float32)
+        return RepeatedItems(history.targets, history.items, every_X, history.starts)
+    place_X = torch.searchsorted(scored_K, history.items).clamp(max=len(scored_K) - 1)
+    is_scored_X = (scored_K[place_X] == history.items).float()
+    return RepeatedItems(history.targets, place_X, is_scored_X, history.starts)
 
 
 def _wide(logits_X: Tensor) -> Tensor:

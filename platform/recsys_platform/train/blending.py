@@ -1,6 +1,8 @@
 """The blend of a finished training: counts of training events, and weights found on validation events.
 
 One task of the Ray cluster scores the validation users with the trained weights. Test events are never read.
+
+Shape suffixes: U = users, M = candidates of the user who has most, N = items, D = decays over the history.
 """
 
 import dataclasses
@@ -20,7 +22,7 @@ from recsys_model.config import DecodingConfig
 from recsys_model.decoding.beam import TrieGuidedGenerator
 from recsys_model.entities.catalog import load_catalog
 from recsys_model.entity_config import BlendWeights
-from recsys_model.entity_head.blend_fit import BlendCandidates, find_blend, find_token_weight
+from recsys_model.entity_head.blend_fit import HISTORY_DECAYS, BlendCandidates, find_blend, find_token_weight
 from recsys_model.entity_head.co_occurrence import CoOccurrenceCounts, count_co_occurrences
 from recsys_model.entity_head.scorer import load_scorer
 from recsys_model.entity_head.storage import write_blend
@@ -40,7 +42,7 @@ MAX_USERS = 5000
 MAX_TOKEN_USERS = 1000
 """Of these, users whose tokens are searched, which takes longer."""
 NUM_BEST = 200
-"""Candidates of a user by the entity head, beside all that ever came later than the user's last item."""
+"""Candidates of a user by the entity head, beside all that ever came later than one of the user's latest items."""
 NUM_BY_TOKENS = 50
 """Items of a user that are searched by tokens."""
 BATCH_USERS = 64
@@ -68,11 +70,12 @@ def add_blend(config: RunConfig, folder: Path) -> None:
     weights, counts = ray.get(task.remote(config, folder))
     write_blend(folder / ENTITIES_FOLDER, weights, counts)
     logger.info(
-        "blend found in %.0f s: tokens %g, items %g, co-occurrence %g",
+        "blend found in %.0f s: tokens %g, items %g, co-occurrence %g (decay over the history %g)",
         time.monotonic() - started,
         weights.token,
         weights.entity,
         weights.co_occurrence,
+        weights.history_decay,
     )
 
 
@@ -96,7 +99,7 @@ def find_run_blend(config: RunConfig, folder: Path) -> tuple[BlendWeights, CoOcc
     if config.objective.token_loss_weight > 0.0:
         few = cases[:MAX_TOKEN_USERS]
         searched = _by_tokens(generator(DecodingConfig(num_beams=NUM_BY_TOKENS)), few, items_UM[: len(few)])
-        weights = dataclasses.replace(weights, token=find_token_weight(candidates, searched, weights.co_occurrence))
+        weights = dataclasses.replace(weights, token=find_token_weight(candidates, searched, weights))
     return weights, counts
 
 
@@ -127,27 +130,30 @@ def _by_items(
     width = max(len(items) for items, _, _ in rows)
     items_UM = np.full((len(rows), width), -1, dtype=np.int64)
     entity_UM = np.full((len(rows), width), -np.inf, dtype=np.float32)
-    log_count_UM = np.zeros((len(rows), width), dtype=np.float32)
+    log_count_DUM = np.zeros((len(HISTORY_DECAYS), len(rows), width), dtype=np.float32)
     for place, (items, entity, log_counts) in enumerate(rows):
         items_UM[place, : len(items)] = items
         entity_UM[place, : len(items)] = entity
-        log_count_UM[place, : len(items)] = log_counts
+        log_count_DUM[:, place, : len(items)] = log_counts
     targets_U1 = np.array([[case.target] for case in cases])
-    candidates = BlendCandidates(entity=entity_UM, log_counts=log_count_UM, is_target=items_UM == targets_U1)
+    log_counts_of = dict(zip(HISTORY_DECAYS, log_count_DUM, strict=True))
+    candidates = BlendCandidates(entity=entity_UM, log_counts=log_counts_of, is_target=items_UM == targets_U1)
     return items_UM, candidates
 
 
 def _candidates_of(
     case: ValidationCase, score_N: NDArray[np.float32], counts: CoOccurrenceCounts
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
-    """Return the candidates of a user, their log-probabilities and log-counts."""
-    successors, log_counts = counts.after(case.prompt.latest_item)
+    """Return the candidates of a user, their log-probabilities, and their log-counts for each decay, [D, M]."""
     num_best = min(NUM_BEST, len(score_N))
-    items = np.union1d(np.argpartition(-score_N, num_best - 1)[:num_best], successors)
+    items = np.argpartition(-score_N, num_best - 1)[:num_best]
+    log_count_DN = np.zeros((len(HISTORY_DECAYS), len(score_N)), dtype=np.float32)
+    for log_count_N, decay in zip(log_count_DN, HISTORY_DECAYS, strict=True):
+        successors, log_counts = counts.after_history(case.prompt.history, decay)
+        log_count_N[successors] = log_counts
+        items = np.union1d(items, successors)
     items = items[np.isfinite(score_N[items])]
-    log_count_N = np.zeros(len(score_N), dtype=np.float32)
-    log_count_N[successors] = log_counts
-    return items, score_N[items], log_count_N[items]
+    return items, score_N[items], log_count_DN[:, items]
 
 
 def _by_tokens(

@@ -16,5 +16,5 @@ def plain_prompt(token_ids: Sequence[int], intra_position_ids: Sequence[int], ma
         part_a_len=size,
         input_items=[NO_ITEM] * size,
         last_item=NO_ITEM,
-        latest_item=NO_ITEM,
+        history=(),
     )

@@ -111,7 +111,7 @@ def test_candidates_have_the_scores_that_the_search_gives_them(case, data):
 
 FEW = [(1, 2), (1, 2, 3), (1, 4, 0), (5, 4), (5, 4, 3, 2, 1), (0,), (2, 2), (2, 3, 1)]
 PAIRS = {(3, 0): 4, (3, 6): 1, (0, 3): 2, (7, 2): 9}
-BLEND = BlendWeights(token=0.4, entity=1.0, co_occurrence=0.5)
+BLEND = BlendWeights(token=0.4, entity=1.0, co_occurrence=0.5, history_decay=0.6)
 HISTORIES = [[0, 3], [], [4, 4, 1, 7], [6]]
 
 

@@ -1,5 +1,6 @@
 """`decoding.scoring: entity` against a softmax over all items after one whole forward pass, for every family."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -47,7 +48,10 @@ def test_all_items_have_the_log_softmax_of_one_state_in_every_family(name, layou
     assert_found(third, best(by_hand[2], 8, {1}))
 
 
-@pytest.mark.parametrize("settings", [{"words": False}, {"residuals": False}, {"inputs": False}, {"temperature": 2.5}])
+@pytest.mark.parametrize(
+    "settings",
+    [{"words": False}, {"residuals": False}, {"inputs": False}, {"repeat_bias": False}, {"temperature": 2.5}],
+)
 def test_every_kind_of_head_is_scored_by_its_definition(settings):
     head = head_of(MODEL, TITLES, **settings)
     generator = generator_of(MODEL, TITLES, scorer_of(head, MODEL, TITLES))
@@ -63,7 +67,7 @@ def test_the_probabilities_of_all_items_add_up_to_one():
 
 
 def test_of_equal_scores_the_lower_index_comes_first_even_where_the_answer_ends():
-    head = head_of(MODEL, TITLES, words=False)
+    head = head_of(MODEL, TITLES, words=False, repeat_bias=False)
     with torch.no_grad():
         head.residuals.zero_()  # scores are the biases
         head.biases.copy_(torch.tensor([0.0, 2.0, 0.0, 2.0, 0.0, 2.0, -1.0, 2.0]))
@@ -75,6 +79,19 @@ def test_of_equal_scores_the_lower_index_comes_first_even_where_the_answer_ends(
         assert answer.certificate.num_expanded == 0
     (answer,) = generator.search([prompt_of([2], TITLES)], 2, [{3, 1}])
     assert [entry.item for entry in answer.items] == [5, 7]
+
+
+def test_an_item_of_the_history_gets_the_repeat_bias_once_and_no_other_item_does():
+    head = head_of(MODEL, TITLES, words=False)
+    with torch.no_grad():
+        head.residuals.zero_()
+        head.biases.zero_()
+        head.repeat_weight.fill_(-0.02)
+    generator = generator_of(MODEL, TITLES, scorer_of(head, MODEL, TITLES))
+    (found,) = generator.recommend([prompt_of([5, 0, 5, 3], TITLES)], 8)
+    assert [entry.item for entry in found] == [1, 2, 4, 6, 7, 0, 3, 5]
+    total = np.log(5.0 + 3.0 * np.exp(-2.0))
+    assert [entry.score for entry in found] == pytest.approx([-total] * 5 + [-2.0 - total] * 3, abs=1e-5)
 
 
 def test_the_bound_is_the_score_of_the_best_item_outside_the_answer():

@@ -58,19 +58,19 @@ def test_all_layouts_literally():
     assert prompt.inter_position_ids == [0, 1, 2, 3, 4, 5, 6, 5, 5, 5, 6, 6, 6]
     assert prompt.intra_position_ids == [0, 0, 1, 2, 0, 0, 0, 1, 2, 3, 1, 2, 3]
     assert prompt.input_items == [-1] * 10 + [0, -1, -1]
-    assert (prompt.mask_position, prompt.part_a_len, prompt.last_item, prompt.latest_item) == (7, 7, 3, 3)
+    assert (prompt.mask_position, prompt.part_a_len, prompt.last_item, prompt.history) == (7, 7, 3, (0, 3))
     plain = prompt_of([0, 3], TITLES, layout="text")
     assert plain.token_ids == [24, 10, 12, 13, 11, 1, 2, 11, 5, 4, 26, 21]
     assert plain.input_items == [-1, -1, -1, -1, -1, 0, 0, 0, 3, 3, -1, -1]
-    assert (plain.mask_position, plain.part_a_len, plain.last_item, plain.latest_item) == (10, 12, -1, 3)
+    assert (plain.mask_position, plain.part_a_len, plain.last_item, plain.history) == (10, 12, -1, (0, 3))
     vectors = prompt_of([0, 3], TITLES, layout="vectors")
     assert vectors.token_ids == [24, 10, 12, 13, 11, 26, 21, 22, 22]
     assert vectors.inter_position_ids == [0, 1, 2, 3, 4, 5, 6, 5, 6]
     assert vectors.intra_position_ids == [0, 0, 1, 2, 0, 0, 0, 1, 1]
     assert vectors.input_items == [-1] * 8 + [0]
-    assert (vectors.mask_position, vectors.part_a_len, vectors.last_item, vectors.latest_item) == (7, 7, 3, 3)
+    assert (vectors.mask_position, vectors.part_a_len, vectors.last_item, vectors.history) == (7, 7, 3, (0, 3))
     empty = prompt_of([], TITLES)
-    assert (empty.token_ids, empty.last_item, empty.latest_item) == ([24, 10, 12, 13, 26, 21], -1, -1)
+    assert (empty.token_ids, empty.last_item, empty.history) == ([24, 10, 12, 13, 26, 21], -1, ())
 
 
 @pytest.mark.parametrize("name", NAMES)

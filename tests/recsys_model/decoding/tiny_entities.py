@@ -4,6 +4,7 @@ Nothing here uses a cache, a trie or a table of the product: the reference sums 
 prompt and what follows it in one pass. Token 10 opens a text, 11 closes a sentence, (12, 13) is an attribute.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -41,6 +42,8 @@ def head_of(model: Backbone, titles: Titles, seed: int = 0, size: float = 0.3, *
     with torch.no_grad():
         for parameter in head.parameters():
             parameter.copy_(size * torch.randn(parameter.shape, generator=generator))
+        if head.repeat_weight is not None:
+            head.repeat_weight.fill_(-0.007)
     head.measure_words(model)
     return head
 
@@ -76,12 +79,19 @@ def prompt_of(history: Sequence[int], titles: Titles, *, layout: HistoryLayout =
     return build_prompt(text_of(history, titles), SPECIAL, layout=layout)
 
 
+def mean_by_hand(model: Backbone, tokens: Sequence[int], trained: Titles) -> Tensor:
+    """Return the mean of word embeddings in which rare tokens of the trained items count more, float64."""
+    weights = [math.log((len(trained) + 1) / max(1, sum(token in title for title in trained))) for token in tokens]
+    words_XD = model.word_vectors(torch.tensor(tokens)).double()
+    return sum(weight * word for weight, word in zip(weights, words_XD, strict=True)) / sum(weights)
+
+
 @torch.no_grad()
 def tables_by_hand(head: EntityHead, model: Backbone, titles: Titles) -> tuple[Tensor, Tensor, Tensor | None]:
     """Return vectors, biases and input residuals, item by item, float64; items without a row have words alone."""
     vectors, biases = [], []
     for item, tokens in enumerate(titles):
-        words = model.word_vectors(torch.tensor(tokens)).double().mean(dim=0)
+        words = mean_by_hand(model, tokens, titles[: head.num_items])
         vector = torch.zeros(len(words), dtype=torch.float64)
         if head.projection is not None:
             vector += float(head.word_scale) * words @ head.projection.double()
@@ -137,6 +147,10 @@ def token_scores_by_hand(
     return scores
 
 
+def count_by_hand(history: Sequence[int], item: int, decay: float, pairs: Pairs) -> float:
+    return float(np.log1p(sum(decay**age * pairs.get((earlier, item), 0) for age, earlier in enumerate(history[::-1]))))
+
+
 @torch.no_grad()
 def scores_by_hand(
     model: Backbone,
@@ -152,6 +166,8 @@ def scores_by_hand(
     vectors_ND, biases_N, inputs_ND = tables_by_hand(head, model, titles)
     hidden_D = states_by_hand(model, prompt, [], [1], inputs_ND)[0].double()
     logits = {item: float(vectors_ND[item] @ hidden_D) / head.temperature + float(biases_N[item]) for item in present}
+    if head.repeat_bias is not None:
+        logits = {item: score + float(head.repeat_bias) * (item in prompt.history) for item, score in logits.items()}
     total = float(torch.tensor(list(logits.values()), dtype=torch.float64).logsumexp(0))
     tokens = dict.fromkeys(present, 0.0)
     if blend.token:
@@ -159,7 +175,7 @@ def scores_by_hand(
     return {
         item: blend.token * tokens[item]
         + blend.entity * (logits[item] - total)
-        + blend.co_occurrence * float(np.log1p((pairs or {}).get((prompt.latest_item, item), 0)))
+        + blend.co_occurrence * count_by_hand(prompt.history, item, blend.history_decay, pairs or {})
         for item in present
     }
 

@@ -79,7 +79,7 @@ def candidates(seed: int, help_of_counts: float, num_users: int = 40) -> BlendCa
     log_counts = rng.exponential(size=(num_users, 20)) + help_of_counts * is_target
     log_counts[:, 18:] = 0.0
     return BlendCandidates(
-        entity=entity.astype(np.float32), log_counts=log_counts.astype(np.float32), is_target=is_target
+        entity=entity.astype(np.float32), log_counts={0.0: log_counts.astype(np.float32)}, is_target=is_target
     )
 
 
@@ -87,7 +87,7 @@ def candidates(seed: int, help_of_counts: float, num_users: int = 40) -> BlendCa
 @pytest.mark.parametrize("help_of_counts", [0.0, 0.5, 2.0])
 def test_the_weight_of_the_counts_is_that_of_a_scan(seed: int, help_of_counts: float) -> None:
     given = candidates(seed, help_of_counts)
-    expected = weight_by_scan(given.entity, given.log_counts, given.is_target)
+    expected = weight_by_scan(given.entity, given.log_counts[0.0], given.is_target)
     assert find_blend(given) == BlendWeights(token=0.0, entity=1.0, co_occurrence=expected)
     if help_of_counts == 2.0:
         assert expected > 0.0
@@ -98,18 +98,36 @@ def test_the_weight_of_the_tokens_is_that_of_a_scan_over_the_first_users_beside_
     given = candidates(seed, 0.5)
     rng = np.random.default_rng(100 + seed)
     token = (rng.normal(size=(25, 20)) + 2.0 * given.is_target[:25]).astype(np.float32)
-    base = given.entity[:25] + np.float32(0.3) * given.log_counts[:25]
+    base = given.entity[:25] + np.float32(0.3) * given.log_counts[0.0][:25]
     expected = weight_by_scan(base, token, given.is_target[:25])
     assert expected > 0.0
-    assert find_token_weight(given, token, 0.3) == expected
+    assert find_token_weight(given, token, BlendWeights(token=0.0, entity=1.0, co_occurrence=0.3)) == expected
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_decay_over_the_history_is_the_one_whose_counts_help_most_at_their_best_weight(seed: int) -> None:
+    decay_to_given = {decay: candidates(seed, gain) for decay, gain in ((0.0, 0.3), (0.3, 3.0), (0.7, 0.1))}
+    first = decay_to_given[0.0]
+    counts = {decay: given.log_counts[0.0] for decay, given in decay_to_given.items()}
+    found = find_blend(BlendCandidates(entity=first.entity, log_counts=counts, is_target=first.is_target))
+    assert (found.history_decay, found.co_occurrence) == (
+        0.3,
+        weight_by_scan(first.entity, counts[0.3], first.is_target),
+    )
+    token = 4.0 * np.flip(first.is_target, axis=1).astype(np.float32) + first.is_target
+    base = first.entity + np.float32(found.co_occurrence) * counts[0.3]
+    assert find_token_weight(
+        BlendCandidates(entity=first.entity, log_counts=counts, is_target=first.is_target), token, found
+    ) == weight_by_scan(base, token, first.is_target)
 
 
 def test_a_part_that_says_nothing_stays_out() -> None:
-    given = candidates(0, 0.0)
+    given, alone = candidates(0, 0.0), BlendWeights(token=0.0, entity=1.0, co_occurrence=0.0)
     for part in (np.zeros((40, 20)), np.ones((40, 20)), -2.0 * given.is_target):
-        useless = BlendCandidates(entity=given.entity, log_counts=part.astype(np.float32), is_target=given.is_target)
-        assert find_blend(useless).co_occurrence == 0.0
-        assert find_token_weight(given, part.astype(np.float32), 0.0) == 0.0
+        counts = {0.5: part.astype(np.float32)}
+        useless = BlendCandidates(entity=given.entity, log_counts=counts, is_target=given.is_target)
+        assert find_blend(useless) == alone
+        assert find_token_weight(given, part.astype(np.float32), alone) == 0.0
 
 
 def test_a_gain_within_its_standard_error_and_a_gain_of_one_user_stay_out() -> None:
@@ -118,14 +136,24 @@ def test_a_gain_within_its_standard_error_and_a_gain_of_one_user_stay_out() -> N
     counts = np.array([[2.0, 0.0], [2.0, 0.0], [0.0, 2.0], [2.0, 0.0]], dtype=np.float32)
     is_target = one_target_each([0] * 4, 2)
     assert sum(ndcg_by_loops(entity + counts, is_target)) > sum(ndcg_by_loops(entity, is_target))
-    assert find_blend(BlendCandidates(entity=entity, log_counts=counts, is_target=is_target)).co_occurrence == 0.0
-    alone = BlendCandidates(entity=entity[:1], log_counts=counts[:1], is_target=is_target[:1])
-    assert find_blend(alone).co_occurrence == 0.0
-    both = BlendCandidates(entity=entity[:2], log_counts=counts[:2], is_target=is_target[:2])
-    assert find_blend(both).co_occurrence == 0.7, "0.5 makes ties, which the target loses"
+
+    def weight_of(users: int) -> float:
+        given = {0.0: counts[:users]}
+        few = BlendCandidates(entity=entity[:users], log_counts=given, is_target=is_target[:users])
+        return find_blend(few).co_occurrence
+
+    assert weight_of(4) == 0.0
+    assert weight_of(1) == 0.0
+    assert weight_of(2) == 0.7, "0.5 makes ties, which the target loses"
 
 
 @pytest.mark.parametrize("weights", [(-0.1, 1.0, 0.0), (0.0, 0.0, 0.0)])
 def test_weights_below_0_and_weights_that_are_all_0_are_refused(weights: tuple[float, float, float]) -> None:
     with pytest.raises(ValueError, match="blend weights must be 0 or more, not all 0"):
         BlendWeights(token=weights[0], entity=weights[1], co_occurrence=weights[2])
+
+
+@pytest.mark.parametrize("decay", [-0.1, 1.0])
+def test_a_decay_that_does_not_fall_is_refused(decay: float) -> None:
+    with pytest.raises(ValueError, match="history_decay must be from 0 to below 1"):
+        BlendWeights(token=0.0, entity=1.0, co_occurrence=1.0, history_decay=decay)

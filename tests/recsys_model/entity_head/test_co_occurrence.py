@@ -89,3 +89,23 @@ def test_events_far_apart_in_a_very_long_sequence_are_no_pair() -> None:
     sequence = [0, *[1] * 200, 2]
     assert count_co_occurrences([sequence], 3).after(0)[0].tolist() == [1]
     assert count_co_occurrences([sequence[1:]], 3).after(1)[0].tolist() == [1, 2]
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    sequences=SEQUENCES,
+    history=st.lists(st.integers(-1, NUM_ITEMS), max_size=12),
+    decay=st.sampled_from([0.0, 0.2, 0.5, 0.9]),
+)
+def test_counts_after_a_history_are_sums_in_which_earlier_items_count_less(
+    sequences: list[list[int]], history: list[int], decay: float
+) -> None:
+    found, log_counts = count_co_occurrences(sequences, NUM_ITEMS).after_history(history, decay)
+    pairs_by_loops = counted_by_loops(sequences, max_gap=10)
+    expected: Counter[int] = Counter()
+    for age, item in enumerate(reversed(history)):
+        for (first, second), count in pairs_by_loops.items():
+            if first == item and decay**age >= 0.01:
+                expected[second] += decay**age * count
+    assert found.tolist() == sorted(expected)
+    np.testing.assert_allclose(log_counts, [math.log(1 + expected[item]) for item in found.tolist()], rtol=1e-5)

@@ -168,7 +168,9 @@ def test_the_state_that_predicts_an_item_is_the_same_in_training_and_in_decoding
     head = head_of(model, titles).double()
     vectors_ND = head.item_vectors(model)
     inputs_ND = head(model, None, torch.arange(4)).inputs
-    scorer = EntityScorer(head=head, vectors=ItemVectors(vectors_ND / head.temperature, head.biases, inputs_ND))
+    scorer = EntityScorer(
+        head=head, vectors=ItemVectors(vectors_ND / head.temperature, head.biases, inputs_ND, torch.zeros(1))
+    )
     special = tiny_decoding.SPECIAL
     space = SearchSpace(model, build_token_trie(titles, special.end), special, "trie", scorer=scorer)
     builder = builder_of(titles, special, [(12, 13)], history=history)

@@ -24,6 +24,7 @@ from tests.recsys_model.training.tiny_entity_loss import (
     WORDS,
     batch_of,
     examples_of,
+    naive_scores,
     naive_states,
     random_head,
 )
@@ -43,7 +44,7 @@ def naive_losses(model: Backbone, head: EntityHead, batch: Batch, objective: Obj
             scores = logits[row, place, allowed] / objective.trie_temperature
             token = token + functional.cross_entropy(scores, torch.tensor(allowed.index(label)))
     for row, place in (batch.item_targets >= 0).nonzero().tolist():
-        scores = hidden[row, place] @ vectors.T / head.temperature + head.biases
+        scores = naive_scores(head, batch, hidden, vectors, row, place)
         entity = entity + functional.cross_entropy(scores, batch.item_targets[row, place])
     return token, entity
 
@@ -76,7 +77,10 @@ def test_losses_and_all_gradients_are_those_of_loops(name: str, objective: dict[
     assert found[0][0].dtype == torch.float64
 
 
-@pytest.mark.parametrize("settings", [{"words": False}, {"residuals": False}, {"inputs": False}, {"temperature": 3.0}])
+@pytest.mark.parametrize(
+    "settings",
+    [{"words": False}, {"residuals": False}, {"inputs": False}, {"repeat_bias": False}, {"temperature": 3.0}],
+)
 def test_losses_of_heads_of_other_parts_are_those_of_loops(settings: dict[str, Any]) -> None:
     model, head, batch = tiny_backbone("glm").double(), random_head(**settings), batch_of()
     expected = with_gradients(naive_losses(model, head, batch, ObjectiveConfig()), model, head)
@@ -145,15 +149,15 @@ def test_in_training_the_softmax_is_over_sampled_items_and_in_evaluation_over_al
 
     hidden, vectors = naive_states(model, head, batch)
     targets = batch.item_targets[batch.item_targets >= 0]
-    states = hidden[batch.item_targets >= 0]
+    where = (batch.item_targets >= 0).nonzero().tolist()
     torch.manual_seed(8)
     sampled = sample_items(targets, 2, SHARES)
     expected = torch.zeros((), dtype=torch.float64)
-    for state, target in zip(states, targets.tolist(), strict=True):
-        scores = {}
+    for (row, place), target in zip(where, targets.tolist(), strict=True):
+        all_scores, scores = naive_scores(head, batch, hidden, vectors, row, place), {}
         for item, log_share in zip(sampled.items.tolist(), sampled.log_shares.tolist(), strict=True):
             correction = 0.0 if item == target else log_share
-            scores[item] = state @ vectors[item] / head.temperature + head.biases[item] - correction
+            scores[item] = all_scores[item] - correction
         expected = expected + torch.logsumexp(torch.stack(list(scores.values())), 0) - scores[target]
     torch.manual_seed(8)
     found = loss.train()(batch)

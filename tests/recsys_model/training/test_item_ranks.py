@@ -7,7 +7,14 @@ from recsys_model.config import ObjectiveConfig
 from recsys_model.infilling.batch import Batch, pack_examples, pad_examples
 from recsys_model.training.loss import InfillingLoss
 from tests.recsys_model.backbones.tiny_backbones import tiny_backbone
-from tests.recsys_model.training.tiny_entity_loss import SPECIAL, TRIE, examples_of, naive_states, random_head
+from tests.recsys_model.training.tiny_entity_loss import (
+    SPECIAL,
+    TRIE,
+    examples_of,
+    naive_scores,
+    naive_states,
+    random_head,
+)
 
 
 def rank_by_loops(scores: list[float], target: int, seen: set[int]) -> int:
@@ -29,7 +36,7 @@ def test_ranks_are_those_of_a_loop_over_items_that_were_not_seen(all_tie: bool, 
     batch = pack_examples(examples, SPECIAL.pad, 24) if is_packed else padded
     hidden, vectors = naive_states(model.double(), head.double(), padded)
     scores_of = {
-        (int(padded.item_targets[row, place]), row): hidden[row, place] @ vectors.T / head.temperature + head.biases
+        (int(padded.item_targets[row, place]), row): naive_scores(head, padded, hidden, vectors, row, place)
         for row, place in (padded.item_targets >= 0).nonzero().tolist()
     }
     every_seen: list[set[int]] = [set(), {0, 3}, {1}, {0, 1, 2, 3, 4}, {4}, {2, 4}]

@@ -94,6 +94,7 @@ def _row(batch: Batch, row: int) -> Batch:
         part_a_lens=batch.part_a_lens[rows],
         input_items=batch.input_items[rows, :width],
         item_targets=batch.item_targets[rows, :width],
+        history=batch.history,
         num_tokens=width,
     )
 

@@ -1,5 +1,6 @@
 """A tiny model with an entity head, examples that ask it for items, and its states written down with loops."""
 
+import math
 from typing import Any
 
 import torch
@@ -54,6 +55,8 @@ def random_head(width: int = 16, **settings: Any) -> EntityHead:
     generator = torch.Generator().manual_seed(4)
     for parameter in head.parameters():
         parameter.data.normal_(std=0.4, generator=generator)
+    if head.repeat_weight is not None:
+        head.repeat_weight.data.fill_(-0.013)
     return head.double()
 
 
@@ -62,7 +65,11 @@ def item_vectors(head: EntityHead, model: Backbone) -> Tensor:
     for item, tokens in enumerate(WORDS):
         vector = torch.zeros(16, dtype=torch.float64)
         if head.projection is not None:
-            vector = vector + 0.75 * model.word_vectors(torch.tensor(tokens)).sum(0) / len(tokens) @ head.projection
+            weights = [math.log(6 / sum(token in words for words in WORDS)) for token in tokens]
+            shares = torch.tensor(weights, dtype=torch.float64) / sum(weights)
+            # the product keeps its shares in float32
+            mean = shares.float().double() @ model.word_vectors(torch.tensor(tokens))
+            vector = vector + 0.75 * mean @ head.projection
         if head.residuals is not None:
             vector = vector + head.config.residual_scale * head.residuals[item]
         rows.append(vector)
@@ -89,3 +96,13 @@ def naive_states(model: Backbone, head: EntityHead, batch: Batch) -> tuple[Tenso
     attention = FullAttention(model.visible(batch.part_a_lens, batch.token_ids.shape[1]))
     ids = (batch.token_ids, batch.inter_position_ids, batch.intra_position_ids)
     return model(*ids, attention, added), vectors
+
+
+def naive_scores(head: EntityHead, batch: Batch, hidden: Tensor, vectors: Tensor, row: int, place: int) -> Tensor:
+    """Scores of all items at one target of a padded batch: an item that it sees has the repeat bias."""
+    score = hidden[row, place] @ vectors.T / head.temperature + head.biases
+    if head.repeat_weight is None:
+        return score
+    visible = [at for at in range(batch.token_ids.shape[1]) if at < batch.part_a_lens[row] or at <= place]
+    shown = {int(batch.input_items[row, at]) for at in visible} - {-1}
+    return score + torch.stack([100.0 * head.repeat_weight[0] * (item in shown) for item in range(len(score))])

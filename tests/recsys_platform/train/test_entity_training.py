@@ -160,7 +160,7 @@ def test_the_checkpoint_holds_the_head_and_its_blend(trained):
     assert names == {"head.json", "head.safetensors", "items.json", "blend.json", "co_occurrence.safetensors"}
     blend = json.loads((config.checkpoint_folder / ENTITIES_FOLDER / "blend.json").read_text())
     assert blend["entity"] == 1.0
-    assert set(blend) == {"token", "entity", "co_occurrence"}
+    assert set(blend) == {"token", "entity", "co_occurrence", "history_decay"}
     assert result["num_parameters"] == result["num_trainable_parameters"]
 
 
