@@ -18,6 +18,9 @@ from recsys_model.entity_config import BlendWeights
 from recsys_model.entity_head.scorer import EntityScorer
 from recsys_model.errors import ConfigError
 
+SPARE = 16
+"""Items that are looked at behind the best k, so that ties with the last of these are seen without going through all."""
+
 
 class ItemScores:
     """Scores the items of one trie."""
@@ -57,13 +60,10 @@ class ItemScores:
 
         `histories` are the catalogue indices of the items that each request tells of, the latest last.
         """
-        score_RI = torch.zeros((len(hidden_RD), len(self.items_I)), device=hidden_RD.device)
         if self._blend.entity > 0.0:
-            score_RI = torch.addmm(self._biases_I, hidden_RD.float(), self._vectors_ID.T)
-            for row, history in enumerate(histories):
-                place_X = self._row_of_item[list(set(history))]
-                score_RI[row, place_X[place_X >= 0]] += self._repeat_bias
-            score_RI = score_RI.log_softmax(dim=1) * self._blend.entity
+            score_RI = self._entity_scores(hidden_RD, histories)
+        else:
+            score_RI = torch.zeros((len(hidden_RD), len(self.items_I)), device=hidden_RD.device)
         if self._blend.co_occurrence > 0.0 and self._counts is not None:
             for row, history in enumerate(histories):
                 successors, log_counts = self._counts.after_history(history, self._blend.history_decay)
@@ -71,6 +71,17 @@ class ItemScores:
                 value_X = torch.from_numpy(log_counts).to(score_RI.device)[place_X >= 0]
                 score_RI[row, place_X[place_X >= 0]] += self._blend.co_occurrence * value_X
         return score_RI
+
+    def _entity_scores(self, hidden_RD: Tensor, histories: Sequence[Sequence[int]]) -> Tensor:
+        score_RI = torch.addmm(self._biases_I, hidden_RD.float(), self._vectors_ID.T)
+        shown = [(row, item) for row, history in enumerate(histories) for item in set(history)]
+        if shown:
+            row_X, item_X = torch.tensor(shown, device=score_RI.device).T
+            place_X = self._row_of_item[item_X]
+            is_present_X = place_X >= 0
+            score_RI[row_X[is_present_X], place_X[is_present_X]] += self._repeat_bias
+        score_RI = score_RI.log_softmax(dim=1)
+        return score_RI if self._blend.entity == 1.0 else score_RI.mul_(self._blend.entity)
 
     def best_below(self, score_RI: Tensor) -> Tensor:
         """Return the highest score among the items below every node, [R, N]."""
@@ -106,15 +117,15 @@ def child_log_probs(score_RI: Tensor, trie: TokenTrie) -> Tensor:
 
 def best_items(score_RI: Tensor, items_I: Tensor, k: int) -> list[list[tuple[int, float]]]:
     """Return (catalogue index, score) of each request's best k items; of equal scores the lower index comes first."""
-    num_left = int((score_RI > DEAD).sum(dim=1).max())
-    if num_left == 0:
-        return [[] for _ in range(len(score_RI))]
-    worst_R1 = score_RI.topk(min(k, num_left), dim=1).values[:, -1:]
+    num_items = score_RI.shape[1]
+    best = score_RI.topk(min(k + SPARE, num_items), dim=1)
     answers = []
-    for score_I, worst in zip(score_RI, worst_R1, strict=True):
-        # all that tie with the last one, so that the index decides among them
-        place_X = ((score_I >= worst) & (score_I > DEAD)).nonzero().squeeze(1)
-        pairs = zip(items_I[place_X].tolist(), score_I[place_X].tolist(), strict=True)
+    for score_I, scores, items in zip(score_RI, best.values.tolist(), items_I[best.indices].tolist(), strict=True):
+        # the index decides among all that tie with the last one, and those may go on behind what was looked at
+        if k < len(scores) < num_items and scores[-1] == scores[k - 1] > DEAD:
+            place_X = (score_I >= scores[-1]).nonzero().squeeze(1)
+            scores, items = score_I[place_X].tolist(), items_I[place_X].tolist()
+        pairs = [(item, score) for item, score in zip(items, scores, strict=True) if score > DEAD]
         answers.append(sorted(pairs, key=lambda pair: (-pair[1], pair[0]))[:k])
     return answers
 

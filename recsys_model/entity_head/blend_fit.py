@@ -15,9 +15,9 @@ import numpy.typing as npt
 
 from recsys_model.entity_config import BlendWeights
 
-WEIGHTS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0)
+WEIGHTS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
 """Weights that are tried beside the entity head's, which is 1."""
-HISTORY_DECAYS = (0.0, 0.3, 0.5, 0.7)
+HISTORY_DECAYS = (0.0, 0.3, 0.5, 0.7, 0.85)
 """How much earlier items of a history count in the counts, as is tried."""
 LARGEST_K = 10
 
