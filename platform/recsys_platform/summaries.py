@@ -50,7 +50,7 @@ def of_train(result: Result) -> str:
 
 def of_evaluation(result: Result) -> str:
     """Return the protocol, a compact table of metrics and where the report lies."""
-    from recsys_platform.evaluate.report import format_difference, format_table
+    from recsys_platform.evaluate.report.terminal import format_difference, format_table
 
     table = format_table(result["metrics"])
     difference = format_difference(result["difference"])

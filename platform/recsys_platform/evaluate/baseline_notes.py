@@ -13,7 +13,7 @@ from recsys_platform.evaluate.baseline_runs import BaselineRun
 from recsys_platform.evaluate.cases import EvaluationData
 from recsys_platform.evaluate.cornac_settings import MODELS
 from recsys_platform.evaluate.rankings import CATALOGUE
-from recsys_platform.evaluate.report import title_of
+from recsys_platform.evaluate.report.wording import title_of
 from recsys_platform.evaluate.sasrec_runs import SASREC_MODELS
 from recsys_platform.settings import EvaluateConfig
 

@@ -17,17 +17,17 @@ from recsys_model.evaluation.exposure import HEAD_SHARE, count_events, measure_e
 from recsys_model.evaluation.groups import hit_rates, length_groups, member_hit_rates, popularity_deciles
 from recsys_model.evaluation.metrics import hit_gains
 from recsys_platform.evaluate.cases import Case
-from recsys_platform.evaluate.report import NUM_EXAMPLES, build_example
+from recsys_platform.evaluate.report.wording import TAKEN
 
 OWN_TIME = "held-out event with a time of its own"
 """Group of users whose held-out event shares its time with no other event of theirs."""
-TAKEN = "taken"
-"""Stands for what the users really took, where methods are compared by what they recommend."""
 METRICS_FILE = "metrics.jsonl"
-FAMILY_LOSS = "eval/loss_"
 """Where the checkpoint artifact keeps its learning curve, one line a moment."""
-
+FAMILY_LOSS = "eval/loss_"
+"""How the names of the validation losses of the task families begin."""
+NUM_EXAMPLES = 20
 _K = 10
+_MAX_HISTORY_TITLES = 8
 
 
 def build_exposure(
@@ -127,6 +127,20 @@ def pick_examples(ranks: np.ndarray, seed: int, num_examples: int = NUM_EXAMPLES
         f"first {_K} and {num_misses} of the {len(miss_M):,} others; hits are thus not as frequent here as in all cases."
     )
     return sorted(int(place) for place in np.concatenate(drawn)), statement
+
+
+def build_example(
+    user_id: str, history: Sequence[str], truth: str, recommended: Sequence[str], rank: int
+) -> dict[str, Any]:
+    """Return one user's case with titles in place of numbers; `rank` is 0 if the truth was not returned."""
+    return {
+        "user_id": user_id,
+        "num_history": len(history),
+        "history": list(history[-_MAX_HISTORY_TITLES:]),
+        "truth": truth,
+        "rank": rank,
+        "recommended": list(recommended),
+    }
 
 
 def build_examples(

@@ -8,12 +8,14 @@ from typing import Any
 
 from recsys_model.config import DecodingConfig
 from recsys_model.errors import DataError
+from recsys_model.evaluation.audit import check_possible
 from recsys_model.evaluation.intervals import Estimate
 from recsys_model.evaluation.metrics import METRIC_NAMES, measure, measure_difference
 from recsys_model.evaluation.protocols import Protocol
 from recsys_platform.config import RunConfig
-from recsys_platform.evaluate.rankings import CATALOGUE, MODEL, Competitors, Ranks
-from recsys_platform.evaluate.report import refuse_impossible
+from recsys_platform.evaluate.rankings import CATALOGUE, Competitors, Ranks
+from recsys_platform.evaluate.report.wording import MODEL, Metrics, title_of
+from recsys_platform.splits import DatasetSplit, HeldOut, moment
 
 TITLES: dict[Competitors, str] = {
     "catalogue": "Whole catalogue",
@@ -87,6 +89,23 @@ def _statements(config: RunConfig, competitors: Competitors, num_items: int, spl
     return [*protocol.statements(num_items), MODEL_STATEMENTS[search]]
 
 
+def describe_cases(
+    split: HeldOut, dataset_split: DatasetSplit, num_users: int, num_users_in_split: int, seed: int
+) -> list[str]:
+    """Return what all tables of a report have in common, one sentence each."""
+    which = "All" if num_users == num_users_in_split else f"{num_users:,}, drawn with seed {seed}, of the"
+    trained = (
+        "every user's events but the last two"
+        if dataset_split.kind == "leave_one_out"
+        else f"all events before {moment(dataset_split.valid_from)}"
+    )
+    return [
+        f"{which} {num_users_in_split:,} users of the {split} split.",
+        *dataset_split.describe(split),
+        f"The baselines rank the same cases and count what the model was trained on, {trained}.",
+    ]
+
+
 def describe_cut_searches(num_cut: int, num_cases: int, max_expansions: int) -> list[str]:
     """Return what a reader must know of exact searches that were not brought to their end.
 
@@ -98,6 +117,17 @@ def describe_cut_searches(num_cut: int, num_cases: int, max_expansions: int) -> 
         return []
     limit = f"decoding.max_expansions ({max_expansions:,}) nodes"
     return [f"For {num_cut:,} of {num_cases:,} users the exact search was ended after {limit}; theirs are not proven."]
+
+
+def refuse_impossible(metrics: Metrics) -> None:
+    """Refuse figures that no ranking with one positive per case can have.
+
+    Raises:
+        DataError: with the method and the bound that is broken.
+    """
+    for method, entries in metrics.items():
+        values = {name: entry["value"] for name, entry in entries.items()}
+        check_possible(title_of(method), {name: value for name, value in values.items() if value is not None})
 
 
 def load_best_reachable(config: RunConfig) -> dict[str, Any] | None:

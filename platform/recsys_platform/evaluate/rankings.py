@@ -16,12 +16,12 @@ from recsys_model.evaluation.exposure import best_of
 from recsys_model.evaluation.metrics import rank_in
 from recsys_model.evaluation.protocols import rank_of_target
 from recsys_platform.evaluate.cases import Case
+from recsys_platform.evaluate.report.wording import MODEL
 from recsys_platform.evaluate.unfinished import Unfinished
 from recsys_platform.evaluate.workers import WorkerSettings, recommend_for_all, score_candidates
 
 Competitors = Literal["catalogue", "sampled", "given"]
 CATALOGUE: Competitors = "catalogue"
-MODEL = "recsysllm"
 Ranks = dict[str, np.ndarray]
 """Method -> each case's rank, 1 for the first place, 0 if the item was not returned."""
 

@@ -27,18 +27,10 @@ from recsys_platform.evaluate.candidates import digest_of_table, draw_candidates
 from recsys_platform.evaluate.cases import EvaluationData, load_evaluation_data
 from recsys_platform.evaluate.cornac_models import check_installed
 from recsys_platform.evaluate.details import build_breakdowns, build_examples, build_exposure, load_learning_curve
-from recsys_platform.evaluate.figures import build_ranking, describe_cut_searches
-from recsys_platform.evaluate.publish import write_reports
-from recsys_platform.evaluate.rankings import (
-    CATALOGUE,
-    LARGEST_K,
-    MODEL,
-    Competitors,
-    Rankings,
-    join,
-    rank_with_model,
-)
-from recsys_platform.evaluate.report import METHOD_TITLES, describe_cases
+from recsys_platform.evaluate.figures import build_ranking, describe_cases, describe_cut_searches
+from recsys_platform.evaluate.rankings import CATALOGUE, LARGEST_K, Competitors, Rankings, join, rank_with_model
+from recsys_platform.evaluate.report.wording import METHOD_TITLES, MODEL
+from recsys_platform.evaluate.report.write import write_reports
 from recsys_platform.evaluate.task_baselines import TASK_METHOD_TITLES
 from recsys_platform.evaluate.task_data import chosen_tasks
 from recsys_platform.evaluate.task_evaluation import evaluate_tasks

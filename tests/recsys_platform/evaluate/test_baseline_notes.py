@@ -10,15 +10,15 @@ from recsys_model.evaluation.public_figures import PUBLIC_DATASETS
 from recsys_platform.evaluate import baseline_notes
 from recsys_platform.evaluate.baseline_notes import describe_baselines, training_in_words
 from recsys_platform.evaluate.baseline_runs import BaselineRun
-from recsys_platform.evaluate.baseline_sections import baseline_section
 from recsys_platform.evaluate.cases import EvaluationData
-from recsys_platform.evaluate.document import Items, Paragraph, Table
-from recsys_platform.evaluate.ranking_sections import summary_section
 from recsys_platform.evaluate.rankings import Rankings
-from recsys_platform.evaluate.report import METHOD_TITLES
+from recsys_platform.evaluate.report.baseline_sections import baseline_section
+from recsys_platform.evaluate.report.document import Items, Paragraph, Table
+from recsys_platform.evaluate.report.ranking_sections import summary_section
+from recsys_platform.evaluate.report.wording import METHOD_TITLES
 from recsys_platform.settings import EvaluateConfig
 from recsys_platform.splits import DatasetSplit
-from tests.recsys_platform.evaluate.tiny_report import entry, tiny_report
+from tests.recsys_platform.evaluate.report.tiny_report import entry, tiny_report
 
 BEAUTY = PUBLIC_DATASETS[0]
 ALL_BASELINES = get_args(get_args(get_type_hints(EvaluateConfig)["baselines"])[0])

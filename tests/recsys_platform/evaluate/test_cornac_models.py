@@ -13,7 +13,7 @@ from recsys_model.evaluation.baselines import rank_by_keys
 from recsys_platform.evaluate.cornac_data import KnownEvents, interaction_set, rating_set, session_set
 from recsys_platform.evaluate.cornac_models import build_ranker, check_installed
 from recsys_platform.evaluate.cornac_settings import MODELS
-from recsys_platform.evaluate.report import METHOD_TITLES
+from recsys_platform.evaluate.report.wording import METHOD_TITLES
 
 NUM_ITEMS = 14
 RING = [[(start + step) % 12 for step in range(6)] for start in range(12)]

@@ -26,8 +26,8 @@ from recsys_platform.config import RunConfig, config_to_dict
 from recsys_platform.evaluate.candidates import draw_candidates
 from recsys_platform.evaluate.cases import Case, load_evaluation_data
 from recsys_platform.evaluate.figures import build_ranking
+from recsys_platform.evaluate.report.wording import estimate
 from recsys_platform.evaluate.stage import run_evaluate
-from recsys_platform.evaluate.wording import estimate
 from recsys_platform.summaries import of_evaluation
 from tests.recsys_platform.tiny_dataset import SEQUENCES, TITLES, tiny_config, write_tiny_dataset
 

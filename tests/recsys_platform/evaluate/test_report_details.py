@@ -5,7 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from recsys_platform.evaluate.details import build_breakdowns, build_exposure, load_learning_curve, pick_examples
+from recsys_platform.evaluate.details import (
+    build_breakdowns,
+    build_example,
+    build_exposure,
+    load_learning_curve,
+    pick_examples,
+)
 
 TRAINING = [np.array([0, 1, 1]), np.array([1, 2])]
 
@@ -137,3 +143,16 @@ def test_the_learning_curve_is_read_and_what_is_not_finite_is_left_out(tmp_path)
 
 def test_a_checkpoint_without_a_record_has_no_learning_curve(tmp_path):
     assert load_learning_curve(tmp_path) is None
+
+
+def test_an_example_keeps_the_latest_titles_and_counts_all():
+    history = [f"item {number}" for number in range(10)]
+
+    assert build_example("ann", history, "tent", ["pole", "tent"], 2) == {
+        "user_id": "ann",
+        "num_history": 10,
+        "history": [f"item {number}" for number in range(2, 10)],
+        "truth": "tent",
+        "rank": 2,
+        "recommended": ["pole", "tent"],
+    }

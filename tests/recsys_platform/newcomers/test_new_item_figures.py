@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from recsys_platform.config import build_config
-from recsys_platform.evaluate.html_page import render_html
-from recsys_platform.evaluate.markdown import render_markdown
+from recsys_platform.evaluate.report.html_page import render_html
+from recsys_platform.evaluate.report.markdown import render_markdown
 from recsys_platform.newcomers.figures import build_figures, chance_of, ranks_of
 from recsys_platform.newcomers.measuring import Measured, Timing
 from recsys_platform.newcomers.requests import Visit, Visits

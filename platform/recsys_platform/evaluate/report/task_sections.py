@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from recsys_platform.evaluate.document import Block, Fold, Heading, Items, Paragraph, Section, Table
-from recsys_platform.evaluate.wording import estimate, in_order, method_title, metric_title
+from recsys_platform.evaluate.report.document import Block, Fold, Heading, Items, Paragraph, Section, Table
+from recsys_platform.evaluate.report.wording import estimate, in_order, method_title, metric_title
 
 Report = Mapping[str, Any]
 """As in report.json."""

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from recsys_model.evaluation.metrics import METRIC_NAMES
-from recsys_platform.evaluate.document import Block, Heading, Items, Paragraph, Picture, Section, Table
-from recsys_platform.evaluate.wording import (
+from recsys_platform.evaluate.report.document import Block, Heading, Items, Paragraph, Picture, Section, Table
+from recsys_platform.evaluate.report.wording import (
     MODEL,
     estimate,
     in_order,

@@ -1,3 +1,5 @@
+"""The tables of the report: figures that cannot be, the shop's own, and what all tables share in words."""
+
 import json
 from pathlib import Path
 
@@ -5,14 +7,7 @@ import pytest
 
 from recsys_model.errors import DataError
 from recsys_platform.config import RunConfig, build_config
-from recsys_platform.evaluate.figures import load_best_reachable
-from recsys_platform.evaluate.report import (
-    build_example,
-    describe_cases,
-    format_difference,
-    format_table,
-    refuse_impossible,
-)
+from recsys_platform.evaluate.figures import describe_cases, load_best_reachable, refuse_impossible
 from recsys_platform.splits import DatasetSplit
 
 ENTRY = {"value": 0.12346, "low": 0.1, "high": 0.15}
@@ -22,30 +17,6 @@ METRICS = {
     "recsysllm": dict.fromkeys(NAMES, ENTRY),
     "best_reachable": {"hr_at_10": {"value": 0.5, "low": None, "high": None}},
 }
-
-
-def test_the_table_of_the_terminal_is_aligned_with_the_model_first_and_a_dash_where_nothing_is_known():
-    assert format_table(METRICS).splitlines() == [
-        "method                                           HR@1    HR@5   HR@10  NDCG@5  NDCG@10  95 % of HR@10",
-        "RecSysLLM                                      0.1235  0.1235  0.1235  0.1235   0.1235  0.1000-0.1500",
-        "popularity                                     0.0100  0.0100  0.0100  0.0100   0.0100  0.0000-0.0200",
-        "best reachable (the shop's own probabilities)       -       -  0.5000       -        -              -",
-    ]
-
-
-def test_a_method_without_a_title_is_in_the_table_too():
-    lines = format_table({"bpr_mf": {"hr_at_10": ENTRY}} | METRICS).splitlines()
-
-    assert [line.split("  ")[0] for line in lines[1:]][-1] == "bpr mf"
-    assert len(lines) == 5
-
-
-def test_the_difference_names_the_baseline_and_carries_signs():
-    difference = {"baseline": "co_occurrence", "metrics": {"hr_at_10": {"value": -0.01, "low": -0.02, "high": 0.001}}}
-
-    assert format_difference(difference) == (
-        "RecSysLLM minus last-item co-occurrence, paired over the same users: HR@10 -0.0100 [-0.0200, +0.0010]."
-    )
 
 
 def test_what_all_tables_share_says_who_was_asked_for_what_and_what_was_known():
@@ -68,19 +39,6 @@ def test_a_temporal_split_tells_its_moments():
 
     assert asked.startswith("Asked for is each user's first event in the valid period (from 30.0 until 50.0);")
     assert baselines.endswith("all events before 30.0.")
-
-
-def test_an_example_keeps_the_latest_titles_and_counts_all():
-    history = [f"item {number}" for number in range(10)]
-
-    assert build_example("ann", history, "tent", ["pole", "tent"], 2) == {
-        "user_id": "ann",
-        "num_history": 10,
-        "history": [f"item {number}" for number in range(2, 10)],
-        "truth": "tent",
-        "rank": 2,
-        "recommended": ["pole", "tent"],
-    }
 
 
 def test_figures_that_no_ranking_has_are_refused_whichever_method_has_them():

@@ -6,15 +6,15 @@ import re
 
 import pytest
 
-from recsys_platform.evaluate.behaviour_sections import groups_section
-from recsys_platform.evaluate.document import Heading, Items, Paragraph, Table
-from recsys_platform.evaluate.html_page import Image, render_html
-from recsys_platform.evaluate.markdown import render_markdown
-from recsys_platform.evaluate.publish import build_document, write_reports
-from recsys_platform.evaluate.ranking_sections import ranking_section, summary_section
-from recsys_platform.evaluate.task_sections import task_section
-from recsys_platform.evaluate.wording import verdict
-from tests.recsys_platform.evaluate.tiny_report import entry, tiny_report
+from recsys_platform.evaluate.report.behaviour_sections import groups_section
+from recsys_platform.evaluate.report.document import Heading, Items, Paragraph, Table
+from recsys_platform.evaluate.report.html_page import Image, render_html
+from recsys_platform.evaluate.report.markdown import render_markdown
+from recsys_platform.evaluate.report.ranking_sections import ranking_section, summary_section
+from recsys_platform.evaluate.report.task_sections import task_section
+from recsys_platform.evaluate.report.wording import verdict
+from recsys_platform.evaluate.report.write import build_document, write_reports
+from tests.recsys_platform.evaluate.report.tiny_report import entry, tiny_report
 
 
 def test_the_summary_is_two_sentences_on_the_model_and_on_the_best_other_method():

@@ -7,17 +7,47 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from recsys_platform.evaluate.report import METHOD_TITLES, title_of
-
 Entry = Mapping[str, float | None]
 """`{"value", "low", "high"}`; the limits are None where there is no sample behind the figure."""
+Metrics = Mapping[str, Mapping[str, Entry]]
+"""Method -> metric -> entry."""
 
 UNKNOWN = "-"
 MODEL = "recsysllm"
+TAKEN = "taken"
+"""Stands for what the users really took, where methods are compared by what they recommend."""
 LOWER_IS_BETTER = frozenset({"rmse", "mae"})
 """Metrics that are errors."""
 
+METHOD_TITLES: dict[str, str] = {
+    "recsysllm": "RecSysLLM",
+    "sasrec": "SASRec",
+    "last_item": "last item alone (SASRec without blocks)",
+    "co_occurrence": "last-item co-occurrence",
+    "popularity": "popularity",
+    "item_knn": "item-based neighbours",
+    "ease": "EASE (cornac)",
+    "most_popular": "most popular, users counted (cornac)",
+    "mf": "matrix factorization (cornac)",
+    "bpr": "BPR (cornac)",
+    "gru4rec": "GRU4Rec (cornac)",
+    "sasrec_cornac": "SASRec (cornac)",
+    "bert4rec": "BERT4Rec (cornac)",
+    "best_reachable": "best reachable (the shop's own probabilities)",
+}
+"""Method -> how a reader meets it, in the order of the table."""
+
 _UPPERCASE = frozenset({"hr", "ndcg", "rmse", "mae", "mse", "auc", "bleu", "rouge", "mrr"})
+
+
+def title_of(method: str) -> str:
+    """Return how a reader meets a method; its own name where it has no title.
+
+    Example:
+        >>> title_of("popularity"), title_of("most_pop")
+        ('popularity', 'most pop')
+    """
+    return METHOD_TITLES.get(method, method.replace("_", " "))
 
 
 def method_title(report: Mapping[str, Any], method: str) -> str:

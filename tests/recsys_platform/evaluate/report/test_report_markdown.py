@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from recsys_platform.evaluate.document import Code, Document, Fold, Items, Paragraph, Section, Table, one_line
-from recsys_platform.evaluate.markdown import escape, render_markdown
-from recsys_platform.evaluate.publish import build_document
-from tests.recsys_platform.evaluate.tiny_report import HOSTILE, tiny_report
+from recsys_platform.evaluate.report.document import Code, Document, Fold, Items, Paragraph, Section, Table, one_line
+from recsys_platform.evaluate.report.markdown import escape, render_markdown
+from recsys_platform.evaluate.report.write import build_document
+from tests.recsys_platform.evaluate.report.tiny_report import HOSTILE, tiny_report
 
 
 def cells_of(line: str) -> list[str]:

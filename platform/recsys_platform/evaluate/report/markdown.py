@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from recsys_platform.evaluate.document import (
+from recsys_platform.evaluate.report.document import (
     Block,
     Code,
     Document,

@@ -4,8 +4,8 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from recsys_platform.evaluate.plot_style import DARK, LIGHT, themed
-from recsys_platform.evaluate.plots import (
+from recsys_platform.evaluate.report.plot_style import DARK, LIGHT, themed
+from recsys_platform.evaluate.report.plots import (
     draw_family_losses,
     draw_groups,
     draw_hit_rate_over_k,
@@ -13,7 +13,7 @@ from recsys_platform.evaluate.plots import (
     draw_methods,
     draw_plots,
 )
-from tests.recsys_platform.evaluate.tiny_report import tiny_report
+from tests.recsys_platform.evaluate.report.tiny_report import tiny_report
 
 
 def labels(figure: Figure) -> tuple[str, str]:

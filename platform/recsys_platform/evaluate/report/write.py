@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from recsys_platform.evaluate.baseline_sections import baseline_section
-from recsys_platform.evaluate.behaviour_sections import (
+from recsys_platform.evaluate.report.baseline_sections import baseline_section
+from recsys_platform.evaluate.report.behaviour_sections import (
     examples_section,
     exposure_section,
     groups_section,
@@ -14,12 +14,12 @@ from recsys_platform.evaluate.behaviour_sections import (
     speed_section,
     training_section,
 )
-from recsys_platform.evaluate.document import Document
-from recsys_platform.evaluate.html_page import Image, render_html
-from recsys_platform.evaluate.markdown import render_markdown
-from recsys_platform.evaluate.plots import draw_plots
-from recsys_platform.evaluate.ranking_sections import protocol_section, ranking_section, summary_section
-from recsys_platform.evaluate.task_sections import task_section
+from recsys_platform.evaluate.report.document import Document
+from recsys_platform.evaluate.report.html_page import Image, render_html
+from recsys_platform.evaluate.report.markdown import render_markdown
+from recsys_platform.evaluate.report.plots import draw_plots
+from recsys_platform.evaluate.report.ranking_sections import protocol_section, ranking_section, summary_section
+from recsys_platform.evaluate.report.task_sections import task_section
 
 JSON_FILE = "report.json"
 HTML_FILE = "report.html"

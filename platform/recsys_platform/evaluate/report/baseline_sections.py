@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from recsys_platform.evaluate.document import Block, Items, Paragraph, Section, Table
-from recsys_platform.evaluate.wording import UNKNOWN, in_order, method_title
+from recsys_platform.evaluate.report.document import Block, Items, Paragraph, Section, Table
+from recsys_platform.evaluate.report.wording import UNKNOWN, in_order, method_title
 
 Report = Mapping[str, Any]
 """As in report.json."""

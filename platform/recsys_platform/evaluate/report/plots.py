@@ -8,8 +8,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-from recsys_platform.evaluate.plot_style import DARK, LIGHT, Theme, add_legend, label, line_style, to_png, top_of_axis
-from recsys_platform.evaluate.wording import MODEL, in_order, method_title
+from recsys_platform.evaluate.report.plot_style import (
+    DARK,
+    LIGHT,
+    Theme,
+    add_legend,
+    label,
+    line_style,
+    to_png,
+    top_of_axis,
+)
+from recsys_platform.evaluate.report.wording import MODEL, in_order, method_title
 
 Report = Mapping[str, Any]
 """As in report.json."""

@@ -14,7 +14,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from recsys_platform.evaluate.document import one_line
+from recsys_platform.evaluate.report.document import one_line
 
 DOTS_PER_INCH = 150
 

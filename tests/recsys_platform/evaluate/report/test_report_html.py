@@ -5,12 +5,11 @@ import re
 
 import pytest
 
-from recsys_platform.evaluate.document import Document, one_line
-from recsys_platform.evaluate.html_page import Image, render_html
-from recsys_platform.evaluate.html_style import STYLE
-from recsys_platform.evaluate.publish import build_document
-from tests.recsys_platform.evaluate.page_reader import PageReader
-from tests.recsys_platform.evaluate.tiny_report import HOSTILE, tiny_report
+from recsys_platform.evaluate.report.document import Document, one_line
+from recsys_platform.evaluate.report.html_page import STYLE, Image, render_html
+from recsys_platform.evaluate.report.write import build_document
+from tests.recsys_platform.evaluate.report.page_reader import PageReader
+from tests.recsys_platform.evaluate.report.tiny_report import HOSTILE, tiny_report
 
 
 def page_of(document: Document) -> str:

@@ -4,8 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from recsys_platform.evaluate.details import TAKEN
-from recsys_platform.evaluate.document import (
+from recsys_platform.evaluate.report.document import (
     Block,
     Code,
     Fold,
@@ -15,7 +14,7 @@ from recsys_platform.evaluate.document import (
     Section,
     Table,
 )
-from recsys_platform.evaluate.wording import UNKNOWN, estimate, in_order, method_title, number, percent
+from recsys_platform.evaluate.report.wording import TAKEN, UNKNOWN, estimate, in_order, method_title, number, percent
 
 Report = Mapping[str, Any]
 """As in report.json."""
