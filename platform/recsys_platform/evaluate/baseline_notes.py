@@ -10,9 +10,9 @@ from typing import Any
 from recsys_model.evaluation.neighbours import NUM_NEIGHBOURS
 from recsys_model.evaluation.public_figures import PUBLIC_DATASETS, PublicDataset, recognise
 from recsys_platform.evaluate.baseline_runs import BaselineRun
-from recsys_platform.evaluate.cases import EvaluationData
 from recsys_platform.evaluate.cornac_settings import MODELS
-from recsys_platform.evaluate.rankings import CATALOGUE
+from recsys_platform.evaluate.ranking.cases import EvaluationData
+from recsys_platform.evaluate.ranking.rankings import CATALOGUE
 from recsys_platform.evaluate.report.wording import title_of
 from recsys_platform.evaluate.sasrec_runs import SASREC_MODELS
 from recsys_platform.settings import EvaluateConfig

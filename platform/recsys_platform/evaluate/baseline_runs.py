@@ -17,13 +17,13 @@ from tqdm import tqdm
 from recsys_model.errors import RecsysError
 from recsys_model.evaluation.baselines import CoOccurrence, Popularity, Ranker
 from recsys_model.evaluation.neighbours import ItemNeighbours
-from recsys_platform.evaluate.cases import EvaluationData
+from recsys_platform.evaluate.answer_log import AnswerLog, PartialAnswers
 from recsys_platform.evaluate.cornac_models import build_ranker
 from recsys_platform.evaluate.cornac_settings import MODELS, number_of_epochs
 from recsys_platform.evaluate.pool import threads_per_worker, torch_threads
-from recsys_platform.evaluate.rankings import Competitors, Rankings, rank_with_baseline
+from recsys_platform.evaluate.ranking.cases import EvaluationData
+from recsys_platform.evaluate.ranking.rankings import Competitors, Rankings, rank_with_baseline
 from recsys_platform.evaluate.sasrec_runs import SASREC_MODELS, HeldOutEvents, build_sasrec, events_to_train_on
-from recsys_platform.evaluate.unfinished import AnswerLog, Unfinished
 from recsys_platform.settings import EvaluateConfig
 
 logger = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ def rank_with_baselines(
     candidates: Mapping[Competitors, list[list[int]]],
     num_items: int,
     seed: int,
-    unfinished: Unfinished,
+    partial_answers: PartialAnswers,
 ) -> list[BaselineRun]:
     """Return what each baseline does, in the order of the configuration; Ray must be initialised.
 
@@ -81,7 +81,7 @@ def rank_with_baselines(
         DataError: there is nothing to learn from, or a training diverged.
     """
     logs: dict[str, AnswerLog] = {
-        name: _log(name, settings, unfinished) for name in settings.baselines if name not in COUNTED
+        name: _log(name, settings, partial_answers) for name in settings.baselines if name not in COUNTED
     }
     runs: dict[str, BaselineRun] = {name: found[0][0][1] for name, log in logs.items() if (found := log.read(1))}
     waiting: list[str] = [name for name in logs if name not in runs]
@@ -104,11 +104,11 @@ def most_passes(name: str, settings: EvaluateConfig) -> int:
     return number_of_epochs(name, settings.baseline_epochs) if name in MODELS else 0
 
 
-def _log(name: str, settings: EvaluateConfig, unfinished: Unfinished) -> AnswerLog:
-    """Return the log of a trained model; its name tells what `unfinished` does not know of the training."""
+def _log(name: str, settings: EvaluateConfig, partial_answers: PartialAnswers) -> AnswerLog:
+    """Return the log of a trained model; its name tells what `partial_answers` does not know of the training."""
     patience = f"_{settings.baseline_patience}" if name in SASREC_MODELS else ""
     log_name = f"baseline_{name}_{most_passes(name, settings)}{patience}"
-    return unfinished.log(log_name, BaselineRun.to_plain, BaselineRun.from_plain)
+    return partial_answers.log(log_name, BaselineRun.to_plain, BaselineRun.from_plain)
 
 
 def _train_all(names: list[str], work: _Work, logs: Mapping[str, AnswerLog]) -> dict[str, BaselineRun]:

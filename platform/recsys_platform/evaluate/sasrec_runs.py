@@ -8,7 +8,7 @@ from typing import Any
 from recsys_model.evaluation.baselines import Ranker, Sequences
 from recsys_model.evaluation.sasrec import SASRecConfig
 from recsys_model.evaluation.sasrec_training import Pass, train_sasrec
-from recsys_platform.evaluate.cases import EvaluationData, Split
+from recsys_platform.evaluate.ranking.cases import EvaluationData, Split
 
 logger = logging.getLogger(__name__)
 

@@ -16,6 +16,7 @@ from recsys_model.text.tasks import TASKS
 from recsys_model.text.templates import SPLITS, Split, load_templates
 from recsys_platform.artifacts import Manifest
 from recsys_platform.config import RunConfig
+from recsys_platform.evaluate.answer_log import PartialAnswers
 from recsys_platform.evaluate.task_answers import TaskAnswer
 from recsys_platform.evaluate.task_baselines import TrainingAnswers
 from recsys_platform.evaluate.task_cases import CaseBuilder, TaskCase, UserDraw
@@ -28,8 +29,7 @@ from recsys_platform.evaluate.task_metrics import Answered, TaskMeter, Training
 from recsys_platform.evaluate.task_rows import build_task_examples, build_task_rows
 from recsys_platform.evaluate.task_statements import describe_task
 from recsys_platform.evaluate.task_workers import TaskWorkerSettings, answer_all, decode_answer, encode_answer
-from recsys_platform.evaluate.unfinished import Unfinished
-from recsys_platform.evaluate.workers import WorkerSettings
+from recsys_platform.evaluate.worker_model import WorkerSettings
 from recsys_platform.facts import load_item_facts
 
 logger = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ def evaluate_tasks(
     ranking: WorkerSettings,
     catalog: Catalog,
     training_sequences: Sequence[np.ndarray],
-    unfinished: Unfinished,
+    partial_answers: PartialAnswers,
 ) -> TaskEvaluation:
     """Ask tasks about the held-out events of the split; Ray must be initialised.
 
@@ -74,7 +74,7 @@ def evaluate_tasks(
         ranking: Model and item search of the ranking of the next item.
         catalog: The items.
         training_sequences: Catalogue indices of the events of every user that the model was trained on.
-        unfinished: What an earlier attempt answered.
+        partial_answers: What an earlier attempt answered.
 
     Raises:
         CheckpointError: the dataset was made without tasks.
@@ -97,7 +97,7 @@ def evaluate_tasks(
         catalog,
         num_workers=config.evaluate.num_workers,
         batch_size=config.evaluate.batch_size,
-        log=unfinished.log("tasks", encode_answer, decode_answer),
+        log=partial_answers.log("tasks", encode_answer, decode_answer),
     )
     meter = TaskMeter(
         _count_training(config, cases, training_sequences, len(catalog.items)),

@@ -11,7 +11,7 @@ import numpy as np
 from recsys_model.evaluation.intervals import bootstrap_mean
 from recsys_model.evaluation.metrics import measure as measure_ranks
 from recsys_model.evaluation.metrics import measure_difference, rank_in
-from recsys_platform.evaluate.figures import plain
+from recsys_platform.evaluate.ranking.metrics import plain
 from recsys_platform.newcomers.measuring import Answers, Measured
 from recsys_platform.newcomers.requests import Visit, Visits
 

@@ -17,7 +17,7 @@ from recsys_platform.data.new_item_requests import RequestSettings, build_reques
 from recsys_platform.data.new_items import hold_out, without_new_events
 from recsys_platform.data.sequences import BUCKET_SCHEMA, USER
 from recsys_platform.data.stage import run_data
-from recsys_platform.evaluate.cases import load_evaluation_data
+from recsys_platform.evaluate.ranking.cases import load_evaluation_data
 from recsys_platform.splits import DatasetSplit
 from recsys_platform.summaries import of_data
 

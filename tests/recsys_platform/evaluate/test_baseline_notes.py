@@ -10,8 +10,8 @@ from recsys_model.evaluation.public_figures import PUBLIC_DATASETS
 from recsys_platform.evaluate import baseline_notes
 from recsys_platform.evaluate.baseline_notes import describe_baselines, training_in_words
 from recsys_platform.evaluate.baseline_runs import BaselineRun
-from recsys_platform.evaluate.cases import EvaluationData
-from recsys_platform.evaluate.rankings import Rankings
+from recsys_platform.evaluate.ranking.cases import EvaluationData
+from recsys_platform.evaluate.ranking.rankings import Rankings
 from recsys_platform.evaluate.report.baseline_sections import baseline_section
 from recsys_platform.evaluate.report.document import Items, Paragraph, Table
 from recsys_platform.evaluate.report.ranking_sections import summary_section

@@ -8,7 +8,7 @@ import pytest
 
 from recsys_model.errors import CheckpointError
 from recsys_model.text.textualize import TokenizedText
-from recsys_platform.evaluate.cases import Case, draw_users, load_evaluation_data
+from recsys_platform.evaluate.ranking.cases import Case, draw_users, load_evaluation_data
 
 SEQUENCES = {"ann": [0, 1, 2], "bob": [3, 1, 4, 0], "cyd": [2, 2, 1]}
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from recsys_platform.evaluate.details import (
+from recsys_platform.evaluate.ranking.breakdowns import (
     build_breakdowns,
     build_example,
     build_exposure,

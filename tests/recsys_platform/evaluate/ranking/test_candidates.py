@@ -7,8 +7,8 @@ import pytest
 from recsys_model.entities.catalog import Catalog, CatalogItem
 from recsys_model.errors import ConfigError, DataError
 from recsys_model.text.textualize import TokenizedText
-from recsys_platform.evaluate.candidates import digest_of_table, draw_candidates, read_candidates
-from recsys_platform.evaluate.cases import Case
+from recsys_platform.evaluate.ranking.candidates import digest_of_table, draw_candidates, read_candidates
+from recsys_platform.evaluate.ranking.cases import Case
 
 CATALOG = Catalog([CatalogItem(f"i{n}", f"t{n}", f"t{n}", (n,)) for n in range(6)], {})
 

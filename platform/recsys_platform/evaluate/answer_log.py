@@ -61,7 +61,7 @@ class AnswerLog:
             os.fsync(file.fileno())
 
 
-class Unfinished:
+class PartialAnswers:
     """The logs of one evaluation."""
 
     def __init__(self, evaluation_folder: Path, depends_on: Mapping[str, Any]) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from recsys_model.errors import DataError
 from recsys_platform.config import RunConfig, build_config
-from recsys_platform.evaluate.figures import describe_cases, load_best_reachable, refuse_impossible
+from recsys_platform.evaluate.ranking.metrics import describe_cases, load_best_reachable, refuse_impossible
 from recsys_platform.splits import DatasetSplit
 
 ENTRY = {"value": 0.12346, "low": 0.1, "high": 0.15}

@@ -15,10 +15,11 @@ from recsys_model.evaluation.baselines import Ranker, rank_by_keys
 from recsys_model.evaluation.exposure import best_of
 from recsys_model.evaluation.metrics import rank_in
 from recsys_model.evaluation.protocols import rank_of_target
-from recsys_platform.evaluate.cases import Case
+from recsys_platform.evaluate.answer_log import PartialAnswers
+from recsys_platform.evaluate.ranking.cases import Case
+from recsys_platform.evaluate.ranking.workers import recommend_for_all, score_candidates
 from recsys_platform.evaluate.report.wording import MODEL
-from recsys_platform.evaluate.unfinished import Unfinished
-from recsys_platform.evaluate.workers import WorkerSettings, recommend_for_all, score_candidates
+from recsys_platform.evaluate.worker_model import WorkerSettings
 
 Competitors = Literal["catalogue", "sampled", "given"]
 CATALOGUE: Competitors = "catalogue"
@@ -62,7 +63,7 @@ def rank_with_model(
     cases: Sequence[Case],
     candidates: Mapping[Competitors, list[list[int]]],
     settings: WorkerSettings,
-    unfinished: Unfinished,
+    partial_answers: PartialAnswers,
     *,
     num_workers: int,
     batch_size: int,
@@ -72,13 +73,13 @@ def rank_with_model(
     The whole catalogue is always searched, since exposure and examples are about it.
     """
     spread = {"num_workers": num_workers, "batch_size": batch_size}
-    found = recommend_for_all(cases, settings, k=LARGEST_K, log=unfinished.log("ranked"), **spread)
+    found = recommend_for_all(cases, settings, k=LARGEST_K, log=partial_answers.log("ranked"), **spread)
     recommended = [ranked.items for ranked in found]
     ranks = {
         CATALOGUE: np.array([rank_in(row, case.target_item) for row, case in zip(recommended, cases, strict=True)])
     }
     for name, lists in candidates.items():
-        scores = score_candidates(cases, lists, settings, log=unfinished.log(f"scores_{name}"), **spread)
+        scores = score_candidates(cases, lists, settings, log=partial_answers.log(f"scores_{name}"), **spread)
         rows = zip(cases, lists, scores, strict=True)
         ranks[name] = np.array([rank_of_target(items, row, case.target_item) for case, items, row in rows])
     num_cut = sum(ranked.is_cut for ranked in found)

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from recsys_model.evaluation.baselines import CoOccurrence, Popularity
 from recsys_model.text.textualize import TokenizedText
-from recsys_platform.evaluate.cases import Case
-from recsys_platform.evaluate.rankings import Rankings, join, rank_with_baseline
+from recsys_platform.evaluate.ranking.cases import Case
+from recsys_platform.evaluate.ranking.rankings import Rankings, join, rank_with_baseline
 
 ITEMS = st.integers(0, 7)
 

@@ -11,7 +11,7 @@ from recsys_model.entities.catalog import Catalog
 from recsys_model.errors import ConfigError, DataError
 from recsys_model.evaluation.protocols import sampled_candidates
 from recsys_platform.artifacts import sha256_of
-from recsys_platform.evaluate.cases import Case
+from recsys_platform.evaluate.ranking.cases import Case
 
 COLUMNS = ("user_id", "item_id")
 NUM_NAMED = 3

@@ -1,28 +1,28 @@
+from recsys_platform.evaluate.answer_log import PartialAnswers
 from recsys_platform.evaluate.pool import build_batches
-from recsys_platform.evaluate.unfinished import Unfinished
 
 
 def test_answers_come_back_in_the_types_that_they_had(tmp_path):
-    log = Unfinished(tmp_path / "evaluation", {"seed": 0}).log("x", encode=list, decode=tuple)
+    log = PartialAnswers(tmp_path / "evaluation", {"seed": 0}).log("x", encode=list, decode=tuple)
     log.add(3, [(7, (1, 2)), (0, (5,))])
     log.add(1, [(2, ())])
 
-    again = Unfinished(tmp_path / "evaluation", {"seed": 0}).log("x", encode=list, decode=tuple)
+    again = PartialAnswers(tmp_path / "evaluation", {"seed": 0}).log("x", encode=list, decode=tuple)
 
     assert again.read(num_batches=4) == {3: [(7, (1, 2)), (0, (5,))], 1: [(2, ())]}
 
 
 def test_scores_survive_to_the_last_bit(tmp_path):
     scores = [-0.1 - 1e-17, -1 / 3, -1e300, float("-inf")]
-    log = Unfinished(tmp_path / "evaluation", {}).log("scores")
+    log = PartialAnswers(tmp_path / "evaluation", {}).log("scores")
     log.add(0, [(0, scores)])
 
     assert log.read(1) == {0: [(0, scores)]}
 
 
 def test_a_line_that_was_cut_off_is_forgotten_and_written_over(tmp_path):
-    unfinished = Unfinished(tmp_path / "evaluation", {})
-    log = unfinished.log("x")
+    partial_answers = PartialAnswers(tmp_path / "evaluation", {})
+    log = partial_answers.log("x")
     log.add(0, [(0, 1)])
     (file,) = tmp_path.rglob("x.jsonl")
     with file.open("a") as end:
@@ -34,8 +34,8 @@ def test_a_line_that_was_cut_off_is_forgotten_and_written_over(tmp_path):
 
 
 def test_answers_of_other_settings_are_not_taken_up_and_go_with_the_rest(tmp_path):
-    Unfinished(tmp_path / "evaluation", {"seed": 0}).log("x").add(0, [(0, 1)])
-    other = Unfinished(tmp_path / "evaluation", {"seed": 1})
+    PartialAnswers(tmp_path / "evaluation", {"seed": 0}).log("x").add(0, [(0, 1)])
+    other = PartialAnswers(tmp_path / "evaluation", {"seed": 1})
 
     assert other.log("x").read(1) == {}
     other.remove()

@@ -1,4 +1,4 @@
-"""From ranks to the figures of a report: metrics with intervals, paired differences, and what they mean in words."""
+"""From ranks to the metrics of a report: values with intervals, paired differences, and sentences on what they mean."""
 
 import dataclasses
 import json
@@ -13,7 +13,7 @@ from recsys_model.evaluation.intervals import Estimate
 from recsys_model.evaluation.metrics import METRIC_NAMES, measure, measure_difference
 from recsys_model.evaluation.protocols import Protocol
 from recsys_platform.config import RunConfig
-from recsys_platform.evaluate.rankings import CATALOGUE, Competitors, Ranks
+from recsys_platform.evaluate.ranking.rankings import CATALOGUE, Competitors, Ranks
 from recsys_platform.evaluate.report.wording import MODEL, Metrics, title_of
 from recsys_platform.splits import DatasetSplit, HeldOut, moment
 

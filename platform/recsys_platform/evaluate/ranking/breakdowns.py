@@ -16,7 +16,7 @@ from recsys_model.entities.catalog import Catalog
 from recsys_model.evaluation.exposure import HEAD_SHARE, count_events, measure_exposure, measure_popularity
 from recsys_model.evaluation.groups import hit_rates, length_groups, member_hit_rates, popularity_deciles
 from recsys_model.evaluation.metrics import hit_gains
-from recsys_platform.evaluate.cases import Case
+from recsys_platform.evaluate.ranking.cases import Case
 from recsys_platform.evaluate.report.wording import TAKEN
 
 OWN_TIME = "held-out event with a time of its own"
