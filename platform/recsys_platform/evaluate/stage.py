@@ -22,9 +22,9 @@ from recsys_platform.artifacts import (
 from recsys_platform.checkpoints import check_base, trained_objective
 from recsys_platform.config import RunConfig, config_to_dict
 from recsys_platform.evaluate.answer_log import PartialAnswers
-from recsys_platform.evaluate.baseline_notes import describe_baselines
-from recsys_platform.evaluate.baseline_runs import rank_with_baselines
-from recsys_platform.evaluate.cornac_models import check_installed
+from recsys_platform.evaluate.baselines.cornac_models import check_installed
+from recsys_platform.evaluate.baselines.notes import describe_baselines
+from recsys_platform.evaluate.baselines.run import rank_with_baselines
 from recsys_platform.evaluate.ranking.breakdowns import (
     build_breakdowns,
     build_examples,

@@ -20,8 +20,8 @@ import torch
 
 from recsys_model.errors import ConfigError, DataError
 from recsys_model.evaluation.baselines import Ranker, Sequences, keys_of_scores
-from recsys_platform.evaluate.cornac_data import KnownEvents, interaction_set, rating_set, session_set
-from recsys_platform.evaluate.cornac_settings import MODELS, CornacModel
+from recsys_platform.evaluate.baselines.cornac_data import KnownEvents, interaction_set, rating_set, session_set
+from recsys_platform.evaluate.baselines.cornac_settings import MODELS, CornacModel
 from recsys_platform.evaluate.pool import torch_threads
 
 

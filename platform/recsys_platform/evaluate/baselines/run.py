@@ -18,12 +18,12 @@ from recsys_model.errors import RecsysError
 from recsys_model.evaluation.baselines import CoOccurrence, Popularity, Ranker
 from recsys_model.evaluation.neighbours import ItemNeighbours
 from recsys_platform.evaluate.answer_log import AnswerLog, PartialAnswers
-from recsys_platform.evaluate.cornac_models import build_ranker
-from recsys_platform.evaluate.cornac_settings import MODELS, number_of_epochs
+from recsys_platform.evaluate.baselines.cornac_models import build_ranker
+from recsys_platform.evaluate.baselines.cornac_settings import MODELS, number_of_epochs
+from recsys_platform.evaluate.baselines.sasrec import SASREC_MODELS, HeldOutEvents, build_sasrec, events_to_train_on
 from recsys_platform.evaluate.pool import threads_per_worker, torch_threads
 from recsys_platform.evaluate.ranking.cases import EvaluationData
 from recsys_platform.evaluate.ranking.rankings import Competitors, Rankings, rank_with_baseline
-from recsys_platform.evaluate.sasrec_runs import SASREC_MODELS, HeldOutEvents, build_sasrec, events_to_train_on
 from recsys_platform.settings import EvaluateConfig
 
 logger = logging.getLogger(__name__)

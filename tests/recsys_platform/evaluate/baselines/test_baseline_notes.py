@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from recsys_model.evaluation.public_figures import PUBLIC_DATASETS
-from recsys_platform.evaluate import baseline_notes
-from recsys_platform.evaluate.baseline_notes import describe_baselines, training_in_words
-from recsys_platform.evaluate.baseline_runs import BaselineRun
+from recsys_platform.evaluate.baselines import notes
+from recsys_platform.evaluate.baselines.notes import describe_baselines, training_in_words
+from recsys_platform.evaluate.baselines.run import BaselineRun
 from recsys_platform.evaluate.ranking.cases import EvaluationData
 from recsys_platform.evaluate.ranking.rankings import Rankings
 from recsys_platform.evaluate.report.baseline_sections import baseline_section
@@ -120,7 +120,7 @@ def test_every_baseline_that_can_be_asked_for_is_described(name):
 
     assert found["method"] == name
     assert found["implementation"].startswith(("this project", "library cornac"))
-    assert (found["public"] is not None) == (name in baseline_notes.PUBLIC_NAMES)
+    assert (found["public"] is not None) == (name in notes.PUBLIC_NAMES)
     assert name in METHOD_TITLES
 
 

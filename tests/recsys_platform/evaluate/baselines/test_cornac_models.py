@@ -10,9 +10,9 @@ import torch
 
 from recsys_model.errors import ConfigError, DataError
 from recsys_model.evaluation.baselines import rank_by_keys
-from recsys_platform.evaluate.cornac_data import KnownEvents, interaction_set, rating_set, session_set
-from recsys_platform.evaluate.cornac_models import build_ranker, check_installed
-from recsys_platform.evaluate.cornac_settings import MODELS
+from recsys_platform.evaluate.baselines.cornac_data import KnownEvents, interaction_set, rating_set, session_set
+from recsys_platform.evaluate.baselines.cornac_models import build_ranker, check_installed
+from recsys_platform.evaluate.baselines.cornac_settings import MODELS
 from recsys_platform.evaluate.report.wording import METHOD_TITLES
 
 NUM_ITEMS = 14

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from recsys_platform.evaluate.baselines.sasrec import SASREC_MODELS, build_sasrec, events_to_train_on
 from recsys_platform.evaluate.ranking.cases import EvaluationData
-from recsys_platform.evaluate.sasrec_runs import SASREC_MODELS, build_sasrec, events_to_train_on
 from recsys_platform.splits import DatasetSplit
 
 DATA = EvaluationData(

@@ -9,9 +9,10 @@ import pytest
 
 from recsys_model.errors import ConfigError
 from recsys_model.evaluation.baselines import rank_by_keys
-from recsys_platform.evaluate import baseline_runs, stage
-from recsys_platform.evaluate.cornac_models import build_ranker
-from recsys_platform.evaluate.sasrec_runs import HeldOutEvents, build_sasrec
+from recsys_platform.evaluate import stage
+from recsys_platform.evaluate.baselines import run as baseline_run
+from recsys_platform.evaluate.baselines.cornac_models import build_ranker
+from recsys_platform.evaluate.baselines.sasrec import HeldOutEvents, build_sasrec
 from recsys_platform.evaluate.stage import run_evaluate
 from recsys_platform.settings import EvaluateConfig
 from tests.recsys_platform.evaluate.test_evaluate_stage import write_checkpoint
@@ -99,7 +100,7 @@ def test_baselines_that_were_trained_before_a_crash_are_not_trained_again(ray_cl
     with pytest.raises(OSError, match="disk full"):
         run_evaluate(config)
     monkeypatch.undo()
-    monkeypatch.setattr(baseline_runs, "_train_and_rank", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(baseline_run, "_train_and_rank", lambda *_: pytest.fail("trained again"))
 
     resumed = run_evaluate(config)
 
