@@ -37,9 +37,9 @@ from recsys_platform.evaluate.ranking.metrics import build_ranking, describe_cas
 from recsys_platform.evaluate.ranking.rankings import CATALOGUE, LARGEST_K, Competitors, Rankings, join, rank_with_model
 from recsys_platform.evaluate.report.wording import METHOD_TITLES, MODEL
 from recsys_platform.evaluate.report.write import write_reports
-from recsys_platform.evaluate.task_baselines import TASK_METHOD_TITLES
-from recsys_platform.evaluate.task_data import chosen_tasks
-from recsys_platform.evaluate.task_evaluation import evaluate_tasks
+from recsys_platform.evaluate.tasks.baselines import TASK_METHOD_TITLES
+from recsys_platform.evaluate.tasks.data import chosen_tasks
+from recsys_platform.evaluate.tasks.evaluation import evaluate_tasks
 from recsys_platform.evaluate.worker_model import WorkerSettings
 
 logger = logging.getLogger(__name__)

@@ -8,10 +8,10 @@ import pytest
 from recsys_model.evaluation.baselines import CoOccurrence, Popularity
 from recsys_model.text.task_facts import TaskFacts
 from recsys_model.text.textualize import Behaviour
-from recsys_platform.evaluate.task_answers import TaskAnswer
-from recsys_platform.evaluate.task_baselines import TrainingAnswers
-from recsys_platform.evaluate.task_cases import HeldOutEvent, TaskCase
-from recsys_platform.evaluate.task_metrics import TaskMeter, Training
+from recsys_platform.evaluate.tasks.answers import TaskAnswer
+from recsys_platform.evaluate.tasks.baselines import TrainingAnswers
+from recsys_platform.evaluate.tasks.cases import HeldOutEvent, TaskCase
+from recsys_platform.evaluate.tasks.metrics import TaskMeter, Training
 
 # item 3 was taken four times, 1 three times, 0 twice, 2 once, 4 never; after 0 came 1 twice
 SEQUENCES = [[3, 3, 0, 1], [3, 0, 1], [3, 2], [1]]

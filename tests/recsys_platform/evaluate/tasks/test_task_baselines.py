@@ -3,7 +3,7 @@
 import pytest
 
 from recsys_model.text.task_facts import TaskFacts
-from recsys_platform.evaluate.task_baselines import TrainingAnswers
+from recsys_platform.evaluate.tasks.baselines import TrainingAnswers
 
 
 def training(*asked: TaskFacts) -> TrainingAnswers:

@@ -22,9 +22,9 @@ from recsys_model.evaluation.texts import measure_texts
 from recsys_model.evaluation.yes_no import measure_accuracy, measure_auc
 from recsys_model.text.task_facts import TaskFacts, fold
 from recsys_model.text.tasks import CHOICES, TASKS
-from recsys_platform.evaluate.task_answers import TaskAnswer
-from recsys_platform.evaluate.task_baselines import TrainingAnswers
-from recsys_platform.evaluate.task_cases import TaskCase
+from recsys_platform.evaluate.tasks.answers import TaskAnswer
+from recsys_platform.evaluate.tasks.baselines import TrainingAnswers
+from recsys_platform.evaluate.tasks.cases import TaskCase
 
 RATINGS = tuple(float(choice) for choice in CHOICES["rating"])
 BLEU_ORDERS = {"explanation": 4, "summary": 2}

@@ -16,7 +16,7 @@ from recsys_platform import summaries
 from recsys_platform.config import RunConfig, build_config, config_to_dict
 from recsys_platform.evaluate.pool import answer_batches
 from recsys_platform.evaluate.stage import run_evaluate
-from recsys_platform.evaluate.task_data import chosen_tasks, trained_tasks
+from recsys_platform.evaluate.tasks.data import chosen_tasks, trained_tasks
 from recsys_platform.settings import EvaluateConfig
 from tests.recsys_platform.task_dataset import (
     WEIGHTS,

@@ -16,8 +16,8 @@ from recsys_model.entities.catalog import Catalog
 from recsys_model.text.tokenizer import load_tokenizer
 from recsys_platform.evaluate.answer_log import AnswerLog
 from recsys_platform.evaluate.pool import answer_batches
-from recsys_platform.evaluate.task_answers import TaskAnswer, TaskAnswerer
-from recsys_platform.evaluate.task_cases import TaskCase
+from recsys_platform.evaluate.tasks.answers import TaskAnswer, TaskAnswerer
+from recsys_platform.evaluate.tasks.cases import TaskCase
 from recsys_platform.evaluate.worker_model import WorkerSettings, load_model
 from recsys_platform.facts import load_task_source
 

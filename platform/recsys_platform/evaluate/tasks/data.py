@@ -13,7 +13,7 @@ from recsys_model.config import TasksConfig
 from recsys_model.errors import ConfigError
 from recsys_model.text.task_facts import TaskFacts
 from recsys_model.text.tasks import TASKS
-from recsys_platform.evaluate.task_cases import HeldOutEvent
+from recsys_platform.evaluate.tasks.cases import HeldOutEvent
 from recsys_platform.facts import FACT_COLUMNS, to_facts
 from recsys_platform.settings import EvaluateConfig
 

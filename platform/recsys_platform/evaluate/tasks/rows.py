@@ -8,9 +8,9 @@ import pyarrow as pa
 
 from recsys_model.entities.catalog import Catalog
 from recsys_model.text.tasks import CHOICES, TASKS
-from recsys_platform.evaluate.task_answers import TaskAnswer
-from recsys_platform.evaluate.task_cases import TaskCase
-from recsys_platform.evaluate.task_metrics import Answered, log_odds, rank_of_answer, rating_of, target_of, truth_text
+from recsys_platform.evaluate.tasks.answers import TaskAnswer
+from recsys_platform.evaluate.tasks.cases import TaskCase
+from recsys_platform.evaluate.tasks.metrics import Answered, log_odds, rank_of_answer, rating_of, target_of, truth_text
 
 NUM_TASK_EXAMPLES = 5
 """Questions a task and kind of words that a report shows."""

@@ -20,9 +20,9 @@ from recsys_model.text.tasks import TASKS
 from recsys_model.text.templates import load_templates
 from recsys_model.text.textualize import Behaviour
 from recsys_model.text.tokenizer import train_tokenizer
-from recsys_platform.evaluate.task_answers import TaskAnswer, TaskAnswerer
-from recsys_platform.evaluate.task_cases import CaseBuilder, HeldOutEvent, TaskCase
-from recsys_platform.evaluate.task_workers import build_task_batches
+from recsys_platform.evaluate.tasks.answers import TaskAnswer, TaskAnswerer
+from recsys_platform.evaluate.tasks.cases import CaseBuilder, HeldOutEvent, TaskCase
+from recsys_platform.evaluate.tasks.workers import build_task_batches
 from recsys_platform.facts import ItemFacts, TaskSource
 
 TITLES = ["Red Tent", "Red Tent Pole", "Stove", "Lamp", "Rope", "Blue Tent"]

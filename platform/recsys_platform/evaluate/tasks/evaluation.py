@@ -17,18 +17,18 @@ from recsys_model.text.templates import SPLITS, Split, load_templates
 from recsys_platform.artifacts import Manifest
 from recsys_platform.config import RunConfig
 from recsys_platform.evaluate.answer_log import PartialAnswers
-from recsys_platform.evaluate.task_answers import TaskAnswer
-from recsys_platform.evaluate.task_baselines import TrainingAnswers
-from recsys_platform.evaluate.task_cases import CaseBuilder, TaskCase, UserDraw
-from recsys_platform.evaluate.task_data import (
+from recsys_platform.evaluate.tasks.answers import TaskAnswer
+from recsys_platform.evaluate.tasks.baselines import TrainingAnswers
+from recsys_platform.evaluate.tasks.cases import CaseBuilder, TaskCase, UserDraw
+from recsys_platform.evaluate.tasks.data import (
     iter_held_out,
     iter_training,
     num_candidates,
 )
-from recsys_platform.evaluate.task_metrics import Answered, TaskMeter, Training
-from recsys_platform.evaluate.task_rows import build_task_examples, build_task_rows
-from recsys_platform.evaluate.task_statements import describe_task
-from recsys_platform.evaluate.task_workers import TaskWorkerSettings, answer_all, decode_answer, encode_answer
+from recsys_platform.evaluate.tasks.metrics import Answered, TaskMeter, Training
+from recsys_platform.evaluate.tasks.rows import build_task_examples, build_task_rows
+from recsys_platform.evaluate.tasks.statements import describe_task
+from recsys_platform.evaluate.tasks.workers import TaskWorkerSettings, answer_all, decode_answer, encode_answer
 from recsys_platform.evaluate.worker_model import WorkerSettings
 from recsys_platform.facts import load_item_facts
 

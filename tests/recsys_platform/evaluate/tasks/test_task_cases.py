@@ -8,7 +8,7 @@ from recsys_model.text.task_facts import TaskFacts
 from recsys_model.text.tasks import TASKS
 from recsys_model.text.templates import SPLITS, load_templates
 from recsys_model.text.textualize import Behaviour
-from recsys_platform.evaluate.task_cases import CaseBuilder, HeldOutEvent, UserDraw
+from recsys_platform.evaluate.tasks.cases import CaseBuilder, HeldOutEvent, UserDraw
 
 NUM_ITEMS = 30
 

@@ -4,8 +4,8 @@ from recsys_model.evaluation.texts import STATEMENT as TEXT_STATEMENT
 from recsys_model.text.explanations import STATEMENT as EXPLANATION_STATEMENT
 from recsys_model.text.tasks import TASKS, Task
 from recsys_model.text.templates import Split
-from recsys_platform.evaluate.task_answers import LARGEST_K
-from recsys_platform.evaluate.task_baselines import PRIOR_RATINGS
+from recsys_platform.evaluate.tasks.answers import LARGEST_K
+from recsys_platform.evaluate.tasks.baselines import PRIOR_RATINGS
 
 WORDS: dict[Split, str] = {
     "seen": "Questions are in words that training used; which, is drawn by seed, user and task.",

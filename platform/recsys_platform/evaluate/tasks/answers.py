@@ -21,7 +21,7 @@ from recsys_model.text.tasks import CHOICES, TASKS, Answer, Task
 from recsys_model.text.templates import load_templates
 from recsys_model.text.textualize import TokenizedText
 from recsys_model.text.tokenizer import Tokenizer
-from recsys_platform.evaluate.task_cases import TaskCase
+from recsys_platform.evaluate.tasks.cases import TaskCase
 from recsys_platform.facts import TaskSource
 
 LARGEST_K = 10
