@@ -6,6 +6,8 @@ from typing import Literal
 from recsys_model.config import require
 
 TieOrder = Literal["table", "seeded"]
+DEFAULT_NEW_ITEMS = 0.05
+"""`data.new_items` of `recsys new-items` where the run has none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -22,13 +22,13 @@ from recsys_model.infilling.prompt import build_prompt
 from recsys_model.text.tokenizer import load_tokenizer
 from recsys_platform.artifacts import open_artifact, write_artifact
 from recsys_platform.checkpoints import load_trained_model
+from recsys_platform.cli.summaries import of_evaluation
 from recsys_platform.config import RunConfig, config_to_dict
 from recsys_platform.evaluate.ranking.candidates import draw_candidates
 from recsys_platform.evaluate.ranking.cases import Case, load_evaluation_data
 from recsys_platform.evaluate.ranking.metrics import build_ranking
 from recsys_platform.evaluate.report.wording import estimate
 from recsys_platform.evaluate.stage import run_evaluate
-from recsys_platform.summaries import of_evaluation
 from tests.recsys_platform.tiny_dataset import SEQUENCES, TITLES, tiny_config, write_tiny_dataset
 
 

@@ -12,7 +12,7 @@ import pytest
 from recsys_model.errors import ConfigError
 from recsys_model.text.tasks import TASKS
 from recsys_model.text.templates import load_templates
-from recsys_platform import summaries
+from recsys_platform.cli import summaries
 from recsys_platform.config import RunConfig, build_config, config_to_dict
 from recsys_platform.evaluate.pool import answer_batches
 from recsys_platform.evaluate.stage import run_evaluate

@@ -11,7 +11,7 @@ import pytest
 
 from recsys_model.errors import DataError
 from recsys_platform.cli import main
-from recsys_platform.serve.item_files import read_ids, read_items
+from recsys_platform.cli.item_files import read_ids, read_items
 
 EDITED = {"catalog_version": 3, "added": 1, "removed": 2, "items": 9, "replicas": 2, "pending": 0}
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from recsys_model.errors import ConfigError
-from recsys_platform.serve.item_files import read_ids, read_items
+from recsys_platform.cli.item_files import read_ids, read_items
 
 DESCRIPTION = """Edit the catalogue of a running endpoint, on all of its replicas, without a restart.
 

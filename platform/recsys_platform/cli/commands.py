@@ -7,7 +7,6 @@ error; with `--json` the last line of standard output is one JSON document.
 import argparse
 import json
 import logging
-import os
 import signal
 import sys
 import threading
@@ -17,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from recsys_model.errors import RecsysError
-from recsys_platform import summaries
-from recsys_platform.arguments import build_parser, read_event, read_feature, read_lists
+from recsys_platform.cli import summaries
+from recsys_platform.cli.parser import build_parser, read_event, read_feature, read_lists
 from recsys_platform.config import RunConfig, load_config
 
 Result = dict[str, Any]
@@ -168,7 +167,7 @@ def _recommend(options: argparse.Namespace) -> Result:
 
 
 def _items(options: argparse.Namespace) -> Result:
-    from recsys_platform.serve.items_command import run_items
+    from recsys_platform.cli.items import run_items
 
     result = run_items(options)
     _say(summaries.of_items(result))
@@ -256,8 +255,3 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "demo": _demo,
 }
 """What each sub-command runs."""
-
-
-if __name__ == "__main__":
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    sys.exit(main())

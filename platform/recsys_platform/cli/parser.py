@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from recsys_model.errors import ConfigError
-from recsys_platform.ablate.command import add_arguments
-from recsys_platform.newcomers.command import add_arguments as add_new_items_arguments
-from recsys_platform.serve.item_files import read_ids
-from recsys_platform.serve.items_command import add_items_arguments
+from recsys_platform.cli.ablate import add_ablate_arguments
+from recsys_platform.cli.item_files import read_ids
+from recsys_platform.cli.items import add_items_arguments
+from recsys_platform.cli.new_items import add_new_items_arguments
 
 DESCRIPTION = """Train and serve RecSysLLM, an LLM recommender, from interaction tables.
 
@@ -57,7 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--resume-if-started", action="store_true", help="resume where there is something to resume, else start"
     )
     _add_stage(commands, "tune", "search the LoRA rank on a frozen base model")
-    add_arguments(_add_stage(commands, "ablate", "tell what each change of the run is worth"))
+    add_ablate_arguments(_add_stage(commands, "ablate", "tell what each change of the run is worth"))
     _add_stage(commands, "evaluate", "rank held-out items and write a report").epilog = EVALUATE_EPILOG
     add_new_items_arguments(_add_stage(commands, "new-items", "tell what becomes of items that nobody has bought yet"))
     compare = commands.add_parser("compare", help="tell whether one of two evaluations is better, user by user")

@@ -2,11 +2,11 @@
 
 import argparse
 
-DEFAULT_SHARE = 0.05
-"""`data.new_items` where the run has none."""
+from recsys_platform.input_settings import DEFAULT_NEW_ITEMS
+
 DESCRIPTION = f"""Tell what becomes of items that nobody has bought yet.
 
-The run is done once more without some of its items: data.new_items of them ({DEFAULT_SHARE:g} unless it is set), drawn
+The run is done once more without some of its items: data.new_items of them ({DEFAULT_NEW_ITEMS:g} unless it is set), drawn
 by seed, leave with all their events before anything is counted, learnt or written. Then the endpoint serves the result
 on serve.port, as `recsys serve` does, and:
 
@@ -24,7 +24,7 @@ again: a finished dataset and training are not done again.
 """
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_new_items_arguments(parser: argparse.ArgumentParser) -> None:
     """Turn the parser of a stage into that of `recsys new-items`."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = DESCRIPTION

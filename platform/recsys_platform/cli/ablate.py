@@ -24,7 +24,7 @@ FREE_TITLE = (
 )
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_ablate_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `recsys ablate` takes beside the arguments of every stage."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = DESCRIPTION.format(variants=describe_variants(), free=FREE_GENERATION)
