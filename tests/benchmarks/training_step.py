@@ -30,8 +30,8 @@ from recsys_model.infilling.positions import PositionAutomaton
 from recsys_model.text.tokenizer import load_tokenizer
 from recsys_model.training.loss import InfillingLoss
 from recsys_model.training.optimizer import parameter_groups
-from recsys_platform.config import load_config
-from recsys_platform.settings import TrainConfig
+from recsys_platform.config.run import load_config
+from recsys_platform.config.stages import TrainConfig
 from recsys_platform.train.batches import TrainingBatches
 from recsys_platform.train.reader import ExampleReader, to_examples
 from tests.benchmarks.pairs import Row, time_pairs

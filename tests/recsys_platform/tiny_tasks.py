@@ -12,7 +12,7 @@ from recsys_model.text.explanations import FeatureWords
 from recsys_model.text.tasks import TASKS
 from recsys_model.text.tokenizer import train_tokenizer
 from recsys_platform.artifacts import write_artifact
-from recsys_platform.config import RunConfig, config_to_dict
+from recsys_platform.config.run import RunConfig, config_to_dict
 from recsys_platform.data.examples import SPLITS, ExampleBuilder
 from recsys_platform.data.sequences import REVIEWED_USER
 from recsys_platform.data.task_rows import FactWriter

@@ -18,7 +18,7 @@ from typing import Any
 from recsys_model.errors import RecsysError
 from recsys_platform.cli import summaries
 from recsys_platform.cli.parser import build_parser, read_event, read_feature, read_lists
-from recsys_platform.config import RunConfig, load_config
+from recsys_platform.config.run import RunConfig, load_config
 
 Result = dict[str, Any]
 

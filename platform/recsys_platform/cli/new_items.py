@@ -2,7 +2,7 @@
 
 import argparse
 
-from recsys_platform.input_settings import DEFAULT_NEW_ITEMS
+from recsys_platform.config.input import DEFAULT_NEW_ITEMS
 
 DESCRIPTION = f"""Tell what becomes of items that nobody has bought yet.
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.fs
 
 from recsys_model.errors import DataError
-from recsys_platform.input_settings import TableConfig
+from recsys_platform.config.input import TableConfig
 
 ENDING_TO_FORMAT = {
     ".parquet": "parquet",

@@ -12,8 +12,8 @@ import pyarrow as pa
 import ray
 
 from recsys_model.errors import DataError
+from recsys_platform.config.input import DataConfig
 from recsys_platform.data.sequences import iter_buckets
-from recsys_platform.input_settings import DataConfig
 from recsys_platform.splits import DatasetSplit
 
 NUM_MOMENTS = 4096

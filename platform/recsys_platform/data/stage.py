@@ -21,7 +21,7 @@ from recsys_model.entities.catalog import Catalog
 from recsys_model.errors import DataError
 from recsys_model.text.task_sampling import trained_families
 from recsys_platform.artifacts import refuse_to_overwrite, write_artifact
-from recsys_platform.config import RunConfig, config_to_dict
+from recsys_platform.config.run import RunConfig, config_to_dict
 from recsys_platform.data.context import plain_errors, ray_data_settings
 from recsys_platform.data.contract import Items, Users, bucket_of
 from recsys_platform.data.examples import SPLITS

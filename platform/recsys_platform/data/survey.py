@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import ray
 
-from recsys_platform.config import RunConfig
+from recsys_platform.config.run import RunConfig
 from recsys_platform.data.arrow import pc
 from recsys_platform.data.examples import rank_of
 from recsys_platform.data.rejects import NUM_SAMPLES, Reject, RejectSummary

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import ray
 
 from recsys_model.errors import DataError
+from recsys_platform.config.input import TableConfig
 from recsys_platform.data.files import TableFiles, find_files
 from recsys_platform.data.records import MALFORMED, count_records, find_columns
-from recsys_platform.input_settings import TableConfig
 
 FOOTER_THREADS = 16
 

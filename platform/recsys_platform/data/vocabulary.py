@@ -16,7 +16,7 @@ from recsys_model.text.pretrained import load_pretrained_tokenizer
 from recsys_model.text.task_sampling import trained_families
 from recsys_model.text.textualize import FEATURE_SEPARATOR, FEATURES_OPENING, HISTORY_OPENING, SENTENCE_END
 from recsys_model.text.tokenizer import Tokenizer, train_tokenizer
-from recsys_platform.config import RunConfig
+from recsys_platform.config.run import RunConfig
 from recsys_platform.data import contract
 from recsys_platform.data.contract import Items, Users
 from recsys_platform.data.rejects import Reject, summarize

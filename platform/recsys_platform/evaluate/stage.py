@@ -20,7 +20,7 @@ from recsys_platform.artifacts import (
     write_artifact,
 )
 from recsys_platform.checkpoints import check_base, trained_objective
-from recsys_platform.config import RunConfig, config_to_dict
+from recsys_platform.config.run import RunConfig, config_to_dict
 from recsys_platform.evaluate.answer_log import PartialAnswers
 from recsys_platform.evaluate.baselines.cornac_models import check_installed
 from recsys_platform.evaluate.baselines.notes import describe_baselines

@@ -15,7 +15,7 @@ from recsys_model.infilling.prompt import Prompt, build_prompt
 from recsys_model.text.textualize import TokenizedText
 from recsys_model.text.tokenizer import SpecialTokens
 from recsys_platform.checkpoints import ENTITIES_FOLDER, load_trained_model
-from recsys_platform.config import RunConfig
+from recsys_platform.config.run import RunConfig
 from recsys_platform.evaluate.pool import threads_per_worker
 
 

@@ -13,7 +13,7 @@ from ray import serve
 
 from recsys_model.errors import ConfigError
 from recsys_platform.artifacts import package_versions, refuse_to_overwrite, write_artifact
-from recsys_platform.config import RunConfig, config_to_dict
+from recsys_platform.config.run import RunConfig, config_to_dict
 from recsys_platform.evaluate.report.html_page import render_html
 from recsys_platform.evaluate.report.markdown import render_markdown
 from recsys_platform.evaluate.stage import check_beams

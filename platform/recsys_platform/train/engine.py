@@ -19,7 +19,7 @@ from recsys_model.errors import CheckpointError
 from recsys_model.infilling.batch import Batch
 from recsys_model.training.loss import InfillingLoss
 from recsys_model.training.optimizer import parameter_groups
-from recsys_platform.config import RunConfig
+from recsys_platform.config.run import RunConfig
 
 TAG = "state"
 

@@ -18,7 +18,7 @@ from recsys_model.errors import CheckpointError
 from recsys_model.training.lora import apply_lora
 from recsys_platform.artifacts import MANIFEST_NAME, open_artifact
 from recsys_platform.checkpoints import ADAPTER_FOLDER, ENTITIES_FOLDER, WEIGHTS_FOLDER, folder_digest
-from recsys_platform.config import RunConfig
+from recsys_platform.config.run import RunConfig
 
 if TYPE_CHECKING:
     from peft import PeftModel

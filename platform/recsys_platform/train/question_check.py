@@ -4,7 +4,7 @@ from collections import Counter
 
 from recsys_model.errors import ConfigError, UnaskableError
 from recsys_model.text.task_sampling import trained_families
-from recsys_platform.config import RunConfig
+from recsys_platform.config.run import RunConfig
 from recsys_platform.facts import FACT_COLUMNS
 from recsys_platform.train.batches import validation_rows
 from recsys_platform.train.questions import load_questions

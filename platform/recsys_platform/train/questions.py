@@ -14,7 +14,7 @@ from recsys_model.text.task_text import TaskText
 from recsys_model.text.tasks import TASKS
 from recsys_model.text.templates import load_templates
 from recsys_platform.artifacts import Manifest
-from recsys_platform.config import RunConfig
+from recsys_platform.config.run import RunConfig
 from recsys_platform.facts import TaskSource, load_task_source
 
 FREE_TEXT = ("explanation", "review")
@@ -80,7 +80,7 @@ def warnings_of(config: RunConfig) -> list[str]:
     """Return what a user should know of the run's settings before a long training.
 
     Example:
-        >>> from recsys_platform.input_settings import InputConfig, TableConfig
+        >>> from recsys_platform.config.input import InputConfig, TableConfig
         >>> tables = InputConfig(interactions=TableConfig(path="a"), items=TableConfig(path="b"))
         >>> warnings_of(RunConfig(name="plain", input=tables))
         []

@@ -7,7 +7,7 @@ import torch.distributed as dist
 from recsys_model.infilling.batch import Batch
 from recsys_model.infilling.example import ExampleBuilder
 from recsys_model.text.task_sampling import trained_families
-from recsys_platform.config import RunConfig
+from recsys_platform.config.run import RunConfig
 from recsys_platform.facts import FACT_COLUMNS
 from recsys_platform.train.batches import build_question_batches, build_validation_batches, validation_rows
 from recsys_platform.train.order import Rows

@@ -15,7 +15,7 @@ from recsys_model.errors import CheckpointError, DataError
 from recsys_model.text.tokenizer import load_tokenizer
 from recsys_platform.artifacts import open_artifact
 from recsys_platform.cli.summaries import of_data
-from recsys_platform.config import RunConfig, build_config
+from recsys_platform.config.run import RunConfig, build_config
 from recsys_platform.data import sequences
 from recsys_platform.data.stage import run_data
 from recsys_platform.data.tie_order import rank_event

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from recsys_model.errors import ConfigError, DataError
-from recsys_platform.config import RunConfig, build_config, config_to_dict
+from recsys_platform.config.run import RunConfig, build_config, config_to_dict
 from recsys_platform.data import contract
 from recsys_platform.data.importers import writing
 from recsys_platform.data.importers.importing import resolve_input

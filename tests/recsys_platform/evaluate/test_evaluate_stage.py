@@ -23,7 +23,7 @@ from recsys_model.text.tokenizer import load_tokenizer
 from recsys_platform.artifacts import open_artifact, write_artifact
 from recsys_platform.checkpoints import load_trained_model
 from recsys_platform.cli.summaries import of_evaluation
-from recsys_platform.config import RunConfig, config_to_dict
+from recsys_platform.config.run import RunConfig, config_to_dict
 from recsys_platform.evaluate.ranking.candidates import draw_candidates
 from recsys_platform.evaluate.ranking.cases import Case, load_evaluation_data
 from recsys_platform.evaluate.ranking.metrics import build_ranking

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recsys_platform.config import build_config
+from recsys_platform.config.run import build_config
 from recsys_platform.evaluate.report.html_page import render_html
 from recsys_platform.evaluate.report.markdown import render_markdown
 from recsys_platform.newcomers.figures import build_figures, chance_of, ranks_of

@@ -15,13 +15,13 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from recsys_model.errors import DataError
-from recsys_platform.config import RunConfig
+from recsys_platform.config.input import InputConfig, TableConfig
+from recsys_platform.config.run import RunConfig
 from recsys_platform.data.files import ENDING_TO_FORMAT
 from recsys_platform.data.importers import mcauley, movielens, p5, recbole
 from recsys_platform.data.importers.folder import SourceFolder, open_folder
 from recsys_platform.data.importers.source import Source
 from recsys_platform.data.importers.writing import write_source
-from recsys_platform.input_settings import InputConfig, TableConfig
 
 logger = logging.getLogger(__name__)
 

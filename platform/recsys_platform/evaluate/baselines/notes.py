@@ -9,13 +9,13 @@ from typing import Any
 
 from recsys_model.evaluation.neighbours import NUM_NEIGHBOURS
 from recsys_model.evaluation.public_figures import PUBLIC_DATASETS, PublicDataset, recognise
+from recsys_platform.config.stages import EvaluateConfig
 from recsys_platform.evaluate.baselines.cornac_settings import MODELS
 from recsys_platform.evaluate.baselines.run import BaselineRun
 from recsys_platform.evaluate.baselines.sasrec import SASREC_MODELS
 from recsys_platform.evaluate.ranking.cases import EvaluationData
 from recsys_platform.evaluate.ranking.rankings import CATALOGUE
 from recsys_platform.evaluate.report.wording import title_of
-from recsys_platform.settings import EvaluateConfig
 
 MIN_USERS = 1000
 """Users from which on figures are compared with public ones."""

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from recsys_model.errors import RecsysError
 from recsys_model.evaluation.baselines import CoOccurrence, Popularity, Ranker
 from recsys_model.evaluation.neighbours import ItemNeighbours
+from recsys_platform.config.stages import EvaluateConfig
 from recsys_platform.evaluate.answer_log import AnswerLog, PartialAnswers
 from recsys_platform.evaluate.baselines.cornac_models import build_ranker
 from recsys_platform.evaluate.baselines.cornac_settings import MODELS, number_of_epochs
@@ -24,7 +25,6 @@ from recsys_platform.evaluate.baselines.sasrec import SASREC_MODELS, HeldOutEven
 from recsys_platform.evaluate.pool import threads_per_worker, torch_threads
 from recsys_platform.evaluate.ranking.cases import EvaluationData
 from recsys_platform.evaluate.ranking.rankings import Competitors, Rankings, rank_with_baseline
-from recsys_platform.settings import EvaluateConfig
 
 logger = logging.getLogger(__name__)
 

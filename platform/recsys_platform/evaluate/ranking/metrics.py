@@ -12,7 +12,7 @@ from recsys_model.evaluation.audit import check_possible
 from recsys_model.evaluation.intervals import Estimate
 from recsys_model.evaluation.metrics import METRIC_NAMES, measure, measure_difference
 from recsys_model.evaluation.protocols import Protocol
-from recsys_platform.config import RunConfig
+from recsys_platform.config.run import RunConfig
 from recsys_platform.evaluate.ranking.rankings import CATALOGUE, Competitors, Ranks
 from recsys_platform.evaluate.report.wording import MODEL, Metrics, title_of
 from recsys_platform.splits import DatasetSplit, HeldOut, moment

@@ -13,9 +13,9 @@ from recsys_model.config import TasksConfig
 from recsys_model.errors import ConfigError
 from recsys_model.text.task_facts import TaskFacts
 from recsys_model.text.tasks import TASKS
+from recsys_platform.config.stages import EvaluateConfig
 from recsys_platform.evaluate.tasks.cases import HeldOutEvent
 from recsys_platform.facts import FACT_COLUMNS, to_facts
-from recsys_platform.settings import EvaluateConfig
 
 ROWS_PER_BATCH = 1000
 """Rows that are held as Python objects at a time."""

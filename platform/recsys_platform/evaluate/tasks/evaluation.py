@@ -15,7 +15,7 @@ from recsys_model.evaluation.baselines import CoOccurrence, Popularity
 from recsys_model.text.tasks import TASKS
 from recsys_model.text.templates import SPLITS, Split, load_templates
 from recsys_platform.artifacts import Manifest
-from recsys_platform.config import RunConfig
+from recsys_platform.config.run import RunConfig
 from recsys_platform.evaluate.answer_log import PartialAnswers
 from recsys_platform.evaluate.tasks.answers import TaskAnswer
 from recsys_platform.evaluate.tasks.baselines import TrainingAnswers

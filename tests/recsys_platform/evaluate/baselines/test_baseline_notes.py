@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from recsys_model.evaluation.public_figures import PUBLIC_DATASETS
+from recsys_platform.config.stages import EvaluateConfig
 from recsys_platform.evaluate.baselines import notes
 from recsys_platform.evaluate.baselines.notes import describe_baselines, training_in_words
 from recsys_platform.evaluate.baselines.run import BaselineRun
@@ -16,7 +17,6 @@ from recsys_platform.evaluate.report.baseline_sections import baseline_section
 from recsys_platform.evaluate.report.document import Items, Paragraph, Table
 from recsys_platform.evaluate.report.ranking_sections import summary_section
 from recsys_platform.evaluate.report.wording import METHOD_TITLES
-from recsys_platform.settings import EvaluateConfig
 from recsys_platform.splits import DatasetSplit
 from tests.recsys_platform.evaluate.report.tiny_report import entry, tiny_report
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from recsys_model.errors import DataError
-from recsys_platform.config import RunConfig, build_config
+from recsys_platform.config.run import RunConfig, build_config
 from recsys_platform.evaluate.ranking.metrics import describe_cases, load_best_reachable, refuse_impossible
 from recsys_platform.splits import DatasetSplit
 

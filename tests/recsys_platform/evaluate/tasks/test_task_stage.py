@@ -13,11 +13,11 @@ from recsys_model.errors import ConfigError
 from recsys_model.text.tasks import TASKS
 from recsys_model.text.templates import load_templates
 from recsys_platform.cli import summaries
-from recsys_platform.config import RunConfig, build_config, config_to_dict
+from recsys_platform.config.run import RunConfig, build_config, config_to_dict
+from recsys_platform.config.stages import EvaluateConfig
 from recsys_platform.evaluate.pool import answer_batches
 from recsys_platform.evaluate.stage import run_evaluate
 from recsys_platform.evaluate.tasks.data import chosen_tasks, trained_tasks
-from recsys_platform.settings import EvaluateConfig
 from tests.recsys_platform.task_dataset import (
     WEIGHTS,
     facts_of,

@@ -1,4 +1,4 @@
-"""Settings of what goes in: tables, tokenizer, and the data stage; one frozen dataclass each, with range checks."""
+"""Settings of the input tables, the tokenizer and the data stage; one frozen dataclass each, with range checks."""
 
 from dataclasses import dataclass, field
 from typing import Literal

@@ -1,6 +1,6 @@
 """Settings of the model and of the stages that use it; one frozen dataclass each, with range checks.
 
-What the model side needs has its dataclasses in `recsys_model.config`, what goes in in `input_settings`.
+The model package has dataclasses of its own in `recsys_model.config`; `config/input.py` has those of tables and data stage.
 """
 
 import dataclasses

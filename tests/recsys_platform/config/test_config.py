@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from recsys_model.errors import ConfigError
-from recsys_platform.config import build_config, config_to_dict, load_config
+from recsys_platform.config.run import build_config, config_to_dict, load_config
 
 MINIMAL = {"name": "x", "input": {"interactions": {"path": "a.csv"}, "items": {"path": "{storage}/b.csv"}}}
 

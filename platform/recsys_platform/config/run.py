@@ -26,9 +26,9 @@ from recsys_model.config import (
 )
 from recsys_model.entity_config import EntityConfig
 from recsys_model.errors import ConfigError
-from recsys_platform.input_settings import DataConfig, InputConfig, TableConfig, TokenizerConfig
-from recsys_platform.settings import EvaluateConfig, ModelConfig, ServeConfig, TrainConfig, TuneConfig
-from recsys_platform.strict import apply_override, build_section
+from recsys_platform.config.input import DataConfig, InputConfig, TableConfig, TokenizerConfig
+from recsys_platform.config.stages import EvaluateConfig, ModelConfig, ServeConfig, TrainConfig, TuneConfig
+from recsys_platform.config.strict import apply_override, build_section
 
 IMPORTED = ("interactions", "items")
 """Tables that every imported folder gives."""
