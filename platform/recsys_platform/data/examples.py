@@ -21,7 +21,7 @@ from recsys_model.text.ragged import Ragged, offsets_of, places_in
 from recsys_model.text.textualize import Behaviour
 from recsys_model.text.windows import sample_history
 from recsys_platform.config.input import DataConfig
-from recsys_platform.data.arrow import flatten, pc
+from recsys_platform.data.input.arrow import flatten, pc
 from recsys_platform.facts import FACT_FIELDS
 from recsys_platform.splits import DatasetSplit
 

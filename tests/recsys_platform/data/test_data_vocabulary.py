@@ -6,7 +6,7 @@ import pytest
 
 from recsys_model.errors import CheckpointError
 from recsys_platform.config.run import RunConfig, build_config
-from recsys_platform.data.contract import Items, Users
+from recsys_platform.data.input.contract import Items, Users
 from recsys_platform.data.vocabulary import build_vocabulary
 
 ITEMS = Items(

@@ -13,7 +13,7 @@ from recsys_model.errors import DataError
 from recsys_platform.artifacts import open_artifact
 from recsys_platform.cli.summaries import of_data
 from recsys_platform.config.run import build_config
-from recsys_platform.data.contract import Items
+from recsys_platform.data.input.contract import Items
 from recsys_platform.data.new_item_requests import RequestSettings, build_requests
 from recsys_platform.data.new_items import hold_out, without_new_events
 from recsys_platform.data.sequences import BUCKET_SCHEMA, USER

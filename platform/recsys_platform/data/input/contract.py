@@ -13,10 +13,10 @@ import numpy as np
 import pyarrow as pa
 
 from recsys_model.entities.unique_texts import fold_whitespace
-from recsys_platform.data import columns
-from recsys_platform.data.arrow import pc, to_mask
-from recsys_platform.data.rejects import Reject, Verdict
-from recsys_platform.data.sources import MALFORMED, ROW
+from recsys_platform.data.input import columns
+from recsys_platform.data.input.arrow import pc, to_mask
+from recsys_platform.data.input.rejects import Reject, Verdict
+from recsys_platform.data.input.sources import MALFORMED, ROW
 
 INTERACTION_REQUIRED = ("user_id", "item_id", "timestamp")
 INTERACTION_OPTIONAL = ("position", "rating", "action", "review_text", "summary")

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from recsys_model.errors import DataError
-from recsys_platform.data.files import TableFiles
+from recsys_platform.data.input.files import TableFiles
 
 Record = dict[str, str | None]
 SCANNED_FOR_COLUMNS = 1000

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.fs
 
 from recsys_model.errors import DataError
-from recsys_platform.data.files import filesystem_of
+from recsys_platform.data.input.files import filesystem_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import json
 import re
 from typing import Any
 
-from recsys_platform.data.importers.source import Row
+from recsys_platform.data.input.importers.source import Row
 
 REVIEW_COLUMNS = (
     "user_id",

@@ -8,11 +8,11 @@ import json
 from collections.abc import Iterator, Mapping
 
 from recsys_model.errors import DataError
-from recsys_platform.data.importers.amazon_records import is_metadata
-from recsys_platform.data.importers.folder import SourceFolder
-from recsys_platform.data.importers.mcauley import first_records, metadata_table
-from recsys_platform.data.importers.source import Row, RowTable, Source
-from recsys_platform.data.records import MalformedLine
+from recsys_platform.data.input.importers.amazon_records import is_metadata
+from recsys_platform.data.input.importers.folder import SourceFolder
+from recsys_platform.data.input.importers.mcauley import first_records, metadata_table
+from recsys_platform.data.input.importers.source import Row, RowTable, Source
+from recsys_platform.data.input.records import MalformedLine
 
 NEEDS = "sequential_data.txt, or S3-Rec's NAME.txt with NAME_item2attributes.json beside it"
 SEQUENCES = "sequential_data.txt"

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from recsys_model.errors import DataError
-from recsys_platform.data import columns
+from recsys_platform.data.input import columns
 
 NOON_2020 = 1577880000.0
 

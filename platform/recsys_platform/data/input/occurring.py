@@ -2,11 +2,11 @@
 
 import pyarrow as pa
 
-from recsys_platform.data import columns
-from recsys_platform.data.arrow import pc
-from recsys_platform.data.contract import Items
-from recsys_platform.data.sources import build_dataset
-from recsys_platform.data.tables import Table
+from recsys_platform.data.input import columns
+from recsys_platform.data.input.arrow import pc
+from recsys_platform.data.input.contract import Items
+from recsys_platform.data.input.sources import build_dataset
+from recsys_platform.data.input.tables import Table
 
 
 def find_item_ids(interactions: Table) -> set[str]:

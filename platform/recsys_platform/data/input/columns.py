@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from recsys_model.errors import DataError
-from recsys_platform.data.arrow import Mask, flatten, pc, to_mask
+from recsys_platform.data.input.arrow import Mask, flatten, pc, to_mask
 
 MAX_SECONDS = 1e11
 """From here on (the year 5138) a number is no time in seconds; milliseconds since 2001 are above it."""

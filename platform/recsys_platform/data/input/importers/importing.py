@@ -17,11 +17,11 @@ from typing import Any
 from recsys_model.errors import DataError
 from recsys_platform.config.input import InputConfig, TableConfig
 from recsys_platform.config.run import RunConfig
-from recsys_platform.data.files import ENDING_TO_FORMAT
-from recsys_platform.data.importers import mcauley, movielens, p5, recbole
-from recsys_platform.data.importers.folder import SourceFolder, open_folder
-from recsys_platform.data.importers.source import Source
-from recsys_platform.data.importers.writing import write_source
+from recsys_platform.data.input.files import ENDING_TO_FORMAT
+from recsys_platform.data.input.importers import mcauley, movielens, p5, recbole
+from recsys_platform.data.input.importers.folder import SourceFolder, open_folder
+from recsys_platform.data.input.importers.source import Source
+from recsys_platform.data.input.importers.writing import write_source
 
 logger = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ import pytest
 
 from recsys_model.errors import DataError
 from recsys_platform.config.input import TableConfig
-from recsys_platform.data.sources import MALFORMED, ROW, read_whole
-from recsys_platform.data.tables import open_table
+from recsys_platform.data.input.sources import MALFORMED, ROW, read_whole
+from recsys_platform.data.input.tables import open_table
 
 REQUIRED = ("user_id", "item_id", "timestamp")
 OPTIONAL = ("position", "rating")

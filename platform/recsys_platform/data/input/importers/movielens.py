@@ -6,9 +6,9 @@ by `::`. Time stamps tie often; the order of the file decides among them.
 
 from collections.abc import Callable, Iterator, Sequence
 
-from recsys_platform.data.importers.folder import SourceFolder
-from recsys_platform.data.importers.source import Row, RowTable, Source
-from recsys_platform.data.records import MalformedLine
+from recsys_platform.data.input.importers.folder import SourceFolder
+from recsys_platform.data.input.importers.source import Row, RowTable, Source
+from recsys_platform.data.input.records import MalformedLine
 
 NEEDS = "u.data and u.item (100k), or ratings.dat and movies.dat (1M)"
 RATING_COLUMNS = ("user_id", "item_id", "rating", "timestamp")

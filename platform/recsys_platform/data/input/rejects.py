@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from recsys_model.errors import DataError
-from recsys_platform.data.arrow import Mask
-from recsys_platform.data.sources import MALFORMED, ROW
+from recsys_platform.data.input.arrow import Mask
+from recsys_platform.data.input.sources import MALFORMED, ROW
 
 REJECTS_SCHEMA = pa.schema(
     [("table", pa.string()), ("row", pa.int64()), ("reason", pa.string()), ("values", pa.string())]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from recsys_platform.data.records import MalformedLine
+from recsys_platform.data.input.records import MalformedLine
 
 Value: TypeAlias = str | list[str] | None
 Row: TypeAlias = dict[str, Value]

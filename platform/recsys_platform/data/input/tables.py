@@ -14,8 +14,8 @@ import ray
 
 from recsys_model.errors import DataError
 from recsys_platform.config.input import TableConfig
-from recsys_platform.data.files import TableFiles, find_files
-from recsys_platform.data.records import MALFORMED, count_records, find_columns
+from recsys_platform.data.input.files import TableFiles, find_files
+from recsys_platform.data.input.records import MALFORMED, count_records, find_columns
 
 FOOTER_THREADS = 16
 

@@ -20,8 +20,8 @@ from ray.data.block import BlockMetadata
 from ray.data.datasource import Datasource, ReadTask
 
 from recsys_model.errors import DataError
-from recsys_platform.data.records import MALFORMED, MalformedLine, Record, iter_records
-from recsys_platform.data.tables import Chunk, Table
+from recsys_platform.data.input.records import MALFORMED, MalformedLine, Record, iter_records
+from recsys_platform.data.input.tables import Chunk, Table
 
 ROWS_PER_BLOCK = 65536
 ESTIMATED_BYTES_PER_ROW = 64

@@ -6,9 +6,9 @@ import pyarrow as pa
 import pytest
 
 from recsys_model.errors import DataError
-from recsys_platform.data.contract import CHECKED_SCHEMA, bucket_of, check_interactions, check_items, check_users
-from recsys_platform.data.rejects import Reject, build_reject_table, summarize
-from recsys_platform.data.sources import MALFORMED, ROW
+from recsys_platform.data.input.contract import CHECKED_SCHEMA, bucket_of, check_interactions, check_items, check_users
+from recsys_platform.data.input.rejects import Reject, build_reject_table, summarize
+from recsys_platform.data.input.sources import MALFORMED, ROW
 
 ITEM_IDS = pa.array(["a", "b"])
 

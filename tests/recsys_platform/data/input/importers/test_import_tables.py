@@ -10,12 +10,13 @@ import pytest
 
 from recsys_model.errors import ConfigError, DataError
 from recsys_platform.config.run import RunConfig, build_config, config_to_dict
-from recsys_platform.data import contract
-from recsys_platform.data.importers import writing
-from recsys_platform.data.importers.importing import resolve_input
-from recsys_platform.data.sources import read_whole
-from recsys_platform.data.tables import open_table
-from recsys_platform.data.vocabulary import open_tables, read_items, read_users
+from recsys_platform.data.column_needs import open_tables
+from recsys_platform.data.input import contract
+from recsys_platform.data.input.importers import writing
+from recsys_platform.data.input.importers.importing import resolve_input
+from recsys_platform.data.input.open import read_items, read_users
+from recsys_platform.data.input.sources import read_whole
+from recsys_platform.data.input.tables import open_table
 
 RATINGS = {
     "u.data": "196\t242\t3\t881250949\nbroken\n186\t302\t4\t891717742\n196\t9\t2\t881250950\n",

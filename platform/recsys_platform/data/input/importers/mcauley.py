@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from recsys_model.errors import DataError
-from recsys_platform.data.importers.amazon_records import (
+from recsys_platform.data.input.importers.amazon_records import (
     ITEM_COLUMNS,
     REVIEW_COLUMNS,
     is_metadata,
@@ -17,9 +17,9 @@ from recsys_platform.data.importers.amazon_records import (
     to_interaction,
     to_item,
 )
-from recsys_platform.data.importers.folder import SourceFolder
-from recsys_platform.data.importers.source import Row, RowTable, Source
-from recsys_platform.data.records import MalformedLine
+from recsys_platform.data.input.importers.folder import SourceFolder
+from recsys_platform.data.input.importers.source import Row, RowTable, Source
+from recsys_platform.data.input.records import MalformedLine
 
 NEEDS = "a file of lines with reviewerID and asin (.json, .jsonl, also .gz)"
 ENDINGS = (".json", ".json.gz", ".jsonl", ".jsonl.gz")

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from recsys_model.errors import DataError
-from recsys_platform.data.importers.folder import open_folder
-from recsys_platform.data.importers.importing import recognise
-from recsys_platform.data.importers.source import RowTable, Source
-from recsys_platform.data.records import MalformedLine
+from recsys_platform.data.input.importers.folder import open_folder
+from recsys_platform.data.input.importers.importing import recognise
+from recsys_platform.data.input.importers.source import RowTable, Source
+from recsys_platform.data.input.records import MalformedLine
 
 
 def write(folder: Path, files: dict[str, str | bytes]) -> Path:

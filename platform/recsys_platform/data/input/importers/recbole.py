@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
 from recsys_model.errors import DataError
-from recsys_platform.data.importers.folder import SourceFolder
-from recsys_platform.data.importers.source import Row, RowTable, Source, Value
-from recsys_platform.data.records import MalformedLine
+from recsys_platform.data.input.importers.folder import SourceFolder
+from recsys_platform.data.input.importers.source import Row, RowTable, Source, Value
+from recsys_platform.data.input.records import MalformedLine
 
 NEEDS = "NAME.inter with a header such as user_id:token"
 TAB = "\t"

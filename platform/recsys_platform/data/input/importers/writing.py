@@ -10,8 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from recsys_platform.data.importers.source import Row, RowTable, Source
-from recsys_platform.data.records import MALFORMED, MalformedLine
+from recsys_platform.data.input.importers.source import Row, RowTable, Source
+from recsys_platform.data.input.records import MALFORMED, MalformedLine
 
 ROWS_PER_GROUP = 65536
 """What one task of the data stage reads."""
