@@ -4,7 +4,7 @@
 
 DATASET is a dataset artifact (for Amazon Beauty: `recsys data tests/benchmarks/beauty_tokens.yaml`). The model is a new
 glm-mini. Both sides of a row train on the same examples, so the ratio of the seconds is that of the useful tokens a
-second. Batches are drawn at random, as a plain training would, or of like lengths, as `train/order.py` puts them
+second. Batches are drawn at random, as a plain training would, or of like lengths, as `train/sampler.py` puts them
 together. Rows are printed when they are done; with `--json` the same command goes on behind the last row of the file.
 """
 

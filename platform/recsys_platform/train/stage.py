@@ -27,8 +27,7 @@ from recsys_platform.train.entities import check_head
 from recsys_platform.train.loop import FINAL, train_loop
 from recsys_platform.train.metrics import METRICS_FILE, TENSORBOARD
 from recsys_platform.train.model import base_weights_folder, check_model, verified_digest, with_precision
-from recsys_platform.train.question_check import check_questions
-from recsys_platform.train.questions import check_tasks, warnings_of
+from recsys_platform.train.questions import check_questions, check_tasks, warnings_of
 from recsys_platform.train.reader import ExampleReader
 from recsys_platform.train.records import read_lines
 from recsys_platform.train.report import CURVE_FILE, build_report, draw_learning_curve, write_report

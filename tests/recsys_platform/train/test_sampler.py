@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys_model.errors import DataError
-from recsys_platform.train.order import EpochOrder, count_batches, share_of_rank
+from recsys_platform.train.sampler import EpochOrder, count_batches, share_of_rank
 
 GROUPS = st.lists(st.integers(0, 40), min_size=1, max_size=12).filter(any)
 

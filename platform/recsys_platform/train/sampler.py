@@ -1,6 +1,6 @@
-"""In which order the examples of an epoch are trained on; numbers only, no files.
+"""Which rows of a split are read, in which order and by which worker; numbers only, no files.
 
-The order depends on the seed, the epoch and the size of the global batch, never on how many
+The order of an epoch depends on the seed, the epoch and the size of the global batch, never on how many
 workers share that batch. Row groups are shuffled and taken in chunks, rows are shuffled inside
 a chunk, and neighbours in a window are sorted by length, so that a batch needs little padding.
 
@@ -20,6 +20,8 @@ CHUNK_ROWS = 16_384
 """Rows that are in memory together; a chunk ends with the row group that reaches it."""
 WINDOW_BATCHES = 32
 """Global batches among which rows are sorted by length."""
+MAX_SEED = 2**32
+"""Seeds are taken modulo this number."""
 
 Rows = NDArray[np.int64]
 
@@ -130,3 +132,26 @@ def share_of_rank(batch: NDArray[np.int64], worker_rank: int, num_workers: int, 
     """
     mine = batch[worker_rank::num_workers]
     return [mine[start : start + micro_rows] for start in range(0, len(mine), micro_rows)]
+
+
+def validation_rows(num_rows: int, limit: int, seed: int) -> Rows:
+    """Return at most `limit` distinct rows, ascending; the same ones whatever the number of workers.
+
+    Example:
+        >>> validation_rows(3, 10, seed=0).tolist()
+        [0, 1, 2]
+    """
+    if num_rows <= limit:
+        return np.arange(num_rows)
+    return np.sort(np.random.default_rng(seed % MAX_SEED).choice(num_rows, size=limit, replace=False))
+
+
+def share_of_batches(rows: Rows, micro_rows: int, worker_rank: int, num_workers: int) -> list[tuple[Rows, bool]]:
+    """Return the rows of each of this worker's batches, equally many on all workers, and whether they count.
+
+    Workers take turns row by row, so rows of one length go to all of them.
+    """
+    num_rounds = -(-len(rows) // (micro_rows * num_workers))
+    mine = rows[worker_rank::num_workers]
+    parts = [(mine[start : start + micro_rows], True) for start in range(0, len(mine), micro_rows)]
+    return parts + [(rows[:1], False)] * (num_rounds - len(parts))
