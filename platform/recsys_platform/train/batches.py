@@ -7,7 +7,7 @@ import pyarrow as pa
 from recsys_model.infilling.batch import Batch, ExampleCollator
 from recsys_model.text.task_text import TaskText
 from recsys_model.text.textualize import TokenizedText
-from recsys_platform.facts import FACT_COLUMNS
+from recsys_platform.task_columns import FACT_COLUMNS
 from recsys_platform.train.questions import Questions
 from recsys_platform.train.reader import ExampleReader, to_examples, token_counts
 from recsys_platform.train.sampler import MAX_SEED, EpochOrder, count_batches, share_of_rank

@@ -26,7 +26,7 @@ from recsys_model.text.tokenizer import load_tokenizer
 from recsys_model.training.loss import InfillingLoss
 from recsys_model.training.optimizer import learning_rate_share
 from recsys_platform.config.run import RunConfig
-from recsys_platform.facts import FACT_COLUMNS
+from recsys_platform.task_columns import FACT_COLUMNS
 from recsys_platform.train.batches import TrainingBatches
 from recsys_platform.train.checkpoints import restore_checkpoint, saved_checkpoint
 from recsys_platform.train.engine import Engine

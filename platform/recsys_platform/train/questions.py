@@ -16,7 +16,7 @@ from recsys_model.text.tasks import TASKS
 from recsys_model.text.templates import load_templates
 from recsys_platform.artifacts import Manifest
 from recsys_platform.config.run import RunConfig
-from recsys_platform.facts import FACT_COLUMNS, TaskSource, load_task_source
+from recsys_platform.task_columns import FACT_COLUMNS, TaskSource, load_task_source
 from recsys_platform.train.reader import ExampleReader
 from recsys_platform.train.sampler import validation_rows
 

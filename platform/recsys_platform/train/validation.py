@@ -9,7 +9,7 @@ from recsys_model.infilling.batch import Batch, pad_examples
 from recsys_model.infilling.example import ExampleBuilder
 from recsys_model.text.task_sampling import trained_families
 from recsys_platform.config.run import RunConfig
-from recsys_platform.facts import FACT_COLUMNS
+from recsys_platform.task_columns import FACT_COLUMNS
 from recsys_platform.train.questions import Questions
 from recsys_platform.train.reader import ExampleReader, to_examples
 from recsys_platform.train.sampler import Rows, share_of_batches, validation_rows

@@ -21,7 +21,7 @@ from recsys_model.text.templates import load_templates
 from recsys_model.text.tokenizer import Tokenizer, load_tokenizer
 from recsys_platform.artifacts import open_artifact
 from recsys_platform.config.run import RunConfig
-from recsys_platform.facts import FACT_COLUMNS
+from recsys_platform.task_columns import FACT_COLUMNS
 from recsys_platform.train.batches import TrainingBatches
 from recsys_platform.train.questions import check_tasks, load_questions, warnings_of
 from recsys_platform.train.reader import ExampleReader

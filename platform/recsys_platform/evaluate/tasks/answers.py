@@ -22,7 +22,7 @@ from recsys_model.text.templates import load_templates
 from recsys_model.text.textualize import TokenizedText
 from recsys_model.text.tokenizer import Tokenizer
 from recsys_platform.evaluate.tasks.cases import TaskCase
-from recsys_platform.facts import TaskSource
+from recsys_platform.task_columns import TaskSource
 
 LARGEST_K = 10
 """Items that are asked for where the whole catalogue competes: what the widest metric looks at."""

@@ -15,7 +15,7 @@ from recsys_model.text.task_facts import TaskFacts
 from recsys_model.text.tasks import TASKS
 from recsys_platform.config.stages import EvaluateConfig
 from recsys_platform.evaluate.tasks.cases import HeldOutEvent
-from recsys_platform.facts import FACT_COLUMNS, to_facts
+from recsys_platform.task_columns import FACT_COLUMNS, to_facts
 
 ROWS_PER_BATCH = 1000
 """Rows that are held as Python objects at a time."""

@@ -30,7 +30,7 @@ from recsys_platform.evaluate.tasks.rows import build_task_examples, build_task_
 from recsys_platform.evaluate.tasks.statements import describe_task
 from recsys_platform.evaluate.tasks.workers import TaskWorkerSettings, answer_all, decode_answer, encode_answer
 from recsys_platform.evaluate.worker_model import WorkerSettings
-from recsys_platform.facts import load_item_facts
+from recsys_platform.task_columns import load_item_facts
 
 logger = logging.getLogger(__name__)
 

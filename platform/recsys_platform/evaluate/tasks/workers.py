@@ -19,7 +19,7 @@ from recsys_platform.evaluate.pool import answer_batches
 from recsys_platform.evaluate.tasks.answers import TaskAnswer, TaskAnswerer
 from recsys_platform.evaluate.tasks.cases import TaskCase
 from recsys_platform.evaluate.worker_model import WorkerSettings, load_model
-from recsys_platform.facts import load_task_source
+from recsys_platform.task_columns import load_task_source
 
 CHARACTERS_PER_TOKEN = 4
 """A rough guess for reviews, good enough to sort questions by length."""

@@ -23,7 +23,7 @@ from recsys_model.text.tokenizer import train_tokenizer
 from recsys_platform.evaluate.tasks.answers import TaskAnswer, TaskAnswerer
 from recsys_platform.evaluate.tasks.cases import CaseBuilder, HeldOutEvent, TaskCase
 from recsys_platform.evaluate.tasks.workers import build_task_batches
-from recsys_platform.facts import ItemFacts, TaskSource
+from recsys_platform.task_columns import ItemFacts, TaskSource
 
 TITLES = ["Red Tent", "Red Tent Pole", "Stove", "Lamp", "Rope", "Blue Tent"]
 TOKENIZER = train_tokenizer([*TITLES, *(template.text for template in load_templates().templates)], vocab_size=800)

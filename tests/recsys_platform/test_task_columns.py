@@ -12,7 +12,7 @@ from recsys_model.text.templates import load_templates
 from recsys_model.text.textualize import Behaviour
 from recsys_model.text.tokenizer import train_tokenizer
 from recsys_platform.artifacts import write_artifact
-from recsys_platform.facts import FACT_FIELDS, load_task_source, to_columns, to_facts, write_item_facts
+from recsys_platform.task_columns import FACT_FIELDS, load_task_source, to_columns, to_facts, write_item_facts
 
 TITLES = ["Red Tent", "Stove", "Lamp"]
 CATEGORIES = [("Garden", "Tents"), (), ("Light",)]

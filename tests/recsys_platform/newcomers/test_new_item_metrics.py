@@ -8,8 +8,8 @@ import pytest
 from recsys_platform.config.run import build_config
 from recsys_platform.evaluate.report.html_page import render_html
 from recsys_platform.evaluate.report.markdown import render_markdown
-from recsys_platform.newcomers.figures import build_figures, chance_of, ranks_of
 from recsys_platform.newcomers.measuring import Measured, Timing
+from recsys_platform.newcomers.metrics import build_figures, chance_of, ranks_of
 from recsys_platform.newcomers.requests import Visit, Visits
 from recsys_platform.newcomers.sections import build_document, summarize
 from recsys_platform.newcomers.statements import build_statements
