@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import nn
 
+from recsys_model.backbones.activation_checkpointing import recompute_activations
 from recsys_model.backbones.base import Backbone, Geometry
 from recsys_model.backbones.checkpoint import load_geometry, load_model, write_adapter, write_model
 from recsys_model.backbones.families import build_backbone, family_of
-from recsys_model.backbones.recompute import recompute_activations
 from recsys_model.config import require
 from recsys_model.entity_head.head import EntityHead
 from recsys_model.entity_head.storage import write_head

@@ -9,8 +9,8 @@ from typing import NamedTuple, Protocol
 
 import torch
 
+from recsys_model.decoding.answer_scorer import AnswerScorer
 from recsys_model.decoding.beam import Answer, TrieGuidedGenerator
-from recsys_model.decoding.choice import AnswerChooser
 from recsys_model.entities.catalog import load_catalog
 from recsys_model.infilling.positions import PositionAutomaton
 from recsys_model.text.tokenizer import load_tokenizer
@@ -60,7 +60,9 @@ class RecommendationWorker:
         )
         automaton = PositionAutomaton(self._catalog.pool(), settings.intra_mode)
         vectors = None if scorer is None else scorer.vectors
-        self._chooser = AnswerChooser(model, self._special, automaton, settings.decoding.scoring, vectors, temperature)
+        self._answer_scorer = AnswerScorer(
+            model, self._special, automaton, settings.decoding.scoring, vectors, temperature
+        )
 
     def recommend(self, batch: Batch) -> list[tuple[int, Ranked]]:
         """Return, for each case of the batch, its place among all cases and its `k` best items."""
@@ -79,7 +81,7 @@ class RecommendationWorker:
             rows = self._generator.score_candidates(prompts, [candidates for _, (_, candidates) in batch])
             return [(place, row) for (place, _), row in zip(batch, rows, strict=True)]
         answers = [[self._catalog.items[item].token_ids for item in candidates] for _, (_, candidates) in batch]
-        scores = self._chooser.log_probs(prompts, answers)
+        scores = self._answer_scorer.log_probs(prompts, answers)
         return [(place, row) for (place, _), row in zip(batch, scores, strict=True)]
 
 

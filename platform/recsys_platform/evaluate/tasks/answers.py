@@ -10,8 +10,8 @@ from functools import cached_property
 
 from recsys_model.backbones.base import Backbone
 from recsys_model.config import DecodingConfig, GenerationConfig
+from recsys_model.decoding.answer_scorer import AnswerScorer
 from recsys_model.decoding.beam import TrieGuidedGenerator
-from recsys_model.decoding.choice import AnswerChooser
 from recsys_model.decoding.text import TextGenerator
 from recsys_model.entity_head.scorer import EntityScorer
 from recsys_model.errors import UnaskableError
@@ -113,7 +113,7 @@ class TaskAnswerer:
             items = [tuple(each.item for each in answer) for answer in found]
             return [TaskAnswer(question=q, items=best) for q, best in zip(questions, items, strict=True)]
         if task.answer == "item" or task.answer in CHOICES:
-            scores = self._chooser.log_probs(prompts, [self._given(task, case) for case in cases])
+            scores = self._answer_scorer.log_probs(prompts, [self._given(task, case) for case in cases])
             return [TaskAnswer(question=q, scores=tuple(each)) for q, each in zip(questions, scores, strict=True)]
         texts = [self._tokenizer.decode(text.token_ids).strip() for text in self._texts.generate(prompts)]
         return [TaskAnswer(question=q, text=text) for q, text in zip(questions, texts, strict=True)]
@@ -137,9 +137,9 @@ class TaskAnswerer:
         )
 
     @cached_property
-    def _chooser(self) -> AnswerChooser:
+    def _answer_scorer(self) -> AnswerScorer:
         special, scoring = self._tokenizer.special, self._decoding.scoring
-        return AnswerChooser(self._model, special, self._automaton, scoring, self._vectors, self._trie_temperature)
+        return AnswerScorer(self._model, special, self._automaton, scoring, self._vectors, self._trie_temperature)
 
     @cached_property
     def _texts(self) -> TextGenerator:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from recsys_model.decoding.choice import expected_value
+from recsys_model.decoding.answer_scorer import expected_value
 from recsys_model.evaluation.baselines import CoOccurrence, Popularity, Ranker, rank_targets
 from recsys_model.evaluation.intervals import Estimate
 from recsys_model.evaluation.metrics import METRIC_NAMES, measure, rank_in

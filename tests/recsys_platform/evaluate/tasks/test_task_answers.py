@@ -8,8 +8,8 @@ import torch
 
 from recsys_model.backbones.glm import GLM
 from recsys_model.config import DecodingConfig, GenerationConfig, GLMConfig, TextConfig
+from recsys_model.decoding.answer_scorer import AnswerScorer
 from recsys_model.decoding.beam import TrieGuidedGenerator
-from recsys_model.decoding.choice import AnswerChooser
 from recsys_model.decoding.text import TextGenerator
 from recsys_model.entities.catalog import build_catalog
 from recsys_model.infilling.positions import PositionAutomaton
@@ -107,7 +107,7 @@ def test_each_kind_of_task_goes_to_its_decoder():
     asked = ask()
     model, special = asked.model, TOKENIZER.special
     automaton = PositionAutomaton(CATALOG.pool(), "run")
-    chooser = AnswerChooser(model, special, automaton)
+    answer_scorer = AnswerScorer(model, special, automaton)
 
     def answered(task: str) -> tuple[TaskCase, TaskAnswer, Prompt]:
         case = CASES.build(task, "unseen", EVENTS[1:2])[0]
@@ -122,12 +122,12 @@ def test_each_kind_of_task_goes_to_its_decoder():
 
     case, answer, prompt = answered("candidate")
     tokens = [TOKENIZER.encode_entity(TITLES[item]) for item in case.facts.candidates]
-    assert answer.scores == pytest.approx(chooser.log_probs([prompt], [tokens])[0], abs=1e-5)
+    assert answer.scores == pytest.approx(answer_scorer.log_probs([prompt], [tokens])[0], abs=1e-5)
 
     for task, words in (("rating", " 1 2 3 4 5"), ("direct_yes_no", " yes no")):
         _, answer, prompt = answered(task)
         tokens = [TOKENIZER.encode_text(f" {word}") for word in words.split()]
-        assert answer.scores == pytest.approx(chooser.log_probs([prompt], [tokens])[0], abs=1e-5)
+        assert answer.scores == pytest.approx(answer_scorer.log_probs([prompt], [tokens])[0], abs=1e-5)
 
     _, answer, prompt = answered("explanation")
     [text] = TextGenerator(model, special, automaton, GENERATION).generate([prompt])

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsys_model.decoding.choice import AnswerChooser, expected_value
+from recsys_model.decoding.answer_scorer import AnswerScorer, expected_value
 from recsys_model.entities.pool import EntityPool
 from recsys_model.errors import ConfigError, DataError
 from recsys_model.infilling.positions import PositionAutomaton
@@ -38,7 +38,7 @@ def teacher_forced(prompt, answers, scoring):
 )
 def test_each_answer_of_each_prompt_has_the_score_of_teacher_forcing(requests, scoring):
     prompts = [make_prompt(text) for text, _ in requests]
-    found = AnswerChooser(MODEL, SPECIAL, AUTOMATON, scoring).log_probs(prompts, [answers for _, answers in requests])
+    found = AnswerScorer(MODEL, SPECIAL, AUTOMATON, scoring).log_probs(prompts, [answers for _, answers in requests])
     for prompt, (_, answers), scores in zip(prompts, requests, found, strict=True):
         assert scores == pytest.approx(teacher_forced(prompt, answers, scoring), abs=1e-5)
         if scoring == "trie":
@@ -48,15 +48,15 @@ def test_each_answer_of_each_prompt_has_the_score_of_teacher_forcing(requests, s
 def test_a_single_answer_is_certain_and_leaves_its_neighbours_alone():
     answers = [[(1,), (2,)], [(4, 4)], [(1, 2), (1, 3), (0,)]]
     prompts = [make_prompt([5]), make_prompt([6, 7]), make_prompt([8])]
-    chooser = AnswerChooser(MODEL, SPECIAL, AUTOMATON)
-    found = chooser.log_probs(prompts, answers)
+    answer_scorer = AnswerScorer(MODEL, SPECIAL, AUTOMATON)
+    found = answer_scorer.log_probs(prompts, answers)
     assert found[1] == [0.0]
     for row in (0, 2):
-        assert found[row] == pytest.approx(chooser.log_probs([prompts[row]], [answers[row]])[0], abs=1e-5)
+        assert found[row] == pytest.approx(answer_scorer.log_probs([prompts[row]], [answers[row]])[0], abs=1e-5)
 
 
 def test_no_prompts_have_no_scores():
-    assert AnswerChooser(MODEL, SPECIAL, AUTOMATON).log_probs([], []) == []
+    assert AnswerScorer(MODEL, SPECIAL, AUTOMATON).log_probs([], []) == []
 
 
 @pytest.mark.parametrize(
@@ -70,18 +70,18 @@ def test_no_prompts_have_no_scores():
 )
 def test_answers_that_are_none_or_not_distinct_are_refused(answers, message):
     with pytest.raises(DataError, match=message):
-        AnswerChooser(MODEL, SPECIAL, AUTOMATON).log_probs([make_prompt([1])], [answers])
+        AnswerScorer(MODEL, SPECIAL, AUTOMATON).log_probs([make_prompt([1])], [answers])
 
 
 def test_every_prompt_needs_its_answers():
     with pytest.raises(DataError, match="got 1 prompts and 0 sets"):
-        AnswerChooser(MODEL, SPECIAL, AUTOMATON).log_probs([make_prompt([1])], [])
+        AnswerScorer(MODEL, SPECIAL, AUTOMATON).log_probs([make_prompt([1])], [])
 
 
 def test_an_answer_longer_than_the_position_tables_is_refused():
     pool = PositionAutomaton(EntityPool([tuple([1] * 45)]))
     with pytest.raises(ConfigError, match="the longest answer needs 46"):
-        AnswerChooser(MODEL, SPECIAL, pool).log_probs([make_prompt([1])], [[tuple([1] * 45), (2,)]])
+        AnswerScorer(MODEL, SPECIAL, pool).log_probs([make_prompt([1])], [[tuple([1] * 45), (2,)]])
 
 
 def test_the_expected_rating_is_the_mean_under_normalised_probabilities():

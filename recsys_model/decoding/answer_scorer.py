@@ -31,7 +31,7 @@ Answers = Sequence[Sequence[int]]
 """Token ids of each possible answer of one request."""
 
 
-class AnswerChooser:
+class AnswerScorer:
     """Scores given answers; the model's weights may change between calls."""
 
     def __init__(

@@ -46,7 +46,7 @@ class Encoded:
         return 2 * self.keys.nbytes
 
 
-class PartAStore:
+class PartACache:
     """Encodes prompts, as far as they were not encoded before; the model's weights must not change in between."""
 
     def __init__(
@@ -79,8 +79,8 @@ class PartAStore:
             self._keep(key, encoder, row)
         return encoder
 
-    def of_vectors(self, vectors: ItemVectors | None) -> "PartAStore":
-        """Return a store for a longer table of vectors that shares what was encoded; known items keep their vectors."""
+    def of_vectors(self, vectors: ItemVectors | None) -> "PartACache":
+        """Return a cache for a longer table of vectors that shares what was encoded; known items keep their vectors."""
         other = copy.copy(self)
         other._vectors = vectors
         return other

@@ -5,8 +5,8 @@ import torch
 
 from recsys_model.config import DecodingConfig
 from recsys_model.decoding.beam import TrieGuidedGenerator
+from recsys_model.decoding.prefix_cache import PartACache
 from recsys_model.decoding.prompts import encode_prompts
-from recsys_model.decoding.reuse import PartAStore
 from recsys_model.entities.catalog import Catalog, CatalogItem
 from recsys_model.errors import ConfigError
 from recsys_model.text.tokenizer import SpecialTokens
@@ -37,7 +37,7 @@ def assert_same_states(found, expected, prompts):
 @torch.inference_mode()
 def test_whatever_was_encoded_before_the_states_are_those_of_encoding_anew(name):
     model = tiny_backbone(name)
-    store = PartAStore(model, SPECIAL, 10_000_000)
+    prefix_cache = PartACache(model, SPECIAL, 10_000_000)
     calls = [
         [prompt_of(HISTORY[:17])],
         [prompt_of([3, 3]), prompt_of(HISTORY[:17]), prompt_of(HISTORY)],
@@ -45,13 +45,13 @@ def test_whatever_was_encoded_before_the_states_are_those_of_encoding_anew(name)
         [prompt_of(HISTORY, first_intra_id=2), prompt_of([*HISTORY, 4, 4])],
     ]
     for prompts in calls:
-        found = store.encode(prompts)
+        found = prefix_cache.encode(prompts)
         assert_same_states(found, encode_prompts(model, prompts, SPECIAL), prompts)
         assert found.visible_RA.sum(dim=1).tolist() == [len(prompt.token_ids) for prompt in prompts]
     identical = len(HISTORY[:17]) + 3 + len(HISTORY) + 3 + 2 + 3
     # [CLS] and what two histories share: 17 of the first, all 20 of the second
     shared = (1 + 17) + (1 + 20)
-    assert store.num_reused == identical + (shared if name == "qwen2 causal" else 0)
+    assert prefix_cache.num_reused == identical + (shared if name == "qwen2 causal" else 0)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -74,38 +74,38 @@ def test_the_least_recently_used_prompts_are_forgotten_when_there_is_no_room():
     model = tiny_backbone("glm")
     prompts = [prompt_of([n, n, n, n, n]) for n in range(4)]
     one = 2 * 2 * 8 * 16 * 4  # keys and values, layers, tokens, width, bytes
-    store = PartAStore(model, SPECIAL, 2 * one)
+    prefix_cache = PartACache(model, SPECIAL, 2 * one)
     for prompt in (prompts[0], prompts[1], prompts[0], prompts[2]):
-        store.encode([prompt])
-    assert (store.num_bytes, store.num_reused) == (2 * one, 8)
-    store.encode([prompts[0]])
-    assert store.num_reused == 16
-    store.encode([prompts[1]])
-    assert store.num_reused == 16
-    tiny = PartAStore(model, SPECIAL, one - 1)
+        prefix_cache.encode([prompt])
+    assert (prefix_cache.num_bytes, prefix_cache.num_reused) == (2 * one, 8)
+    prefix_cache.encode([prompts[0]])
+    assert prefix_cache.num_reused == 16
+    prefix_cache.encode([prompts[1]])
+    assert prefix_cache.num_reused == 16
+    tiny = PartACache(model, SPECIAL, one - 1)
     tiny.encode([prompts[0]])
     assert tiny.num_bytes == 0
 
 
 @torch.inference_mode()
 def test_a_prompt_that_is_too_long_is_refused_after_a_shorter_one_was_kept():
-    store = PartAStore(tiny_backbone("qwen2 causal"), SPECIAL, 1_000_000)
-    store.encode([prompt_of([1] * 30)])
+    prefix_cache = PartACache(tiny_backbone("qwen2 causal"), SPECIAL, 1_000_000)
+    prefix_cache.encode([prompt_of([1] * 30)])
     with pytest.raises(ConfigError, match="the longest prompt needs 43"):
-        store.encode([prompt_of([1] * 41)])
+        prefix_cache.encode([prompt_of([1] * 41)])
 
 
 @torch.inference_mode()
 def test_of_two_prompts_that_begin_alike_one_that_is_forgotten_leaves_the_other_to_be_found():
     model = tiny_backbone("qwen2 causal")
     first, second, other = prompt_of(HISTORY), prompt_of([*HISTORY, 3]), prompt_of([3] * 20)
-    room = PartAStore(model, SPECIAL, 10_000_000)
+    room = PartACache(model, SPECIAL, 10_000_000)
     for prompt in (first, second):
         room.encode([prompt])
-    store = PartAStore(model, SPECIAL, room.num_bytes)
+    prefix_cache = PartACache(model, SPECIAL, room.num_bytes)
     # the second is forgotten for the third, since the first was asked for again
     for prompt in (first, second, first, other):
-        store.encode([prompt])
-    before = store.num_reused
-    store.encode([prompt_of([*HISTORY, 5])])
-    assert store.num_reused - before == 1 + len(HISTORY)
+        prefix_cache.encode([prompt])
+    before = prefix_cache.num_reused
+    prefix_cache.encode([prompt_of([*HISTORY, 5])])
+    assert prefix_cache.num_reused - before == 1 + len(HISTORY)

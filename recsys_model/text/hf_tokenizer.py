@@ -12,7 +12,7 @@ from typing import Any
 import tokenizers
 
 from recsys_model.errors import CheckpointError
-from recsys_model.text.roles import ControlTokens, choose_special
+from recsys_model.text.special_tokens import ControlTokens, choose_special
 from recsys_model.text.tokenizer import BACKEND_FILE, Tokenizer
 
 SETTINGS_FILE = "tokenizer_config.json"
@@ -22,10 +22,10 @@ OUT_OF_REACH = "\U0010ffff"
 _END_NAMES = ("<|endoftext|>", "</s>")
 
 
-def load_fast_tokenizer(folder: Path) -> Tokenizer:
+def load_hf_tokenizer(folder: Path) -> Tokenizer:
     """Read `tokenizer.json`, the roles of its tokens from `tokenizer_config.json` and the rows from `config.json`.
 
-    The two other files are not required. See `recsys_model.text.roles` for the tokens that stand for masks.
+    The two other files are not required. See `recsys_model.text.special_tokens` for the tokens that stand for masks.
 
     Raises:
         CheckpointError: a file is damaged, or too few tokens are left to structure an example.
@@ -34,7 +34,7 @@ def load_fast_tokenizer(folder: Path) -> Tokenizer:
     settings = _read_json(folder / SETTINGS_FILE) if (folder / SETTINGS_FILE).is_file() else {}
     model = _read_json(folder / MODEL_FILE) if (folder / MODEL_FILE).is_file() else {}
     names = {role: _name_of(settings.get(f"{role}_token")) for role in ("bos", "eos", "pad")}
-    return build_fast_tokenizer(document, names, model.get("vocab_size", 0), str(folder))
+    return build_hf_tokenizer(document, names, model.get("vocab_size", 0), str(folder))
 
 
 def load_gguf_tokenizer(path: Path) -> Tokenizer:
@@ -53,10 +53,10 @@ def load_gguf_tokenizer(path: Path) -> Tokenizer:
         raise CheckpointError(f"{path} cannot be read as GGUF: {error}") from error
     document = json.loads(published.backend_tokenizer.to_str())
     names = {"bos": published.bos_token, "eos": published.eos_token, "pad": published.pad_token}
-    return build_fast_tokenizer(document, names, len(published), str(path))
+    return build_hf_tokenizer(document, names, len(published), str(path))
 
 
-def build_fast_tokenizer(
+def build_hf_tokenizer(
     document: dict[str, Any], role_to_name: Mapping[str, str | None], num_rows: int, source: str
 ) -> Tokenizer:
     """Return the tokenizer of a `tokenizer.json`; the model has `num_rows` rows of word embeddings.
