@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ray.train.torch import TorchConfig
+
+# ray.train has the same classes, but a type checker sees a union of the old and the new one there
 from ray.train.v2.api.callback import UserCallback
 from ray.train.v2.api.config import CheckpointConfig, FailureConfig, LoggingConfig, ScalingConfig
 from ray.train.v2.api.config import RunConfig as RayRunConfig
@@ -28,11 +30,11 @@ from recsys_platform.train.loop import FINAL, train_loop
 from recsys_platform.train.metrics import METRICS_FILE, TENSORBOARD
 from recsys_platform.train.model import base_weights_folder, check_model, verified_digest, with_precision
 from recsys_platform.train.questions import check_questions, check_tasks, warnings_of
+from recsys_platform.train.ray_internals import Trainer
 from recsys_platform.train.reader import ExampleReader
 from recsys_platform.train.records import read_lines
 from recsys_platform.train.report import CURVE_FILE, build_report, draw_learning_curve, write_report
 from recsys_platform.train.runs import RUN_FILE, identity_of_run, open_run_folder
-from recsys_platform.train.trainer import Trainer
 
 logger = logging.getLogger(__name__)
 
