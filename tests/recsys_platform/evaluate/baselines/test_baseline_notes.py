@@ -8,8 +8,7 @@ import pytest
 
 from recsys_model.evaluation.public_figures import PUBLIC_DATASETS
 from recsys_platform.config.stages import EvaluateConfig
-from recsys_platform.evaluate.baselines import notes
-from recsys_platform.evaluate.baselines.notes import describe_baselines, training_in_words
+from recsys_platform.evaluate.baselines.notes import PUBLIC_NAMES, describe_baselines, training_in_words
 from recsys_platform.evaluate.baselines.run import BaselineRun
 from recsys_platform.evaluate.ranking.cases import EvaluationData
 from recsys_platform.evaluate.ranking.rankings import Rankings
@@ -120,7 +119,7 @@ def test_every_baseline_that_can_be_asked_for_is_described(name):
 
     assert found["method"] == name
     assert found["implementation"].startswith(("this project", "library cornac"))
-    assert (found["public"] is not None) == (name in notes.PUBLIC_NAMES)
+    assert (found["public"] is not None) == (name in PUBLIC_NAMES)
     assert name in METHOD_TITLES
 
 
