@@ -1,6 +1,6 @@
 """Settings of the model side: frozen dataclasses that check their own ranges.
 
-This module knows no YAML and no Ray; `recsys_platform.config` fills these classes from files.
+This module knows no YAML and no Ray; `recsys_platform.config.run` fills these classes from files.
 """
 
 import dataclasses

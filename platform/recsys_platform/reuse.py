@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from recsys_model.errors import CheckpointError
-from recsys_platform.config import RunConfig, config_to_dict
+from recsys_platform.config.run import RunConfig, config_to_dict
 
 UNIMPORTANT = ("name", "storage", "dataset", "num_cpus", "tune", "serve")
 """Settings that may differ between a run that was finished earlier and the one that is asked for."""

@@ -25,8 +25,8 @@ from recsys_model.decoding.expansion import Expansion, SearchSpace
 from recsys_model.decoding.hypotheses import DEAD, Beams, best_beams, first_beams
 from recsys_model.decoding.item_lists import ItemFilter
 from recsys_model.decoding.item_scores import best_items
+from recsys_model.decoding.prefix_cache import PartACache
 from recsys_model.decoding.prompts import check_position_id
-from recsys_model.decoding.reuse import PartAStore
 from recsys_model.entities.catalog import Catalog
 from recsys_model.entities.token_trie import build_token_trie
 from recsys_model.entity_head.scorer import EntityScorer
@@ -103,13 +103,15 @@ class TrieGuidedGenerator:
             DataError: the catalogue is empty or two items have the same tokens.
         """
         vectors = None if scorer is None else scorer.vectors
-        store = PartAStore(model, special, config.reuse_mb * 1_000_000, vectors) if config.reuse_mb > 0 else None
+        prefix_cache = PartACache(model, special, config.reuse_mb * 1_000_000, vectors) if config.reuse_mb > 0 else None
         trie = build_token_trie([item.token_ids for item in catalog.items], special.end)
         self._model = model
         self._config = config
         self._scorer = scorer
         self._temperature = temperature
-        self._space = SearchSpace(model, trie, special, config.scoring, store, scorer=scorer, temperature=temperature)
+        self._space = SearchSpace(
+            model, trie, special, config.scoring, prefix_cache, scorer=scorer, temperature=temperature
+        )
         check_position_id(model, self._space.edges.largest_intra_id, "the longest item")
 
     def of_items(self, items: Sequence[ItemWithTokens], present: Sequence[int]) -> "TrieGuidedGenerator":
@@ -127,13 +129,15 @@ class TrieGuidedGenerator:
         other = copy.copy(self)
         if self._scorer is not None:
             other._scorer = self._scorer.of_items(self._model, items)
-        store = space.store if space.store is None else space.store.of_vectors(other._vectors)
+        prefix_cache = (
+            space.prefix_cache if space.prefix_cache is None else space.prefix_cache.of_vectors(other._vectors)
+        )
         other._space = SearchSpace(
             self._model,
             trie,
             space.special,
             self._config.scoring,
-            store,
+            prefix_cache,
             num_items=len(items),
             scorer=other._scorer,
             temperature=self._temperature,

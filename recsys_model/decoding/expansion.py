@@ -18,8 +18,8 @@ from recsys_model.decoding.edges import Edges
 from recsys_model.decoding.hypotheses import DEAD, Beams, Candidates, Finished, rank_in_group
 from recsys_model.decoding.item_lists import ItemFilter, ItemLists
 from recsys_model.decoding.item_scores import ItemScores
+from recsys_model.decoding.prefix_cache import PartACache
 from recsys_model.decoding.prompts import Starts, encode_prompts
-from recsys_model.decoding.reuse import PartAStore
 from recsys_model.decoding.scoring import ChildScorer, Scoring
 from recsys_model.entities.cut_trie import cut_labels
 from recsys_model.entities.token_trie import TokenTrie
@@ -41,7 +41,7 @@ class SearchSpace:
         trie: TokenTrie,
         special: SpecialTokens,
         scoring: Scoring,
-        store: PartAStore | None = None,
+        prefix_cache: PartACache | None = None,
         num_items: int | None = None,
         scorer: EntityScorer | None = None,
         temperature: float = 1.0,
@@ -64,7 +64,7 @@ class SearchSpace:
             self.item_scores = ItemScores(scorer, trie, blends=scoring == "blend")
             scoring = "trie"
         self.special = special
-        self.store = store
+        self.prefix_cache = prefix_cache
         trie = trie if scoring == "trie" else cut_labels(trie, MAX_LM_LABEL)
         self.scorer = ChildScorer(model, trie, scoring, temperature)
         self.edges = Edges(model, trie, special.start, scoring)
@@ -77,8 +77,8 @@ class SearchSpace:
         Raises:
             ConfigError: a prompt is too long for the model.
         """
-        if self.store is not None:
-            return self.store.encode(prompts)
+        if self.prefix_cache is not None:
+            return self.prefix_cache.encode(prompts)
         return encode_prompts(self.model, prompts, self.special, self.vectors)
 
 

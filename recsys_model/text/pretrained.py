@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from recsys_model.errors import CheckpointError
-from recsys_model.text.fast import load_fast_tokenizer, load_gguf_tokenizer
+from recsys_model.text.hf_tokenizer import load_gguf_tokenizer, load_hf_tokenizer
 from recsys_model.text.sentencepieces import (
     CHATGLM_FILE,
     CHINESE_GLM_FILE,
@@ -31,7 +31,7 @@ from recsys_model.text.wordpiece import VOCAB_FILE, load_bert_tokenizer
 
 FILE_TO_READER: dict[str, Callable[[Path], Tokenizer]] = {
     SPECIAL_FILE: load_tokenizer,
-    BACKEND_FILE: load_fast_tokenizer,
+    BACKEND_FILE: load_hf_tokenizer,
     GPT2_VOCAB_FILE: load_gpt2_tokenizer,
     VOCAB_FILE: load_bert_tokenizer,
     CHATGLM_FILE: load_chatglm_tokenizer,

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from recsys_model.errors import CheckpointError
-from recsys_model.text.roles import ControlTokens, choose_special
 from recsys_model.text.sentencepiece_model import (
     BLANKS,
     TAB,
@@ -29,6 +28,7 @@ from recsys_model.text.sentencepiece_model import (
     SentencePieceTokenizer,
     optional_package,
 )
+from recsys_model.text.special_tokens import ControlTokens, choose_special
 
 CHATGLM_FILE = "ice_text.model"
 CHINESE_GLM_FILE = "cog-pretrain.model"

@@ -11,7 +11,7 @@ from pathlib import Path
 import ray
 
 from recsys_platform.artifacts import open_artifact
-from recsys_platform.config import load_config
+from recsys_platform.config.run import load_config
 from recsys_platform.data.stage import run_data
 
 CONFIG = Path("tests/benchmarks/beauty_tokens.yaml")

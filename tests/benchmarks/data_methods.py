@@ -16,7 +16,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import ray
 
-from recsys_platform.config import RunConfig, load_config
+from recsys_platform.config.run import RunConfig, load_config
 from recsys_platform.data.sequences import count_buckets
 from recsys_platform.data.stage import run_data
 from tests.benchmarks.group_examples import load_rules, tell_user

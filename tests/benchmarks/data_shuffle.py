@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import ray
 from ray.data.context import DataContext, ShuffleStrategy
 
-from recsys_platform.data.contract import bucket_of
+from recsys_platform.data.input.contract import bucket_of
 from recsys_platform.data.sequences import count_buckets, count_partitions, partition_boundaries
 from tests.benchmarks.beauty_copies import BEAUTY, write_copies
 from tests.benchmarks.pairs import Row, time_pairs

@@ -14,7 +14,7 @@ from recsys_model.entities.catalog import Catalog, load_catalog
 from recsys_model.infilling.prompt import Prompt, build_prompt
 from recsys_model.text.tokenizer import SpecialTokens, Tokenizer, load_tokenizer
 from recsys_platform.checkpoints import load_trained_model
-from recsys_platform.evaluate.cases import Case, load_evaluation_data
+from recsys_platform.evaluate.ranking.cases import Case, load_evaluation_data
 from tests.benchmarks.plain_beam import PlainBeamSearch
 
 NUM_BEAMS, K = 20, 10

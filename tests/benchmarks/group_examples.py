@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from recsys_model.entities.catalog import load_catalog
-from recsys_platform.config import RunConfig
+from recsys_platform.config.run import RunConfig
 from tests.benchmarks.polars_examples import Rules, build_rules, tell_examples
 
 SPLITS = (("train", 3, 4), ("valid", 2, 3), ("test", 1, 3))

@@ -14,7 +14,7 @@ from recsys_model.config import DecodingConfig
 from recsys_model.decoding.beam import TrieGuidedGenerator
 from recsys_model.entities.catalog import Catalog, CatalogItem
 from recsys_model.infilling.prompt import Prompt
-from recsys_platform.evaluate.plot_style import LIGHT, Theme, add_legend, line_style, to_png
+from recsys_platform.evaluate.report.plot_style import LIGHT, Theme, add_legend, line_style, to_png
 from tests.benchmarks.generation_data import NUM_BEAMS, K, Setting
 from tests.benchmarks.pairs import Row, time_pairs
 from tests.benchmarks.plain_beam import PlainBeamSearch

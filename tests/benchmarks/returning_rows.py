@@ -8,8 +8,8 @@ import torch
 from recsys_model.backbones.base import Backbone
 from recsys_model.config import DecodingConfig
 from recsys_model.decoding.beam import TrieGuidedGenerator
+from recsys_model.decoding.prefix_cache import PartACache
 from recsys_model.decoding.prompts import encode_prompts
-from recsys_model.decoding.reuse import PartAStore
 from recsys_model.entities.catalog import Catalog
 from recsys_model.infilling.prompt import Prompt
 from recsys_model.text.tokenizer import SpecialTokens
@@ -26,7 +26,7 @@ def returning_row(
     visits: Sequence[tuple[Prompt, Prompt]],
     pairs: int,
 ) -> Row:
-    """Time the encoding of the second prompt of each pair by a store that knows the first, against encoding it anew."""
+    """Time the encoding of the second prompt of each pair by a prefix cache that knows the first, against encoding it anew."""
     ours, others = [], []
     for number in range(pairs + 1):
         before, now = visits[number % len(visits)]
@@ -47,10 +47,10 @@ def returning_row(
 
 @torch.inference_mode()
 def _seconds(model: Backbone, special: SpecialTokens, before: Prompt, now: Prompt) -> tuple[float, float]:
-    store = PartAStore(model, special, BYTES)
-    store.encode([before])
+    prefix_cache = PartACache(model, special, BYTES)
+    prefix_cache.encode([before])
     start = time.perf_counter()
-    store.encode([now])
+    prefix_cache.encode([now])
     middle = time.perf_counter()
     encode_prompts(model, [now], special)
     return middle - start, time.perf_counter() - middle

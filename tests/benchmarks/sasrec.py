@@ -24,7 +24,7 @@ from recsys_model.evaluation.metrics import measure
 from recsys_model.evaluation.public_figures import recognise
 from recsys_model.evaluation.sasrec import SASRec, SASRecRanker
 from recsys_model.evaluation.sasrec_training import Pass, train_sasrec
-from recsys_platform.evaluate.sasrec_runs import SASREC_MODELS
+from recsys_platform.evaluate.baselines.sasrec import SASREC_MODELS
 from tests.benchmarks.beauty_copies import BEAUTY
 
 SAMPLES = 1000

@@ -18,9 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recsys_model.evaluation.baselines import CoOccurrence, rank_targets
-from recsys_platform.data.contract import check_interactions
+from recsys_platform.data.input.contract import check_interactions
+from recsys_platform.data.input.sources import MALFORMED, ROW
 from recsys_platform.data.sequences import group_by_user, iter_buckets
-from recsys_platform.data.sources import MALFORMED, ROW
 
 SETS = ("amazon_beauty", "amazon_toys")
 COLUMNS = ("user_id", "item_id", "timestamp", "position")

@@ -4,7 +4,7 @@
 
 DATASET is a dataset artifact (for Amazon Beauty: `recsys data tests/benchmarks/beauty_tokens.yaml`). The model is a new
 glm-mini. Both sides of a row train on the same examples, so the ratio of the seconds is that of the useful tokens a
-second. Batches are drawn at random, as a plain training would, or of like lengths, as `train/order.py` puts them
+second. Batches are drawn at random, as a plain training would, or of like lengths, as `train/sampler.py` puts them
 together. Rows are printed when they are done; with `--json` the same command goes on behind the last row of the file.
 """
 
@@ -30,8 +30,8 @@ from recsys_model.infilling.positions import PositionAutomaton
 from recsys_model.text.tokenizer import load_tokenizer
 from recsys_model.training.loss import InfillingLoss
 from recsys_model.training.optimizer import parameter_groups
-from recsys_platform.config import load_config
-from recsys_platform.settings import TrainConfig
+from recsys_platform.config.run import load_config
+from recsys_platform.config.stages import TrainConfig
 from recsys_platform.train.batches import TrainingBatches
 from recsys_platform.train.reader import ExampleReader, to_examples
 from tests.benchmarks.pairs import Row, time_pairs

@@ -11,7 +11,7 @@ from packaging.version import Version
 from ray.serve.schema import DeploymentSchema, HTTPOptionsSchema, ServeApplicationSchema, ServeDeploySchema
 
 from recsys_platform.cli import build_parser
-from recsys_platform.config import RunConfig, load_config
+from recsys_platform.config.run import RunConfig, load_config
 from tests.contracts.manifests import (
     K8S,
     OVERLAYS,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from recsys_platform.config import config_to_dict, load_config
+from recsys_platform.config.run import config_to_dict, load_config
 
 CONFIGS = Path(__file__).resolve().parents[2] / "ray_configs"
 ALL = sorted(path.relative_to(CONFIGS).as_posix() for path in CONFIGS.rglob("*.yaml"))

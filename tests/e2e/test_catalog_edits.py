@@ -14,7 +14,7 @@ from recsys_model.entities.catalog import CatalogItem
 from recsys_model.entities.live_catalog import CatalogEdit, CatalogUpdate
 from recsys_model.errors import DataError
 from recsys_platform.artifacts import write_artifact
-from recsys_platform.config import RunConfig, build_config
+from recsys_platform.config.run import RunConfig, build_config
 from recsys_platform.serve.client import ask, edit_items, list_items, swap_items
 from recsys_platform.serve.recommender import load_recommender
 from recsys_platform.serve.schemas import RecommendRequest, RecommendResponse

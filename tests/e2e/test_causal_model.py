@@ -13,7 +13,7 @@ from recsys_model.bundle import load_bundle
 from recsys_model.text.tokenizer import load_tokenizer, train_tokenizer
 from recsys_platform.artifacts import open_artifact
 from recsys_platform.checkpoints import ADAPTER_FOLDER, BASE_FILE, load_trained_model
-from recsys_platform.config import RunConfig, build_config
+from recsys_platform.config.run import RunConfig, build_config
 from recsys_platform.data.stage import run_data
 from recsys_platform.evaluate.stage import run_evaluate
 from recsys_platform.serve.bundling import run_bundle

@@ -10,9 +10,9 @@ from ray import serve
 
 from recsys_model.errors import CheckpointError
 from recsys_platform.artifacts import open_artifact
-from recsys_platform.config import RunConfig, build_config
+from recsys_platform.cli.summaries import of_new_items
+from recsys_platform.config.run import RunConfig, build_config
 from recsys_platform.newcomers.stage import run_new_items
-from recsys_platform.summaries import of_new_items
 from tests.e2e.ports import free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("ray_cluster")]

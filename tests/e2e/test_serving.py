@@ -14,7 +14,7 @@ from ray.serve.schema import ServeDeploySchema
 from recsys_model.bundle import Bundle, write_bundle
 from recsys_model.errors import CheckpointError, ConfigError, DataError
 from recsys_platform.artifacts import Manifest, open_artifact, write_artifact
-from recsys_platform.config import RunConfig, ServeConfig, build_config
+from recsys_platform.config.run import RunConfig, ServeConfig, build_config
 from recsys_platform.serve.app import Generator, serve_config
 from recsys_platform.serve.client import ask
 from recsys_platform.serve.recommender import load_recommender

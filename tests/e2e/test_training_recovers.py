@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from recsys_platform.config import RunConfig, config_to_dict
+from recsys_platform.config.run import RunConfig, config_to_dict
 from recsys_platform.train.metrics import METRICS_FILE
 from recsys_platform.train.records import WORKERS_FILE, read_lines
 from recsys_platform.train.stage import RUN_FOLDER, run_train

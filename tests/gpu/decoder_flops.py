@@ -19,7 +19,7 @@ from recsys_model.infilling.example import ExampleBuilder
 from recsys_model.infilling.item_places import NO_ITEM
 from recsys_model.infilling.positions import PositionAutomaton
 from recsys_model.text.tokenizer import load_tokenizer
-from recsys_platform.config import RunConfig
+from recsys_platform.config.run import RunConfig
 from recsys_platform.train.batches import TrainingBatches
 from recsys_platform.train.reader import ExampleReader
 

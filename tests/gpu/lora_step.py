@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from recsys_model.backbones.recompute import recompute_activations
+from recsys_model.backbones.activation_checkpointing import recompute_activations
 from recsys_model.config import GLMConfig, LoraConfig, ObjectiveConfig
 from recsys_model.entities.pool import EntityPool
 from recsys_model.entities.token_trie import TokenTrie, build_token_trie

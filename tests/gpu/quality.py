@@ -31,7 +31,7 @@ from recsys_model.backbones.geometry import CausalConfig
 from recsys_model.config import require
 from recsys_model.errors import CheckpointError, RecsysError
 from recsys_platform.cluster import connected
-from recsys_platform.config import RunConfig, config_to_dict
+from recsys_platform.config.run import RunConfig, config_to_dict
 from recsys_platform.data.stage import run_data
 from recsys_platform.evaluate.stage import run_evaluate
 from recsys_platform.train.metrics import METRICS_FILE

@@ -15,10 +15,10 @@ import transformers
 
 from recsys_model.errors import DataError
 from recsys_model.text.tokenizer import train_tokenizer
-from recsys_platform.config import RunConfig, build_config
+from recsys_platform.config.run import RunConfig, build_config
+from recsys_platform.config.strict import apply_override
 from recsys_platform.conversion import run_convert
 from recsys_platform.demo.shop import write_demo_shop
-from recsys_platform.strict import apply_override
 from tests.gpu.parts import join_parts, list_of_parts
 
 Size = Literal["smollm2-135m", "tiny"]

@@ -17,8 +17,8 @@ from recsys_model.text.templates import load_templates
 from recsys_model.text.textualize import Behaviour, Textualizer
 from recsys_model.text.tokenizer import load_tokenizer, train_tokenizer
 from recsys_platform.artifacts import open_artifact, write_artifact
-from recsys_platform.config import RunConfig, config_to_dict
-from recsys_platform.facts import FACT_FIELDS, to_columns, write_item_facts
+from recsys_platform.config.run import RunConfig, config_to_dict
+from recsys_platform.task_columns import FACT_FIELDS, to_columns, write_item_facts
 from tests.recsys_platform.tiny_dataset import EXAMPLE_SCHEMA, INTS, SEQUENCES, TITLES, tiny_config
 
 WORDS = ("pole", "flame", "light")

@@ -20,7 +20,7 @@ from recsys_model.errors import CheckpointError, ConfigError
 from recsys_model.infilling.prompt import build_prompt
 from recsys_model.text.textualize import Behaviour, Textualizer
 from recsys_platform.checkpoints import BASE_FILE, folder_digest, load_trained_model
-from recsys_platform.config import RunConfig, build_config
+from recsys_platform.config.run import RunConfig, build_config
 from recsys_platform.train.model import build_model, check_model, verified_digest, write_trained
 from tests.recsys_model.backbones.tiny_backbones import NAMES, tiny_backbone
 

@@ -11,7 +11,7 @@ from recsys_model.entities.catalog import Catalog, build_catalog
 from recsys_model.text.textualize import Behaviour, Textualizer
 from recsys_model.text.tokenizer import train_tokenizer
 from recsys_platform.artifacts import write_artifact
-from recsys_platform.config import RunConfig, build_config, config_to_dict
+from recsys_platform.config.run import RunConfig, build_config, config_to_dict
 
 INTS = pa.list_(pa.int32())
 EXAMPLE_SCHEMA = pa.schema(

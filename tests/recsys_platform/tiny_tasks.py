@@ -12,12 +12,12 @@ from recsys_model.text.explanations import FeatureWords
 from recsys_model.text.tasks import TASKS
 from recsys_model.text.tokenizer import train_tokenizer
 from recsys_platform.artifacts import write_artifact
-from recsys_platform.config import RunConfig, config_to_dict
+from recsys_platform.config.run import RunConfig, config_to_dict
 from recsys_platform.data.examples import SPLITS, ExampleBuilder
 from recsys_platform.data.sequences import REVIEWED_USER
 from recsys_platform.data.task_rows import FactWriter
-from recsys_platform.facts import write_item_facts
 from recsys_platform.splits import DatasetSplit
+from recsys_platform.task_columns import write_item_facts
 from tests.recsys_platform.tiny_dataset import SEQUENCES, TITLES, tiny_config
 
 REVIEWS = [f"I took the {title} and the colour is fine. Nothing else to say here." for title in TITLES]

@@ -15,7 +15,8 @@ from recsys_model.entities.catalog import Catalog, load_catalog
 from recsys_model.entities.unique_texts import fold_whitespace
 from recsys_model.infilling.positions import PositionAutomaton
 from recsys_model.text.tokenizer import Tokenizer, load_tokenizer
-from recsys_platform.evaluate.workers import Batch, Ranked, WorkerSettings, load_model
+from recsys_platform.evaluate.ranking.workers import Batch, Ranked
+from recsys_platform.evaluate.worker_model import WorkerSettings, load_model
 
 INVALID = -1
 """Stands in a ranking where no item does."""

@@ -24,11 +24,12 @@ from recsys_platform.ablate.variants import (
     source_of_free_generation,
 )
 from recsys_platform.artifacts import Manifest, check_parent, open_artifact, write_artifact
-from recsys_platform.config import RunConfig, config_to_dict
+from recsys_platform.config.run import RunConfig, config_to_dict
 from recsys_platform.data.stage import run_data
-from recsys_platform.evaluate.cases import Case, load_evaluation_data
+from recsys_platform.evaluate.ranking.cases import Case, load_evaluation_data
+from recsys_platform.evaluate.ranking.workers import recommend_for_all
 from recsys_platform.evaluate.stage import LARGEST_K, run_evaluate
-from recsys_platform.evaluate.workers import WorkerSettings, recommend_for_all
+from recsys_platform.evaluate.worker_model import WorkerSettings
 from recsys_platform.reuse import check_settings, data_settings
 from recsys_platform.train.stage import can_resume, run_train
 

@@ -25,7 +25,7 @@ from recsys_platform.ablate.variants import (
     source_of_free_generation,
 )
 from recsys_platform.artifacts import Manifest, package_versions, write_artifact
-from recsys_platform.config import RunConfig, config_to_dict
+from recsys_platform.config.run import RunConfig, config_to_dict
 
 logger = logging.getLogger(__name__)
 

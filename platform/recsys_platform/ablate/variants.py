@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from recsys_model.config import require
-from recsys_platform.config import RunConfig
+from recsys_platform.config.run import RunConfig
 from recsys_platform.reuse import data_settings
 
 FOLDER = "ablate"

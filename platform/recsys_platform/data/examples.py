@@ -20,10 +20,10 @@ from recsys_model.text.batch_texts import BatchTextualizer, Events
 from recsys_model.text.ragged import Ragged, offsets_of, places_in
 from recsys_model.text.textualize import Behaviour
 from recsys_model.text.windows import sample_history
-from recsys_platform.data.arrow import flatten, pc
-from recsys_platform.facts import FACT_FIELDS
-from recsys_platform.input_settings import DataConfig
+from recsys_platform.config.input import DataConfig
+from recsys_platform.data.input.arrow import flatten, pc
 from recsys_platform.splits import DatasetSplit
+from recsys_platform.task_columns import FACT_FIELDS
 
 Split = Literal["train", "valid", "test"]
 ROWS_PER_TABLE = 1000

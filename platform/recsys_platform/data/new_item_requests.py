@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import ray
 
-from recsys_platform.data.contract import Items
+from recsys_platform.data.input.contract import Items
 from recsys_platform.data.sequences import iter_buckets
 from recsys_platform.data.writing import write_table
 from recsys_platform.splits import DatasetSplit

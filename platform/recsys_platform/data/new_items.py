@@ -14,9 +14,9 @@ import pyarrow as pa
 import ray
 
 from recsys_model.errors import DataError
-from recsys_platform.data.arrow import flatten, pc
-from recsys_platform.data.contract import Items
 from recsys_platform.data.examples import rank_of
+from recsys_platform.data.input.arrow import flatten, pc
+from recsys_platform.data.input.contract import Items
 from recsys_platform.data.sequences import iter_buckets
 
 MAX_TITLE = 2_000

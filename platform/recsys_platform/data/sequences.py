@@ -15,11 +15,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import ray
 
-from recsys_platform.data.arrow import flatten, pc, to_mask
-from recsys_platform.data.contract import CHECKED_REVIEWS_SCHEMA, CHECKED_SCHEMA, check_interactions
-from recsys_platform.data.rejects import to_json
-from recsys_platform.data.sources import build_dataset
-from recsys_platform.data.tables import Table
+from recsys_platform.data.input.arrow import flatten, pc, to_mask
+from recsys_platform.data.input.contract import CHECKED_REVIEWS_SCHEMA, CHECKED_SCHEMA, check_interactions
+from recsys_platform.data.input.rejects import to_json
+from recsys_platform.data.input.sources import build_dataset
+from recsys_platform.data.input.tables import Table
 from recsys_platform.data.tie_order import order_events
 
 ROWS_PER_BUCKET = 25_000

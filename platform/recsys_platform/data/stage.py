@@ -21,28 +21,30 @@ from recsys_model.entities.catalog import Catalog
 from recsys_model.errors import DataError
 from recsys_model.text.task_sampling import trained_families
 from recsys_platform.artifacts import refuse_to_overwrite, write_artifact
-from recsys_platform.config import RunConfig, config_to_dict
+from recsys_platform.config.run import RunConfig, config_to_dict
+from recsys_platform.data.column_needs import open_tables
 from recsys_platform.data.context import plain_errors, ray_data_settings
-from recsys_platform.data.contract import Items, Users, bucket_of
 from recsys_platform.data.examples import SPLITS
-from recsys_platform.data.importers.importing import resolve_input
+from recsys_platform.data.input.contract import Items, Users, bucket_of
+from recsys_platform.data.input.importers.importing import resolve_input
+from recsys_platform.data.input.occurring import find_item_ids, restrict_items
+from recsys_platform.data.input.open import Tables, read_items, read_users
+from recsys_platform.data.input.rejects import build_reject_table, summarize
 from recsys_platform.data.leak_search import find_leaks
 from recsys_platform.data.leaks import refuse_leaks
-from recsys_platform.data.moments import find_split
 from recsys_platform.data.new_item_requests import RequestSettings, write_new_items
 from recsys_platform.data.new_items import drop_new_events, hold_out
-from recsys_platform.data.occurring import find_item_ids, restrict_items
-from recsys_platform.data.rejects import build_reject_table, summarize
 from recsys_platform.data.reviews import Reviews, survey_reviews
 from recsys_platform.data.sequences import build_sequences, count_buckets, count_partitions
 from recsys_platform.data.survey import Survey, survey_sequences
 from recsys_platform.data.task_needs import check_ratings, count_tasks, keeps_reviews, tells_ratings
 from recsys_platform.data.task_texts import iter_task_texts
+from recsys_platform.data.temporal_split import find_split
 from recsys_platform.data.tie_findings import describe_ties
-from recsys_platform.data.vocabulary import Tables, build_vocabulary, open_tables, read_items, read_users
+from recsys_platform.data.vocabulary import build_vocabulary
 from recsys_platform.data.writing import TOKENIZER_FOLDER, BucketWriter, Shared, write_table
-from recsys_platform.facts import write_item_facts
 from recsys_platform.splits import DatasetSplit
+from recsys_platform.task_columns import write_item_facts
 
 logger = logging.getLogger(__name__)
 

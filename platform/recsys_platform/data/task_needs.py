@@ -11,8 +11,8 @@ from recsys_model.text.task_facts import HIGHEST_RATING, LOWEST_RATING
 from recsys_model.text.task_sampling import trained_families
 from recsys_model.text.tasks import TASKS
 from recsys_platform.data.examples import SPLITS
+from recsys_platform.data.input.tables import Table
 from recsys_platform.data.reviews import Reviews
-from recsys_platform.data.tables import Table
 
 NEEDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "rating": (("rating",),),

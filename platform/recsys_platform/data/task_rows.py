@@ -11,8 +11,8 @@ from recsys_model.text.task_sampling import trained_families
 from recsys_model.text.tasks import TASKS
 from recsys_model.text.textualize import Behaviour
 from recsys_platform.data.examples import Split, UserSequence
-from recsys_platform.facts import to_columns
 from recsys_platform.splits import DatasetSplit
+from recsys_platform.task_columns import to_columns
 
 
 class FactWriter:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from recsys_model.text.tasks import CHOICES
 from recsys_model.text.templates import Field, load_templates
-from recsys_platform.data.contract import Items
+from recsys_platform.data.input.contract import Items
 from recsys_platform.data.reviews import Reviews
 
 

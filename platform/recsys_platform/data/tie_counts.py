@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from recsys_platform.data.arrow import flatten, pc
+from recsys_platform.data.input.arrow import flatten, pc
 from recsys_platform.data.leaks import number_items
 from recsys_platform.splits import DatasetSplit, HeldOut
 

@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from recsys_platform.config.input import TieOrder
 from recsys_platform.data.leaks import NUM_DEVIATIONS
 from recsys_platform.data.tie_counts import HELD_OUT
-from recsys_platform.input_settings import TieOrder
 
 Direction = Literal["ascending", "descending"]
 ORDERS: dict[str, str] = {"text": "item ids as text", "number": "the numbers in item ids", "hash": "a hash of item ids"}

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from recsys_platform.data.arrow import flatten, pc, to_mask
+from recsys_platform.data.input.arrow import flatten, pc, to_mask
 
 ORDER_KEYS = ("user_id", "position", "timestamp", "row")
 

@@ -18,9 +18,9 @@ from recsys_model.entities.catalog import Catalog
 from recsys_model.text.batch_texts import BatchTextualizer
 from recsys_model.text.explanations import FeatureWords
 from recsys_model.text.tokenizer import load_tokenizer
-from recsys_platform.config import RunConfig
+from recsys_platform.config.run import RunConfig
 from recsys_platform.data.examples import ROWS_PER_TABLE, SPLITS, ExampleBuilder
-from recsys_platform.data.rejects import REJECTS_SCHEMA
+from recsys_platform.data.input.rejects import REJECTS_SCHEMA
 from recsys_platform.data.sequences import iter_buckets
 from recsys_platform.data.task_rows import FactWriter
 from recsys_platform.splits import DatasetSplit

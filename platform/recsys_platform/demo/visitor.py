@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from recsys_model.errors import DataError
-from recsys_platform.config import RunConfig
+from recsys_platform.config.run import RunConfig
 
 PAUSE_S = 3600
 """The visit is so many seconds after the customer's last event."""

@@ -17,13 +17,13 @@ import pyarrow.parquet as pq
 from recsys_model.errors import DataError
 from recsys_model.evaluation.metrics import measure, measure_difference
 from recsys_platform.artifacts import open_artifact
-from recsys_platform.evaluate.details import OWN_TIME
-from recsys_platform.evaluate.document import Table
-from recsys_platform.evaluate.figures import TITLES, plain
-from recsys_platform.evaluate.markdown import escape, format_table
-from recsys_platform.evaluate.publish import JSON_FILE
-from recsys_platform.evaluate.rankings import CATALOGUE, MODEL, Competitors
-from recsys_platform.evaluate.wording import estimate, metric_title, verdict
+from recsys_platform.evaluate.ranking.breakdowns import OWN_TIME
+from recsys_platform.evaluate.ranking.metrics import TITLES, plain
+from recsys_platform.evaluate.ranking.rankings import CATALOGUE, Competitors
+from recsys_platform.evaluate.report.document import Table
+from recsys_platform.evaluate.report.markdown import escape, format_table
+from recsys_platform.evaluate.report.wording import MODEL, estimate, metric_title, verdict
+from recsys_platform.evaluate.report.write import JSON_FILE
 
 MARKDOWN_OUT = "compare.md"
 JSON_OUT = "compare.json"

@@ -16,7 +16,7 @@ from ray.util import ActorPool
 from tqdm import tqdm
 
 from recsys_model.errors import ConfigError
-from recsys_platform.evaluate.unfinished import AnswerLog
+from recsys_platform.evaluate.answer_log import AnswerLog
 
 Case = TypeVar("Case")
 MAX_RESTARTS = 2

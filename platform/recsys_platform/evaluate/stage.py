@@ -20,30 +20,27 @@ from recsys_platform.artifacts import (
     write_artifact,
 )
 from recsys_platform.checkpoints import check_base, trained_objective
-from recsys_platform.config import RunConfig, config_to_dict
-from recsys_platform.evaluate.baseline_notes import describe_baselines
-from recsys_platform.evaluate.baseline_runs import rank_with_baselines
-from recsys_platform.evaluate.candidates import digest_of_table, draw_candidates, read_candidates
-from recsys_platform.evaluate.cases import EvaluationData, load_evaluation_data
-from recsys_platform.evaluate.cornac_models import check_installed
-from recsys_platform.evaluate.details import build_breakdowns, build_examples, build_exposure, load_learning_curve
-from recsys_platform.evaluate.figures import build_ranking, describe_cut_searches
-from recsys_platform.evaluate.publish import write_reports
-from recsys_platform.evaluate.rankings import (
-    CATALOGUE,
-    LARGEST_K,
-    MODEL,
-    Competitors,
-    Rankings,
-    join,
-    rank_with_model,
+from recsys_platform.config.run import RunConfig, config_to_dict
+from recsys_platform.evaluate.answer_log import PartialAnswers
+from recsys_platform.evaluate.baselines.cornac_models import check_installed
+from recsys_platform.evaluate.baselines.notes import describe_baselines
+from recsys_platform.evaluate.baselines.run import rank_with_baselines
+from recsys_platform.evaluate.ranking.breakdowns import (
+    build_breakdowns,
+    build_examples,
+    build_exposure,
+    load_learning_curve,
 )
-from recsys_platform.evaluate.report import METHOD_TITLES, describe_cases
-from recsys_platform.evaluate.task_baselines import TASK_METHOD_TITLES
-from recsys_platform.evaluate.task_data import chosen_tasks
-from recsys_platform.evaluate.task_evaluation import evaluate_tasks
-from recsys_platform.evaluate.unfinished import Unfinished
-from recsys_platform.evaluate.workers import WorkerSettings
+from recsys_platform.evaluate.ranking.candidates import digest_of_table, draw_candidates, read_candidates
+from recsys_platform.evaluate.ranking.cases import EvaluationData, load_evaluation_data
+from recsys_platform.evaluate.ranking.metrics import build_ranking, describe_cases, describe_cut_searches
+from recsys_platform.evaluate.ranking.rankings import CATALOGUE, LARGEST_K, Competitors, Rankings, join, rank_with_model
+from recsys_platform.evaluate.report.wording import METHOD_TITLES, MODEL
+from recsys_platform.evaluate.report.write import write_reports
+from recsys_platform.evaluate.tasks.baselines import TASK_METHOD_TITLES
+from recsys_platform.evaluate.tasks.data import chosen_tasks
+from recsys_platform.evaluate.tasks.evaluation import evaluate_tasks
+from recsys_platform.evaluate.worker_model import WorkerSettings
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +75,9 @@ def run_evaluate(config: RunConfig, *, overwrite: bool = False) -> dict[str, Any
     catalog = load_catalog(config.dataset_folder)
     candidates = find_candidates(config, data, catalog)
     parents = {"dataset": dataset.digest, "checkpoint": checkpoint.digest}
-    unfinished = Unfinished(config.evaluation_folder, {**parents, **_what_answers_depend_on(config, candidates)})
+    partial_answers = PartialAnswers(
+        config.evaluation_folder, {**parents, **_what_answers_depend_on(config, candidates)}
+    )
     settings = _worker_settings(config, checkpoint)
     began = time.monotonic()
     evaluate = config.evaluate
@@ -87,13 +86,13 @@ def run_evaluate(config: RunConfig, *, overwrite: bool = False) -> dict[str, Any
         data.cases,
         candidates,
         settings,
-        unfinished,
+        partial_answers,
         num_workers=evaluate.num_workers,
         batch_size=evaluate.batch_size,
     )
     seconds_recommending = time.monotonic() - began
-    tasks = evaluate_tasks(config, asked_tasks, checkpoint, settings, catalog, data.training_sequences, unfinished)
-    baseline_runs = rank_with_baselines(evaluate, data, candidates, len(catalog.items), config.seed, unfinished)
+    tasks = evaluate_tasks(config, asked_tasks, checkpoint, settings, catalog, data.training_sequences, partial_answers)
+    baseline_runs = rank_with_baselines(evaluate, data, candidates, len(catalog.items), config.seed, partial_answers)
     rankings = join([found, *(run.rankings for run in baseline_runs)])
     report = _build_report(config, data, len(catalog.items), rankings)
     report["baselines"] = describe_baselines(baseline_runs, evaluate, data, len(catalog.items), report["rankings"])
@@ -113,7 +112,7 @@ def run_evaluate(config: RunConfig, *, overwrite: bool = False) -> dict[str, Any
         write_reports(folder, report)
         tasks.write(folder)
         _write_ranks(folder, data, rankings)
-    unfinished.remove()
+    partial_answers.remove()
     return {
         "evaluation": str(config.evaluation_folder),
         **figures,

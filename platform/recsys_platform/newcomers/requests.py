@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from recsys_platform.data.new_item_requests import ITEMS_FILE, NEW_ITEMS_FOLDER, REQUESTS_FOLDER
-from recsys_platform.evaluate.cases import draw_users
+from recsys_platform.evaluate.ranking.cases import draw_users
 from recsys_platform.serve.schemas import MAX_CATEGORIES, MAX_HISTORY
 
 Payload = dict[str, Any]

@@ -5,9 +5,9 @@ import logging
 
 from recsys_model.errors import CheckpointError, ConfigError, DataError
 from recsys_platform.artifacts import Manifest, check_parent, open_artifact
-from recsys_platform.config import RunConfig, config_to_dict
+from recsys_platform.config.input import DEFAULT_NEW_ITEMS
+from recsys_platform.config.run import RunConfig, config_to_dict
 from recsys_platform.data.stage import run_data
-from recsys_platform.newcomers.command import DEFAULT_SHARE
 from recsys_platform.reuse import check_settings, data_settings
 from recsys_platform.serve.bundling import run_bundle
 from recsys_platform.serve.edit_log import log_path
@@ -35,7 +35,7 @@ def build_run(base: RunConfig) -> RunConfig:
         base,
         name=FOLDER,
         storage=str(base.folder),
-        data=dataclasses.replace(base.data, new_items=base.data.new_items or DEFAULT_SHARE),
+        data=dataclasses.replace(base.data, new_items=base.data.new_items or DEFAULT_NEW_ITEMS),
         serve=dataclasses.replace(base.serve, catalog_edits=True),
     )
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from recsys_model.evaluation.metrics import METRIC_NAMES
-from recsys_platform.evaluate.document import Code, Document, Fold, Items, Paragraph, Section, Table
-from recsys_platform.evaluate.wording import UNKNOWN, estimate, metric_title, number, percent, verdict
+from recsys_platform.evaluate.report.document import Code, Document, Fold, Items, Paragraph, Section, Table
+from recsys_platform.evaluate.report.wording import UNKNOWN, estimate, metric_title, number, percent, verdict
 
 Report = Mapping[str, Any]
 """As in report.json."""

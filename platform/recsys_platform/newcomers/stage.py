@@ -13,12 +13,12 @@ from ray import serve
 
 from recsys_model.errors import ConfigError
 from recsys_platform.artifacts import package_versions, refuse_to_overwrite, write_artifact
-from recsys_platform.config import RunConfig, config_to_dict
-from recsys_platform.evaluate.html_page import render_html
-from recsys_platform.evaluate.markdown import render_markdown
+from recsys_platform.config.run import RunConfig, config_to_dict
+from recsys_platform.evaluate.report.html_page import render_html
+from recsys_platform.evaluate.report.markdown import render_markdown
 from recsys_platform.evaluate.stage import check_beams
-from recsys_platform.newcomers.figures import LARGEST_K, build_figures, ranks_of
 from recsys_platform.newcomers.measuring import MAX_CLIENTS, Measured, measure
+from recsys_platform.newcomers.metrics import LARGEST_K, build_figures, ranks_of
 from recsys_platform.newcomers.requests import Visits, read_new_items, read_visits
 from recsys_platform.newcomers.runs import build_run, finish_run
 from recsys_platform.newcomers.sections import build_document, summarize

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from recsys_platform.config import RunConfig
+from recsys_platform.config.run import RunConfig
 
 _SCORED_BY = {
     "trie": "A new item is scored by the tokens of its text, as every item is.",

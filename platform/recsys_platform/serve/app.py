@@ -20,11 +20,11 @@ from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 
 from recsys_model.errors import ConfigError
+from recsys_platform.config.stages import ServeConfig
+from recsys_platform.config.strict import build_section
 from recsys_platform.serve.generator import Generator, Keeper
 from recsys_platform.serve.item_schemas import EditAnswer, EditRequest, ItemsPage, NotKept, SwapRequest
 from recsys_platform.serve.schemas import Health, Problem, RecommendRequest, RecommendResponse, Rejection
-from recsys_platform.settings import ServeConfig
-from recsys_platform.strict import build_section
 
 APP_NAME = "recsys"
 IMPORT_PATH = "recsys_platform.serve.app:build_app"

@@ -21,7 +21,7 @@ from recsys_platform.artifacts import (
     write_artifact,
 )
 from recsys_platform.checkpoints import ENTITIES_FOLDER, load_trained_model, trained_objective
-from recsys_platform.config import RunConfig, config_to_dict
+from recsys_platform.config.run import RunConfig, config_to_dict
 
 logger = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ from ray import serve
 from ray.serve.handle import DeploymentHandle
 
 from recsys_model.entities.live_catalog import CatalogUpdate
+from recsys_platform.config.stages import ServeConfig
 from recsys_platform.serve.item_schemas import EditAnswer, EditRequest, ItemsPage, NotKept, SwapRequest
 from recsys_platform.serve.schemas import Health, RecommendRequest, RecommendResponse, Rejection
-from recsys_platform.settings import ServeConfig
 
 if TYPE_CHECKING:
     from recsys_platform.serve.following import Following

@@ -15,7 +15,7 @@ from ray import serve
 from recsys_model.bundle import load_settings
 from recsys_model.errors import ConfigError, RecsysError
 from recsys_platform.artifacts import MANIFEST_NAME, open_artifact
-from recsys_platform.config import RunConfig
+from recsys_platform.config.run import RunConfig
 from recsys_platform.serve.app import APP_NAME, build_app, serve_config
 from recsys_platform.serve.bundling import run_bundle
 

@@ -29,11 +29,11 @@ from recsys_model.entity_head.storage import write_blend
 from recsys_model.infilling.prompt import Prompt, build_prompt
 from recsys_model.text.tokenizer import Tokenizer, load_tokenizer
 from recsys_platform.checkpoints import ENTITIES_FOLDER, load_trained_model
-from recsys_platform.config import RunConfig
+from recsys_platform.config.run import RunConfig
 from recsys_platform.interactions import iter_training_sequences
-from recsys_platform.train.batches import validation_rows
 from recsys_platform.train.ranking import SEEN_COLUMN
 from recsys_platform.train.reader import ExampleReader, to_examples
+from recsys_platform.train.sampler import validation_rows
 
 logger = logging.getLogger(__name__)
 

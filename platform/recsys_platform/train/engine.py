@@ -19,7 +19,8 @@ from recsys_model.errors import CheckpointError
 from recsys_model.infilling.batch import Batch
 from recsys_model.training.loss import InfillingLoss
 from recsys_model.training.optimizer import parameter_groups
-from recsys_platform.config import RunConfig
+from recsys_platform.config.run import RunConfig
+from recsys_platform.train.ray_internals import leave_out_shm_comm
 
 TAG = "state"
 
@@ -173,8 +174,7 @@ def _initialise(module: nn.Module, config: RunConfig, device: torch.device) -> A
         os.environ["DS_ACCELERATOR"] = "cpu"
     import deepspeed
 
-    # building this op takes minutes and a compiler; gloo does without
-    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    leave_out_shm_comm()
     optimizer = torch.optim.AdamW(
         parameter_groups(module, config.optimizer), lr=config.optimizer.learning_rate, betas=config.optimizer.betas
     )

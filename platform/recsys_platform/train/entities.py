@@ -21,7 +21,7 @@ from recsys_model.entity_head.vectors import tokens_of
 from recsys_model.errors import CheckpointError
 from recsys_platform.artifacts import MANIFEST_NAME
 from recsys_platform.checkpoints import ENTITIES_FOLDER
-from recsys_platform.config import RunConfig
+from recsys_platform.config.run import RunConfig
 
 logger = logging.getLogger(__name__)
 

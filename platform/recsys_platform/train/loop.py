@@ -13,7 +13,6 @@ import ray.train
 import torch
 import torch.distributed as dist
 from ray.train.torch import get_device
-from ray.train.v2._internal.execution import context
 
 from recsys_model.backbones.base import count_parameters
 from recsys_model.config import require
@@ -25,8 +24,8 @@ from recsys_model.infilling.positions import PositionAutomaton
 from recsys_model.text.tokenizer import load_tokenizer
 from recsys_model.training.loss import InfillingLoss
 from recsys_model.training.optimizer import learning_rate_share
-from recsys_platform.config import RunConfig
-from recsys_platform.facts import FACT_COLUMNS
+from recsys_platform.config.run import RunConfig
+from recsys_platform.task_columns import FACT_COLUMNS
 from recsys_platform.train.batches import TrainingBatches
 from recsys_platform.train.checkpoints import restore_checkpoint, saved_checkpoint
 from recsys_platform.train.engine import Engine
@@ -37,6 +36,7 @@ from recsys_platform.train.prefetch import prefetched
 from recsys_platform.train.progress import Progress
 from recsys_platform.train.questions import Questions, load_questions
 from recsys_platform.train.ranking import BEST_METRIC, BestSoFar, ValidationRanking
+from recsys_platform.train.ray_internals import silence_reports
 from recsys_platform.train.reader import ExampleReader, item_shares
 from recsys_platform.train.records import record_start, write_weights
 from recsys_platform.train.validation import build_validation
@@ -168,8 +168,7 @@ def _prepare_process(config: RunConfig) -> None:
     torch.set_num_threads(config.train.cpus_per_worker)
     logging.basicConfig()
     logging.getLogger("recsys_platform").setLevel(logging.INFO)
-    # two lines a checkpoint from every worker; Ray names this logger after its file, out of LoggingConfig's reach
-    logging.getLogger(context.__file__).setLevel(logging.WARNING)
+    silence_reports()
     # renamings of torch that concern DeepSpeed
     warnings.filterwarnings("ignore", category=FutureWarning, module="torch")
 

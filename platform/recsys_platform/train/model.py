@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import nn
 
+from recsys_model.backbones.activation_checkpointing import recompute_activations
 from recsys_model.backbones.base import Backbone, Geometry
 from recsys_model.backbones.checkpoint import load_geometry, load_model, write_adapter, write_model
 from recsys_model.backbones.families import build_backbone, family_of
-from recsys_model.backbones.recompute import recompute_activations
 from recsys_model.config import require
 from recsys_model.entity_head.head import EntityHead
 from recsys_model.entity_head.storage import write_head
@@ -18,7 +18,7 @@ from recsys_model.errors import CheckpointError
 from recsys_model.training.lora import apply_lora
 from recsys_platform.artifacts import MANIFEST_NAME, open_artifact
 from recsys_platform.checkpoints import ADAPTER_FOLDER, ENTITIES_FOLDER, WEIGHTS_FOLDER, folder_digest
-from recsys_platform.config import RunConfig
+from recsys_platform.config.run import RunConfig
 
 if TYPE_CHECKING:
     from peft import PeftModel

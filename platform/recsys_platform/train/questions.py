@@ -3,22 +3,27 @@
 A draw depends on (seed, user, target, epoch) alone, so a run that goes on at a step asks what it would have asked.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from recsys_model.config import TasksConfig, require
-from recsys_model.errors import UnaskableError
+from recsys_model.errors import ConfigError, UnaskableError
 from recsys_model.text.task_sampling import Key, TaskSampler, only_family, trained_families
 from recsys_model.text.task_text import TaskText
 from recsys_model.text.tasks import TASKS
 from recsys_model.text.templates import load_templates
 from recsys_platform.artifacts import Manifest
-from recsys_platform.config import RunConfig
-from recsys_platform.facts import TaskSource, load_task_source
+from recsys_platform.config.run import RunConfig
+from recsys_platform.task_columns import FACT_COLUMNS, TaskSource, load_task_source
+from recsys_platform.train.reader import ExampleReader
+from recsys_platform.train.sampler import validation_rows
 
 FREE_TEXT = ("explanation", "review")
 """Families with answers in free text."""
+NUM_TRIED = 256
+"""Training rows that are asked a question of each family before a training starts."""
 
 
 class Questions:
@@ -76,11 +81,45 @@ def check_tasks(config: RunConfig, dataset: Manifest) -> None:
         )
 
 
+def check_questions(config: RunConfig) -> list[str]:
+    """Return a warning for each trained family of which some questions cannot be asked; such rows are told plainly.
+
+    Raises:
+        ConfigError: no question of a family can be asked.
+        CheckpointError: the dataset was made without tasks.
+    """
+    questions = load_questions(config.tasks, config.dataset_folder)
+    if questions is None:
+        return []
+    reader = ExampleReader(config.dataset_folder / "examples" / "train", FACT_COLUMNS)
+    rows = reader.read(validation_rows(reader.num_rows, NUM_TRIED, config.seed)).select(FACT_COLUMNS).to_pylist()
+    warnings = []
+    for family in trained_families(config.tasks):
+        asker, reasons, num_asked = questions.of_family(family), Counter[str](), 0
+        for row in rows:
+            try:
+                num_asked += asker.try_to_ask(row, (config.seed, row["user_id"], row["target_index"], 0)) is not None
+            except UnaskableError as error:
+                reasons[str(error)] += 1
+        num_failed = reasons.total()
+        if num_failed and not num_asked:
+            raise ConfigError(
+                f"tasks.{family}_weight is {getattr(config.tasks, f'{family}_weight'):g}, but none of {num_failed} "
+                f"questions that were tried can be asked; most often: {reasons.most_common(1)[0][0]}"
+            )
+        if num_failed:
+            warnings.append(
+                f"{num_failed} of {num_failed + num_asked} {family} questions that were tried cannot be asked, and their "
+                f"rows are told plainly; most often: {reasons.most_common(1)[0][0]}"
+            )
+    return warnings
+
+
 def warnings_of(config: RunConfig) -> list[str]:
     """Return what a user should know of the run's settings before a long training.
 
     Example:
-        >>> from recsys_platform.input_settings import InputConfig, TableConfig
+        >>> from recsys_platform.config.input import InputConfig, TableConfig
         >>> tables = InputConfig(interactions=TableConfig(path="a"), items=TableConfig(path="b"))
         >>> warnings_of(RunConfig(name="plain", input=tables))
         []

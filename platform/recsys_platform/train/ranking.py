@@ -13,10 +13,10 @@ import torch.distributed as dist
 from recsys_model.infilling.batch import pack_examples, pad_examples
 from recsys_model.infilling.example import ExampleBuilder
 from recsys_model.infilling.packing import fill_rows
-from recsys_platform.config import RunConfig
-from recsys_platform.train.batches import share_of_batches
+from recsys_platform.config.run import RunConfig
 from recsys_platform.train.engine import Engine, RankedBatch
 from recsys_platform.train.reader import ExampleReader, to_examples, token_counts
+from recsys_platform.train.sampler import share_of_batches
 
 SEEN_COLUMN = "seen_items"
 BEST_METRIC = "eval/ndcg_at_10"

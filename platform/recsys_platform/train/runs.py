@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from recsys_model.errors import CheckpointError
-from recsys_platform.config import RunConfig, config_to_dict
+from recsys_platform.config.run import RunConfig, config_to_dict
 
 RUN_FILE = "run.json"
 SECTIONS = ("name", "seed", "model", "entity", "objective", "tasks", "lora", "optimizer", "train")

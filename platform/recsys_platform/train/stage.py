@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ray.train.torch import TorchConfig
+
+# ray.train has the same classes, but a type checker sees a union of the old and the new one there
 from ray.train.v2.api.callback import UserCallback
 from ray.train.v2.api.config import CheckpointConfig, FailureConfig, LoggingConfig, ScalingConfig
 from ray.train.v2.api.config import RunConfig as RayRunConfig
@@ -21,19 +23,18 @@ from recsys_model.errors import CheckpointError, DataError
 from recsys_model.text.tokenizer import load_tokenizer
 from recsys_platform.artifacts import Manifest, open_artifact, refuse_to_overwrite, write_artifact
 from recsys_platform.checkpoints import ADAPTER_FOLDER, BASE_FILE, ENTITIES_FOLDER, WEIGHTS_FOLDER
-from recsys_platform.config import RunConfig, config_to_dict
+from recsys_platform.config.run import RunConfig, config_to_dict
 from recsys_platform.train.blending import add_blend
 from recsys_platform.train.entities import check_head
 from recsys_platform.train.loop import FINAL, train_loop
 from recsys_platform.train.metrics import METRICS_FILE, TENSORBOARD
 from recsys_platform.train.model import base_weights_folder, check_model, verified_digest, with_precision
-from recsys_platform.train.question_check import check_questions
-from recsys_platform.train.questions import check_tasks, warnings_of
+from recsys_platform.train.questions import check_questions, check_tasks, warnings_of
+from recsys_platform.train.ray_internals import Trainer
 from recsys_platform.train.reader import ExampleReader
 from recsys_platform.train.records import read_lines
 from recsys_platform.train.report import CURVE_FILE, build_report, draw_learning_curve, write_report
 from recsys_platform.train.runs import RUN_FILE, identity_of_run, open_run_folder
-from recsys_platform.train.trainer import Trainer
 
 logger = logging.getLogger(__name__)
 

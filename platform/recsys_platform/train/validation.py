@@ -2,20 +2,22 @@
 
 import logging
 
+import numpy as np
 import torch.distributed as dist
 
-from recsys_model.infilling.batch import Batch
+from recsys_model.infilling.batch import Batch, pad_examples
 from recsys_model.infilling.example import ExampleBuilder
 from recsys_model.text.task_sampling import trained_families
-from recsys_platform.config import RunConfig
-from recsys_platform.facts import FACT_COLUMNS
-from recsys_platform.train.batches import build_question_batches, build_validation_batches, validation_rows
-from recsys_platform.train.order import Rows
+from recsys_platform.config.run import RunConfig
+from recsys_platform.task_columns import FACT_COLUMNS
 from recsys_platform.train.questions import Questions
-from recsys_platform.train.reader import ExampleReader
+from recsys_platform.train.reader import ExampleReader, to_examples
+from recsys_platform.train.sampler import Rows, share_of_batches, validation_rows
 
 logger = logging.getLogger(__name__)
 
+VALIDATION = "validation"
+"""Stands for the epoch where questions are drawn for a validation loss."""
 Validation = dict[str, list[tuple[Batch, bool]]]
 """Name of a loss -> this worker's batches, and whether each counts."""
 
@@ -54,3 +56,52 @@ def build_validation(
         else:
             logger.warning("no validation example can be asked a question of the family %s", family)
     return losses
+
+
+def build_validation_batches(
+    reader: ExampleReader,
+    builder: ExampleBuilder,
+    pad_token: int,
+    rows: Rows,
+    *,
+    micro_rows: int,
+    worker_rank: int,
+    num_workers: int,
+) -> list[tuple[Batch, bool]]:
+    """Return this worker's batches of next-item examples: what the model will be asked when it serves.
+
+    ZeRO 3 gathers weights in each forward pass, so all workers need equally many batches. Where others still
+    have rows and this worker has none, it repeats a row; the second value says whether a batch counts.
+    """
+
+    def batch_of(part: Rows) -> Batch:
+        texts = [example.text for example in to_examples(reader.read(part))]
+        return pad_examples([builder.ask_for_item(text, len(text.entity_starts) - 1) for text in texts], pad_token)
+
+    parts = share_of_batches(rows, micro_rows, worker_rank, num_workers)
+    return [(batch_of(part), counts) for part, counts in parts]
+
+
+def build_question_batches(
+    reader: ExampleReader,
+    builder: ExampleBuilder,
+    questions: Questions,
+    pad_token: int,
+    rows: Rows,
+    *,
+    seed: int,
+    micro_rows: int,
+    worker_rank: int,
+    num_workers: int,
+) -> list[tuple[Batch, bool]]:
+    """Return this worker's batches of questions about those of the rows that can be asked one.
+
+    All workers get equally many, as with `build_validation_batches`.
+
+    The wording depends on seed and row alone, so that the losses of a run can be compared with each other.
+    """
+    table = reader.read(rows).select(FACT_COLUMNS).to_pylist()
+    asked = [questions.ask(row, (seed, row["user_id"], row["target_index"], VALIDATION)) for row in table]
+    examples = [builder.ask(task) for task in asked if task is not None]
+    parts = share_of_batches(np.arange(len(examples)), micro_rows, worker_rank, num_workers)
+    return [(pad_examples([examples[place] for place in part], pad_token), counts) for part, counts in parts]

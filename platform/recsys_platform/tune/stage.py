@@ -12,8 +12,8 @@ import ray.tune
 from recsys_model.config import require
 from recsys_model.errors import CheckpointError
 from recsys_platform.artifacts import open_artifact, refuse_to_overwrite, write_artifact
-from recsys_platform.config import RunConfig, config_to_dict
-from recsys_platform.evaluate.cases import load_evaluation_data
+from recsys_platform.config.run import RunConfig, config_to_dict
+from recsys_platform.evaluate.ranking.cases import load_evaluation_data
 from recsys_platform.train.model import verified_digest
 from recsys_platform.train.stage import check_dataset
 from recsys_platform.tune.report import PLOT_FILE, best_of, draw_plot, write_tables

@@ -10,9 +10,10 @@ from ray.tune.integration.ray_train import TuneReportCallback
 
 from recsys_model.evaluation.intervals import Estimate, bootstrap_mean
 from recsys_model.evaluation.metrics import hit_gains, rank_in
-from recsys_platform.config import RunConfig
-from recsys_platform.evaluate.cases import load_evaluation_data
-from recsys_platform.evaluate.workers import WorkerSettings, recommend_for_all
+from recsys_platform.config.run import RunConfig
+from recsys_platform.evaluate.ranking.cases import load_evaluation_data
+from recsys_platform.evaluate.ranking.workers import recommend_for_all
+from recsys_platform.evaluate.worker_model import WorkerSettings
 from recsys_platform.train.stage import run_train
 
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from recsys_model.config import DecodingConfig, GenerationConfig
+from recsys_model.decoding.answer_scorer import AnswerScorer
 from recsys_model.decoding.beam import TrieGuidedGenerator
-from recsys_model.decoding.choice import AnswerChooser
+from recsys_model.decoding.prefix_cache import PartACache
 from recsys_model.decoding.prompts import encode_prompts
-from recsys_model.decoding.reuse import PartAStore
 from recsys_model.decoding.text import TextGenerator
 from recsys_model.entity_config import BlendWeights
 from recsys_model.errors import ConfigError
@@ -115,15 +115,15 @@ def test_users_who_differ_in_the_residual_of_one_token_share_nothing_behind_it(n
     first = prompt_of(history, TITLES, layout=layout)
     place = max(place for place, item in enumerate(first.input_items) if item >= 0)
     second = renamed(first, place, 2)
-    store = PartAStore(model, SPECIAL, 10_000_000, vectors)
+    prefix_cache = PartACache(model, SPECIAL, 10_000_000, vectors)
     for prompt in (first, second, first):
-        found, expected = store.encode([prompt]), encode_prompts(model, [prompt], SPECIAL, vectors)
+        found, expected = prefix_cache.encode([prompt]), encode_prompts(model, [prompt], SPECIAL, vectors)
         for mine, theirs in zip(
             [*found.keys_LRGAE, *found.values_LRGAE], [*expected.keys_LRGAE, *expected.values_LRGAE], strict=True
         ):
             torch.testing.assert_close(mine, theirs, atol=1e-4, rtol=1e-4)
     shares_beginnings = model.part_a_is_causal or layout != "text"
-    assert store.num_reused == len(first.token_ids) + (place if shares_beginnings else 0)
+    assert prefix_cache.num_reused == len(first.token_ids) + (place if shares_beginnings else 0)
     assert place >= 16
 
 
@@ -145,10 +145,10 @@ def test_given_answers_are_scored_as_by_full_passes(name, scoring):
     model = tiny_backbone(name)
     head = head_of(model, TITLES)
     inputs_ND = tables_by_hand(head, model, TITLES)[2]
-    chooser = AnswerChooser(model, SPECIAL, automaton_of(), scoring, scorer_of(head, model, TITLES).vectors)
+    answer_scorer = AnswerScorer(model, SPECIAL, automaton_of(), scoring, scorer_of(head, model, TITLES).vectors)
     prompts = [prompt_of([0, 3], TITLES), prompt_of([4, 1], TITLES, layout="text"), prompt_of([], TITLES)]
     answers = [TITLES, [(1, 2)], [(3, 3), (3, 4), (6,)]]
-    for prompt, choices, found in zip(prompts, answers, chooser.log_probs(prompts, answers), strict=True):
+    for prompt, choices, found in zip(prompts, answers, answer_scorer.log_probs(prompts, answers), strict=True):
         expected = []
         ended = [(*choice, SPECIAL.end) for choice in choices]
         for tokens in ended:

@@ -9,7 +9,7 @@ import torch
 from recsys_model.backbones.base import FullAttention, part_a_and_part_b_mask
 from recsys_model.backbones.glm import GLM
 from recsys_model.config import GenerationConfig, GLMConfig, ObjectiveConfig, TextConfig
-from recsys_model.decoding.choice import AnswerChooser, expected_value
+from recsys_model.decoding.answer_scorer import AnswerScorer, expected_value
 from recsys_model.decoding.text import TextGenerator
 from recsys_model.entities.catalog import build_catalog
 from recsys_model.entities.token_trie import build_token_trie
@@ -58,10 +58,10 @@ def test_a_model_gives_the_answers_back_that_it_was_trained_on() -> None:
     assert [list(text.token_ids) for text in written] == [task.answer_ids for task in tasks]
     assert all(text.is_complete and text.log_prob > np.log(0.5) for text in written)
 
-    chooser = AnswerChooser(model, special, automaton)
-    ratings = chooser.log_probs(prompts[:4], [TASK_TEXTS.choices("rating")] * 4)
+    answer_scorer = AnswerScorer(model, special, automaton)
+    ratings = answer_scorer.log_probs(prompts[:4], [TASK_TEXTS.choices("rating")] * 4)
     assert [expected_value(row, [1, 2, 3, 4, 5]) for row in ratings] == pytest.approx([2, 3, 4, 5], abs=0.5)
-    answers = chooser.log_probs(prompts[-4:], [TASK_TEXTS.choices("yes_no")] * 4)
+    answers = answer_scorer.log_probs(prompts[-4:], [TASK_TEXTS.choices("yes_no")] * 4)
     assert [int(np.argmax(row)) for row in answers] == [0, 1, 0, 1], "yes, no, yes, no"
 
 

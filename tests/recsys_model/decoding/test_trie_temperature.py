@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys_model.config import DecodingConfig
+from recsys_model.decoding.answer_scorer import AnswerScorer
 from recsys_model.decoding.beam import TrieGuidedGenerator
-from recsys_model.decoding.choice import AnswerChooser
 from recsys_model.entity_config import BlendWeights
 from recsys_model.infilling.positions import PositionAutomaton
 from tests.recsys_model.decoding.tiny_decoding import SPECIAL, make_model
@@ -83,6 +83,6 @@ def test_scores_over_the_whole_vocabulary_have_no_temperature():
 def test_given_answers_are_chosen_with_the_temperature():
     prompt = prompt_of([3], FEW)
     automaton = PositionAutomaton(catalog_of(FEW).pool())
-    chooser = AnswerChooser(MODELS[0], SPECIAL, automaton, temperature=2.5)
+    answer_scorer = AnswerScorer(MODELS[0], SPECIAL, automaton, temperature=2.5)
     expected = token_scores_by_hand(MODELS[0], prompt, FEW, range(8), temperature=2.5)
-    assert chooser.log_probs([prompt], [FEW])[0] == pytest.approx([expected[item] for item in range(8)], abs=1e-4)
+    assert answer_scorer.log_probs([prompt], [FEW])[0] == pytest.approx([expected[item] for item in range(8)], abs=1e-4)

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from recsys_model.backbones.activation_checkpointing import recompute_activations
 from recsys_model.backbones.base import Backbone, part_a_and_part_b_mask
 from recsys_model.backbones.packed import BlockAttention, SegmentAttention, find_segments
-from recsys_model.backbones.recompute import recompute_activations
 from recsys_model.config import GLMConfig, LoraConfig
 from recsys_model.entities.token_trie import build_token_trie
 from recsys_model.infilling.batch import pack_examples, pad_examples

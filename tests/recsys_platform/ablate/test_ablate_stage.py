@@ -13,7 +13,7 @@ from recsys_platform.ablate import runs
 from recsys_platform.ablate.results import summarize_differences, summarize_metrics
 from recsys_platform.ablate.stage import run_ablate
 from recsys_platform.artifacts import open_artifact, write_artifact
-from recsys_platform.config import RunConfig, config_to_dict
+from recsys_platform.config.run import RunConfig, config_to_dict
 from tests.recsys_platform.tiny_dataset import SEQUENCES, tiny_config, write_tiny_dataset
 
 ONLY = ["token-masking", "intra-glm"]

@@ -16,7 +16,7 @@ from recsys_platform.ablate.variants import (
     same_as_base,
     source_of_free_generation,
 )
-from recsys_platform.config import RunConfig, config_to_dict
+from recsys_platform.config.run import RunConfig, config_to_dict
 from tests.recsys_platform.tiny_dataset import tiny_config
 
 CHANGED = {

@@ -9,9 +9,9 @@ from recsys_model.config import TextConfig, WindowConfig
 from recsys_model.entities.catalog import build_catalog
 from recsys_model.text.batch_texts import BatchTextualizer
 from recsys_model.text.tokenizer import train_tokenizer
+from recsys_platform.config.input import DataConfig
 from recsys_platform.data.examples import SPLITS, ExampleBuilder, rank_of
 from recsys_platform.data.sequences import USER
-from recsys_platform.input_settings import DataConfig
 from recsys_platform.splits import DatasetSplit
 
 TITLES = [f"thing {number}" for number in range(12)]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsys_platform.data.contract import CHECKED_SCHEMA, bucket_of
+from recsys_platform.data.input.contract import CHECKED_SCHEMA, bucket_of
 from recsys_platform.data.sequences import BUCKET_SCHEMA, group_by_user, iter_buckets, partition_boundaries
 
 NUM_BUCKETS = 3

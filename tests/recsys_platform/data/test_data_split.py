@@ -9,10 +9,10 @@ import ray
 
 from recsys_model.errors import DataError
 from recsys_model.evaluation.protocols import temporal_bounds
+from recsys_platform.config.input import DataConfig
 from recsys_platform.data import sequences
-from recsys_platform.data.moments import find_moments, find_split
 from recsys_platform.data.stage import run_data
-from recsys_platform.input_settings import DataConfig
+from recsys_platform.data.temporal_split import find_moments, find_split
 from tests.recsys_platform.data.test_data_stage import make_config, shop
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("ray_cluster")]

@@ -14,12 +14,12 @@ from recsys_model.entities.catalog import load_catalog
 from recsys_model.errors import CheckpointError, DataError
 from recsys_model.text.tokenizer import load_tokenizer
 from recsys_platform.artifacts import open_artifact
-from recsys_platform.config import RunConfig, build_config
+from recsys_platform.cli.summaries import of_data
+from recsys_platform.config.run import RunConfig, build_config
 from recsys_platform.data import sequences
 from recsys_platform.data.stage import run_data
 from recsys_platform.data.tie_order import rank_event
 from recsys_platform.data.writing import BucketWriter
-from recsys_platform.summaries import of_data
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("ray_cluster")]
 

@@ -9,11 +9,11 @@ import pytest
 
 from recsys_model.errors import DataError
 from recsys_platform.artifacts import open_artifact
-from recsys_platform.config import RunConfig, build_config
+from recsys_platform.cli.summaries import of_data
+from recsys_platform.config.run import RunConfig, build_config
 from recsys_platform.data import sequences
 from recsys_platform.data.stage import run_data
-from recsys_platform.facts import load_task_source
-from recsys_platform.summaries import of_data
+from recsys_platform.task_columns import load_task_source
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("ray_cluster")]
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from recsys_model.errors import CheckpointError
-from recsys_platform.config import RunConfig, build_config
-from recsys_platform.data.contract import Items, Users
+from recsys_platform.config.run import RunConfig, build_config
+from recsys_platform.data.input.contract import Items, Users
 from recsys_platform.data.vocabulary import build_vocabulary
 
 ITEMS = Items(

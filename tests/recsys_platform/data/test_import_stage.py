@@ -9,9 +9,9 @@ import pytest
 
 from recsys_model.entities.catalog import load_catalog
 from recsys_model.errors import DataError
-from recsys_platform import summaries
 from recsys_platform.artifacts import open_artifact
-from recsys_platform.config import RunConfig, build_config
+from recsys_platform.cli import summaries
+from recsys_platform.config.run import RunConfig, build_config
 from recsys_platform.data.stage import run_data
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("ray_cluster")]

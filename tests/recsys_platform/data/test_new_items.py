@@ -11,15 +11,15 @@ import pytest
 from recsys_model.entities.catalog import load_catalog
 from recsys_model.errors import DataError
 from recsys_platform.artifacts import open_artifact
-from recsys_platform.config import build_config
-from recsys_platform.data.contract import Items
+from recsys_platform.cli.summaries import of_data
+from recsys_platform.config.run import build_config
+from recsys_platform.data.input.contract import Items
 from recsys_platform.data.new_item_requests import RequestSettings, build_requests
 from recsys_platform.data.new_items import hold_out, without_new_events
 from recsys_platform.data.sequences import BUCKET_SCHEMA, USER
 from recsys_platform.data.stage import run_data
-from recsys_platform.evaluate.cases import load_evaluation_data
+from recsys_platform.evaluate.ranking.cases import load_evaluation_data
 from recsys_platform.splits import DatasetSplit
-from recsys_platform.summaries import of_data
 
 KNOWN = 4
 """Catalogue indices from here on are new items."""

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from recsys_model.errors import DataError
-from recsys_platform.config import RunConfig, build_config
+from recsys_platform.config.run import RunConfig, build_config
 from recsys_platform.demo.visitor import visitor_payload
 from recsys_platform.serve.schemas import RecommendRequest
 

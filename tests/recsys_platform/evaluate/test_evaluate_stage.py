@@ -12,8 +12,8 @@ import torch
 
 from recsys_model.backbones.checkpoint import write_model
 from recsys_model.backbones.glm import GLM
+from recsys_model.decoding.answer_scorer import AnswerScorer
 from recsys_model.decoding.beam import TrieGuidedGenerator
-from recsys_model.decoding.choice import AnswerChooser
 from recsys_model.entities.catalog import load_catalog
 from recsys_model.errors import CheckpointError, ConfigError
 from recsys_model.evaluation.metrics import METRIC_NAMES
@@ -22,13 +22,13 @@ from recsys_model.infilling.prompt import build_prompt
 from recsys_model.text.tokenizer import load_tokenizer
 from recsys_platform.artifacts import open_artifact, write_artifact
 from recsys_platform.checkpoints import load_trained_model
-from recsys_platform.config import RunConfig, config_to_dict
-from recsys_platform.evaluate.candidates import draw_candidates
-from recsys_platform.evaluate.cases import Case, load_evaluation_data
-from recsys_platform.evaluate.figures import build_ranking
+from recsys_platform.cli.summaries import of_evaluation
+from recsys_platform.config.run import RunConfig, config_to_dict
+from recsys_platform.evaluate.ranking.candidates import draw_candidates
+from recsys_platform.evaluate.ranking.cases import Case, load_evaluation_data
+from recsys_platform.evaluate.ranking.metrics import build_ranking
+from recsys_platform.evaluate.report.wording import estimate
 from recsys_platform.evaluate.stage import run_evaluate
-from recsys_platform.evaluate.wording import estimate
-from recsys_platform.summaries import of_evaluation
 from tests.recsys_platform.tiny_dataset import SEQUENCES, TITLES, tiny_config, write_tiny_dataset
 
 
@@ -187,7 +187,7 @@ def test_sampled_and_given_competitors_are_scored_exactly_and_the_same_for_every
     sampled = draw_candidates(cases, len(TITLES), 5, seed=0)  # whatever the run's own
     table = pq.read_table(config.evaluation_folder / "ranks.parquet")
     for name, candidates in (("sampled", sampled), ("given", list(given.values()))):
-        expected = [rank_by_chooser(config, case, items) for case, items in zip(cases, candidates, strict=True)]
+        expected = [rank_by_answer_scorer(config, case, items) for case, items in zip(cases, candidates, strict=True)]
         assert table[f"rank_{name}_recsysllm"].to_pylist() == expected
         assert max(table[f"rank_{name}_popularity"].to_pylist()) <= len(candidates[0])
     report = json.loads((config.evaluation_folder / "report.json").read_text(encoding="utf-8"))
@@ -196,14 +196,14 @@ def test_sampled_and_given_competitors_are_scored_exactly_and_the_same_for_every
     assert result["metrics"] == report["rankings"][0]["metrics"]
 
 
-def rank_by_chooser(config: RunConfig, case: Case, candidates: list[int]) -> int:
+def rank_by_answer_scorer(config: RunConfig, case: Case, candidates: list[int]) -> int:
     """Score the candidates of one user in this process."""
     special = load_tokenizer(config.dataset_folder / "tokenizer").special
     catalog = load_catalog(config.dataset_folder)
     model = load_trained_model(config.checkpoint_folder).eval()
-    chooser = AnswerChooser(model, special, PositionAutomaton(catalog.pool()))
+    answer_scorer = AnswerScorer(model, special, PositionAutomaton(catalog.pool()))
     answers = [catalog.items[item].token_ids for item in candidates]
-    (scores,) = chooser.log_probs([build_prompt(case.text, special)], [answers])
+    (scores,) = answer_scorer.log_probs([build_prompt(case.text, special)], [answers])
     own = scores[candidates.index(case.target_item)]
     return sum(score >= own for score in scores)
 

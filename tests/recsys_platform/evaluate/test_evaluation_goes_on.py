@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from recsys_platform.config import RunConfig, config_to_dict
+from recsys_platform.config.run import RunConfig, config_to_dict
 from recsys_platform.evaluate.stage import run_evaluate
 from tests.recsys_platform.evaluate.test_evaluate_stage import write_checkpoint
 from tests.recsys_platform.tiny_dataset import SEQUENCES, tiny_config, write_tiny_dataset

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from recsys_model.errors import ConfigError
-from recsys_platform.config import build_config
+from recsys_platform.config.run import build_config
 from recsys_platform.data.new_item_requests import REQUESTS_SCHEMA
 from recsys_platform.newcomers.requests import Visits, read_new_items, read_visits
 from recsys_platform.newcomers.runs import build_run

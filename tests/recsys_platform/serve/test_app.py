@@ -8,8 +8,8 @@ from ray import serve
 from ray.serve.schema import ServeDeploySchema
 
 from recsys_model.errors import ConfigError
+from recsys_platform.config.stages import ServeConfig
 from recsys_platform.serve.app import build_app, serve_config
-from recsys_platform.settings import ServeConfig
 
 
 def deployments(app: serve.Application) -> tuple[serve.Deployment, serve.Deployment]:

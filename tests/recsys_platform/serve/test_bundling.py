@@ -15,7 +15,7 @@ from recsys_model.errors import CheckpointError
 from recsys_model.training.lora import apply_lora
 from recsys_platform.artifacts import open_artifact, write_artifact
 from recsys_platform.checkpoints import folder_digest
-from recsys_platform.config import RunConfig, build_config, config_to_dict
+from recsys_platform.config.run import RunConfig, build_config, config_to_dict
 from recsys_platform.serve.bundling import run_bundle
 from recsys_platform.serve.stage import ensure_bundle
 

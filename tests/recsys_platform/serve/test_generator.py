@@ -8,8 +8,8 @@ import pytest
 from recsys_model.bundle import Bundle, write_bundle
 from recsys_model.errors import CheckpointError
 from recsys_platform.artifacts import open_artifact, write_artifact
+from recsys_platform.config.stages import ServeConfig
 from recsys_platform.serve.app import Generator
-from recsys_platform.settings import ServeConfig
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from recsys_model.infilling.positions import PositionAutomaton
 from recsys_model.text.tokenizer import load_tokenizer
 from recsys_model.training.lora import apply_lora
 from recsys_model.training.loss import InfillingLoss
-from recsys_platform.config import RunConfig, TrainConfig
+from recsys_platform.config.run import RunConfig, TrainConfig
 from recsys_platform.train.batches import TrainingBatches
 from recsys_platform.train.engine import Engine
 from recsys_platform.train.reader import ExampleReader

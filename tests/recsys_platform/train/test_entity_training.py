@@ -26,8 +26,8 @@ from recsys_model.training.lora import apply_lora
 from recsys_model.training.loss import InfillingLoss
 from recsys_model.training.optimizer import parameter_groups
 from recsys_platform.checkpoints import ENTITIES_FOLDER, load_trained_model
-from recsys_platform.config import RunConfig
-from recsys_platform.settings import TrainConfig
+from recsys_platform.config.run import RunConfig
+from recsys_platform.config.stages import TrainConfig
 from recsys_platform.train.engine import Engine
 from recsys_platform.train.metrics import METRICS_FILE
 from recsys_platform.train.reader import ExampleReader, item_shares, to_examples

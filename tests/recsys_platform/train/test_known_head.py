@@ -15,7 +15,7 @@ from recsys_model.entity_head.storage import ITEMS_FILE, write_head, write_item_
 from recsys_model.errors import CheckpointError, ConfigError
 from recsys_platform.artifacts import open_artifact, write_artifact
 from recsys_platform.checkpoints import ENTITIES_FOLDER, WEIGHTS_FOLDER, trained_objective
-from recsys_platform.config import RunConfig, config_to_dict
+from recsys_platform.config.run import RunConfig, config_to_dict
 from recsys_platform.train.entities import build_head, check_head
 from tests.recsys_platform.tiny_dataset import tiny_config
 

@@ -1,7 +1,7 @@
 import pytest
 
 from recsys_model.errors import ConfigError
-from recsys_platform.settings import TrainConfig
+from recsys_platform.config.stages import TrainConfig
 
 
 @pytest.mark.parametrize(

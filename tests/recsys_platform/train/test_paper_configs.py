@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from recsys_model.config import PLAIN_GLM
-from recsys_platform.config import RunConfig, load_config
+from recsys_platform.config.run import RunConfig, load_config
 
 A100 = Path(__file__).resolve().parents[3] / "ray_configs" / "a100"
 

@@ -8,7 +8,7 @@ import torch
 
 from recsys_model.config import ObjectiveConfig
 from recsys_model.errors import ConfigError
-from recsys_platform.settings import TrainConfig
+from recsys_platform.config.stages import TrainConfig
 from recsys_platform.train.entities import check_head
 from recsys_platform.train.model import with_precision
 from recsys_platform.train.ranking import BestSoFar

@@ -5,9 +5,8 @@ import dataclasses
 import pytest
 
 from recsys_model.errors import ConfigError, UnaskableError
-from recsys_platform.facts import FACT_COLUMNS
-from recsys_platform.train.question_check import check_questions
-from recsys_platform.train.questions import load_questions
+from recsys_platform.task_columns import FACT_COLUMNS
+from recsys_platform.train.questions import check_questions, load_questions
 from recsys_platform.train.reader import ExampleReader
 from tests.recsys_platform.tiny_tasks import tiny_task_config, write_tiny_tasks
 

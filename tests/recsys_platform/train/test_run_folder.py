@@ -5,7 +5,7 @@ import pytest
 
 from recsys_model.config import OptimizerConfig
 from recsys_model.errors import CheckpointError
-from recsys_platform.config import build_config
+from recsys_platform.config.run import build_config
 from recsys_platform.train.runs import RUN_FILE, identity_of_run, open_run_folder
 
 

@@ -9,7 +9,7 @@ import torch
 from recsys_model.errors import CheckpointError, ConfigError
 from recsys_platform.artifacts import check_parent, open_artifact
 from recsys_platform.checkpoints import load_trained_model
-from recsys_platform.config import RunConfig
+from recsys_platform.config.run import RunConfig
 from recsys_platform.train.metrics import METRICS_FILE
 from recsys_platform.train.records import read_lines
 from recsys_platform.train.stage import RUN_FOLDER, can_resume, run_train

@@ -11,9 +11,11 @@ from recsys_model.infilling.batch import ExampleCollator
 from recsys_model.infilling.example import IGNORED_LABEL, ExampleBuilder
 from recsys_model.infilling.positions import PositionAutomaton
 from recsys_model.text.tokenizer import load_tokenizer
-from recsys_platform.config import RunConfig
-from recsys_platform.train.batches import TrainingBatches, build_validation_batches, validation_rows
+from recsys_platform.config.run import RunConfig
+from recsys_platform.train.batches import TrainingBatches
 from recsys_platform.train.reader import ExampleReader
+from recsys_platform.train.sampler import validation_rows
+from recsys_platform.train.validation import build_validation_batches
 from tests.recsys_platform.tiny_dataset import SEQUENCES, tiny_config, write_tiny_dataset
 
 

@@ -20,12 +20,12 @@ from recsys_model.text.tasks import TASKS
 from recsys_model.text.templates import load_templates
 from recsys_model.text.tokenizer import Tokenizer, load_tokenizer
 from recsys_platform.artifacts import open_artifact
-from recsys_platform.config import RunConfig
-from recsys_platform.facts import FACT_COLUMNS
-from recsys_platform.train.batches import TrainingBatches, build_question_batches
+from recsys_platform.config.run import RunConfig
+from recsys_platform.task_columns import FACT_COLUMNS
+from recsys_platform.train.batches import TrainingBatches
 from recsys_platform.train.questions import check_tasks, load_questions, warnings_of
 from recsys_platform.train.reader import ExampleReader
-from recsys_platform.train.validation import build_validation
+from recsys_platform.train.validation import build_question_batches, build_validation
 from tests.recsys_platform.tiny_dataset import tiny_config, write_tiny_dataset
 from tests.recsys_platform.tiny_tasks import FAMILIES, tiny_task_config, write_tiny_tasks
 

@@ -7,7 +7,7 @@ from recsys_model.backbones.glm import GLM
 from recsys_model.errors import CheckpointError
 from recsys_model.text.tokenizer import load_tokenizer
 from recsys_platform.artifacts import open_artifact
-from recsys_platform.config import RunConfig
+from recsys_platform.config.run import RunConfig
 from recsys_platform.tune.stage import run_tune
 from tests.recsys_platform.tiny_dataset import SEQUENCES, tiny_config, write_tiny_dataset
 

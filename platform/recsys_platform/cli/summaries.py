@@ -1,0 +1,127 @@
+"""What each stage did, in the words that the command line prints."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from recsys_model.evaluation.audit_table import AuditedRow
+from recsys_platform.splits import new_item_statements_of
+
+Result = dict[str, Any]
+
+
+def of_shop(shop: Result) -> str:
+    """Return the size of a demo shop and the best HR@10 that its generator leaves open."""
+    counts = ", ".join(f"{number:,} {name}" for name, number in shop["counts"].items())
+    return f"{counts}; best reachable HR@10 {shop['best_reachable']['hr_at_10']:.3f}"
+
+
+def of_data(result: Result) -> str:
+    """Return what became of the tables, every reason for a rejection on a line."""
+    counts = result["counts"]
+    source = counts["input"]
+    lines = [f"input: {source['format']}, {source['why']}", *(f"  {note}" for note in source["notes"])]
+    lines.append(f"dataset: {counts['users']} users, {counts['items']} items, {counts['interactions']} interactions")
+    for table, reasons in counts["rejects"].items():
+        lines += [f"  rejected in {table}: {number} with {reason}" for reason, number in reasons.items()]
+    lines += [f"  {finding['text']}" for finding in counts["leaks"] if finding["is_shown"]]
+    lines += [f"  {statement}" for statement in new_item_statements_of(counts)]
+    lines += [f"  {statement}" for statement in counts["ties"]["statements"]]
+    lines += [f"  note: {counts['ties']['finding']}"] if counts["ties"]["finding"] else []
+    tasks = counts.get("tasks", {})
+    lines += [
+        f"  {split} examples that can be asked: {_pairs(tasks[split])}" for split in ("train", "valid", "test") if tasks
+    ]
+    if "explanations" in tasks:
+        lines.append(f"  {tasks['explanations']['statement']}")
+    lines.append(f"  examples: {counts['examples']}; in {result['dataset']} after {result['seconds']:.0f} s")
+    return "\n".join(lines)
+
+
+def of_train(result: Result) -> str:
+    """Return how much was trained, for how long, and how it ended."""
+    metrics = ", ".join(f"{name} {value:.4g}" for name, value in result["metrics"].items())
+    resumed = f", resumed {result['resumed']} times" if result["resumed"] else ""
+    return (
+        f"checkpoint: {result['num_trainable_parameters']:,} of {result['num_parameters']:,} parameters trained, "
+        f"{result['steps']} steps in {result['minutes']:.1f} min{resumed}; {metrics}; in {result['checkpoint']}"
+    )
+
+
+def of_evaluation(result: Result) -> str:
+    """Return the protocol, a compact table of metrics and where the report lies."""
+    from recsys_platform.evaluate.report.terminal import format_difference, format_table
+
+    table = format_table(result["metrics"])
+    difference = format_difference(result["difference"])
+    tasks = "".join(f"\n{of_task(entry)}" for entry in result["tasks"])
+    report = Path(result["evaluation"]) / "report.html"
+    return f"{result['protocol']}\n\n{table}\n\n{difference}{tasks}\nreport: {report}"
+
+
+def of_new_items(result: Result) -> str:
+    """Return what became of new items, a sentence a line, and where the report lies."""
+    return "\n".join([*result["summary"], f"report: {Path(result['report']) / 'report.html'}"])
+
+
+def of_comparison(comparison: Result) -> str:
+    """Return the table and the verdict of a comparison of two evaluations, as it is written to a file."""
+    from recsys_platform.evaluate.compare import format_comparison
+
+    return format_comparison(comparison)
+
+
+def of_task(entry: dict[str, Any]) -> str:
+    """Return the figures of a task on one line, those of the baselines behind the model's.
+
+    Example:
+        >>> figures = {"recsysllm": {"rmse": {"value": 1.02}}, "mean_rating": {"rmse": {"value": 1.1}}}
+        >>> of_task({"task": "rating", "templates": "seen", "num_cases": 7, "metrics": figures})
+        'rating (seen, 7 questions): rmse 1.020 (mean_rating 1.100)'
+    """
+    own, *others = entry["metrics"].items() or [("recsysllm", {})]
+    parts = []
+    for name, estimate in own[1].items():
+        known = [f"{method} {figures[name]['value']:.3f}" for method, figures in others if name in figures]
+        parts.append(f"{name} {estimate['value']:.3f}" + (f" ({', '.join(known)})" if known else ""))
+    return (
+        f"{entry['task']} ({entry['templates']}, {entry['num_cases']:,} questions): {', '.join(parts) or 'not asked'}"
+    )
+
+
+def of_request(payload: dict[str, Any]) -> str:
+    """Return the user whom the demo asks for."""
+    features = ", ".join(f"{name} {value}" for name, value in payload["user_features"].items())
+    lines = [f"a user ({features}) whose latest items are"]
+    return "\n".join(lines + [f"    {event['item']}" for event in payload["history"][-5:]])
+
+
+def of_answer(answer: dict[str, Any]) -> str:
+    """Return recommended items, best first."""
+    lines = ["recommended:"]
+    for place, item in enumerate(answer["items"], start=1):
+        lines.append(f"{place:4d}. {item['title']}  ({item['id']}, score {item['score']:.3f})")
+    return "\n".join(lines)
+
+
+def of_items(result: Result) -> str:
+    """Return what became of an edit of a catalogue, or its items, one a line."""
+    if "catalog_version" not in result:
+        lines = [f"{item['id']}\t{item['title']}" for item in result["items"]]
+        return "\n".join([*lines, f"{len(lines)} items"])
+    behind = f", {result['pending']} replicas still to follow" if result["pending"] else ""
+    return (
+        f"catalogue version {result['catalog_version']}: {result['added']} items added, {result['removed']} removed, "
+        f"{result['items']} now, on {result['replicas']} replicas{behind}"
+    )
+
+
+def of_audit(rows: Sequence[AuditedRow]) -> str:
+    """Return every impossible row with the bound that it breaks, and how many there are."""
+    broken = [row for row in rows if row.broken is not None]
+    lines = [f"line {row.line}, {row.label}: {row.broken}" for row in broken]
+    return "\n".join([*lines, f"{len(broken)} of {len(rows)} rows are impossible"])
+
+
+def _pairs(name_to_count: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in name_to_count.items())

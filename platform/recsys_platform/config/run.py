@@ -1,0 +1,236 @@
+"""One YAML file, one run: strict loading into frozen dataclasses.
+
+Every bad key and value is reported at once with its path. Values can be overridden with
+`--set lora.rank=16`. `{storage}` inside a path stands for the storage folder of the run.
+"""
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from recsys_model.config import (
+    DecodingConfig,
+    GenerationConfig,
+    LoraConfig,
+    ObjectiveConfig,
+    OptimizerConfig,
+    TasksConfig,
+    TextConfig,
+    WindowConfig,
+    require,
+)
+from recsys_model.entity_config import EntityConfig
+from recsys_model.errors import ConfigError
+from recsys_platform.config.input import DataConfig, InputConfig, TableConfig, TokenizerConfig
+from recsys_platform.config.stages import EvaluateConfig, ModelConfig, ServeConfig, TrainConfig, TuneConfig
+from recsys_platform.config.strict import apply_override, build_section
+
+IMPORTED = ("interactions", "items")
+"""Tables that every imported folder gives."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunConfig:
+    """Everything that one run needs, from tables to endpoint."""
+
+    name: str
+    """Folder of the run under `storage`, and its name in Ray."""
+    input: InputConfig
+    """The tables."""
+    storage: str = "~/recsys-runs"
+    """Folder of all runs: a local path or a volume mounted at one path on every node."""
+    dataset: str | None = None
+    """A dataset artifact to use in place of this run's own."""
+    seed: int = 0
+    """Seed of everything that is drawn."""
+    num_cpus: int | None = None
+    """Logical CPUs of a Ray that this command starts itself; none counts the machine's."""
+    data: DataConfig = field(default_factory=DataConfig)
+    """The data stage."""
+    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+    """Where token ids come from."""
+    window: WindowConfig = field(default_factory=WindowConfig)
+    """Time-window sampling of the history."""
+    text: TextConfig = field(default_factory=TextConfig)
+    """How rows become text."""
+    model: ModelConfig = field(default_factory=ModelConfig)
+    """Geometry and weights."""
+    entity: EntityConfig = field(default_factory=EntityConfig)
+    """The entity head, which scores whole items."""
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    """What is hidden from the model."""
+    tasks: TasksConfig = field(default_factory=TasksConfig)
+    """Questions in place of plain texts."""
+    lora: LoraConfig = field(default_factory=LoraConfig)
+    """Low-rank adapters."""
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    """AdamW and its schedule."""
+    train: TrainConfig = field(default_factory=TrainConfig)
+    """The training stage."""
+    tune: TuneConfig = field(default_factory=TuneConfig)
+    """The search for the LoRA rank."""
+    decoding: DecodingConfig = field(default_factory=DecodingConfig)
+    """Trie-guided beam search."""
+    generation: GenerationConfig = field(default_factory=GenerationConfig)
+    """Answers in free text."""
+    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+    """The evaluation."""
+    serve: ServeConfig = field(default_factory=ServeConfig)
+    """The HTTP endpoint."""
+
+    def __post_init__(self) -> None:
+        valid = self.name != "" and all(part.isalnum() or part in "-_" for part in self.name)
+        require(valid, f"name must consist of letters, digits, '-' and '_', got {self.name!r}")
+
+    @property
+    def folder(self) -> Path:
+        """Folder of this run."""
+        return Path(self.storage) / self.name
+
+    @property
+    def dataset_folder(self) -> Path:
+        """The dataset artifact that this run reads or writes."""
+        return Path(self.dataset) if self.dataset is not None else self.folder / "dataset"
+
+    @property
+    def tables_folder(self) -> Path:
+        """The tables that were imported from `input.folder`."""
+        return self.folder / "tables"
+
+    @property
+    def checkpoint_folder(self) -> Path:
+        """The checkpoint artifact of this run."""
+        return self.folder / "checkpoint"
+
+    @property
+    def bundle_folder(self) -> Path:
+        """The bundle artifact of this run."""
+        return self.folder / "bundle"
+
+    @property
+    def evaluation_folder(self) -> Path:
+        """Report of the evaluation of this run."""
+        return self.folder / "evaluation"
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read a run's YAML file, apply `key.path=value` overrides and check everything.
+
+    Raises:
+        ConfigError: the file is missing or not YAML, or any key or value is wrong; all of them are listed.
+    """
+    path = Path(path)
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"config file {path} does not exist") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"config file {path} cannot be read as YAML: {error}") from error
+    if not isinstance(document, dict):
+        raise ConfigError(f"config file {path} must hold a mapping of settings, got {type(document).__name__}")
+    for override in overrides:
+        apply_override(document, override)
+    return build_config(document, source=str(path))
+
+
+def build_config(document: Mapping[str, Any], source: str = "config") -> RunConfig:
+    """Check a nested mapping and fill a `RunConfig` from it.
+
+    Raises:
+        ConfigError: any key or value is wrong; all of them are listed with their paths.
+    """
+    return _with_absolute_paths(build_section(RunConfig, _with_imported_tables(document), source))
+
+
+def config_to_dict(config: RunConfig) -> dict[str, Any]:
+    """Return the whole configuration as plain JSON types."""
+    return _plain(dataclasses.asdict(config))
+
+
+def _with_imported_tables(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Where the input is a folder, say where the tables of it will be."""
+    tables = document.get("input")
+    if not isinstance(tables, Mapping) or tables.get("folder") is None:
+        return document
+    imported = {name: {"path": f"{{storage}}/{document.get('name')}/tables/{name}.parquet"} for name in IMPORTED}
+    return {**document, "input": {**imported, **tables}}
+
+
+def _check_folder(config: RunConfig) -> None:
+    """Raise if tables are named beside the folder that they are to be taken from."""
+    if config.input.folder is None:
+        return
+    named = [
+        name for name in IMPORTED if getattr(config.input, name).path != str(config.tables_folder / f"{name}.parquet")
+    ]
+    if named or config.input.users is not None:
+        raise ConfigError(
+            f"input.folder holds all tables, so no other may be named; got {[*named, *(['users'] if config.input.users else [])]} "
+            "beside it. Take them or input.folder out of input"
+        )
+
+
+def _with_absolute_paths(config: RunConfig) -> RunConfig:
+    """Make every local path absolute, `~` expanded and `{storage}` replaced."""
+    if "://" in config.storage:
+        raise ConfigError(
+            f"storage must be a local path or a volume mounted on every node, got {config.storage!r}; "
+            "only input tables may lie in object storage"
+        )
+    storage = _absolute(config.storage, "storage")
+
+    def resolve(path: str | None, key: str) -> str | None:
+        if path is None or "://" in path:
+            return path
+        return _absolute(path.replace("{storage}", storage), key)
+
+    def resolve_table(table: TableConfig, key: str) -> TableConfig:
+        path = resolve(table.path, key)
+        assert path is not None, "a table always has a path"
+        further = [resolve(path, f"{key.removesuffix('.path')}.further_paths") for path in table.further_paths]
+        return dataclasses.replace(table, path=path, further_paths=tuple(filter(None, further)))
+
+    tables = dataclasses.replace(
+        config.input,
+        interactions=resolve_table(config.input.interactions, "input.interactions.path"),
+        items=resolve_table(config.input.items, "input.items.path"),
+        users=None if config.input.users is None else resolve_table(config.input.users, "input.users.path"),
+        folder=resolve(config.input.folder, "input.folder"),
+    )
+    resolved = dataclasses.replace(
+        config,
+        storage=storage,
+        dataset=resolve(config.dataset, "dataset"),
+        input=tables,
+        evaluate=dataclasses.replace(
+            config.evaluate, candidates=resolve(config.evaluate.candidates, "evaluate.candidates")
+        ),
+        tokenizer=dataclasses.replace(config.tokenizer, path=resolve(config.tokenizer.path, "tokenizer.path")),
+        model=dataclasses.replace(config.model, weights=resolve(config.model.weights, "model.weights")),
+    )
+    _check_folder(resolved)
+    return resolved
+
+
+def _absolute(path: str, key: str) -> str:
+    expanded = Path(path).expanduser()
+    if not expanded.is_absolute() and key == "storage" and "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ:
+        raise ConfigError(
+            f"storage must be an absolute path inside a Ray job, got {path!r}: the job runs in a temporary copy "
+            "of the working directory, and what it writes there is lost"
+        )
+    return str(expanded.absolute())
+
+
+def _plain(value: Any) -> Any:
+    """Turn tuples into lists, all the way down."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value

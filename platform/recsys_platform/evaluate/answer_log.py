@@ -1,0 +1,85 @@
+"""What an evaluation has answered so far, so that one whose driver dies goes on where it was.
+
+One folder beside the evaluation, `evaluation.partial/<digest>/`, with a file of JSON lines for each kind of answers,
+appended batch by batch. The digest covers all that the answers depend on, so answers of other settings, another
+checkpoint or another dataset are never taken up. The folder goes when the evaluation is written.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+Answered = list[tuple[int, Any]]
+"""(place among all cases, answer) of the cases of one batch."""
+
+
+class AnswerLog:
+    """The answers of one kind, batch by batch, in a file that is only ever appended to."""
+
+    def __init__(
+        self,
+        path: Path,
+        encode: Callable[[Any], Any] = lambda answer: answer,
+        decode: Callable[[Any], Any] = lambda answer: answer,
+    ) -> None:
+        """Take the file, and how an answer becomes JSON and comes back."""
+        self._path = path
+        self._encode = encode
+        self._decode = decode
+
+    def read(self, num_batches: int) -> dict[int, Answered]:
+        """Return the batches that were answered whole; a last line that was cut off is taken away."""
+        if not self._path.is_file():
+            return {}
+        content = self._path.read_bytes()
+        whole = content[: content.rfind(b"\n") + 1]
+        if len(whole) < len(content):
+            os.truncate(self._path, len(whole))
+        rows = [json.loads(line) for line in whole.splitlines()]
+        found = {
+            row["batch"]: [(place, self._decode(answer)) for place, answer in row["answers"]]
+            for row in rows
+            if row["batch"] < num_batches
+        }
+        if found:
+            logger.info("%d of %d batches were answered before, going on", len(found), num_batches)
+        return found
+
+    def add(self, batch: int, answered: Answered) -> None:
+        """Append the answers of a batch; they are on disk when this returns."""
+        row = {"batch": batch, "answers": [(place, self._encode(answer)) for place, answer in answered]}
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row, allow_nan=True) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+class PartialAnswers:
+    """The logs of one evaluation."""
+
+    def __init__(self, evaluation_folder: Path, depends_on: Mapping[str, Any]) -> None:
+        """Open, or begin, the logs of an evaluation whose answers depend on these plain JSON values alone."""
+        text = json.dumps(depends_on, sort_keys=True, allow_nan=False)
+        self._parent = evaluation_folder.with_name(f"{evaluation_folder.name}.partial")
+        self._folder = self._parent / hashlib.sha256(text.encode()).hexdigest()[:16]
+        self._folder.mkdir(parents=True, exist_ok=True)
+
+    def log(
+        self,
+        name: str,
+        encode: Callable[[Any], Any] = lambda answer: answer,
+        decode: Callable[[Any], Any] = lambda answer: answer,
+    ) -> AnswerLog:
+        """Return the log of one kind of answers."""
+        return AnswerLog(self._folder / f"{name}.jsonl", encode, decode)
+
+    def remove(self) -> None:
+        """Forget everything, also what other settings left behind."""
+        shutil.rmtree(self._parent)

@@ -1,0 +1,167 @@
+"""What a report says of its baselines: whose code, how trained, what others reach with them, and whether ours fall short.
+
+A baseline that is trained badly flatters the model beside it. Where the data set is a recognised one and the protocol is
+that of public figures, a baseline whose whole 95 % interval lies below the public range is named in a warning.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from recsys_model.evaluation.neighbours import NUM_NEIGHBOURS
+from recsys_model.evaluation.public_figures import PUBLIC_DATASETS, PublicDataset, recognise
+from recsys_platform.config.stages import EvaluateConfig
+from recsys_platform.evaluate.baselines.cornac_settings import MODELS
+from recsys_platform.evaluate.baselines.run import BaselineRun
+from recsys_platform.evaluate.baselines.sasrec import SASREC_MODELS
+from recsys_platform.evaluate.ranking.cases import EvaluationData
+from recsys_platform.evaluate.ranking.rankings import CATALOGUE
+from recsys_platform.evaluate.report.wording import title_of
+
+MIN_USERS = 1000
+"""Users from which on figures are compared with public ones."""
+PUBLIC_NAMES = {"sasrec": "sasrec", "sasrec_cornac": "sasrec", "last_item": "last_item"}
+"""Baseline -> the model of `public_figures` that it is; others have no public figure here."""
+_METRICS = {"hr_at_10": "HR@10", "ndcg_at_10": "NDCG@10"}
+_COUNTED = {
+    "popularity": "this project: number of training events",
+    "co_occurrence": "this project: how often an item came later than the last one in training sequences",
+    "item_knn": f"this project: cosine of the users in common, the {NUM_NEIGHBOURS} nearest of each item of the history",
+}
+_NOTES = {
+    "bpr": "bpr knows a user by the training events alone and is not told the events since.",
+    "mf": "mf knows a user by the training events alone and is not told the events since.",
+    "bert4rec": "bert4rec is trained to find the next item of each beginning of a sequence, as cornac does, not masked items.",
+    "ease": "ease is told the whole history; cornac's own scores would take the training events alone.",
+}
+
+
+def describe_baselines(
+    runs: Sequence[BaselineRun],
+    settings: EvaluateConfig,
+    data: EvaluationData,
+    num_items: int,
+    tables: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Return the part of `report.json` on the baselines; `tables` are the report's rankings.
+
+    Keys: `dataset`, the recognised one or None; `methods`, one entry each with `method`, `implementation`, `training`
+    (in words), `record` (`BaselineRun.training`) and `public` (in words, or None); `notes` and `warnings`, sentences.
+    """
+    dataset = recognise(len(data.training_sequences), num_items, data.num_events)
+    reasons = _reasons_against(settings, data)
+    metrics = next((table["metrics"] for table in tables if table["competitors"] == CATALOGUE), {})
+    return {
+        "dataset": None if dataset is None else dataset.name,
+        "methods": [_describe(run) for run in runs],
+        "notes": [*_notes(runs), *(() if dataset is None else _notes_on(dataset, reasons))],
+        "warnings": [] if dataset is None or reasons else _warnings(dataset, runs, metrics),
+    }
+
+
+def training_in_words(record: Mapping[str, Any]) -> str:
+    """Return how a training was stopped and what was kept of it.
+
+    Example:
+        >>> training_in_words({"num_passes": 15})
+        '15 passes, a fixed number; the last one is kept'
+        >>> training_in_words({"num_passes": 9, "max_passes": 9, "patience": 3, "kept_pass": 8, "validation_ndcg_at_10": 0.05})
+        'all 9 passes allowed; pass 8 is kept, the best by validation NDCG@10 (0.0500); more passes may do better'
+    """
+    if not record:
+        return "nothing is trained"
+    if "kept_pass" not in record:
+        return f"{record['num_passes']} passes, a fixed number; the last one is kept"
+    kept = f"pass {record['kept_pass']} is kept, the best by validation NDCG@10 ({record['validation_ndcg_at_10']:.4f})"
+    if record["num_passes"] - record["kept_pass"] < record["patience"]:
+        return f"all {record['max_passes']} passes allowed; {kept}; more passes may do better"
+    return f"{record['num_passes']} of {record['max_passes']} passes, the last {record['patience']} no better; {kept}"
+
+
+def _describe(run: BaselineRun) -> dict[str, Any]:
+    return {
+        "method": run.name,
+        "implementation": _implementation(run.name),
+        "training": training_in_words(run.training),
+        "record": run.training,
+        "public": _public_in_words(run.name),
+    }
+
+
+def _implementation(name: str) -> str:
+    if name in SASREC_MODELS:
+        config = SASREC_MODELS[name]
+        blocks = f"{config.num_blocks} blocks" if config.num_blocks else "no blocks, so the last item alone counts"
+        return (
+            f"this project, in torch: width {config.hidden_size}, {blocks}, dropout {config.dropout}, histories of "
+            f"{config.max_history}, softmax over all items"
+        )
+    if name in MODELS:
+        return f"library cornac, class {MODELS[name].class_name}, with fixed settings, not tuned to these data"
+    return _COUNTED[name]
+
+
+def _public_in_words(name: str) -> str | None:
+    model = PUBLIC_NAMES.get(name)
+    known = [(dataset.name, dataset.figures[model]) for dataset in PUBLIC_DATASETS if model in dataset.figures]
+    parts = [
+        f"{where}: {', '.join(f'{title} {figures[metric]}' for metric, title in _METRICS.items())} "
+        f"({figures['hr_at_10'].source})"
+        for where, figures in known
+    ]
+    return "; ".join(parts) or None
+
+
+def _reasons_against(settings: EvaluateConfig, data: EvaluationData) -> list[str]:
+    """Return what keeps the figures from being compared with public ones."""
+    checks = {
+        "the split is not leave-one-out": data.split.kind != "leave_one_out",
+        f"evaluate.split is {settings.split}": settings.split != "test",
+        f"data.tie_order is {data.tie_order}": data.tie_order != "table",
+        "evaluate.exclude_seen is false": not settings.exclude_seen,
+        f"evaluate.competitors lacks {CATALOGUE}": CATALOGUE not in settings.competitors,
+        f"{len(data.cases):,} users are fewer than {MIN_USERS:,}": len(data.cases) < MIN_USERS,
+    }
+    return [reason for reason, holds in checks.items() if holds]
+
+
+def _notes(runs: Sequence[BaselineRun]) -> list[str]:
+    return [_NOTES[run.name] for run in runs if run.name in _NOTES]
+
+
+def _notes_on(dataset: PublicDataset, reasons: Sequence[str]) -> list[str]:
+    """Return how the figures stand to public ones of the same data set."""
+    if reasons:
+        return [f"This is {dataset.name}; its public figures are of another protocol: {'; '.join(reasons)}."]
+    return [
+        f"For orientation, {name} reaches {', '.join(f'{_METRICS[metric]} {figure}' for metric, figure in figures.items())} "
+        f"on {dataset.name} ({figures['hr_at_10'].source})."
+        for name, figures in dataset.orientation.items()
+    ]
+
+
+def _warnings(dataset: PublicDataset, runs: Sequence[BaselineRun], metrics: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each baseline that falls short, on all metrics in which it does."""
+    sentences = []
+    for run in runs:
+        figures = dataset.figures.get(PUBLIC_NAMES.get(run.name, ""), {})
+        short = [
+            f"{_METRICS[metric]} {_estimate(metrics[run.name][metric])}, public {figure}"
+            for metric, figure in figures.items()
+            if _largest(metrics[run.name][metric]) < figure.low
+        ]
+        if short:
+            sentences.append(
+                f"{title_of(run.name)} falls short of what is published for {dataset.name}: {'; '.join(short)} "
+                f"({figures['hr_at_10'].source}). A comparison with it flatters the model."
+            )
+    return sentences
+
+
+def _largest(entry: Mapping[str, float | None]) -> float:
+    high = entry.get("high")
+    return float(entry["value"] or 0.0) if high is None else high
+
+
+def _estimate(entry: Mapping[str, float | None]) -> str:
+    limits = "" if entry.get("high") is None else f" ({entry['low']:.4f} to {entry['high']:.4f})"
+    return f"{entry['value']:.4f}{limits}"

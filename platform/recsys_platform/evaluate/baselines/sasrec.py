@@ -1,0 +1,65 @@
+"""The project's own SASRec, and the same model without blocks, as baselines of an evaluation."""
+
+import dataclasses
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from recsys_model.evaluation.baselines import Ranker, Sequences
+from recsys_model.evaluation.sasrec import SASRecConfig
+from recsys_model.evaluation.sasrec_training import Pass, train_sasrec
+from recsys_platform.evaluate.ranking.cases import EvaluationData, Split
+
+logger = logging.getLogger(__name__)
+
+SASREC_MODELS = {"sasrec": SASRecConfig(), "last_item": SASRecConfig(num_blocks=0)}
+"""Name in `evaluate.baselines` -> sizes and settings; passes and patience are those of the configuration."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HeldOutEvents:
+    """What a model may train on, and the events that choose its pass."""
+
+    sequences: Sequences
+    """Of each user, in order."""
+    validation_items: list[int | None]
+    """The event of each user that follows; None where there is none."""
+
+
+def events_to_train_on(data: EvaluationData, split: Split) -> HeldOutEvents:
+    """Return the training sequences and what validates them.
+
+    Where the validation events are what is ranked they cannot choose the pass as well: the last training event of
+    each user does so then and is not trained on.
+    """
+    if split == "test":
+        return HeldOutEvents(sequences=data.training_sequences, validation_items=data.validation_items)
+    return HeldOutEvents(
+        sequences=[sequence[:-1] for sequence in data.training_sequences],
+        validation_items=[int(sequence[-1]) if len(sequence) else None for sequence in data.training_sequences],
+    )
+
+
+def build_sasrec(
+    name: str, events: HeldOutEvents, num_items: int, *, seed: int, max_passes: int, patience: int
+) -> tuple[Ranker, dict[str, Any]]:
+    """Return a trained model of `SASREC_MODELS` as a ranker, and plain JSON on how its training went.
+
+    Raises:
+        DataError: there is nothing to learn from, or the training diverged.
+    """
+    config = dataclasses.replace(SASREC_MODELS[name], max_passes=max_passes, patience=patience)
+
+    def log_pass(each: Pass) -> None:
+        figures = each.number, max_passes, each.loss, each.validation_ndcg
+        logger.info("%s: pass %d of at most %d, loss %.4f, validation NDCG@10 %.4f", name, *figures)
+
+    trained = train_sasrec(events.sequences, events.validation_items, num_items, config, seed=seed, on_pass=log_pass)
+    record = {
+        "num_passes": len(trained.passes),
+        "max_passes": max_passes,
+        "patience": patience,
+        "kept_pass": trained.kept_pass,
+        "validation_ndcg_at_10": trained.passes[trained.kept_pass - 1].validation_ndcg,
+    }
+    return trained.ranker(), record

@@ -1,0 +1,169 @@
+"""What a report tells beyond its figures: exposure, hit rates of groups, the learning curve, readable cases.
+
+Everything comes back as plain JSON, so that a report can be drawn again from `report.json` alone.
+"""
+
+import bisect
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recsys_model.entities.catalog import Catalog
+from recsys_model.evaluation.exposure import HEAD_SHARE, count_events, measure_exposure, measure_popularity
+from recsys_model.evaluation.groups import hit_rates, length_groups, member_hit_rates, popularity_deciles
+from recsys_model.evaluation.metrics import hit_gains
+from recsys_platform.evaluate.ranking.cases import Case
+from recsys_platform.evaluate.report.wording import TAKEN
+
+OWN_TIME = "held-out event with a time of its own"
+"""Group of users whose held-out event shares its time with no other event of theirs."""
+METRICS_FILE = "metrics.jsonl"
+"""Where the checkpoint artifact keeps its learning curve, one line a moment."""
+FAMILY_LOSS = "eval/loss_"
+"""How the names of the validation losses of the task families begin."""
+NUM_EXAMPLES = 20
+_K = 10
+_MAX_HISTORY_TITLES = 8
+
+
+def build_exposure(
+    recommended: Mapping[str, Sequence[Sequence[int]]],
+    targets: Sequence[int],
+    training_sequences: Sequence[np.ndarray],
+    num_items: int,
+) -> dict[str, Any]:
+    """Return `exposure` of every method's ten best items and of the targets, and `exposure_statements` in words."""
+    popularity_N = count_events(training_sequences, num_items)
+    shown = {method: [list(items)[:_K] for items in lists] for method, lists in recommended.items()}
+    # one item a user cannot cover what ten can, so coverage and Gini index of the targets would compare nothing
+    taken = measure_popularity([[target] for target in targets], popularity_N)
+    return {
+        "exposure": {**{name: measure_exposure(lists, popularity_N) for name, lists in shown.items()}, TAKEN: taken},
+        "exposure_statements": [
+            f"Coverage is the share of the {num_items:,} items that at least one of {len(targets):,} users is shown among the first {_K}.",
+            "The Gini index of exposure is 0 where every item is shown equally often and near 1 where a few items fill all lists.",
+            "Popularity is the number of training events of an item, averaged over each user's list and then over users.",
+            f"The long tail is every item but the most popular {100 * HEAD_SHARE:.0f} % of the catalogue, by training events.",
+        ],
+    }
+
+
+def build_breakdowns(
+    ranks: Mapping[str, np.ndarray],
+    targets: Sequence[int],
+    history_lengths: Sequence[int],
+    training_sequences: Sequence[np.ndarray],
+    num_items: int,
+    has_own_time: Sequence[bool],
+) -> dict[str, Any]:
+    """Return hit rates over k, and HR@10 by popularity of the target, length of the history and ties in time.
+
+    Args:
+        ranks: Those of one ranking: method -> each case's rank, 0 if the item was not returned.
+        targets: Item of each case.
+        history_lengths: Number of events before each case's target.
+        training_sequences: Items of each user's training events.
+        num_items: Size of the catalogue.
+        has_own_time: Whether each case's target shares its time with no event of the same user.
+    """
+    decile_N = popularity_deciles(count_events(training_sequences, num_items))
+    deciles = [int(decile_N[target]) for target in targets]
+    groups = length_groups(history_lengths)
+    longest = [high for _, high in groups]
+    lengths = [longest[bisect.bisect_left(longest, length)] for length in history_lengths]
+    return {
+        "hit_rate_over_k": {
+            "ks": list(range(1, _K + 1)),
+            "methods": {
+                method: [float(hit_gains(rank_U, k).mean()) for k in range(1, _K + 1)]
+                for method, rank_U in ranks.items()
+            },
+        },
+        "popularity": hit_rates(deciles, {decile: str(decile) for decile in range(1, 11)}, ranks, _K),
+        "history": hit_rates(lengths, {high: _range(low, high) for low, high in groups}, ranks, _K),
+        "times": member_hit_rates(_time_groups(np.array(has_own_time, dtype=bool)), ranks, _K),
+    }
+
+
+def _time_groups(own_U: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    """Return all users, and those whose target has a time of its own and not."""
+    return [("all users", np.ones_like(own_U)), (OWN_TIME, own_U), ("held-out event that shares its time", ~own_U)]
+
+
+def load_learning_curve(checkpoint_folder: Path) -> dict[str, Any] | None:
+    """Return lists of [step, loss] and the `minutes` of the training; None where none was recorded.
+
+    The lists: `train`, `eval`, and in `families` the validation loss of each family of tasks that was trained.
+    """
+    path = checkpoint_folder / METRICS_FILE
+    if not path.is_file():
+        return None
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    curve = {"train": _points(lines, "train/loss"), "eval": _points(lines, "eval/loss")}
+    if not any(curve.values()):
+        return None
+    families = sorted({name for line in lines for name in line if name.startswith(FAMILY_LOSS)})
+    losses = {name.removeprefix(FAMILY_LOSS): _points(lines, name) for name in families}
+    return {**curve, "families": losses, "minutes": lines[-1].get("minutes")}
+
+
+def _points(lines: list[dict[str, Any]], name: str) -> list[list[float]]:
+    return [[line["step"], line[name]] for line in lines if math.isfinite(line.get(name, math.nan))]
+
+
+def pick_examples(ranks: np.ndarray, seed: int, num_examples: int = NUM_EXAMPLES) -> tuple[list[int], str]:
+    """Return places of cases drawn by seed, half of them hits as far as there are any, and the rule in one sentence."""
+    hit_H, miss_M = np.flatnonzero(np.asarray(ranks) > 0), np.flatnonzero(np.asarray(ranks) == 0)
+    num_hits = min(len(hit_H), max(num_examples // 2, num_examples - len(miss_M)))
+    num_misses = min(len(miss_M), num_examples - num_hits)
+    generator = np.random.default_rng(seed)
+    drawn = [generator.choice(hit_H, num_hits, replace=False), generator.choice(miss_M, num_misses, replace=False)]
+    statement = (
+        f"Drawn with seed {seed}, not chosen: {num_hits} of the {len(hit_H):,} cases whose item was found among the "
+        f"first {_K} and {num_misses} of the {len(miss_M):,} others; hits are thus not as frequent here as in all cases."
+    )
+    return sorted(int(place) for place in np.concatenate(drawn)), statement
+
+
+def build_example(
+    user_id: str, history: Sequence[str], truth: str, recommended: Sequence[str], rank: int
+) -> dict[str, Any]:
+    """Return one user's case with titles in place of numbers; `rank` is 0 if the truth was not returned."""
+    return {
+        "user_id": user_id,
+        "num_history": len(history),
+        "history": list(history[-_MAX_HISTORY_TITLES:]),
+        "truth": truth,
+        "rank": rank,
+        "recommended": list(recommended),
+    }
+
+
+def build_examples(
+    cases: Sequence[Case], catalog: Catalog, recommended: Sequence[Sequence[int]], ranks: np.ndarray, seed: int
+) -> dict[str, Any]:
+    """Return `examples`, cases with titles in place of numbers, and `examples_statement`, the rule by which they were picked."""
+
+    def titles(items: Sequence[int]) -> list[str]:
+        return [catalog.items[item].title or catalog.items[item].text for item in items]
+
+    places, statement = pick_examples(ranks, seed)
+    examples = [
+        build_example(
+            cases[place].user_id,
+            titles(cases[place].history),
+            titles([cases[place].target_item])[0],
+            titles(recommended[place][:_K]),
+            int(ranks[place]),
+        )
+        for place in places
+    ]
+    return {"examples": examples, "examples_statement": statement}
+
+
+def _range(low: int, high: int) -> str:
+    return str(low) if low == high else f"{low}-{high}"

@@ -1,0 +1,157 @@
+"""From ranks to the metrics of a report: values with intervals, paired differences, and sentences on what they mean."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from recsys_model.config import DecodingConfig
+from recsys_model.errors import DataError
+from recsys_model.evaluation.audit import check_possible
+from recsys_model.evaluation.intervals import Estimate
+from recsys_model.evaluation.metrics import METRIC_NAMES, measure, measure_difference
+from recsys_model.evaluation.protocols import Protocol
+from recsys_platform.config.run import RunConfig
+from recsys_platform.evaluate.ranking.rankings import CATALOGUE, Competitors, Ranks
+from recsys_platform.evaluate.report.wording import MODEL, Metrics, title_of
+from recsys_platform.splits import DatasetSplit, HeldOut, moment
+
+TITLES: dict[Competitors, str] = {
+    "catalogue": "Whole catalogue",
+    "sampled": "Sampled negatives",
+    "given": "Given candidates",
+}
+MODEL_STATEMENTS: dict[str, str] = {
+    "beam": "RecSysLLM ranks by trie-guided beam search; what it does not return counts as missed.",
+    "exact": "RecSysLLM ranks by exact trie-guided search: the items with the highest scores of all, proven for each user unless the work limit was hit.",
+    "entity": "RecSysLLM scores every item as a whole, by its entity head; nothing is searched.",
+    "blend": "RecSysLLM scores items by a blend of their tokens, of its entity head and of co-occurrence with the user's "
+    "last item, with weights found on validation events.",
+    "candidates": "RecSysLLM scores each candidate after the same prompt, which does not list them.",
+}
+
+
+def _search_of(decoding: DecodingConfig) -> str:
+    """Return the key of what the model does in `MODEL_STATEMENTS`."""
+    if decoding.scoring in ("entity", "blend"):
+        return decoding.scoring
+    return "exact" if decoding.exact else "beam"
+
+
+def build_ranking(
+    config: RunConfig, competitors: Competitors, ranks: Ranks, num_items: int, split: str, *, is_whole: bool = True
+) -> dict[str, Any]:
+    """Return one table of the report, checked to be possible.
+
+    Args:
+        config: The run.
+        competitors: Whom the target had to beat.
+        ranks: Those of every method.
+        num_items: Size of the catalogue.
+        split: How the dataset was split, `leave_one_out` or `temporal`.
+        is_whole: Whether the dataset holds all items of its tables; what is best reachable is not known of fewer.
+
+    Raises:
+        DataError: no ranking can have the figures of a method.
+    """
+    sampling = {"num_samples": config.evaluate.bootstrap_samples, "seed": config.seed}
+    metrics: dict[str, Any] = {method: plain(measure(values, **sampling)) for method, values in ranks.items()}
+    baselines = sorted((name for name in ranks if name != MODEL), key=lambda name: -metrics[name]["hr_at_10"]["value"])
+    differences = [
+        {"baseline": name, "metrics": plain(measure_difference(ranks[MODEL], ranks[name], **sampling))}
+        for name in baselines
+    ]
+    best_reachable = (
+        # the shop's own probabilities are those of each customer's last event among all items
+        load_best_reachable(config) if competitors == CATALOGUE and split == "leave_one_out" and is_whole else None
+    )
+    if best_reachable is not None:
+        metrics["best_reachable"] = best_reachable
+    refuse_impossible(metrics)
+    return {
+        "title": TITLES[competitors],
+        "competitors": competitors,
+        "statements": _statements(config, competitors, num_items, split),
+        "metrics": metrics,
+        "differences": differences,
+    }
+
+
+def _statements(config: RunConfig, competitors: Competitors, num_items: int, split: str) -> list[str]:
+    protocol = Protocol(
+        split="temporal" if split == "temporal" else "leave_one_out",
+        competitors=competitors,
+        num_negatives=config.evaluate.num_negatives,
+        exclude_seen=config.evaluate.exclude_seen and competitors == CATALOGUE,
+    )
+    search = "candidates" if competitors != CATALOGUE else _search_of(config.decoding)
+    return [*protocol.statements(num_items), MODEL_STATEMENTS[search]]
+
+
+def describe_cases(
+    split: HeldOut, dataset_split: DatasetSplit, num_users: int, num_users_in_split: int, seed: int
+) -> list[str]:
+    """Return what all tables of a report have in common, one sentence each."""
+    which = "All" if num_users == num_users_in_split else f"{num_users:,}, drawn with seed {seed}, of the"
+    trained = (
+        "every user's events but the last two"
+        if dataset_split.kind == "leave_one_out"
+        else f"all events before {moment(dataset_split.valid_from)}"
+    )
+    return [
+        f"{which} {num_users_in_split:,} users of the {split} split.",
+        *dataset_split.describe(split),
+        f"The baselines rank the same cases and count what the model was trained on, {trained}.",
+    ]
+
+
+def describe_cut_searches(num_cut: int, num_cases: int, max_expansions: int) -> list[str]:
+    """Return what a reader must know of exact searches that were not brought to their end.
+
+    Example:
+        >>> describe_cut_searches(2, 100, 5000)[0].split(";")[0]
+        'For 2 of 100 users the exact search was ended after decoding.max_expansions (5,000) nodes'
+    """
+    if not num_cut:
+        return []
+    limit = f"decoding.max_expansions ({max_expansions:,}) nodes"
+    return [f"For {num_cut:,} of {num_cases:,} users the exact search was ended after {limit}; theirs are not proven."]
+
+
+def refuse_impossible(metrics: Metrics) -> None:
+    """Refuse figures that no ranking with one positive per case can have.
+
+    Raises:
+        DataError: with the method and the bound that is broken.
+    """
+    for method, entries in metrics.items():
+        values = {name: entry["value"] for name, entry in entries.items()}
+        check_possible(title_of(method), {name: value for name, value in values.items() if value is not None})
+
+
+def load_best_reachable(config: RunConfig) -> dict[str, Any] | None:
+    """Return the figures in the `oracle.json` that the demo shop has beside its tables, None where there is none.
+
+    Raises:
+        DataError: the file does not hold figures.
+    """
+    table = config.input.interactions.path
+    path = Path(table).parent / "oracle.json"
+    if "://" in table or not path.is_file():
+        return None
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        figures = document.get("best_reachable", document)
+        found = {name: float(figures[name]) for name in METRIC_NAMES if name in figures}
+        split = document.get("split", "test")
+    except (ValueError, TypeError, AttributeError) as error:
+        raise DataError(f"{path} must hold metrics such as hr_at_10: {error!r}") from error
+    if split != config.evaluate.split or "hr_at_10" not in found:
+        return None
+    return {name: {"value": value, "low": None, "high": None} for name, value in found.items()}
+
+
+def plain(estimates: Mapping[str, Estimate]) -> dict[str, Any]:
+    """Return estimates as plain JSON."""
+    return {name: dataclasses.asdict(estimate) for name, estimate in estimates.items()}

@@ -1,0 +1,120 @@
+"""Ranks of the held-out items, of every method under every protocol.
+
+A method sees a case once: its order of the catalogue, or its scores of the candidates, give the ranks of all
+protocols. The target loses every tie.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from tqdm import tqdm
+
+from recsys_model.evaluation.baselines import Ranker, rank_by_keys
+from recsys_model.evaluation.exposure import best_of
+from recsys_model.evaluation.metrics import rank_in
+from recsys_model.evaluation.protocols import rank_of_target
+from recsys_platform.evaluate.answer_log import PartialAnswers
+from recsys_platform.evaluate.ranking.cases import Case
+from recsys_platform.evaluate.ranking.workers import recommend_for_all, score_candidates
+from recsys_platform.evaluate.report.wording import MODEL
+from recsys_platform.evaluate.worker_model import WorkerSettings
+
+Competitors = Literal["catalogue", "sampled", "given"]
+CATALOGUE: Competitors = "catalogue"
+Ranks = dict[str, np.ndarray]
+"""Method -> each case's rank, 1 for the first place, 0 if the item was not returned."""
+
+LARGEST_K = 10
+"""Items that are asked for: what the widest metric looks at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rankings:
+    """What all methods did with the same cases."""
+
+    ranks: dict[Competitors, Ranks]
+    """Protocol -> method -> ranks."""
+    best: dict[str, list[list[int]]]
+    """Method -> the best `LARGEST_K` items of the whole catalogue for each case."""
+    num_cut: int = 0
+    """Cases whose exact search was ended by its work limit."""
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the same as plain JSON types."""
+        ranks = {
+            name: {method: values.tolist() for method, values in methods.items()}
+            for name, methods in self.ranks.items()
+        }
+        return {"ranks": ranks, "best": self.best, "num_cut": self.num_cut}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> "Rankings":
+        """Return what `to_plain` was called on."""
+        ranks = {
+            name: {method: np.array(values) for method, values in methods.items()}
+            for name, methods in plain["ranks"].items()
+        }
+        return cls(ranks, plain["best"], plain["num_cut"])
+
+
+def rank_with_model(
+    cases: Sequence[Case],
+    candidates: Mapping[Competitors, list[list[int]]],
+    settings: WorkerSettings,
+    partial_answers: PartialAnswers,
+    *,
+    num_workers: int,
+    batch_size: int,
+) -> Rankings:
+    """Return what the model does, on the actors of a Ray cluster; Ray must be initialised.
+
+    The whole catalogue is always searched, since exposure and examples are about it.
+    """
+    spread = {"num_workers": num_workers, "batch_size": batch_size}
+    found = recommend_for_all(cases, settings, k=LARGEST_K, log=partial_answers.log("ranked"), **spread)
+    recommended = [ranked.items for ranked in found]
+    ranks = {
+        CATALOGUE: np.array([rank_in(row, case.target_item) for row, case in zip(recommended, cases, strict=True)])
+    }
+    for name, lists in candidates.items():
+        scores = score_candidates(cases, lists, settings, log=partial_answers.log(f"scores_{name}"), **spread)
+        rows = zip(cases, lists, scores, strict=True)
+        ranks[name] = np.array([rank_of_target(items, row, case.target_item) for case, items, row in rows])
+    num_cut = sum(ranked.is_cut for ranked in found)
+    return Rankings({name: {MODEL: values} for name, values in ranks.items()}, {MODEL: recommended}, num_cut)
+
+
+def rank_with_baseline(
+    method: str,
+    ranker: Ranker,
+    cases: Sequence[Case],
+    candidates: Mapping[Competitors, list[list[int]]],
+    *,
+    exclude_seen: bool,
+    show_progress: bool = True,
+) -> Rankings:
+    """Return what one baseline does."""
+    ranks: dict[Competitors, list[int]] = {name: [] for name in (CATALOGUE, *candidates)}
+    best: list[list[int]] = []
+    bar = tqdm(cases, desc=f"ranking by {method}", unit="user", mininterval=1.0, disable=not show_progress)
+    for place, case in enumerate(bar):
+        key_N = ranker.sort_keys(case.history, case.training_place)
+        excluded = sorted(case.seen_items) if exclude_seen else []
+        ranks[CATALOGUE].append(rank_by_keys(key_N, case.target_item, excluded))
+        best.append(best_of(key_N, LARGEST_K, excluded))
+        for name, lists in candidates.items():
+            ranks[name].append(rank_of_target(lists[place], key_N[lists[place]].tolist(), case.target_item))
+    return Rankings({name: {method: np.array(values)} for name, values in ranks.items()}, {method: best})
+
+
+def join(parts: Sequence[Rankings]) -> Rankings:
+    """Return the rankings of several methods as one."""
+    ranks: dict[Competitors, Ranks] = {}
+    best: dict[str, list[list[int]]] = {}
+    for part in parts:
+        for name, methods in part.ranks.items():
+            ranks.setdefault(name, {}).update(methods)
+        best |= part.best
+    return Rankings(ranks, best, sum(part.num_cut for part in parts))

@@ -1,0 +1,97 @@
+"""A report as Markdown in GitHub's flavour; plots are files in a folder beside it."""
+
+import re
+from collections.abc import Sequence
+
+from recsys_platform.evaluate.report.document import (
+    Block,
+    Code,
+    Document,
+    Fold,
+    Heading,
+    Items,
+    Paragraph,
+    Picture,
+    Section,
+    Table,
+    one_line,
+    plain_lines,
+    shown_item,
+)
+
+_SPECIAL = re.compile(r"([\\`*_<>|~&$\[\]])")
+_LINE_START = re.compile(r"^([-+=#]|\d+(?=[.)]))")
+
+
+def render_markdown(document: Document, plots_folder: str) -> str:
+    """Return the document; pictures are `plots_folder`/name.png."""
+    contents = [f"- [{escape(section.title)}](#{section.anchor})" for section in document.sections]
+    parts = [f"# {escape(document.title)}", "\n".join(contents)]
+    for section in document.sections:
+        parts += _section(section, plots_folder)
+    return "\n\n".join(parts) + "\n"
+
+
+def escape(text: str) -> str:
+    r"""Return text that Markdown shows as it is, in one line, wherever in a line it stands.
+
+    Example:
+        >>> escape("1. *Tent* | <b>")
+        '1\\. \\*Tent\\* \\| \\<b\\>'
+    """
+    line = _SPECIAL.sub(r"\\\1", one_line(text))
+    found = _LINE_START.match(line)
+    if found is None:
+        return line
+    end = found.end()
+    return f"{line[:end]}\\{line[end:]}" if line[0].isdigit() else f"\\{line}"
+
+
+def format_table(table: Table) -> str:
+    """Return the table alone, without its caption; cells hold plain text."""
+    lines = [_row(table.head), "|" + "---|" * len(table.head), *(_row(row) for row in table.rows)]
+    return "\n".join(lines)
+
+
+def _section(section: Section, plots_folder: str) -> list[str]:
+    return [f"## {escape(section.title)}", *(_block(block, plots_folder) for block in section.blocks)]
+
+
+def _block(block: Block, plots_folder: str) -> str:
+    match block:
+        case Paragraph(text=text):
+            return escape(text)
+        case Heading(text=text):
+            return f"### {escape(text)}"
+        case Items():
+            return _items(block)
+        case Table(caption=caption):
+            return f"{escape(caption)}\n\n{format_table(block)}"
+        case Picture(name=name, text=text):
+            return f"![{escape(text)}]({plots_folder}/{name}.png)"
+        case Code(text=text):
+            return _code(plain_lines(text))
+        case Fold(title=title, blocks=blocks):
+            return "\n\n".join([f"### {escape(title)}", *(_block(inner, plots_folder) for inner in blocks)])
+
+
+def _items(block: Items) -> str:
+    lines = []
+    for place, item in enumerate(block.items):
+        bullet = f"{place + 1}." if block.is_numbered else "-"
+        text = escape(shown_item(item))
+        lines.append(f"{bullet} **{text}**" if place in block.marked else f"{bullet} {text}")
+    title = [f"{escape(block.title)}:", ""] if block.title else []
+    return "\n".join([*title, *lines])
+
+
+def _row(cells: Sequence[str]) -> str:
+    # a cell does not begin a line, so a sign in front needs no backslash
+    return "| " + " | ".join(_SPECIAL.sub(r"\\\1", one_line(cell)) for cell in cells) + " |"
+
+
+def _code(text: str) -> str:
+    """Return a fenced block; the fence is longer than any run of backticks inside."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}\n{text}\n{fence}"

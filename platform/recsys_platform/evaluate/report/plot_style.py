@@ -1,0 +1,122 @@
+"""How plots look: on white and on dark pages, in colours that colour-blind readers can tell apart.
+
+The colours are those of Okabe and Ito (2008), lighter ones on dark; markers and lines differ as well, so that no
+plot depends on colour alone.
+"""
+
+import io
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from recsys_platform.evaluate.report.document import one_line
+
+DOTS_PER_INCH = 150
+
+
+@dataclass(frozen=True, slots=True)
+class Theme:
+    """Colours of one kind of page."""
+
+    page: str
+    """Background."""
+    text: str
+    """Words, ticks and axes."""
+    grid: str
+    """Lines behind the data."""
+    model: str
+    """What is evaluated."""
+    others: tuple[str, ...]
+    """Other methods, in order; used again from the front where there are more."""
+
+
+LIGHT = Theme(
+    page="#ffffff",
+    text="#1c1c1c",
+    grid="#d5d5d5",
+    model="#0072b2",
+    others=("#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"),
+)
+DARK = Theme(
+    page="#16181b",
+    text="#e8e8e8",
+    grid="#3b3f45",
+    model="#56b4e9",
+    others=("#e8873a", "#2fc499", "#dd9cc0", "#f0c24b", "#8ea6ff", "#ffffff"),
+)
+# seven markers and five lines for six colours: no two of two hundred methods look alike
+MARKERS = ("s", "^", "D", "v", "P", "X", "<")
+LINES = ("--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)))
+
+
+@contextmanager
+def themed(theme: Theme) -> Iterator[None]:
+    """Let figures that are made inside have the colours of a theme."""
+    settings = {
+        **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor", "legend.facecolor"), theme.page),
+        **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color", "axes.titlecolor"), theme.text),
+        **dict.fromkeys(("axes.edgecolor", "legend.edgecolor"), theme.grid),
+        "grid.color": theme.grid,
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.titlelocation": "left",
+        "axes.titlesize": "medium",
+        "legend.fontsize": "small",
+        "font.size": 10.0,
+        "text.parse_math": False,  # a dollar in a title is a dollar
+    }
+    with mpl.rc_context(settings):
+        yield
+
+
+def to_png(draw: Callable[[Theme], Figure], theme: Theme) -> bytes:
+    """Return what `draw` draws in a theme's colours as a PNG."""
+    with themed(theme):
+        buffer = io.BytesIO()
+        draw(theme).savefig(buffer, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def line_style(theme: Theme, place: int) -> dict[str, Any]:
+    """Return colour, marker and line of a method; place 0 is the model, which is drawn strongest."""
+    if place == 0:
+        return {"color": theme.model, "marker": "o", "linestyle": "-", "linewidth": 2.4, "zorder": 5}
+    index = place - 1
+    return {
+        "color": theme.others[index % len(theme.others)],
+        "marker": MARKERS[index % len(MARKERS)],
+        "linestyle": LINES[index % len(LINES)],
+        "linewidth": 1.4,
+    }
+
+
+def label(text: str, width: int = 26) -> str:
+    """Return a name in at most two lines, so that it leaves room for the plot.
+
+    Example:
+        >>> label("best reachable (the shop's own probabilities)").splitlines()
+        ["best reachable (the shop's", 'own probabilities)']
+    """
+    return "\n".join(textwrap.wrap(one_line(text), width, max_lines=2, placeholder="…"))
+
+
+def add_legend(figure: Figure) -> None:
+    """Name what is drawn below the plot, where it covers nothing."""
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
+
+
+def top_of_axis(values: Sequence[float]) -> float:
+    """Return where an axis of shares that starts at 0 ends: a tenth above the largest value, at most 1.05.
+
+    Example:
+        >>> top_of_axis([0.5, 0.2]), top_of_axis([0.0])
+        (0.55, 0.05)
+    """
+    return min(round(1.1 * max(values), 6) or 0.05, 1.05)

@@ -1,0 +1,169 @@
+"""Figures of one task over its questions: of the model and, on the same questions, of the baselines.
+
+Every figure comes with a 95 % interval from a bootstrap over users, of whom each has one question, or a pair of them
+for yes/no.
+
+Shape suffixes: U = users.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from recsys_model.decoding.answer_scorer import expected_value
+from recsys_model.evaluation.baselines import CoOccurrence, Popularity, Ranker, rank_targets
+from recsys_model.evaluation.intervals import Estimate
+from recsys_model.evaluation.metrics import METRIC_NAMES, measure, rank_in
+from recsys_model.evaluation.protocols import rank_of_target
+from recsys_model.evaluation.ratings import measure_ratings
+from recsys_model.evaluation.texts import measure_texts
+from recsys_model.evaluation.yes_no import measure_accuracy, measure_auc
+from recsys_model.text.task_facts import TaskFacts, fold
+from recsys_model.text.tasks import CHOICES, TASKS
+from recsys_platform.evaluate.tasks.answers import TaskAnswer
+from recsys_platform.evaluate.tasks.baselines import TrainingAnswers
+from recsys_platform.evaluate.tasks.cases import TaskCase
+
+RATINGS = tuple(float(choice) for choice in CHOICES["rating"])
+BLEU_ORDERS = {"explanation": 4, "summary": 2}
+"""Longest word groups of BLEU (paper, Tables 5 and 6)."""
+
+Metrics = dict[str, dict[str, Estimate]]
+"""Method -> metric -> estimate."""
+Answered = Sequence[tuple[TaskCase, TaskAnswer]]
+"""Questions with their answers."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Training:
+    """What the baselines know: events that the model was trained on."""
+
+    answers: TrainingAnswers
+    """Ratings and texts."""
+    popularity: Popularity
+    """How often each item was taken."""
+    co_occurrence: CoOccurrence
+    """What was taken later than an item."""
+
+
+class TaskMeter:
+    """Measures the answers to the questions of one task."""
+
+    def __init__(self, training: Training, *, num_samples: int, seed: int, exclude_seen: bool) -> None:
+        """Take the number of resamples, and whether a user's own items are left out of the whole catalogue."""
+        self._training = training
+        self._sampling: dict[str, int] = {"num_samples": num_samples, "seed": seed}
+        self._exclude_seen = exclude_seen
+
+    def measure(self, answered: Answered) -> Metrics:
+        """Return the figures of every method on questions of one task.
+
+        Raises:
+            DataError: there is no question.
+        """
+        task = TASKS[answered[0][0].task]
+        if task.answer == "rating":
+            return self._ratings(answered)
+        if task.answer == "yes_no":
+            return self._yes_no(answered)
+        if task.answer == "item":
+            return self._among_candidates(answered) if "candidates" in task.required else self._in_catalogue(answered)
+        return self._texts(answered)
+
+    def _ratings(self, answered: Answered) -> Metrics:
+        true_U = np.array([case.facts.rating for case, _ in answered])
+        known = self._training.answers
+        predicted = {
+            "recsysllm": [rating_of(answer) for _, answer in answered],
+            "item_mean": [known.item_mean(target_of(case.facts)) for case, _ in answered],
+            "mean_rating": [known.mean_rating()] * len(answered),
+        }
+        return self._each(predicted, lambda values: measure_ratings(np.array(values), true_U, **self._sampling))
+
+    def _yes_no(self, answered: Answered) -> Metrics:
+        """Questions come in pairs: about the target, then about the wrong item."""
+        pairs = list(zip(answered[::2], answered[1::2], strict=True))
+        right_U, wrong_U = (np.array([log_odds(pair[side][1]) for pair in pairs]) for side in (0, 1))
+        count_N = self._training.popularity.count_N
+        items = [(target_of(right[0].facts), wrong[0].facts.asked_item) for right, wrong in pairs]
+        right_count_U, wrong_count_U = (np.array([count_N[pair[side]] for pair in items]) for side in (0, 1))
+        return {
+            "recsysllm": {
+                "accuracy": measure_accuracy(right_U, wrong_U, **self._sampling),
+                "auc": measure_auc(right_U, wrong_U, **self._sampling),
+            },
+            "popularity": {"auc": measure_auc(right_count_U, wrong_count_U, **self._sampling)},
+        }
+
+    def _among_candidates(self, answered: Answered) -> Metrics:
+        key_N = self._training.popularity.sort_keys(())
+        popular = [
+            rank_of_target(case.facts.candidates, key_N[case.facts.candidates].tolist(), target_of(case.facts))
+            for case, _ in answered
+        ]
+        own = [rank_of_answer(case, answer) for case, answer in answered]
+        figures = self._ranks({"recsysllm": own, "popularity": popular})
+        fewest = min(len(case.facts.candidates) for case, _ in answered)
+        # a place among the first ten of ten candidates is no achievement
+        told = [name for name in METRIC_NAMES if name.startswith("ndcg") or int(name.rpartition("_")[2]) < fewest]
+        return {method: {name: known[name] for name in told} for method, known in figures.items()}
+
+    def _in_catalogue(self, answered: Answered) -> Metrics:
+        rankers: dict[str, Ranker] = {
+            "co_occurrence": self._training.co_occurrence,
+            "popularity": self._training.popularity,
+        }
+        histories = [[event.item for event in case.facts.history] for case, _ in answered]
+        targets = [target_of(case.facts) for case, _ in answered]
+        excluded = [case.event.seen_items for case, _ in answered] if self._exclude_seen else None
+        own = [rank_of_answer(case, answer) for case, answer in answered]
+        others = {name: rank_targets(ranker, histories, targets, excluded) for name, ranker in rankers.items()}
+        return self._ranks({"recsysllm": own, **others})
+
+    def _texts(self, answered: Answered) -> Metrics:
+        task = TASKS[answered[0][0].task]
+        choice = {"is_summary": task.answer == "summary", "has_hint": "feature" in task.required}
+        others = [self._training.answers.texts(case.facts, **choice) for case, _ in answered]
+        texts = {"recsysllm": [answer.text for _, answer in answered]}
+        texts |= {method: [other[method] for other in others] for method in others[0]}
+        references = [truth_text(case.facts, task.answer) for case, _ in answered]
+        order = BLEU_ORDERS[task.answer]
+        return self._each(texts, lambda own: measure_texts(own, references, bleu_order=order, **self._sampling))
+
+    def _ranks(self, method_to_ranks: Mapping[str, Sequence[int] | np.ndarray]) -> Metrics:
+        return self._each(method_to_ranks, lambda ranks: measure(np.asarray(ranks), **self._sampling))
+
+    def _each(self, method_to_answers: Mapping[str, Any], figures: Callable[[Any], dict[str, Estimate]]) -> Metrics:
+        return {method: figures(answers) for method, answers in method_to_answers.items()}
+
+
+def rating_of(answer: TaskAnswer) -> float:
+    """Return the expected rating."""
+    return expected_value(answer.scores, RATINGS)
+
+
+def log_odds(answer: TaskAnswer) -> float:
+    """Return how much likelier the model holds yes than no, as a difference of log-probabilities."""
+    yes, no = answer.scores
+    return yes - no
+
+
+def rank_of_answer(case: TaskCase, answer: TaskAnswer) -> int:
+    """Return the place of the target, 1 for the first; 0 if it is not among the items that came back."""
+    target = target_of(case.facts)
+    if case.facts.candidates:
+        return rank_of_target(case.facts.candidates, answer.scores, target)
+    return rank_in(answer.items, target)
+
+
+def target_of(facts: TaskFacts) -> int:
+    """Return the item of an event."""
+    assert facts.target is not None, "a held-out event has an item"
+    return facts.target
+
+
+def truth_text(facts: TaskFacts, answer: str) -> str:
+    """Return what the user wrote: the explanation or the headline, white space folded."""
+    return fold(facts.explanation if answer == "explanation" else facts.summary)

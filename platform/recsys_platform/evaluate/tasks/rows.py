@@ -1,0 +1,93 @@
+"""Questions with their answers as a table, and some of them to read."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from recsys_model.entities.catalog import Catalog
+from recsys_model.text.tasks import CHOICES, TASKS
+from recsys_platform.evaluate.tasks.answers import TaskAnswer
+from recsys_platform.evaluate.tasks.cases import TaskCase
+from recsys_platform.evaluate.tasks.metrics import Answered, log_odds, rank_of_answer, rating_of, target_of, truth_text
+
+NUM_TASK_EXAMPLES = 5
+"""Questions a task and kind of words that a report shows."""
+TASK_ROW_SCHEMA = pa.schema(
+    [
+        ("task", pa.string()),
+        ("templates", pa.string()),
+        ("template_id", pa.string()),
+        ("user_id", pa.string()),
+        ("target_index", pa.int32()),
+        ("target_item", pa.int32()),
+        ("asked_item", pa.int32()),
+        ("question", pa.large_string()),
+        ("truth", pa.large_string()),
+        ("answer", pa.large_string()),
+        ("prediction", pa.float64()),
+        ("rank", pa.int32()),
+        ("items", pa.list_(pa.int32())),
+    ]
+)
+"""`prediction` is the expected rating, or the log-odds of yes; `rank` is the target's, 0 where it did not come back;
+`items` are the best ones; null where a task has none of these."""
+
+
+def build_task_rows(answered: Answered, catalog: Catalog) -> pa.Table:
+    """Return one row a question."""
+    return pa.Table.from_pylist([_row(case, answer, catalog) for case, answer in answered], schema=TASK_ROW_SCHEMA)
+
+
+def build_task_examples(answered: Answered, catalog: Catalog) -> list[dict[str, str]]:
+    """Return evenly spaced questions of a task as `question`, `truth` and `answer`."""
+    places = np.unique(np.linspace(0, len(answered) - 1, num=min(NUM_TASK_EXAMPLES, len(answered))).astype(int))
+    rows = [_row(case, answer, catalog) for case, answer in (answered[place] for place in places)]
+    return [{name: row[name] for name in ("question", "truth", "answer")} for row in rows]
+
+
+def _row(case: TaskCase, answer: TaskAnswer, catalog: Catalog) -> dict[str, Any]:
+    task = TASKS[case.task]
+    return {
+        "task": case.task,
+        "templates": case.templates,
+        "template_id": case.template_id,
+        "user_id": case.event.user_id,
+        "target_index": case.event.target_index,
+        "target_item": case.facts.target,
+        "asked_item": case.facts.asked_item if "item" in task.required else None,
+        "question": answer.question,
+        **_answer_columns(case, answer, catalog),
+    }
+
+
+def _answer_columns(case: TaskCase, answer: TaskAnswer, catalog: Catalog) -> Mapping[str, Any]:
+    """Return truth and answer as a reader meets them, and what they are made of."""
+    kind = TASKS[case.task].answer
+    if kind == "rating":
+        rating = rating_of(answer)
+        return {"truth": f"{case.facts.rating:g}", "answer": f"{rating:.2f}", "prediction": rating}
+    if kind == "yes_no":
+        yes, no = CHOICES["yes_no"]
+        odds = log_odds(answer)
+        is_right = case.facts.asked_item == case.facts.target
+        return {"truth": yes if is_right else no, "answer": yes if odds > 0.0 else no, "prediction": odds}
+    if kind == "item":
+        items = _best_items(case, answer)
+        answered = _title(catalog, items[0]) if items else ""
+        truth = _title(catalog, target_of(case.facts))
+        return {"truth": truth, "answer": answered, "rank": rank_of_answer(case, answer), "items": items}
+    return {"truth": truth_text(case.facts, kind), "answer": answer.text}
+
+
+def _best_items(case: TaskCase, answer: TaskAnswer) -> list[int]:
+    """Return the items that came back, or the candidates, best first."""
+    if not case.facts.candidates:
+        return list(answer.items)
+    order = np.argsort(-np.array(answer.scores), kind="stable")
+    return [case.facts.candidates[place] for place in order]
+
+
+def _title(catalog: Catalog, item: int) -> str:
+    return catalog.items[item].title or catalog.items[item].text

@@ -1,0 +1,224 @@
+"""Prompts that were encoded before: users come back, and their history has hardly grown.
+
+A token of a bidirectional part A sees what stands behind it, so only an identical part A can be taken again. Behind it,
+and in a causal one, whatever two prompts begin with alike has the same keys and values, and only the rest is encoded. The
+least recently used prompts are forgotten when their keys and values exceed a number of bytes.
+
+Shape suffixes: R = B = requests, A = tokens of part A, T = tokens that are new, H = heads, G = heads of keys and values,
+E = size of a head, L = layers.
+"""
+
+import copy
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from recsys_model.backbones.base import Backbone, attend
+from recsys_model.decoding.cache import PartAEncoder
+from recsys_model.decoding.prompts import check_position_id, encode_prompts, padded, read
+from recsys_model.entity_head.vectors import ItemVectors
+from recsys_model.infilling.item_places import NO_ITEM
+from recsys_model.infilling.prompt import Prompt
+from recsys_model.text.tokenizer import SpecialTokens
+
+BLOCK = 16
+"""Beginnings are looked up by their first 16, 32, ... tokens."""
+
+Key = tuple[tuple[int, int, int, int], ...]
+"""(token, inter and intra position id, item of the residual) of every token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Keys and values of one prompt."""
+
+    keys: Tensor
+    """Of all layers, [L, G, A, E]."""
+    values: Tensor
+    """Of all layers, [L, G, A, E]."""
+
+    @property
+    def num_bytes(self) -> int:
+        """Memory of both."""
+        return 2 * self.keys.nbytes
+
+
+class PartACache:
+    """Encodes prompts, as far as they were not encoded before; the model's weights must not change in between."""
+
+    def __init__(
+        self, model: Backbone, special: SpecialTokens, max_bytes: int, vectors: ItemVectors | None = None
+    ) -> None:
+        self._model = model
+        self._vectors = vectors
+        self._special = special
+        self._max_bytes = max_bytes
+        self._encoded: OrderedDict[Key, Encoded] = OrderedDict()
+        self._beginning_to_keys: dict[int, dict[Key, None]] = {}
+        self.num_bytes = 0
+        """Memory of the keys and values that are kept."""
+        self.num_reused = 0
+        """Tokens that did not have to be encoded, in all calls."""
+
+    def encode(self, prompts: Sequence[Prompt]) -> PartAEncoder:
+        """Return the keys and values of all prompts, padded at the end, as `encode_prompts` does.
+
+        Raises:
+            ConfigError: a prompt is too long for the model.
+        """
+        keys = [_key_of(prompt) for prompt in prompts]
+        known = [self._find(key, prompt.part_a_len) for key, prompt in zip(keys, prompts, strict=True)]
+        if not any(size for _, size in known):
+            encoder = encode_prompts(self._model, prompts, self._special, self._vectors)
+        else:
+            encoder = self._complete(prompts, known)
+        for row, key in enumerate(keys):
+            self._keep(key, encoder, row)
+        return encoder
+
+    def of_vectors(self, vectors: ItemVectors | None) -> "PartACache":
+        """Return a cache for a longer table of vectors that shares what was encoded; known items keep their vectors."""
+        other = copy.copy(self)
+        other._vectors = vectors
+        return other
+
+    def _find(self, key: Key, part_a_len: int) -> tuple[Encoded | None, int]:
+        """Return what was encoded, and how many of its first tokens serve this prompt.
+
+        Prompts that are alike up to the end of part A are so with the same part A, which the inter ids tell.
+        """
+        found = self._encoded.get(key)
+        if found is not None:
+            self._encoded.move_to_end(key)
+            return found, len(key)
+        fewest = 1 if self._model.part_a_is_causal else part_a_len + 1
+        for size in range(len(key) - len(key) % BLOCK, fewest - 1, -BLOCK):
+            others = self._beginning_to_keys.get(hash(key[:size]))
+            other = next(reversed(others)) if others else ()
+            if other and other[:size] == key[:size]:
+                return self._encoded[other], _common(key, other)
+        return None, 0
+
+    def _complete(self, prompts: Sequence[Prompt], known: Sequence[tuple[Encoded | None, int]]) -> PartAEncoder:
+        """Take what is known and encode the rest."""
+        check_position_id(self._model, max(prompt.last_position for prompt in prompts), "the longest prompt")
+        device = self._model.device
+        lens_R = torch.tensor([len(prompt.token_ids) for prompt in prompts], device=device)
+        position_A = torch.arange(int(lens_R.max()), device=device)
+        encoder = PartAEncoder(position_A < lens_R[:, None], is_causal=self._model.part_a_is_causal)
+        encoder.keys_LRGAE, encoder.values_LRGAE = self._known_states(known, len(position_A))
+        self.num_reused += sum(size for _, size in known)
+        rows = [row for row, (_, size) in enumerate(known) if size < len(prompts[row].token_ids)]
+        if rows:
+            starts = [known[row][1] for row in rows]
+            new = [prompts[row] for row in rows]
+            num_new = max(len(prompt.token_ids) - start for prompt, start in zip(new, starts, strict=True))
+            part_a_lens = [0 if encoder.is_causal else prompt.part_a_len for prompt in new]
+            row_B, start_B, part_a_len_B = (torch.tensor(each, device=device) for each in (rows, starts, part_a_lens))
+            tail = _Tail(encoder, row_B, start_B, part_a_len_B, num_new)
+            ids = [
+                padded([values[start:] for values, start in zip(column, starts, strict=True)], fill, device)
+                for column, fill in (
+                    ([prompt.token_ids for prompt in new], self._special.pad),
+                    ([prompt.inter_position_ids for prompt in new], 0),
+                    ([prompt.intra_position_ids for prompt in new], 0),
+                    ([prompt.input_items for prompt in new], NO_ITEM),
+                )
+            ]
+            read(self._model, ids, tail.keep, tail, self._vectors)
+        return encoder
+
+    def _known_states(
+        self, known: Sequence[tuple[Encoded | None, int]], num_tokens: int
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Return buffers for all layers with what is known at its place."""
+        example = next(found for found, _ in known if found is not None)
+        num_layers, num_heads, _, size = example.keys.shape
+        shape = (num_layers, len(known), num_heads, num_tokens, size)
+        keys, values = example.keys.new_zeros(shape), example.keys.new_zeros(shape)
+        for row, (found, count) in enumerate(known):
+            if found is not None:
+                keys[:, row, :, :count] = found.keys[:, :, :count]
+                values[:, row, :, :count] = found.values[:, :, :count]
+        return list(keys.unbind(0)), list(values.unbind(0))
+
+    def _keep(self, key: Key, encoder: PartAEncoder, row: int) -> None:
+        if key in self._encoded:
+            return
+        keys, values = (
+            torch.stack([states_RGAE[row, :, : len(key)] for states_RGAE in layers])
+            for layers in (encoder.keys_LRGAE, encoder.values_LRGAE)
+        )
+        encoded = Encoded(keys, values)
+        if encoded.num_bytes > self._max_bytes:
+            return
+        self._encoded[key] = encoded
+        self.num_bytes += encoded.num_bytes
+        for size in range(BLOCK, len(key) + 1, BLOCK):
+            self._beginning_to_keys.setdefault(hash(key[:size]), {})[key] = None
+        while self.num_bytes > self._max_bytes:
+            self._forget(next(iter(self._encoded)))
+
+    def _forget(self, key: Key) -> None:
+        self.num_bytes -= self._encoded.pop(key).num_bytes
+        for size in range(BLOCK, len(key) + 1, BLOCK):
+            others = self._beginning_to_keys[hash(key[:size])]
+            del others[key]
+            if not others:
+                del self._beginning_to_keys[hash(key[:size])]
+
+
+class _Tail:
+    """Attention of the tokens behind what is known of some prompts; writes their keys and values to their places."""
+
+    def __init__(
+        self, encoder: PartAEncoder, row_B: Tensor, start_B: Tensor, part_a_len_B: Tensor, num_new: int
+    ) -> None:
+        self._encoder = encoder
+        self._row_B = row_B
+        self._position_BT = start_B[:, None] + torch.arange(num_new, device=start_B.device)
+        visible_BA = encoder.visible_RA[row_B]
+        self._is_token_BT = self._position_BT < visible_BA.sum(dim=1, keepdim=True)
+        place_A = torch.arange(visible_BA.shape[1], device=start_B.device)
+        seen_BTA = (place_A <= self._position_BT[:, :, None]) | (place_A < part_a_len_B[:, None, None])
+        self._visible_B1TA = visible_BA[:, None, None, :] & seen_BTA[:, None]
+
+    def keep(self, layer: int, key_BGTE: Tensor, value_BGTE: Tensor) -> None:
+        """Write keys and values to their places."""
+        keys_RGAE, values_RGAE = self._encoder.keys_LRGAE[layer], self._encoder.values_LRGAE[layer]
+        row_X = self._row_B[:, None].expand_as(self._position_BT)[self._is_token_BT]
+        place_X = self._position_BT[self._is_token_BT]
+        keys_RGAE[row_X, :, place_X] = key_BGTE.transpose(1, 2)[self._is_token_BT]
+        values_RGAE[row_X, :, place_X] = value_BGTE.transpose(1, 2)[self._is_token_BT]
+
+    def __call__(self, layer: int, query_BHTE: Tensor, key_BGTE: Tensor, value_BGTE: Tensor) -> Tensor:
+        """Attend to what is known and what was written."""
+        del key_BGTE, value_BGTE
+        keys_RGAE, values_RGAE = self._encoder.keys_LRGAE[layer], self._encoder.values_LRGAE[layer]
+        return attend(query_BHTE, keys_RGAE[self._row_B], values_RGAE[self._row_B], self._visible_B1TA)
+
+    def positions(self) -> Tensor:
+        """Return the place of each query in part A."""
+        return self._position_BT
+
+
+def _key_of(prompt: Prompt) -> Key:
+    columns = (prompt.token_ids, prompt.inter_position_ids, prompt.intra_position_ids, prompt.input_items)
+    return tuple(zip(*columns, strict=True))
+
+
+def _common(key: Key, other: Key) -> int:
+    """Return how many first entries two keys share.
+
+    >>> _common(((1, 0, 0, -1), (2, 1, 0, -1), (3, 2, 0, -1)), ((1, 0, 0, -1), (2, 1, 0, -1), (4, 2, 0, -1)))
+    2
+    """
+    size = 0
+    for own, old in zip(key, other, strict=False):
+        if own != old:
+            break
+        size += 1
+    return size

@@ -1,0 +1,137 @@
+"""Tokenizers of published causal models: `tokenizer.json` of Hugging Face, or the vocabulary in a GGUF file.
+
+What is changed: no text ever becomes a control token, for added tokens are taken out of the text's reach; and no
+blank is put before a text, since texts and entities are encoded piece by piece.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tokenizers
+
+from recsys_model.errors import CheckpointError
+from recsys_model.text.special_tokens import ControlTokens, choose_special
+from recsys_model.text.tokenizer import BACKEND_FILE, Tokenizer
+
+SETTINGS_FILE = "tokenizer_config.json"
+MODEL_FILE = "config.json"
+OUT_OF_REACH = "\U0010ffff"
+"""No character; begins the names of control tokens, so that not even their spelling leads to them."""
+_END_NAMES = ("<|endoftext|>", "</s>")
+
+
+def load_hf_tokenizer(folder: Path) -> Tokenizer:
+    """Read `tokenizer.json`, the roles of its tokens from `tokenizer_config.json` and the rows from `config.json`.
+
+    The two other files are not required. See `recsys_model.text.special_tokens` for the tokens that stand for masks.
+
+    Raises:
+        CheckpointError: a file is damaged, or too few tokens are left to structure an example.
+    """
+    document = _read_json(folder / BACKEND_FILE)
+    settings = _read_json(folder / SETTINGS_FILE) if (folder / SETTINGS_FILE).is_file() else {}
+    model = _read_json(folder / MODEL_FILE) if (folder / MODEL_FILE).is_file() else {}
+    names = {role: _name_of(settings.get(f"{role}_token")) for role in ("bos", "eos", "pad")}
+    return build_hf_tokenizer(document, names, model.get("vocab_size", 0), str(folder))
+
+
+def load_gguf_tokenizer(path: Path) -> Tokenizer:
+    """Read the vocabulary of a GGUF file.
+
+    Raises:
+        CheckpointError: the file cannot be read, or too few tokens are left to structure an example.
+    """
+    import transformers  # takes seconds, and only these files need it
+
+    try:
+        published: Any = transformers.AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
+    except ImportError as error:
+        raise CheckpointError(f"{path} needs the package gguf: pip install 'recsysllm-on-ray[gguf]'") from error
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise CheckpointError(f"{path} cannot be read as GGUF: {error}") from error
+    document = json.loads(published.backend_tokenizer.to_str())
+    names = {"bos": published.bos_token, "eos": published.eos_token, "pad": published.pad_token}
+    return build_hf_tokenizer(document, names, len(published), str(path))
+
+
+def build_hf_tokenizer(
+    document: dict[str, Any], role_to_name: Mapping[str, str | None], num_rows: int, source: str
+) -> Tokenizer:
+    """Return the tokenizer of a `tokenizer.json`; the model has `num_rows` rows of word embeddings.
+
+    Raises:
+        CheckpointError: the document is damaged, or too few tokens are left to structure an example.
+    """
+    try:
+        token_ids = [*_vocabulary(document["model"]).values(), *(token["id"] for token in document["added_tokens"])]
+        name_to_id = {token["content"]: token["id"] for token in document["added_tokens"] if token["special"]}
+        vocab_size = max(token_ids) + 1
+        control = _control_tokens(name_to_id, role_to_name)
+        special = choose_special(control, range(vocab_size, num_rows), source)
+        backend = tokenizers.Tokenizer.from_str(json.dumps(_out_of_reach(document, set(name_to_id))))
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{source} holds no tokenizer that can be used: {error!r}") from error
+    needed = [vocab_size, *(token + 1 for token in (special.start, special.end, special.gmask))]
+    return Tokenizer(backend, special, max(*needed, special.mask + 1, special.smask + 1))
+
+
+def _control_tokens(name_to_id: dict[str, int], role_to_name: Mapping[str, str | None]) -> ControlTokens:
+    """Find the tokens that begin, end and pad a text, by their names or by the usual ones."""
+    usual_end = next((name for name in _END_NAMES if name in name_to_id), "")
+    return ControlTokens(
+        name_to_id=name_to_id,
+        begin=name_to_id.get(role_to_name["bos"] or ""),
+        end=name_to_id.get(role_to_name["eos"] or usual_end),
+        pad=name_to_id.get(role_to_name["pad"] or ""),
+    )
+
+
+def _out_of_reach(document: dict[str, Any], control_names: set[str]) -> dict[str, Any]:
+    """Return a document whose control tokens keep their ids, but are spelled as no text is."""
+    model = dict(document["model"])
+
+    def spelled(name: str) -> str:
+        return f"{OUT_OF_REACH}{name}" if name in control_names and name != model.get("unk_token") else name
+
+    if isinstance(model["vocab"], dict):
+        model["vocab"] = {spelled(name): token for name, token in model["vocab"].items()}
+    else:
+        model["vocab"] = [[spelled(name), score] for name, score in model["vocab"]]
+    parts = {name: _without_blanks(document.get(name)) for name in ("normalizer", "pre_tokenizer", "decoder")}
+    rest = {"added_tokens": [], "post_processor": None, "truncation": None, "padding": None}
+    return {**document, **rest, **parts, "model": model}
+
+
+def _without_blanks(part: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Take out of a step, or of a sequence of them, what adds a blank before a text or strips it afterwards."""
+    if part is None or part["type"] in ("Prepend", "Strip"):
+        return None
+    if part["type"] == "Sequence":
+        key = next(key for key in ("normalizers", "pretokenizers", "decoders") if key in part)
+        steps = [_without_blanks(step) for step in part[key]]
+        return {**part, key: [step for step in steps if step is not None]}
+    if part["type"] == "Metaspace":
+        return {**part, "prepend_scheme": "never"}
+    return {**part, "add_prefix_space": False} if part["type"] == "ByteLevel" else part
+
+
+def _vocabulary(model: dict[str, Any]) -> dict[str, int]:
+    vocab = model["vocab"]
+    return vocab if isinstance(vocab, dict) else {name: token for token, (name, _) in enumerate(vocab)}
+
+
+def _name_of(token: Any) -> str | None:
+    """Return the text of a token in `tokenizer_config.json`, which is a string or an object."""
+    return token.get("content") if isinstance(token, dict) else token
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}") from error
+    if not isinstance(document, dict):
+        raise CheckpointError(f"{path} must hold an object, got {type(document).__name__}")
+    return document

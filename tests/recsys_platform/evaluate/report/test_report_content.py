@@ -1,0 +1,195 @@
+"""What the report says in words, and that it says nothing where nothing is known."""
+
+import json
+import math
+import re
+
+import pytest
+
+from recsys_platform.evaluate.report.behaviour_sections import groups_section
+from recsys_platform.evaluate.report.document import Heading, Items, Paragraph, Table
+from recsys_platform.evaluate.report.html_page import Image, render_html
+from recsys_platform.evaluate.report.markdown import render_markdown
+from recsys_platform.evaluate.report.ranking_sections import ranking_section, summary_section
+from recsys_platform.evaluate.report.task_sections import task_section
+from recsys_platform.evaluate.report.wording import verdict
+from recsys_platform.evaluate.report.write import build_document, write_reports
+from tests.recsys_platform.evaluate.report.tiny_report import entry, tiny_report
+
+
+def test_the_summary_is_two_sentences_on_the_model_and_on_the_best_other_method():
+    assert summary_section(tiny_report()).blocks == [
+        Paragraph(
+            "RecSysLLM has the item that a user took next among its first ten for 60.0 % of 200 users "
+            "(95 % interval 58.0 % to 62.0 %), ranked against the whole catalogue. "
+            "That is better than the best other method, co-occurrence (30.0 %): the paired difference of HR@10 is "
+            "+0.3000 (+0.2800 to +0.3200)."
+        )
+    ]
+
+
+def test_the_summary_does_not_call_better_what_cannot_be_told_apart():
+    report = tiny_report()
+    report["rankings"][0]["differences"][0]["metrics"]["hr_at_10"] = {"value": 0.3, "low": -0.01, "high": 0.6}
+
+    text = summary_section(report).blocks[0].text
+
+    assert "That cannot be told apart from the best other method, co-occurrence" in text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "metric", "word"),
+    [
+        (0.1, 0.2, "hr_at_10", "better"),
+        (-0.2, -0.1, "ndcg_at_5", "worse"),
+        (-0.1, 0.1, "hr_at_1", "cannot be told apart"),
+        (0.0, 0.1, "hr_at_1", "cannot be told apart"),
+        (-0.2, -0.1, "rmse", "better"),
+        (0.1, 0.2, "mae", "worse"),
+        (math.nan, math.nan, "hr_at_1", "cannot be told apart"),
+        (None, None, "hr_at_1", "cannot be told apart"),
+    ],
+)
+def test_the_interval_decides_the_verdict(low, high, metric, word):
+    assert verdict(metric, {"value": 0.15, "low": low, "high": high}) == word
+
+
+def test_each_baseline_gets_a_sentence_that_names_every_metric():
+    sentences = ranking_section(tiny_report()).blocks[-2]
+
+    assert sentences == Items(
+        [
+            "Compared with co-occurrence, RecSysLLM cannot be told apart from it in HR@1 and is better in HR@10.",
+            "Compared with popularity, RecSysLLM is better in HR@1 and HR@10.",
+        ]
+    )
+
+
+def test_every_protocol_of_ranking_has_its_own_heading_table_and_plot():
+    report = tiny_report()
+    report["rankings"].append(report["rankings"][0] | {"title": "99 negatives", "competitors": "sampled"})
+
+    section = ranking_section(report)
+
+    assert [block.text for block in section.blocks if isinstance(block, Heading)] == ["Whole catalogue", "99 negatives"]
+    assert "methods_2" in build_document(report).pictures()
+
+
+def test_seen_and_unseen_wordings_stand_side_by_side():
+    table = next(block for block in task_section(tiny_report()).blocks if isinstance(block, Table))
+
+    assert table == Table(
+        "rating: 40 cases with seen wordings, 40 cases with unseen wordings",
+        ["method", "RMSE, seen", "RMSE, unseen", "MAE, seen", "MAE, unseen"],
+        [
+            ["RecSysLLM", "1.0000 (0.9800 to 1.0200)", "1.1000 (1.0800 to 1.1200)", "-", "-"],
+            ["mean rating", *["1.2000 (1.1800 to 1.2200)"] * 2, *["0.9000 (0.8800 to 0.9200)"] * 2],
+        ],
+    )
+
+
+def test_a_statement_of_both_wordings_is_said_once():
+    bullets = next(block for block in task_section(tiny_report()).blocks if isinstance(block, Items))
+
+    assert bullets.items == [
+        "The expected value is compared.",
+        "Seen wordings: The seen ones.",
+        "Unseen wordings: The unseen ones.",
+    ]
+
+
+def test_what_users_took_stands_beside_what_is_recommended():
+    text = render_markdown(build_document(tiny_report()), "plots")
+
+    assert "| RecSysLLM | 90.0 % | 0.3000 | 12.5 | 60.0 % |" in text
+    assert "| what users really took | - | - | 20.0 | 50.0 % |" in text
+
+
+def test_users_whose_held_out_event_has_a_time_of_its_own_have_a_row_beside_all_users():
+    section = groups_section(tiny_report())
+
+    (table,) = (block for block in section.blocks if isinstance(block, Table))
+    assert table == Table(
+        "HR@10 of users whose held-out event has a time of its own, beside all users",
+        ["group", "users", "RecSysLLM", "popularity"],
+        [
+            ["all users", "200", "0.6000 (0.5800 to 0.6200)", "0.1000 (0.0800 to 0.1200)"],
+            [
+                "held-out event with a time of its own",
+                "120",
+                "0.5000 (0.4800 to 0.5200)",
+                "0.1000 (0.0800 to 0.1200)",
+            ],
+            ["held-out event that shares its time", "80", "0.7500 (0.7300 to 0.7700)", "-"],
+        ],
+    )
+    document = build_document(tiny_report())
+    images = {name: Image(b"light", b"dark") for name in document.pictures()}
+    html, markdown = render_html(document, images), render_markdown(document, "plots")
+    for text in (html, markdown):
+        assert "held-out event with a time of its own" in text
+        assert "An event has a time of its own if no other event of the user has the same time." in text
+
+
+def test_a_report_from_before_ties_were_counted_still_reads():
+    report = tiny_report()
+    del report["breakdowns"]["times"]
+
+    assert [block for block in groups_section(report).blocks if isinstance(block, Table)] == []
+
+
+def test_an_evaluation_with_nothing_but_a_ranking_still_reads():
+    report = tiny_report()
+    for name in ("exposure_statements", "breakdowns", "learning_curve", "examples_statement"):
+        del report[name]
+    report |= {"tasks": [], "exposure": {}, "examples": []}
+
+    document = build_document(report)
+
+    assert document.pictures() == ["methods_1"]
+    text = render_markdown(document, "plots")
+    assert "The model was not trained on questions of task families." in text
+    assert "The checkpoint holds no record of its training." in text
+
+
+def test_an_evaluation_of_tasks_alone_still_reads():
+    report = tiny_report() | {"rankings": []}
+    del report["breakdowns"]
+
+    assert "No ranking of next items was measured." in render_markdown(build_document(report), "plots")
+
+
+def test_an_unknown_figure_is_a_dash_and_nan_never_reaches_a_reader(tmp_path):
+    report = tiny_report()
+    report["rankings"][0]["metrics"]["popularity"]["hr_at_1"] = {"value": math.nan, "low": math.nan, "high": math.nan}
+    report["exposure"]["popularity"]["gini"] = None
+
+    text = render_markdown(build_document(report), "plots")
+
+    assert "| popularity | - | 0.1000 (0.0800 to 0.1200) |" in text
+    assert "| popularity | 10.0 % | - | 90.0 | 0.0 % |" in text
+    with pytest.raises(ValueError, match="JSON"):
+        write_reports(tmp_path, report)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_everything_is_written_and_the_json_is_the_report(tmp_path):
+    report = tiny_report()
+
+    write_reports(tmp_path, report)
+
+    assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8")) == report
+    written = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
+    plots = ("family_losses", "history", "hit_rate_over_k", "learning_curve", "methods_1", "popularity")
+    assert written == [*(f"plots/{name}.png" for name in plots), "report.html", "report.json", "report.md"]
+    for name in plots:
+        assert (tmp_path / "plots" / f"{name}.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    words = re.findall(r"[a-z]+", (tmp_path / "report.md").read_text(encoding="utf-8").lower())
+    assert not {"nan", "none", "inf"} & set(words)
+
+
+def test_methods_without_a_title_are_still_named():
+    report = tiny_report()
+    report["rankings"][0]["metrics"]["gru4rec_v2"] = {"hr_at_10": entry(0.2)}
+
+    assert "| gru4rec v2 | - | 0.2000 (0.1800 to 0.2200) |" in render_markdown(build_document(report), "plots")
