@@ -99,7 +99,7 @@ def test_data_and_train_run_as_jobs_and_hand_over_through_the_storage(
     data = run_job(client, f"{recsys} data {settings}")
     train = run_job(client, f"{recsys} train {settings}")
     assert data["counts"]["users"] == 40
-    assert train["steps"] == 10, "40 users, 8 targets each, in batches of 2 workers x 16"
+    assert train["steps"] == 2, "40 users in 74 rows of up to 21 events, in batches of 2 workers x 32"
     dataset = open_artifact(tmp_path / "demo" / "dataset", "dataset")
     checkpoint = open_artifact(tmp_path / "demo" / "checkpoint", "checkpoint")
     assert checkpoint.parents["dataset"] == dataset.digest
