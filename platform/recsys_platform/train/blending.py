@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from recsys_model.config import DecodingConfig
-from recsys_model.decoding.beam import TrieGuidedGenerator
+from recsys_model.decoding.generator import TrieGuidedGenerator
 from recsys_model.entities.catalog import load_catalog
 from recsys_model.entity_config import BlendWeights
 from recsys_model.entity_head.blend_fit import HISTORY_DECAYS, BlendCandidates, find_blend, find_token_weight

@@ -177,7 +177,7 @@ def test_the_weights_are_those_of_the_best_validation(trained):
 
 def ndcg_of_validation(config, model, scorer, catalog) -> float:
     """Rank every validation target by one search over all items, which is how the model is used."""
-    from recsys_model.decoding.beam import TrieGuidedGenerator
+    from recsys_model.decoding.generator import TrieGuidedGenerator
     from recsys_model.infilling.prompt import build_prompt
 
     special = load_tokenizer(config.dataset_folder / "tokenizer").special
