@@ -22,6 +22,7 @@ from recsys_model.text.templates import Template
 from recsys_model.text.textualize import Behaviour
 from recsys_model.text.tokenizer import load_tokenizer
 from recsys_platform.artifacts import read_manifest
+from recsys_platform.file_names import TOKENIZER_FOLDER
 
 EVENT = pa.struct(
     [("item", pa.int32()), ("timestamp", pa.float64()), ("rating", pa.float64()), ("action", pa.string())]
@@ -105,7 +106,7 @@ def load_task_source(folder: Path) -> TaskSource:
     catalog = load_catalog(folder)
     items = load_item_facts(folder)
     text = settings_from_dict(TextConfig, config["text"], "text")
-    builder = TaskTextBuilder(load_tokenizer(folder / "tokenizer"), catalog, text, items.attributes)
+    builder = TaskTextBuilder(load_tokenizer(folder / TOKENIZER_FOLDER), catalog, text, items.attributes)
     return TaskSource(builder, items, catalog)
 
 

@@ -12,7 +12,7 @@
     items = trie_items(trie, found[:, inputs["input_ids"].shape[1] :])
 
 It replaces `prefix_allowed_tokens_fn`, which asks Python for every beam and builds a dense mask from lists. With a GLM,
-and wherever speed matters, `recsys_model.decoding.beam` is the better choice: it also skips what is certain.
+and wherever speed matters, `recsys_model.decoding.generator` is the better choice: it also skips what is certain.
 
 Shape suffixes: B = beams of all requests, T = tokens generated so far, C = tokens allowed after all beams, V = vocabulary.
 """

@@ -19,7 +19,7 @@ import torch
 
 from recsys_model.backbones.glm import GLM
 from recsys_model.config import DecodingConfig, GLMConfig
-from recsys_model.decoding.beam import TrieGuidedGenerator
+from recsys_model.decoding.generator import TrieGuidedGenerator
 from recsys_model.entities.catalog import Catalog, CatalogItem, EntityEncoder, build_catalog, load_catalog
 from recsys_model.entities.edit_requests import NewItem, resolve_edit
 from recsys_model.entities.live_catalog import CatalogEdit, LiveCatalog, live_catalog

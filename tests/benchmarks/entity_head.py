@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from recsys_model.config import DecodingConfig, ObjectiveConfig
-from recsys_model.decoding.beam import TrieGuidedGenerator
+from recsys_model.decoding.generator import TrieGuidedGenerator
 from recsys_model.entities.catalog import load_catalog
 from recsys_model.entities.token_trie import build_token_trie
 from recsys_model.entity_head.scorer import load_scorer

@@ -9,7 +9,7 @@ import torch
 from recsys_model.backbones.base import Backbone
 from recsys_model.backbones.glm import GLM
 from recsys_model.config import PRESETS, DecodingConfig
-from recsys_model.decoding.beam import TrieGuidedGenerator
+from recsys_model.decoding.generator import TrieGuidedGenerator
 from recsys_model.entities.catalog import Catalog, load_catalog
 from recsys_model.infilling.prompt import Prompt, build_prompt
 from recsys_model.text.tokenizer import SpecialTokens, Tokenizer, load_tokenizer

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from recsys_model.backbones.base import Backbone
 from recsys_model.config import DecodingConfig
-from recsys_model.decoding.beam import TrieGuidedGenerator
 from recsys_model.decoding.cache import PartAEncoder
+from recsys_model.decoding.generator import TrieGuidedGenerator
 from recsys_model.decoding.prompts import encode_prompts
 from recsys_model.infilling.prompt import Prompt
 from tests.benchmarks.generation_data import NUM_BEAMS, K, Setting

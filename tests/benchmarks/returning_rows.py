@@ -7,7 +7,7 @@ import torch
 
 from recsys_model.backbones.base import Backbone
 from recsys_model.config import DecodingConfig
-from recsys_model.decoding.beam import TrieGuidedGenerator
+from recsys_model.decoding.generator import TrieGuidedGenerator
 from recsys_model.decoding.prefix_cache import PartACache
 from recsys_model.decoding.prompts import encode_prompts
 from recsys_model.entities.catalog import Catalog

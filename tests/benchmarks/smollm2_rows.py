@@ -15,7 +15,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from recsys_model.backbones.base import Backbone
 from recsys_model.backbones.checkpoint import load_model
 from recsys_model.config import DecodingConfig, TextConfig
-from recsys_model.decoding.beam import TrieGuidedGenerator
+from recsys_model.decoding.generator import TrieGuidedGenerator
 from recsys_model.entities.catalog import Catalog, build_catalog
 from recsys_model.infilling.prompt import Prompt, build_prompt
 from recsys_model.text.pretrained import load_pretrained_tokenizer

@@ -16,7 +16,7 @@ from recsys_model.backbones.causal import INTRA_TABLE
 from recsys_model.backbones.checkpoint import load_model
 from recsys_model.backbones.geometry import Mask
 from recsys_model.config import DecodingConfig, LoraConfig, ObjectiveConfig, OptimizerConfig, TextConfig
-from recsys_model.decoding.beam import TrieGuidedGenerator
+from recsys_model.decoding.generator import TrieGuidedGenerator
 from recsys_model.entities.token_trie import build_token_trie
 from recsys_model.evaluation.metrics import rank_in
 from recsys_model.infilling.batch import Batch, generator_for, pad_examples

@@ -16,9 +16,9 @@ from recsys_platform.checkpoints import ADAPTER_FOLDER, BASE_FILE, load_trained_
 from recsys_platform.config.run import RunConfig, build_config
 from recsys_platform.data.stage import run_data
 from recsys_platform.evaluate.stage import run_evaluate
+from recsys_platform.file_names import METRICS_FILE
+from recsys_platform.json_lines import read_json_lines
 from recsys_platform.serve.bundling import run_bundle
-from recsys_platform.train.metrics import METRICS_FILE
-from recsys_platform.train.records import read_lines
 from recsys_platform.train.stage import run_train
 from tests.recsys_platform.tiny_dataset import SEQUENCES, TITLES
 
@@ -106,7 +106,7 @@ def test_texts_are_in_the_models_own_tokens_between_its_own_control_tokens(finis
 def test_training_lowers_the_loss_and_leaves_an_adapter_on_the_named_model(finished: tuple[RunConfig, dict]) -> None:
     config, _ = finished
     losses = [
-        line["train/loss"] for line in read_lines(config.checkpoint_folder / METRICS_FILE) if "train/loss" in line
+        line["train/loss"] for line in read_json_lines(config.checkpoint_folder / METRICS_FILE) if "train/loss" in line
     ]
     assert sum(losses[-3:]) < sum(losses[:3]) - 1.0
     open_artifact(config.checkpoint_folder, "checkpoint")

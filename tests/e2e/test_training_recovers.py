@@ -16,8 +16,9 @@ import pytest
 import yaml
 
 from recsys_platform.config.run import RunConfig, config_to_dict
-from recsys_platform.train.metrics import METRICS_FILE
-from recsys_platform.train.records import WORKERS_FILE, read_lines
+from recsys_platform.file_names import METRICS_FILE
+from recsys_platform.json_lines import read_json_lines
+from recsys_platform.train.records import WORKERS_FILE
 from recsys_platform.train.stage import RUN_FOLDER, run_train
 from tests.recsys_platform.tiny_dataset import tiny_config, write_tiny_dataset
 
@@ -38,7 +39,7 @@ def long_config(storage: Path) -> RunConfig:
 
 def reached_step(config: RunConfig) -> int:
     """Return the last step whose validation loss is on disk; the checkpoint before it is committed."""
-    lines = read_lines(config.folder / RUN_FOLDER / METRICS_FILE)
+    lines = read_json_lines(config.folder / RUN_FOLDER / METRICS_FILE)
     return max((line["step"] for line in lines if "eval/loss" in line), default=0)
 
 
@@ -51,7 +52,7 @@ def wait_for_step(config: RunConfig, step: int, is_alive: Callable[[], bool] = l
 
 
 def steps_of(config: RunConfig, name: str) -> list[int]:
-    return [line["step"] for line in read_lines(config.checkpoint_folder / METRICS_FILE) if name in line]
+    return [line["step"] for line in read_json_lines(config.checkpoint_folder / METRICS_FILE) if name in line]
 
 
 def check_report(config: RunConfig, result: dict[str, Any]) -> None:

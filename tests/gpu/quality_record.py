@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from recsys_platform.train.records import read_lines
+from recsys_platform.json_lines import read_json_lines
 
 METRICS = ("hr_at_10", "ndcg_at_10")
 
@@ -40,7 +40,7 @@ def training_figures(path: Path) -> dict[str, Any] | None:
 
     Speeds are medians of the windows between two lines, the first left out, in which kernels are compiled.
     """
-    lines = read_lines(path)
+    lines = read_json_lines(path)
     windows = [line for line in lines if "train/tokens_per_s" in line]
     if not windows:
         return None

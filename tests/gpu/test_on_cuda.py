@@ -7,7 +7,7 @@ import torch
 
 from recsys_model.bundle import Bundle
 from recsys_model.config import DecodingConfig
-from recsys_model.decoding.beam import TrieGuidedGenerator
+from recsys_model.decoding.generator import TrieGuidedGenerator
 from recsys_model.infilling.batch import Batch, pack_examples, pad_examples
 from recsys_model.infilling.prompt import build_prompt
 from recsys_model.text.textualize import TokenizedText

@@ -15,7 +15,7 @@ from recsys_model.backbones.chatglm import ChatGLM
 from recsys_model.backbones.checkpoint import write_model
 from recsys_model.backbones.glm import GLM
 from recsys_model.bundle import Bundle, load_bundle, write_bundle
-from recsys_model.decoding.beam import TrieGuidedGenerator
+from recsys_model.decoding.generator import TrieGuidedGenerator
 from recsys_model.errors import CheckpointError, ConfigError
 from recsys_model.infilling.prompt import build_prompt
 from recsys_model.text.textualize import Behaviour, Textualizer

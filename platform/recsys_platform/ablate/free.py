@@ -17,6 +17,7 @@ from recsys_model.infilling.positions import PositionAutomaton
 from recsys_model.text.tokenizer import Tokenizer, load_tokenizer
 from recsys_platform.evaluate.ranking.workers import Batch, Ranked
 from recsys_platform.evaluate.worker_model import WorkerSettings, load_model
+from recsys_platform.file_names import TOKENIZER_FOLDER
 
 INVALID = -1
 """Stands in a ranking where no item does."""
@@ -29,7 +30,7 @@ class FreeGenerationWorker:
         torch.set_num_threads(settings.num_threads)
         self._settings = settings
         self._k = k
-        self._tokenizer = load_tokenizer(settings.dataset_folder / "tokenizer")
+        self._tokenizer = load_tokenizer(settings.dataset_folder / TOKENIZER_FOLDER)
         catalog = load_catalog(settings.dataset_folder)
         model, scorer = load_model(settings, catalog.items)
         self._text_to_item = build_text_index(catalog, self._tokenizer)

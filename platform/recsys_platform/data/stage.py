@@ -42,7 +42,8 @@ from recsys_platform.data.task_texts import iter_task_texts
 from recsys_platform.data.temporal_split import find_split
 from recsys_platform.data.tie_findings import describe_ties
 from recsys_platform.data.vocabulary import build_vocabulary
-from recsys_platform.data.writing import TOKENIZER_FOLDER, BucketWriter, Shared, write_table
+from recsys_platform.data.writing import BucketWriter, Shared, write_table
+from recsys_platform.file_names import TOKENIZER_FOLDER
 from recsys_platform.splits import DatasetSplit
 from recsys_platform.task_columns import write_item_facts
 

@@ -23,9 +23,9 @@ from recsys_platform.data.examples import ROWS_PER_TABLE, SPLITS, ExampleBuilder
 from recsys_platform.data.input.rejects import REJECTS_SCHEMA
 from recsys_platform.data.sequences import iter_buckets
 from recsys_platform.data.task_rows import FactWriter
+from recsys_platform.file_names import TOKENIZER_FOLDER
 from recsys_platform.splits import DatasetSplit
 
-TOKENIZER_FOLDER = "tokenizer"
 ROWS_PER_GROUP = ROWS_PER_TABLE
 """Small enough for training to stream, large enough to compress."""
 INTERACTIONS_SCHEMA = pa.schema(

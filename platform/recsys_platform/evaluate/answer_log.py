@@ -8,11 +8,12 @@ checkpoint or another dataset are never taken up. The folder goes when the evalu
 import hashlib
 import json
 import logging
-import os
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+from recsys_platform.json_lines import append_json_line, drop_unfinished_line, read_json_lines
 
 logger = logging.getLogger(__name__)
 
@@ -36,16 +37,10 @@ class AnswerLog:
 
     def read(self, num_batches: int) -> dict[int, Answered]:
         """Return the batches that were answered whole; a last line that was cut off is taken away."""
-        if not self._path.is_file():
-            return {}
-        content = self._path.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        if len(whole) < len(content):
-            os.truncate(self._path, len(whole))
-        rows = [json.loads(line) for line in whole.splitlines()]
+        drop_unfinished_line(self._path)
         found = {
             row["batch"]: [(place, self._decode(answer)) for place, answer in row["answers"]]
-            for row in rows
+            for row in read_json_lines(self._path)
             if row["batch"] < num_batches
         }
         if found:
@@ -55,10 +50,7 @@ class AnswerLog:
     def add(self, batch: int, answered: Answered) -> None:
         """Append the answers of a batch; they are on disk when this returns."""
         row = {"batch": batch, "answers": [(place, self._encode(answer)) for place, answer in answered]}
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row, allow_nan=True) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        append_json_line(self._path, row)
 
 
 class PartialAnswers:

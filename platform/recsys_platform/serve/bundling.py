@@ -22,6 +22,7 @@ from recsys_platform.artifacts import (
 )
 from recsys_platform.checkpoints import ENTITIES_FOLDER, load_trained_model, trained_objective
 from recsys_platform.config.run import RunConfig, config_to_dict
+from recsys_platform.file_names import TOKENIZER_FOLDER
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ def run_bundle(config: RunConfig, *, overwrite: bool = False) -> dict[str, Any]:
     model = load_trained_model(config.checkpoint_folder, dtype=torch.float32)
     catalog = load_catalog(config.dataset_folder)
     scorer = load_scorer(config.checkpoint_folder / ENTITIES_FOLDER, model, catalog.items)
-    tokenizer = load_tokenizer(config.dataset_folder / "tokenizer")
+    tokenizer = load_tokenizer(config.dataset_folder / TOKENIZER_FOLDER)
     parents = {"dataset": dataset.digest, "checkpoint": checkpoint.digest}
     with write_artifact(config.bundle_folder, "bundle", config_to_dict(config), parents, overwrite=overwrite) as (
         folder,

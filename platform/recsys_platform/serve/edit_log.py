@@ -5,13 +5,13 @@ The file lies beside the bundle and is named by the bundle's digest: another bun
 
 import json
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
 from recsys_model.entities.catalog import CatalogItem
 from recsys_model.entities.live_catalog import CatalogEdit
 from recsys_model.errors import CheckpointError
+from recsys_platform.json_lines import append_json_line, drop_unfinished_line, read_whole_lines
 
 logger = logging.getLogger(__name__)
 
@@ -41,14 +41,10 @@ class EditLog:
         Raises:
             CheckpointError: the file holds anything else.
         """
-        if not self._path.exists():
-            return []
-        content = self._path.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        if len(whole) < len(content):
-            logger.warning("%s ends in %d bytes of an unfinished edit; dropped", self._path, len(content) - len(whole))
-            os.truncate(self._path, len(whole))
-        return [self._edit(number, line) for number, line in enumerate(whole.splitlines(), start=1)]
+        num_dropped = drop_unfinished_line(self._path)
+        if num_dropped > 0:
+            logger.warning("%s ends in %d bytes of an unfinished edit; dropped", self._path, num_dropped)
+        return [self._edit(number, line) for number, line in enumerate(read_whole_lines(self._path), start=1)]
 
     def append(self, edit: CatalogEdit) -> None:
         """Write an edit so that it survives a crash of the machine.
@@ -56,23 +52,11 @@ class EditLog:
         Raises:
             OSError: it cannot be kept; the file is as before.
         """
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         added = [
             [item.item_id, item.title, item.text, list(item.token_ids), list(item.field_token_ids)]
             for item in edit.added
         ]
-        document = {"id": edit.edit_id, "removed": edit.removed, "added": added}
-        left = memoryview((json.dumps(document, ensure_ascii=False) + "\n").encode())
-        # without a buffer, which would be written behind the truncation when the file is closed
-        with self._path.open("ab", buffering=0) as file:
-            size = file.tell()
-            try:
-                while left:
-                    left = left[file.write(left) :]
-                os.fsync(file.fileno())
-            except OSError:
-                os.truncate(self._path, size)
-                raise
+        append_json_line(self._path, {"id": edit.edit_id, "removed": edit.removed, "added": added})
 
     def _edit(self, number: int, line: bytes) -> CatalogEdit:
         try:

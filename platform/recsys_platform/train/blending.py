@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from recsys_model.config import DecodingConfig
-from recsys_model.decoding.beam import TrieGuidedGenerator
+from recsys_model.decoding.generator import TrieGuidedGenerator
 from recsys_model.entities.catalog import load_catalog
 from recsys_model.entity_config import BlendWeights
 from recsys_model.entity_head.blend_fit import HISTORY_DECAYS, BlendCandidates, find_blend, find_token_weight
@@ -30,6 +30,7 @@ from recsys_model.infilling.prompt import Prompt, build_prompt
 from recsys_model.text.tokenizer import Tokenizer, load_tokenizer
 from recsys_platform.checkpoints import ENTITIES_FOLDER, load_trained_model
 from recsys_platform.config.run import RunConfig
+from recsys_platform.file_names import TOKENIZER_FOLDER
 from recsys_platform.interactions import iter_training_sequences
 from recsys_platform.train.ranking import SEEN_COLUMN
 from recsys_platform.train.reader import ExampleReader, to_examples
@@ -82,7 +83,7 @@ def add_blend(config: RunConfig, folder: Path) -> None:
 def find_run_blend(config: RunConfig, folder: Path) -> tuple[BlendWeights, CoOccurrenceCounts]:
     """Return the weights and the counts of a run whose trained model is in `folder`."""
     torch.set_num_threads(config.train.cpus_per_worker)
-    tokenizer = load_tokenizer(config.dataset_folder / "tokenizer")
+    tokenizer = load_tokenizer(config.dataset_folder / TOKENIZER_FOLDER)
     catalog = load_catalog(config.dataset_folder)
     counts = count_co_occurrences(list(iter_training_sequences(config.dataset_folder)), len(catalog.items))
     cases = _load_cases(config, tokenizer)

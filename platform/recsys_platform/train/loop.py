@@ -25,6 +25,7 @@ from recsys_model.text.tokenizer import load_tokenizer
 from recsys_model.training.loss import InfillingLoss
 from recsys_model.training.optimizer import learning_rate_share
 from recsys_platform.config.run import RunConfig
+from recsys_platform.file_names import TOKENIZER_FOLDER
 from recsys_platform.task_columns import FACT_COLUMNS
 from recsys_platform.train.batches import TrainingBatches
 from recsys_platform.train.checkpoints import restore_checkpoint, saved_checkpoint
@@ -59,7 +60,7 @@ class TrainingRun:
         self._config = config
         self._folder = folder
         self._is_first = dist.get_rank() == 0
-        tokenizer = load_tokenizer(config.dataset_folder / "tokenizer")
+        tokenizer = load_tokenizer(config.dataset_folder / TOKENIZER_FOLDER)
         catalog = load_catalog(config.dataset_folder)
         automaton = PositionAutomaton(catalog.pool(), config.objective.intra_mode)
         trie = build_token_trie([item.token_ids for item in catalog.items], tokenizer.special.end)

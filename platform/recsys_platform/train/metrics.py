@@ -12,13 +12,13 @@ from typing import Any
 from torch.utils.tensorboard import SummaryWriter
 
 from recsys_model.config import ObjectiveConfig
+from recsys_platform.file_names import METRICS_FILE
+from recsys_platform.json_lines import append_json_line, read_json_lines
 from recsys_platform.train.engine import StepResult
 from recsys_platform.train.progress import Progress
-from recsys_platform.train.records import read_lines
 
 logger = logging.getLogger(__name__)
 
-METRICS_FILE = "metrics.jsonl"
 TENSORBOARD = "tensorboard"
 
 
@@ -30,7 +30,7 @@ class MetricsLog:
         self._path = folder / METRICS_FILE
         self._progress = progress
         self._steps_per_epoch = steps_per_epoch
-        kept = [line for line in read_lines(self._path) if line["step"] <= progress.step]
+        kept = [line for line in read_json_lines(self._path) if line["step"] <= progress.step]
         self._path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
         self._board = SummaryWriter(str(folder / TENSORBOARD), purge_step=progress.step + 1)
 
@@ -42,8 +42,7 @@ class MetricsLog:
             "epoch": round(progress.step / self._steps_per_epoch, 4),
             "minutes": round(progress.elapsed_s / 60, 4),
         }
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({**when, **metrics}) + "\n")
+        append_json_line(self._path, {**when, **metrics})
         for name, value in metrics.items():
             self._board.add_scalar(name, value, progress.step)
         self._board.flush()

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch.distributed as dist
 
+from recsys_platform.json_lines import append_json_line, read_json_lines
 from recsys_platform.train.engine import Engine
 from recsys_platform.train.model import write_trained
 
@@ -31,13 +32,12 @@ def record_start(folder: Path, step: int) -> None:
     dist.all_gather_object(workers, mine)
     if dist.get_rank() == 0:
         (folder / WORKERS_FILE).write_text(json.dumps(workers) + "\n", encoding="utf-8")
-        with (folder / STARTS_FILE).open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": step}) + "\n")
+        append_json_line(folder / STARTS_FILE, {"step": step})
 
 
 def resumed_at_steps(folder: Path) -> list[int]:
     """Return the steps at which a run went on after its first start."""
-    return [line["step"] for line in read_lines(folder / STARTS_FILE)[1:]]
+    return [line["step"] for line in read_json_lines(folder / STARTS_FILE)[1:]]
 
 
 def write_weights(folder: Path, engine: Engine, counts: dict[str, int]) -> None:
@@ -49,11 +49,3 @@ def write_weights(folder: Path, engine: Engine, counts: dict[str, int]) -> None:
             write_trained(folder, engine.model, engine.head)
             (folder / PARAMETERS_FILE).write_text(json.dumps(counts) + "\n", encoding="utf-8")
     dist.barrier()
-
-
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Read JSON lines, none where the file is missing; a last line that a kill cut off is left out."""
-    if not path.is_file():
-        return []
-    text = path.read_text(encoding="utf-8")
-    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]

@@ -6,9 +6,11 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from recsys_platform.train.metrics import METRICS_FILE, last_values
+from recsys_platform.file_names import METRICS_FILE
+from recsys_platform.json_lines import read_json_lines
+from recsys_platform.train.metrics import last_values
 from recsys_platform.train.ranking import BEST_METRIC
-from recsys_platform.train.records import PARAMETERS_FILE, read_lines, resumed_at_steps
+from recsys_platform.train.records import PARAMETERS_FILE, resumed_at_steps
 
 REPORT_FILE = "report.json"
 CURVE_FILE = "learning_curve.png"
@@ -16,7 +18,7 @@ CURVE_FILE = "learning_curve.png"
 
 def build_report(run_folder: Path, final_folder: Path, keep: str) -> dict[str, Any]:
     """Return the figures of a finished run; `keep` is `train.keep`."""
-    lines = read_lines(run_folder / METRICS_FILE)
+    lines = read_json_lines(run_folder / METRICS_FILE)
     resumed = resumed_at_steps(run_folder)
     counts: dict[str, int] = json.loads((final_folder / PARAMETERS_FILE).read_text(encoding="utf-8"))
     return {

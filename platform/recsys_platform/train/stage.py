@@ -24,15 +24,16 @@ from recsys_model.text.tokenizer import load_tokenizer
 from recsys_platform.artifacts import Manifest, open_artifact, refuse_to_overwrite, write_artifact
 from recsys_platform.checkpoints import ADAPTER_FOLDER, BASE_FILE, ENTITIES_FOLDER, WEIGHTS_FOLDER
 from recsys_platform.config.run import RunConfig, config_to_dict
+from recsys_platform.file_names import METRICS_FILE, TOKENIZER_FOLDER
+from recsys_platform.json_lines import read_json_lines
 from recsys_platform.train.blending import add_blend
 from recsys_platform.train.entities import check_head
 from recsys_platform.train.loop import FINAL, train_loop
-from recsys_platform.train.metrics import METRICS_FILE, TENSORBOARD
+from recsys_platform.train.metrics import TENSORBOARD
 from recsys_platform.train.model import base_weights_folder, check_model, verified_digest, with_precision
 from recsys_platform.train.questions import check_questions, check_tasks, warnings_of
 from recsys_platform.train.ray_internals import Trainer
 from recsys_platform.train.reader import ExampleReader
-from recsys_platform.train.records import read_lines
 from recsys_platform.train.report import CURVE_FILE, build_report, draw_learning_curve, write_report
 from recsys_platform.train.runs import RUN_FILE, identity_of_run, open_run_folder
 
@@ -85,7 +86,7 @@ def check_dataset(config: RunConfig, dataset: Manifest) -> None:
         ConfigError: they do not fit.
         DataError: a split has no example.
     """
-    vocab_size = load_tokenizer(config.dataset_folder / "tokenizer").vocab_size
+    vocab_size = load_tokenizer(config.dataset_folder / TOKENIZER_FOLDER).vocab_size
     geometry = check_model(config, vocab_size)
     max_tokens = dataset.config["text"]["max_tokens"]
     require(
@@ -159,7 +160,7 @@ def write_checkpoint(
             add_blend(config, folder)
         shutil.copytree(run_folder / TENSORBOARD, folder / TENSORBOARD)
         shutil.copy(run_folder / METRICS_FILE, folder)
-        draw_learning_curve(folder / CURVE_FILE, read_lines(run_folder / METRICS_FILE))
+        draw_learning_curve(folder / CURVE_FILE, read_json_lines(run_folder / METRICS_FILE))
         report = build_report(run_folder, final, config.train.keep)
         write_report(folder, report)
         counts.update(report)

@@ -9,6 +9,7 @@ from recsys_model.infilling.batch import Batch, pad_examples
 from recsys_model.infilling.example import ExampleBuilder
 from recsys_model.text.task_sampling import trained_families
 from recsys_platform.config.run import RunConfig
+from recsys_platform.file_names import FAMILY_LOSS
 from recsys_platform.task_columns import FACT_COLUMNS
 from recsys_platform.train.questions import Questions
 from recsys_platform.train.reader import ExampleReader, to_examples
@@ -52,7 +53,7 @@ def build_validation(
             **share,
         )
         if batches:
-            losses[f"eval/loss_{family}"] = batches
+            losses[f"{FAMILY_LOSS}{family}"] = batches
         else:
             logger.warning("no validation example can be asked a question of the family %s", family)
     return losses

@@ -5,7 +5,7 @@ import torch
 
 from recsys_model.backbones.base import Backbone, FullAttention
 from recsys_model.config import DecodingConfig
-from recsys_model.decoding.beam import TrieGuidedGenerator
+from recsys_model.decoding.generator import TrieGuidedGenerator
 from recsys_model.entities.catalog import Catalog, CatalogItem
 from recsys_model.errors import ConfigError
 from recsys_model.infilling.positions import PositionAutomaton

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys_model.config import DecodingConfig
-from recsys_model.decoding.beam import TrieGuidedGenerator
+from recsys_model.decoding.generator import TrieGuidedGenerator
 from recsys_model.entity_config import BlendWeights
 from recsys_model.errors import ConfigError
 from tests.recsys_model.backbones.tiny_backbones import NAMES, tiny_backbone

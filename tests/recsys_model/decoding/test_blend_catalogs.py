@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from recsys_model.config import DecodingConfig
 from recsys_model.decoding import exact as exact_search
-from recsys_model.decoding.beam import TrieGuidedGenerator
+from recsys_model.decoding.generator import TrieGuidedGenerator
 from recsys_model.entity_config import BlendWeights
 from tests.recsys_model.decoding.tiny_decoding import SPECIAL, make_model
 from tests.recsys_model.decoding.tiny_entities import best, catalog_of, head_of, prompt_of, scorer_of, scores_by_hand

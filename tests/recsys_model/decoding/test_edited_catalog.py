@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys_model.config import DecodingConfig
-from recsys_model.decoding.beam import TrieGuidedGenerator
+from recsys_model.decoding.generator import TrieGuidedGenerator
 from recsys_model.entities.catalog import Catalog, CatalogItem
 from recsys_model.entities.live_catalog import CatalogEdit, live_catalog
 from tests.recsys_model.decoding.tiny_decoding import SPECIAL, make_model, make_prompt

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from recsys_model.config import DecodingConfig
-from recsys_model.decoding.beam import TrieGuidedGenerator
+from recsys_model.decoding.generator import TrieGuidedGenerator
 from recsys_model.entity_head.scorer import EntityScorer
 from tests.recsys_model.backbones.tiny_backbones import NAMES, tiny_backbone
 from tests.recsys_model.decoding.tiny_decoding import SPECIAL, make_model

@@ -7,7 +7,7 @@ import torch
 
 from recsys_model.config import DecodingConfig, GenerationConfig
 from recsys_model.decoding.answer_scorer import AnswerScorer
-from recsys_model.decoding.beam import TrieGuidedGenerator
+from recsys_model.decoding.generator import TrieGuidedGenerator
 from recsys_model.decoding.prefix_cache import PartACache
 from recsys_model.decoding.prompts import encode_prompts
 from recsys_model.decoding.text import TextGenerator

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from recsys_model.config import DecodingConfig
 from recsys_model.decoding.answer_scorer import AnswerScorer
-from recsys_model.decoding.beam import TrieGuidedGenerator
+from recsys_model.decoding.generator import TrieGuidedGenerator
 from recsys_model.entity_config import BlendWeights
 from recsys_model.infilling.positions import PositionAutomaton
 from tests.recsys_model.decoding.tiny_decoding import SPECIAL, make_model

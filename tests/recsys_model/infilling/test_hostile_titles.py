@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from recsys_model.backbones.glm import GLM
 from recsys_model.config import DecodingConfig, GLMConfig, ObjectiveConfig, TextConfig
-from recsys_model.decoding.beam import TrieGuidedGenerator
+from recsys_model.decoding.generator import TrieGuidedGenerator
 from recsys_model.entities.catalog import Catalog, build_catalog, make_unique_texts
 from recsys_model.entities.token_trie import build_token_trie
 from recsys_model.infilling.batch import ExampleCollator

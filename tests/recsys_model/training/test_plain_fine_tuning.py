@@ -7,7 +7,7 @@ import transformers
 
 from recsys_model.backbones.causal import CausalDecoder
 from recsys_model.config import DecodingConfig, TextConfig
-from recsys_model.decoding.beam import TrieGuidedGenerator
+from recsys_model.decoding.generator import TrieGuidedGenerator
 from recsys_model.entities.catalog import Catalog, build_catalog
 from recsys_model.entities.token_trie import build_token_trie
 from recsys_model.infilling.batch import pad_examples

@@ -13,7 +13,7 @@ import torch
 from recsys_model.backbones.checkpoint import write_model
 from recsys_model.backbones.glm import GLM
 from recsys_model.decoding.answer_scorer import AnswerScorer
-from recsys_model.decoding.beam import TrieGuidedGenerator
+from recsys_model.decoding.generator import TrieGuidedGenerator
 from recsys_model.entities.catalog import load_catalog
 from recsys_model.errors import CheckpointError, ConfigError
 from recsys_model.evaluation.metrics import METRIC_NAMES

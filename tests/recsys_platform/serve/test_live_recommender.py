@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from recsys_model.bundle import Bundle
-from recsys_model.decoding.beam import TrieGuidedGenerator
+from recsys_model.decoding.generator import TrieGuidedGenerator
 from recsys_model.entities.catalog import Catalog, CatalogItem
 from recsys_model.entities.live_catalog import CatalogEdit, CatalogUpdate
 from recsys_model.errors import ConfigError

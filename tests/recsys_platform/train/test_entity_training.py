@@ -28,10 +28,10 @@ from recsys_model.training.optimizer import parameter_groups
 from recsys_platform.checkpoints import ENTITIES_FOLDER, load_trained_model
 from recsys_platform.config.run import RunConfig
 from recsys_platform.config.stages import TrainConfig
+from recsys_platform.file_names import METRICS_FILE
+from recsys_platform.json_lines import read_json_lines
 from recsys_platform.train.engine import Engine
-from recsys_platform.train.metrics import METRICS_FILE
 from recsys_platform.train.reader import ExampleReader, item_shares, to_examples
-from recsys_platform.train.records import read_lines
 from recsys_platform.train.stage import run_train
 from tests.recsys_platform.tiny_dataset import tiny_config, write_tiny_dataset
 
@@ -166,7 +166,7 @@ def test_the_checkpoint_holds_the_head_and_its_blend(trained):
 
 def test_the_weights_are_those_of_the_best_validation(trained):
     config, result = trained
-    lines = read_lines(config.checkpoint_folder / METRICS_FILE)
+    lines = read_json_lines(config.checkpoint_folder / METRICS_FILE)
     values = {line["step"]: line["eval/ndcg_at_10"] for line in lines if "eval/ndcg_at_10" in line}
     assert result["weights_of"] == f"the best validation, step {max(values, key=values.get)}"
     model = load_trained_model(config.checkpoint_folder).eval()
@@ -177,7 +177,7 @@ def test_the_weights_are_those_of_the_best_validation(trained):
 
 def ndcg_of_validation(config, model, scorer, catalog) -> float:
     """Rank every validation target by one search over all items, which is how the model is used."""
-    from recsys_model.decoding.beam import TrieGuidedGenerator
+    from recsys_model.decoding.generator import TrieGuidedGenerator
     from recsys_model.infilling.prompt import build_prompt
 
     special = load_tokenizer(config.dataset_folder / "tokenizer").special
@@ -195,7 +195,7 @@ def ndcg_of_validation(config, model, scorer, catalog) -> float:
 
 def test_the_run_ends_when_patience_does(trained):
     config, result = trained
-    lines = read_lines(config.checkpoint_folder / METRICS_FILE)
+    lines = read_json_lines(config.checkpoint_folder / METRICS_FILE)
     values = [line["eval/ndcg_at_10"] for line in lines if "eval/ndcg_at_10" in line]
     since_best = len(values) - 1 - values.index(max(values))
     assert since_best <= 4

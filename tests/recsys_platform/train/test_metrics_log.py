@@ -2,10 +2,11 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from recsys_model.config import ObjectiveConfig
+from recsys_platform.file_names import METRICS_FILE
+from recsys_platform.json_lines import read_json_lines
 from recsys_platform.train.engine import StepResult
-from recsys_platform.train.metrics import METRICS_FILE, TENSORBOARD, MetricsLog, StepWindow
+from recsys_platform.train.metrics import TENSORBOARD, MetricsLog, StepWindow
 from recsys_platform.train.progress import Progress
-from recsys_platform.train.records import read_lines
 
 
 def progress_at(step: int, elapsed_s: float) -> Progress:
@@ -19,7 +20,7 @@ def test_metrics_are_written_with_step_epoch_and_minutes(tmp_path):
     log.write({"train/loss": 1.5})
     log.close()
 
-    assert read_lines(tmp_path / METRICS_FILE) == [{"step": 2, "epoch": 0.5, "minutes": 0.5, "train/loss": 1.5}]
+    assert read_json_lines(tmp_path / METRICS_FILE) == [{"step": 2, "epoch": 0.5, "minutes": 0.5, "train/loss": 1.5}]
     board = EventAccumulator(str(tmp_path / TENSORBOARD))
     board.Reload()
     assert [(event.step, event.value) for event in board.Scalars("train/loss")] == [(2, 1.5)]
@@ -31,7 +32,7 @@ def test_lines_behind_the_checkpoint_are_taken_back_and_a_torn_one_is_dropped(tm
 
     MetricsLog(tmp_path, progress_at(3, 0.0), steps_per_epoch=4).close()
 
-    assert read_lines(tmp_path / METRICS_FILE) == [{"step": 2, "train/loss": 3.0}]
+    assert read_json_lines(tmp_path / METRICS_FILE) == [{"step": 2, "train/loss": 3.0}]
 
 
 def test_a_line_says_how_far_the_run_is_and_what_is_left(tmp_path, caplog):

@@ -10,8 +10,8 @@ from recsys_model.errors import CheckpointError, ConfigError
 from recsys_platform.artifacts import check_parent, open_artifact
 from recsys_platform.checkpoints import load_trained_model
 from recsys_platform.config.run import RunConfig
-from recsys_platform.train.metrics import METRICS_FILE
-from recsys_platform.train.records import read_lines
+from recsys_platform.file_names import METRICS_FILE
+from recsys_platform.json_lines import read_json_lines
 from recsys_platform.train.stage import RUN_FOLDER, can_resume, run_train
 from tests.recsys_platform.tiny_dataset import tiny_config, write_tiny_dataset
 
@@ -35,7 +35,7 @@ def beside(config: RunConfig, name: str, **changes) -> RunConfig:
 
 def curve(config: RunConfig, name: str) -> dict[int, float]:
     """Return step -> value of one metric."""
-    lines = read_lines(config.checkpoint_folder / METRICS_FILE)
+    lines = read_json_lines(config.checkpoint_folder / METRICS_FILE)
     return {line["step"]: line[name] for line in lines if name in line}
 
 

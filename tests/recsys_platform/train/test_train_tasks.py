@@ -2,8 +2,8 @@
 
 import pytest
 
-from recsys_platform.train.metrics import METRICS_FILE
-from recsys_platform.train.records import read_lines
+from recsys_platform.file_names import METRICS_FILE
+from recsys_platform.json_lines import read_json_lines
 from recsys_platform.train.stage import run_train
 from tests.recsys_platform.tiny_tasks import FAMILIES, tiny_task_config, write_tiny_tasks
 
@@ -17,7 +17,7 @@ def test_a_run_trains_all_families_and_logs_a_loss_of_each(tmp_path):
 
     result = run_train(config)
 
-    lines = [line for line in read_lines(config.checkpoint_folder / METRICS_FILE) if "eval/loss" in line]
+    lines = [line for line in read_json_lines(config.checkpoint_folder / METRICS_FILE) if "eval/loss" in line]
     names = ["eval/loss", *(f"eval/loss_{family}" for family in FAMILIES)]
     for name in names:
         assert lines[-1][name] < lines[0][name], name

@@ -4,7 +4,6 @@ Everything comes back as plain JSON, so that a report can be drawn again from `r
 """
 
 import bisect
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,13 +17,11 @@ from recsys_model.evaluation.groups import hit_rates, length_groups, member_hit_
 from recsys_model.evaluation.metrics import hit_gains
 from recsys_platform.evaluate.ranking.cases import Case
 from recsys_platform.evaluate.report.wording import TAKEN
+from recsys_platform.file_names import FAMILY_LOSS, METRICS_FILE
+from recsys_platform.json_lines import read_json_lines
 
 OWN_TIME = "held-out event with a time of its own"
 """Group of users whose held-out event shares its time with no other event of theirs."""
-METRICS_FILE = "metrics.jsonl"
-"""Where the checkpoint artifact keeps its learning curve, one line a moment."""
-FAMILY_LOSS = "eval/loss_"
-"""How the names of the validation losses of the task families begin."""
 NUM_EXAMPLES = 20
 _K = 10
 _MAX_HISTORY_TITLES = 8
@@ -99,10 +96,7 @@ def load_learning_curve(checkpoint_folder: Path) -> dict[str, Any] | None:
 
     The lists: `train`, `eval`, and in `families` the validation loss of each family of tasks that was trained.
     """
-    path = checkpoint_folder / METRICS_FILE
-    if not path.is_file():
-        return None
-    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    lines = read_json_lines(checkpoint_folder / METRICS_FILE)
     curve = {"train": _points(lines, "train/loss"), "eval": _points(lines, "eval/loss")}
     if not any(curve.values()):
         return None

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 import torch
 
 from recsys_model.decoding.answer_scorer import AnswerScorer
-from recsys_model.decoding.beam import Answer, TrieGuidedGenerator
+from recsys_model.decoding.generator import Answer, TrieGuidedGenerator
 from recsys_model.entities.catalog import load_catalog
 from recsys_model.infilling.positions import PositionAutomaton
 from recsys_model.text.tokenizer import load_tokenizer
@@ -18,6 +18,7 @@ from recsys_platform.evaluate.answer_log import AnswerLog
 from recsys_platform.evaluate.pool import answer_batches, build_batches
 from recsys_platform.evaluate.ranking.cases import Case
 from recsys_platform.evaluate.worker_model import WorkerSettings, load_model
+from recsys_platform.file_names import TOKENIZER_FOLDER
 
 Batch = list[tuple[int, Case]]
 """Cases that are decoded together, each with its place among all cases."""
@@ -51,7 +52,7 @@ class RecommendationWorker:
         torch.set_num_threads(settings.num_threads)
         self._settings = settings
         self._k = k
-        self._special = load_tokenizer(settings.dataset_folder / "tokenizer").special
+        self._special = load_tokenizer(settings.dataset_folder / TOKENIZER_FOLDER).special
         self._catalog = load_catalog(settings.dataset_folder)
         model, scorer = load_model(settings, self._catalog.items)
         temperature = settings.trie_temperature

@@ -11,7 +11,7 @@ from functools import cached_property
 from recsys_model.backbones.base import Backbone
 from recsys_model.config import DecodingConfig, GenerationConfig
 from recsys_model.decoding.answer_scorer import AnswerScorer
-from recsys_model.decoding.beam import TrieGuidedGenerator
+from recsys_model.decoding.generator import TrieGuidedGenerator
 from recsys_model.decoding.text import TextGenerator
 from recsys_model.entity_head.scorer import EntityScorer
 from recsys_model.errors import UnaskableError

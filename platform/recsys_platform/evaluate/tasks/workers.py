@@ -19,6 +19,7 @@ from recsys_platform.evaluate.pool import answer_batches
 from recsys_platform.evaluate.tasks.answers import TaskAnswer, TaskAnswerer
 from recsys_platform.evaluate.tasks.cases import TaskCase
 from recsys_platform.evaluate.worker_model import WorkerSettings, load_model
+from recsys_platform.file_names import TOKENIZER_FOLDER
 from recsys_platform.task_columns import load_task_source
 
 CHARACTERS_PER_TOKEN = 4
@@ -49,7 +50,7 @@ class TaskWorker:
         self._answerer = TaskAnswerer(
             model,
             source,
-            load_tokenizer(ranking.dataset_folder / "tokenizer"),
+            load_tokenizer(ranking.dataset_folder / TOKENIZER_FOLDER),
             ranking.decoding,
             settings.generation,
             intra_mode=ranking.intra_mode,

@@ -9,7 +9,7 @@ import torch
 from recsys_model.backbones.glm import GLM
 from recsys_model.config import DecodingConfig, GenerationConfig, GLMConfig, TextConfig
 from recsys_model.decoding.answer_scorer import AnswerScorer
-from recsys_model.decoding.beam import TrieGuidedGenerator
+from recsys_model.decoding.generator import TrieGuidedGenerator
 from recsys_model.decoding.text import TextGenerator
 from recsys_model.entities.catalog import build_catalog
 from recsys_model.infilling.positions import PositionAutomaton

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from recsys_model.backbones.base import FullAttention, part_a_and_part_b_mask
 from recsys_model.backbones.glm import GLM
 from recsys_model.config import DecodingConfig, GLMConfig
-from recsys_model.decoding.beam import TrieGuidedGenerator
+from recsys_model.decoding.generator import TrieGuidedGenerator
 from recsys_model.entities.catalog import Catalog, CatalogItem
 from recsys_model.errors import ConfigError, DataError
 from recsys_model.infilling.positions import PositionAutomaton
