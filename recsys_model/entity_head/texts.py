@@ -1,7 +1,7 @@
 """The words of an item's vector: the mean of the word embeddings over the tokens of its texts.
 
 A token counts by its inverse document frequency: what stands in few texts tells more of an item than a unit or a comma
-that stands in most of them. Half of the training passes then reach the same validation NDCG@10 (RESULTS.md).
+that stands in most of them. RESULTS.md says what that is worth.
 
 Shape suffixes: N = items, K = items asked for, D = hidden size, M = tokens of the texts of all items, U = different tokens
 among them, X = tokens of the texts of the items asked for.
@@ -31,7 +31,8 @@ class TokenWeights:
         """Take the token ids of each item's texts."""
         self._kind = kind
         self._num_items = len(item_token_ids)
-        self._frequencies = Counter(chain.from_iterable(map(set, item_token_ids)))
+        counted = item_token_ids if kind == "idf" else ()
+        self._frequencies = Counter(chain.from_iterable(map(set, counted)))
 
     def of(self, token_ids_U: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """Return log((items + 1) / items with the token), or 1 for `uniform`, [U]; an unknown token is as rare as can be."""
@@ -52,9 +53,6 @@ class ItemTexts(nn.Module):
     places: Tensor
     shares: Tensor
     offsets: Tensor
-    items_of_tokens: Tensor
-    shares_of_tokens: Tensor
-    token_offsets: Tensor
 
     def __init__(self, item_token_ids: Sequence[Sequence[int]], weights: TokenWeights) -> None:
         """Take the token ids of each item's texts, at least one an item."""
@@ -67,20 +65,28 @@ class ItemTexts(nn.Module):
         items_M = np.repeat(np.arange(len(lens_N)), lens_N)
         weight_M = weights.of(tokens_U)[places_M]
         share_M = weight_M / np.bincount(items_M, weights=weight_M, minlength=len(lens_N))[items_M]
-        # the same the other way round, item by item of each token, by which gradients go back
-        order_M = np.argsort(places_M, kind="stable")
-        counts_U = np.bincount(places_M, minlength=len(tokens_U))
         tables = {
             "token_ids": tokens_U,
             "places": places_M,
             "shares": share_M.astype(np.float32),
             "offsets": np.append(0, np.cumsum(lens_N)),
-            "items_of_tokens": items_M[order_M],
-            "shares_of_tokens": share_M[order_M].astype(np.float32),
-            "token_offsets": np.append(0, np.cumsum(counts_U)),
         }
         for name, table in tables.items():
             self.register_buffer(name, torch.from_numpy(table), persistent=False)
+        self._by_token: tuple[Tensor, Tensor, Tensor] | None = None
+
+    def by_token(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the texts the other way round: items [M] and shares [M] token by token, and offsets of the tokens [U + 1].
+
+        They are made by the first gradient, since a model that serves needs none.
+        """
+        if self._by_token is None or self._by_token[0].device != self.places.device:
+            lens_N = self.offsets.diff()
+            item_M = torch.repeat_interleave(torch.arange(len(lens_N), device=self.places.device), lens_N)
+            order_M = self.places.argsort(stable=True)
+            counts_U = self.places.bincount(minlength=len(self.token_ids))
+            self._by_token = (item_M[order_M], self.shares[order_M], functional.pad(counts_U.cumsum(0), (1, 0)))
+        return self._by_token
 
     def means(self, model: Backbone, items_K: Tensor | None) -> Tensor:
         """Return the mean word embedding of the given items, or of all, [K, D]."""
@@ -97,7 +103,7 @@ class ItemTexts(nn.Module):
 class _Means(torch.autograd.Function):
     """Means over the tokens of all items, whose gradient is a sum over the items of each token.
 
-    The gradient of `embedding_bag` itself adds one token after the other, which takes four times as long on a CPU.
+    The gradient of `embedding_bag` itself adds one token after the other, which takes longer on a CPU (RESULTS.md).
     """
 
     @staticmethod
@@ -110,7 +116,8 @@ class _Means(torch.autograd.Function):
         texts, (grad_ND,) = ctx.texts, grads
         # a frequent token is in thousands of items, too many for a sum in half precision
         wide_ND = grad_ND.to(torch.promote_types(grad_ND.dtype, torch.float32))
-        grad_UD = _weighted_sums(wide_ND, texts.items_of_tokens, texts.token_offsets, texts.shares_of_tokens)
+        item_M, share_M, offsets = texts.by_token()
+        grad_UD = _weighted_sums(wide_ND, item_M, offsets, share_M)
         return grad_UD.to(grad_ND.dtype), None
 
 

@@ -11,7 +11,7 @@ _SCORED_BY = {
     "entity": "A new item is scored by a vector made of its words; the free part and the bias that training gives to "
     "known items are 0.",
     "blend": "A new item is scored by its tokens and a vector made of its words, as far as the blend weighs them; the free "
-    "part and the bias that training gives to known items are 0, and so is its co-occurrence with the user's last item, "
+    "part and the bias that training gives to known items are 0, and so is its co-occurrence with the user's items, "
     "which only known items have.",
 }
 

@@ -110,5 +110,5 @@ def test_statements_tell_what_a_new_item_has_and_what_it_lacks():
     text = " ".join(build_statements(run, counts, 12, 50))
     assert "5 items, data.new_items 0.05 of all" in text
     assert "12 of 12 such users were asked, and 50 of 90 other users" in text
-    assert "so is its co-occurrence with the user's last item" in text
+    assert "so is its co-occurrence with the user's items" in text
     assert "entity.fields names description, which POST /v1/items does not take" in text

@@ -83,6 +83,9 @@ def test_without_the_module_of_the_reports_nothing_is_silenced(monkeypatch: pyte
 
 
 def test_without_a_table_of_ops_deepspeed_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(sys.modules, "deepspeed", SimpleNamespace(ops=SimpleNamespace()))
+    ops = SimpleNamespace()
+    monkeypatch.setitem(sys.modules, "deepspeed", SimpleNamespace(ops=ops))
 
     leave_out_shm_comm()
+
+    assert vars(ops) == {}

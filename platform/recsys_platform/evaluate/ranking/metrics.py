@@ -27,7 +27,7 @@ MODEL_STATEMENTS: dict[str, str] = {
     "exact": "RecSysLLM ranks by exact trie-guided search: the items with the highest scores of all, proven for each user unless the work limit was hit.",
     "entity": "RecSysLLM scores every item as a whole, by its entity head; nothing is searched.",
     "blend": "RecSysLLM scores items by a blend of their tokens, of its entity head and of co-occurrence with the user's "
-    "last item, with weights found on validation events.",
+    "latest items, with weights found on validation events.",
     "candidates": "RecSysLLM scores each candidate after the same prompt, which does not list them.",
 }
 
