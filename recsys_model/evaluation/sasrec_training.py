@@ -4,6 +4,9 @@ Every event of a training sequence but the first is a target; the loss is the cr
 validation event follows the training sequence and is never trained on: it only chooses the pass. Items of the training
 sequence are taken out of the validation ranking, as in the test.
 
+A training may write its state to a file after each pass; the next call with that file goes on behind that pass, and ends
+with the same weights as a training that was not interrupted.
+
 The users of a step are drawn at random. They are computed in groups of similar length, so that
 little padding is computed.
 
@@ -12,14 +15,18 @@ Shape suffixes: B = users of a group, T = events of the longest history, E = tar
 
 import copy
 import math
+import os
+import pickle
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from recsys_model.entity_head.cross_entropy import item_cross_entropy
-from recsys_model.errors import DataError
+from recsys_model.errors import CheckpointError, DataError
 from recsys_model.evaluation.baselines import Sequences
 from recsys_model.evaluation.metrics import ndcg_gains
 from recsys_model.evaluation.sasrec import SASRec, SASRecConfig, SASRecRanker
@@ -66,6 +73,7 @@ def train_sasrec(
     *,
     seed: int,
     on_pass: Callable[[Pass], None] = lambda _: None,
+    state_file: Path | None = None,
 ) -> TrainedSASRec:
     """Train a model; the same seed and number of threads give the same one.
 
@@ -75,9 +83,12 @@ def train_sasrec(
         num_items: Items of the catalogue.
         config: Sizes and settings.
         seed: Of the weights, the order of users and the dropout.
-        on_pass: Is told of each pass when it ends.
+        on_pass: Is called with each pass when it ends.
+        state_file: Written after each pass. Where it exists, training goes on from it: it must come from a call with
+            the same arguments.
 
     Raises:
+        CheckpointError: the file cannot be read as the state of such a training.
         DataError: no user has two training events, or none with training events has a validation event, or the
             training diverged.
     """
@@ -90,29 +101,78 @@ def train_sasrec(
     _require_users(len(trained), len(asked))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = SASRec(num_items, config)
-        return _train(model, trained, asked, config, np.random.default_rng(seed), on_pass)
+        training = _Training(SASRec(num_items, config), config, np.random.default_rng(seed))
+        if state_file is not None and state_file.exists():
+            training.load(state_file)
+        while training.goes_on:
+            training.run_pass(trained, asked)
+            if state_file is not None:
+                training.save(state_file)
+            on_pass(training.passes[-1])
+        return training.result()
 
 
-def _train(
-    model: SASRec,
-    sequences: list[np.ndarray],
-    asked: list[tuple[np.ndarray, int]],
-    config: SASRecConfig,
-    generator: np.random.Generator,
-    on_pass: Callable[[Pass], None],
-) -> TrainedSASRec:
-    optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
-    passes: list[Pass] = []
-    kept, kept_weights = 0, copy.deepcopy(model.state_dict())
-    while len(passes) < config.max_passes and len(passes) - kept < config.patience:
-        loss = _train_pass(model, optimizer, sequences, config.batch_users, generator)
-        passes.append(Pass(len(passes) + 1, loss, validation_ndcg(model, asked)))
-        on_pass(passes[-1])
-        if kept == 0 or passes[-1].validation_ndcg > passes[kept - 1].validation_ndcg:
-            kept, kept_weights = len(passes), copy.deepcopy(model.state_dict())
-    model.load_state_dict(kept_weights)
-    return TrainedSASRec(model, passes, kept)
+class _Training:
+    """A training between two passes."""
+
+    def __init__(self, model: SASRec, config: SASRecConfig, generator: np.random.Generator) -> None:
+        self.passes: list[Pass] = []
+        self._model, self._config, self._generator = model, config, generator
+        self._optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
+        self._kept = 0
+        self._kept_weights = copy.deepcopy(model.state_dict())
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether another pass is to be made."""
+        num_passes = len(self.passes)
+        return num_passes < self._config.max_passes and num_passes - self._kept < self._config.patience
+
+    def run_pass(self, sequences: list[np.ndarray], asked: list[tuple[np.ndarray, int]]) -> None:
+        """Train on all sequences once and rank the validation events."""
+        loss = _train_pass(self._model, self._optimizer, sequences, self._config.batch_users, self._generator)
+        self.passes.append(Pass(len(self.passes) + 1, loss, validation_ndcg(self._model, asked)))
+        if self._kept == 0 or self.passes[-1].validation_ndcg > self.passes[self._kept - 1].validation_ndcg:
+            self._kept, self._kept_weights = len(self.passes), copy.deepcopy(self._model.state_dict())
+
+    def result(self) -> TrainedSASRec:
+        """Return the model with the weights of the best pass."""
+        self._model.load_state_dict(self._kept_weights)
+        return TrainedSASRec(self._model, self.passes, self._kept)
+
+    def save(self, path: Path) -> None:
+        """Write everything that the next pass depends on; the file is replaced as a whole."""
+        state = {
+            "weights": self._model.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "torch_generator": torch.get_rng_state(),
+            "numpy_generator": self._generator.bit_generator.state,
+            "passes": [astuple(each) for each in self.passes],
+            "kept": self._kept,
+            "kept_weights": self._kept_weights,
+        }
+        partial = path.with_name(f"{path.name}.partial")
+        with partial.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+
+    def load(self, path: Path) -> None:
+        """Go back to the pass behind which `save` was called."""
+        try:
+            state: dict[str, Any] = torch.load(path, weights_only=True)
+            self._model.load_state_dict(state["weights"])
+            self._optimizer.load_state_dict(state["optimizer"])
+            torch.set_rng_state(state["torch_generator"])
+            self._generator.bit_generator.state = state["numpy_generator"]
+            self.passes = [Pass(*each) for each in state["passes"]]
+            self._kept, self._kept_weights = state["kept"], state["kept_weights"]
+        except (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, pickle.UnpicklingError) as error:
+            reason = " ".join(str(error).split())
+            raise CheckpointError(
+                f"{path} cannot be read as the state of a training of sasrec ({reason}); delete it to train anew"
+            ) from error
 
 
 def _train_pass(

@@ -1,12 +1,12 @@
 """Trains SASRec, or the last item alone, on a published data set and prints its test figures beside the public range.
 
     python -m tests.benchmarks.sasrec [FOLDER] [--model sasrec|last_item] [--seed 0] [--passes 200] [--patience 20]
-        [--checkpoint FILE] [--json FILE] [--quick]
+        [--state FILE] [--json FILE] [--quick]
 
 FOLDER holds `interactions.parquet` with user_idx, item_idx and position, as `../shared/data/amazon_beauty` does, which is
 taken by default. Leave-one-out: the last event of every user is ranked against all items but those of the user's other
-events, which are what is known, the validation event included. Each pass is logged. With a checkpoint the weights of the
-pass that is kept lie there, and where the file exists they are tested without any training.
+events, which are what is known, the validation event included. Each pass is printed. With a state file a training that
+was interrupted goes on, and one that has ended is tested without any training.
 """
 
 import argparse
@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
-import torch
 
 from recsys_model.evaluation.baselines import rank_by_keys
 from recsys_model.evaluation.metrics import measure
@@ -57,22 +56,10 @@ def train(sequences: list[np.ndarray], num_items: int, arguments: argparse.Names
         config,
         seed=arguments.seed,
         on_pass=tell,
+        state_file=arguments.state,
     )
     record = {"passes": len(trained.passes), "kept_pass": trained.kept_pass, "minutes": (time.monotonic() - start) / 60}
     return trained.model, record
-
-
-def build_model(sequences: list[np.ndarray], num_items: int, arguments: argparse.Namespace) -> tuple[SASRec, dict]:
-    """Return the model of the checkpoint, or a newly trained one."""
-    if arguments.checkpoint is not None and arguments.checkpoint.is_file():
-        stored = torch.load(arguments.checkpoint, weights_only=True)
-        model = SASRec(num_items, SASREC_MODELS[arguments.model])
-        model.load_state_dict(stored["weights"])
-        return model, stored["record"]
-    model, record = train(sequences, num_items, arguments)
-    if arguments.checkpoint is not None:
-        torch.save({"weights": model.state_dict(), "record": record}, arguments.checkpoint)
-    return model, record
 
 
 def main() -> None:
@@ -82,14 +69,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--passes", type=int, default=200)
     parser.add_argument("--patience", type=int, default=20)
-    parser.add_argument("--checkpoint", type=Path)
+    parser.add_argument("--state", type=Path)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--quick", action="store_true", help="two passes, some 1,000 test users")
     arguments = parser.parse_args()
     arguments.passes = 2 if arguments.quick else arguments.passes
     sequences, num_items = load_sequences(arguments.folder)
     dataset = recognise(len(sequences), num_items, sum(map(len, sequences)))
-    model, record = build_model(sequences, num_items, arguments)
+    model, record = train(sequences, num_items, arguments)
     ranker = SASRecRanker(model)
     # every n-th user: Beauty's first users are far harder than its last (HR@10 .043 and .145 of a thousand each)
     asked = sequences[:: max(1, len(sequences) // 1000)] if arguments.quick else sequences

@@ -117,6 +117,16 @@ class RunConfig:
         """Report of the evaluation of this run."""
         return self.folder / "evaluation"
 
+    @property
+    def partial_evaluation_folder(self) -> Path:
+        """What an evaluation that has not ended has answered so far."""
+        return self.folder / "evaluation.partial"
+
+    @property
+    def baselines_folder(self) -> Path:
+        """What trained baselines did, for all runs that read the same dataset."""
+        return self.dataset_folder.with_name("baselines")
+
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     """Read a run's YAML file, apply `key.path=value` overrides and check everything.

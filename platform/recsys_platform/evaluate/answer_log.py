@@ -1,21 +1,19 @@
 """What an evaluation has answered so far, so that one whose driver dies goes on where it was.
 
-One folder beside the evaluation, `evaluation.partial/<digest>/`, with a file of JSON lines for each kind of answers,
-appended batch by batch. The digest covers all that the answers depend on, so answers of other settings, another
-checkpoint or another dataset are never taken up. The folder goes when the evaluation is written.
+One folder for each set of settings, `<parent>/<digest>/`, with a file of JSON lines for each kind of answers, appended
+batch by batch. The digest covers all that the answers depend on, so answers of other settings, another checkpoint or
+another dataset are never taken up. The model's answers lie in `evaluation.partial`, which is removed when the
+evaluation is written; what trained baselines did lies in `baselines` and stays.
 """
 
 import hashlib
 import json
-import logging
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from recsys_platform.json_lines import append_json_line, drop_unfinished_line, read_json_lines
-
-logger = logging.getLogger(__name__)
 
 Answered = list[tuple[int, Any]]
 """(place among all cases, answer) of the cases of one batch."""
@@ -38,14 +36,11 @@ class AnswerLog:
     def read(self, num_batches: int) -> dict[int, Answered]:
         """Return the batches that were answered whole; a last line that was cut off is taken away."""
         drop_unfinished_line(self._path)
-        found = {
+        return {
             row["batch"]: [(place, self._decode(answer)) for place, answer in row["answers"]]
             for row in read_json_lines(self._path)
             if row["batch"] < num_batches
         }
-        if found:
-            logger.info("%d of %d batches were answered before, going on", len(found), num_batches)
-        return found
 
     def add(self, batch: int, answered: Answered) -> None:
         """Append the answers of a batch; they are on disk when this returns."""
@@ -53,15 +48,14 @@ class AnswerLog:
         append_json_line(self._path, row)
 
 
-class PartialAnswers:
-    """The logs of one evaluation."""
+class AnswerLogs:
+    """The logs of one set of settings."""
 
-    def __init__(self, evaluation_folder: Path, depends_on: Mapping[str, Any]) -> None:
-        """Open, or begin, the logs of an evaluation whose answers depend on these plain JSON values alone."""
-        text = json.dumps(depends_on, sort_keys=True, allow_nan=False)
-        self._parent = evaluation_folder.with_name(f"{evaluation_folder.name}.partial")
-        self._folder = self._parent / hashlib.sha256(text.encode()).hexdigest()[:16]
-        self._folder.mkdir(parents=True, exist_ok=True)
+    def __init__(self, parent: Path, depends_on: Mapping[str, Any]) -> None:
+        """Open, or begin, the logs in `parent` of answers that depend on these plain JSON values alone."""
+        self._parent = parent
+        self.folder = parent / digest_of(depends_on)
+        """Where the logs lie, once there are any."""
 
     def log(
         self,
@@ -70,8 +64,15 @@ class PartialAnswers:
         decode: Callable[[Any], Any] = lambda answer: answer,
     ) -> AnswerLog:
         """Return the log of one kind of answers."""
-        return AnswerLog(self._folder / f"{name}.jsonl", encode, decode)
+        return AnswerLog(self.folder / f"{name}.jsonl", encode, decode)
 
     def remove(self) -> None:
         """Forget everything, also what other settings left behind."""
-        shutil.rmtree(self._parent)
+        if self._parent.exists():
+            shutil.rmtree(self._parent)
+
+
+def digest_of(depends_on: Mapping[str, Any]) -> str:
+    """Return 16 hexadecimal digits that tell these plain JSON values from others."""
+    text = json.dumps(depends_on, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

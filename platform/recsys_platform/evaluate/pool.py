@@ -5,6 +5,7 @@ started again and its batch repeated; batches that an earlier attempt answered a
 """
 
 import contextlib
+import logging
 import math
 import os
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,8 @@ from tqdm import tqdm
 
 from recsys_model.errors import ConfigError
 from recsys_platform.evaluate.answer_log import AnswerLog
+
+logger = logging.getLogger(__name__)
 
 Case = TypeVar("Case")
 MAX_RESTARTS = 2
@@ -50,6 +53,8 @@ def answer_batches(
     """
     known = {} if log is None else log.read(len(batches))
     answers = {place: answer for pairs in known.values() for place, answer in pairs}
+    if known:
+        logger.info("%d of %d batches were answered before, going on", len(known), len(batches))
     waiting = [number for number in range(len(batches)) if number not in known]
     total = sum(map(len, batches))
     with tqdm(total=total, initial=len(answers), desc="answering", unit=unit, mininterval=1.0) as progress:

@@ -21,8 +21,8 @@ from recsys_platform.artifacts import (
 )
 from recsys_platform.checkpoints import check_base, trained_objective
 from recsys_platform.config.run import RunConfig, config_to_dict
-from recsys_platform.evaluate.answer_log import PartialAnswers
-from recsys_platform.evaluate.baselines.cornac_models import check_installed
+from recsys_platform.evaluate.answer_log import AnswerLogs
+from recsys_platform.evaluate.baselines.cornac_models import check_installed, cornac_version
 from recsys_platform.evaluate.baselines.notes import describe_baselines
 from recsys_platform.evaluate.baselines.run import rank_with_baselines
 from recsys_platform.evaluate.ranking.breakdowns import (
@@ -75,8 +75,8 @@ def run_evaluate(config: RunConfig, *, overwrite: bool = False) -> dict[str, Any
     catalog = load_catalog(config.dataset_folder)
     candidates = find_candidates(config, data, catalog)
     parents = {"dataset": dataset.digest, "checkpoint": checkpoint.digest}
-    partial_answers = PartialAnswers(
-        config.evaluation_folder, {**parents, **_what_answers_depend_on(config, candidates)}
+    partial_answers = AnswerLogs(
+        config.partial_evaluation_folder, {**parents, **_what_answers_depend_on(config, candidates)}
     )
     settings = _worker_settings(config, checkpoint)
     began = time.monotonic()
@@ -92,7 +92,8 @@ def run_evaluate(config: RunConfig, *, overwrite: bool = False) -> dict[str, Any
     )
     seconds_recommending = time.monotonic() - began
     tasks = evaluate_tasks(config, asked_tasks, checkpoint, settings, catalog, data.training_sequences, partial_answers)
-    baseline_runs = rank_with_baselines(evaluate, data, candidates, len(catalog.items), config.seed, partial_answers)
+    kept = AnswerLogs(config.baselines_folder, _what_baselines_depend_on(config, dataset))
+    baseline_runs = rank_with_baselines(evaluate, data, candidates, len(catalog.items), config.seed, kept)
     rankings = join([found, *(run.rankings for run in baseline_runs)])
     report = _build_report(config, data, len(catalog.items), rankings)
     report["baselines"] = describe_baselines(baseline_runs, evaluate, data, len(catalog.items), report["rankings"])
@@ -173,6 +174,12 @@ def _what_answers_depend_on(config: RunConfig, candidates: Candidates) -> dict[s
         "versions": package_versions(),
         **{name: plain[name] for name in ("seed", "decoding", "generation")},
     }
+
+
+def _what_baselines_depend_on(config: RunConfig, dataset: Manifest) -> dict[str, Any]:
+    """Return what shapes the training of a baseline, but what its own name and settings tell."""
+    versions = {**package_versions(), **cornac_version()}
+    return {"dataset": dataset.digest, "split": config.evaluate.split, "seed": config.seed, "versions": versions}
 
 
 def _worker_settings(config: RunConfig, checkpoint: Manifest) -> WorkerSettings:

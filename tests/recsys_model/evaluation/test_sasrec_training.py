@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from recsys_model.errors import DataError
+from recsys_model.errors import CheckpointError, DataError
 from recsys_model.evaluation import sasrec_training
 from recsys_model.evaluation.baselines import rank_by_keys
 from recsys_model.evaluation.metrics import ndcg_gains
@@ -131,3 +131,46 @@ def test_nothing_to_learn_from_or_to_validate_on_is_refused(sequences, following
 def test_a_training_that_diverges_is_refused():
     with pytest.raises(DataError, match="the loss of sasrec must be finite, got"):
         train(30, learning_rate=1e30)
+
+
+def test_a_training_that_was_interrupted_goes_on_to_the_same_weights(tmp_path):
+    config = SASRecConfig(**SMALL, max_passes=6)
+    unbroken = train_sasrec(RING, NEXT, NUM_ITEMS, config, seed=0)
+    state_file = tmp_path / "state.pt"
+
+    def interrupt(each):
+        if each.number == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_sasrec(RING, NEXT, NUM_ITEMS, config, seed=0, on_pass=interrupt, state_file=state_file)
+    passes = []
+    resumed = train_sasrec(RING, NEXT, NUM_ITEMS, config, seed=0, on_pass=passes.append, state_file=state_file)
+
+    assert [each.number for each in passes] == [5, 6]
+    assert (resumed.passes, resumed.kept_pass) == (unbroken.passes, unbroken.kept_pass)
+    for weight, same in zip(resumed.model.parameters(), unbroken.model.parameters(), strict=True):
+        assert torch.equal(weight, same)
+
+
+def test_a_training_that_has_ended_is_not_made_again(tmp_path, monkeypatch):
+    config = SASRecConfig(**SMALL, max_passes=3)
+    state_file = tmp_path / "state.pt"
+    ended = train_sasrec(RING, NEXT, NUM_ITEMS, config, seed=0, state_file=state_file)
+    monkeypatch.setattr(sasrec_training, "batch_loss", lambda *_: pytest.fail("trained again"))
+
+    again = train_sasrec(RING, NEXT, NUM_ITEMS, config, seed=0, state_file=state_file)
+
+    assert (again.passes, again.kept_pass) == (ended.passes, ended.kept_pass)
+    assert torch.equal(again.model.items.weight, ended.model.items.weight)
+
+
+def test_a_state_of_another_model_or_a_damaged_one_is_refused(tmp_path):
+    state_file = tmp_path / "state.pt"
+    train_sasrec(RING, NEXT, NUM_ITEMS, SASRecConfig(**SMALL, max_passes=1), seed=0, state_file=state_file)
+    with pytest.raises(CheckpointError, match=r"state.pt cannot be read as the state .* delete it to train anew"):
+        train_sasrec(RING, NEXT, NUM_ITEMS + 1, SASRecConfig(**SMALL), seed=0, state_file=state_file)
+
+    state_file.write_bytes(state_file.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match="delete it to train anew"):
+        train_sasrec(RING, NEXT, NUM_ITEMS, SASRecConfig(**SMALL), seed=0, state_file=state_file)

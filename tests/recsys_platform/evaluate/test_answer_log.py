@@ -1,27 +1,27 @@
-from recsys_platform.evaluate.answer_log import PartialAnswers
+from recsys_platform.evaluate.answer_log import AnswerLogs
 from recsys_platform.evaluate.pool import build_batches
 
 
 def test_answers_come_back_in_the_types_that_they_had(tmp_path):
-    log = PartialAnswers(tmp_path / "evaluation", {"seed": 0}).log("x", encode=list, decode=tuple)
+    log = AnswerLogs(tmp_path / "partial", {"seed": 0}).log("x", encode=list, decode=tuple)
     log.add(3, [(7, (1, 2)), (0, (5,))])
     log.add(1, [(2, ())])
 
-    again = PartialAnswers(tmp_path / "evaluation", {"seed": 0}).log("x", encode=list, decode=tuple)
+    again = AnswerLogs(tmp_path / "partial", {"seed": 0}).log("x", encode=list, decode=tuple)
 
     assert again.read(num_batches=4) == {3: [(7, (1, 2)), (0, (5,))], 1: [(2, ())]}
 
 
 def test_scores_survive_to_the_last_bit(tmp_path):
     scores = [-0.1 - 1e-17, -1 / 3, -1e300, float("-inf")]
-    log = PartialAnswers(tmp_path / "evaluation", {}).log("scores")
+    log = AnswerLogs(tmp_path / "partial", {}).log("scores")
     log.add(0, [(0, scores)])
 
     assert log.read(1) == {0: [(0, scores)]}
 
 
 def test_a_line_that_was_cut_off_is_forgotten_and_written_over(tmp_path):
-    partial_answers = PartialAnswers(tmp_path / "evaluation", {})
+    partial_answers = AnswerLogs(tmp_path / "partial", {})
     log = partial_answers.log("x")
     log.add(0, [(0, 1)])
     (file,) = tmp_path.rglob("x.jsonl")
@@ -34,8 +34,8 @@ def test_a_line_that_was_cut_off_is_forgotten_and_written_over(tmp_path):
 
 
 def test_answers_of_other_settings_are_not_taken_up_and_go_with_the_rest(tmp_path):
-    PartialAnswers(tmp_path / "evaluation", {"seed": 0}).log("x").add(0, [(0, 1)])
-    other = PartialAnswers(tmp_path / "evaluation", {"seed": 1})
+    AnswerLogs(tmp_path / "partial", {"seed": 0}).log("x").add(0, [(0, 1)])
+    other = AnswerLogs(tmp_path / "partial", {"seed": 1})
 
     assert other.log("x").read(1) == {}
     other.remove()

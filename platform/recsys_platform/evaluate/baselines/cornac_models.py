@@ -10,6 +10,7 @@ Shape suffixes: N = items of the catalogue, K = items that occur in training, E 
 import contextlib
 import dataclasses
 import importlib
+import importlib.metadata
 import importlib.util
 import sys
 from collections.abc import Iterator, Sequence
@@ -37,6 +38,14 @@ def check_installed(baselines: Sequence[str]) -> None:
             f"evaluate.baselines {', '.join(wanted)} needs the package cornac, which is not installed; "
             "run: pip install 'recsysllm-on-ray[baselines]'"
         )
+
+
+def cornac_version() -> dict[str, str]:
+    """Return the package's name and version, nothing where it is not installed."""
+    try:
+        return {"cornac": importlib.metadata.version("cornac")}
+    except importlib.metadata.PackageNotFoundError:
+        return {}
 
 
 def build_ranker(

@@ -1,13 +1,15 @@
 """What the baselines do with the cases: counted ones at once, trained ones as tasks of the Ray cluster, side by side.
 
-The ranks of a trained model are kept among the answers of the unfinished evaluation, so one that goes on trains no
-model again.
+What a trained baseline did is kept in `baselines/` beside the dataset and does not depend on the checkpoint: an
+evaluation that goes on, or one of another checkpoint of the same dataset, trains none again. The trainings of our own
+SASRec go on behind the last pass that was made.
 """
 
 import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -18,10 +20,16 @@ from recsys_model.errors import RecsysError
 from recsys_model.evaluation.baselines import CoOccurrence, Popularity, Ranker
 from recsys_model.evaluation.neighbours import ItemNeighbours
 from recsys_platform.config.stages import EvaluateConfig
-from recsys_platform.evaluate.answer_log import AnswerLog, PartialAnswers
+from recsys_platform.evaluate.answer_log import AnswerLog, AnswerLogs, digest_of
 from recsys_platform.evaluate.baselines.cornac_models import build_ranker
 from recsys_platform.evaluate.baselines.cornac_settings import MODELS, number_of_epochs
-from recsys_platform.evaluate.baselines.sasrec import SASREC_MODELS, HeldOutEvents, build_sasrec, events_to_train_on
+from recsys_platform.evaluate.baselines.sasrec import (
+    SASREC_MODELS,
+    HeldOutEvents,
+    TrainingFiles,
+    build_sasrec,
+    events_to_train_on,
+)
 from recsys_platform.evaluate.pool import threads_per_worker, torch_threads
 from recsys_platform.evaluate.ranking.cases import EvaluationData
 from recsys_platform.evaluate.ranking.rankings import Competitors, Rankings, rank_with_baseline
@@ -30,6 +38,8 @@ logger = logging.getLogger(__name__)
 
 COUNTED = {"popularity": Popularity, "co_occurrence": CoOccurrence, "item_knn": ItemNeighbours}
 POLL_SECONDS = 1.0
+LOG_SECONDS = 30.0
+"""Between two lines about the passes of one training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +75,8 @@ class _Work:
     seed: int
     settings: EvaluateConfig
     num_threads: int
+    folder: Path
+    """Where trainings keep their state."""
 
 
 def rank_with_baselines(
@@ -73,27 +85,42 @@ def rank_with_baselines(
     candidates: Mapping[Competitors, list[list[int]]],
     num_items: int,
     seed: int,
-    partial_answers: PartialAnswers,
+    kept: AnswerLogs,
 ) -> list[BaselineRun]:
     """Return what each baseline does, in the order of the configuration; Ray must be initialised.
 
+    Args:
+        settings: Of the evaluation.
+        data: The cases and what is known in training.
+        candidates: Protocol -> the catalogue indices that compete for each case.
+        num_items: Items of the catalogue.
+        seed: Of the trainings.
+        kept: What trained baselines did before on this dataset, split and seed; new ones are added.
+
     Raises:
+        CheckpointError: the kept state of a training cannot be read.
         DataError: there is nothing to learn from, or a training diverged.
     """
+    ranked = _what_ranks_depend_on(settings, candidates)
     logs: dict[str, AnswerLog] = {
-        name: _log(name, settings, partial_answers) for name in settings.baselines if name not in COUNTED
+        name: kept.log(f"{training_name(name, settings)}_{ranked}", BaselineRun.to_plain, BaselineRun.from_plain)
+        for name in settings.baselines
+        if name not in COUNTED
     }
     runs: dict[str, BaselineRun] = {name: found[0][0][1] for name, log in logs.items() if (found := log.read(1))}
+    if runs:
+        logger.info("taking %s from an earlier evaluation of this dataset, kept in %s", ", ".join(runs), kept.folder)
     waiting: list[str] = [name for name in logs if name not in runs]
     if waiting:
         num_threads = threads_per_worker(min(len(waiting), settings.num_workers))
         events = events_to_train_on(data, settings.split)
-        work = _Work(data, events, dict(candidates), num_items, seed, settings, num_threads)
+        kept.folder.mkdir(parents=True, exist_ok=True)
+        work = _Work(data, events, dict(candidates), num_items, seed, settings, num_threads, kept.folder)
         runs |= _train_all(waiting, work, logs)
     for name in set(settings.baselines) & set(COUNTED):
         ranker = COUNTED[name](data.training_sequences, num_items)
-        ranked = rank_with_baseline(name, ranker, data.cases, candidates, exclude_seen=settings.exclude_seen)
-        runs[name] = BaselineRun(name, ranked, {})
+        ranked_cases = rank_with_baseline(name, ranker, data.cases, candidates, exclude_seen=settings.exclude_seen)
+        runs[name] = BaselineRun(name, ranked_cases, {})
     return [runs[name] for name in settings.baselines]
 
 
@@ -104,11 +131,21 @@ def most_passes(name: str, settings: EvaluateConfig) -> int:
     return number_of_epochs(name, settings.baseline_epochs) if name in MODELS else 0
 
 
-def _log(name: str, settings: EvaluateConfig, partial_answers: PartialAnswers) -> AnswerLog:
-    """Return the log of a trained model; its name tells what `partial_answers` does not know of the training."""
+def training_name(name: str, settings: EvaluateConfig) -> str:
+    """Return a file name that tells a training from others on the same events.
+
+    Example:
+        >>> training_name("sasrec", EvaluateConfig(baselines=("sasrec",), baseline_patience=20))
+        'sasrec_200_20'
+    """
     patience = f"_{settings.baseline_patience}" if name in SASREC_MODELS else ""
-    log_name = f"baseline_{name}_{most_passes(name, settings)}{patience}"
-    return partial_answers.log(log_name, BaselineRun.to_plain, BaselineRun.from_plain)
+    return f"{name}_{most_passes(name, settings)}{patience}"
+
+
+def _what_ranks_depend_on(settings: EvaluateConfig, candidates: Mapping[Competitors, list[list[int]]]) -> str:
+    """Return a digest of what shapes the ranks of a trained baseline, but its training."""
+    names = ("num_users", "exclude_seen", "num_negatives", "negatives_seed")
+    return digest_of({name: getattr(settings, name) for name in names} | {"candidates": dict(candidates)})
 
 
 def _train_all(names: list[str], work: _Work, logs: Mapping[str, AnswerLog]) -> dict[str, BaselineRun]:
@@ -118,19 +155,49 @@ def _train_all(names: list[str], work: _Work, logs: Mapping[str, AnswerLog]) -> 
     # inside a trial of Ray Tune, the default strategy keeps out of the trial's own tenth of a CPU
     task = ray.remote(num_cpus=work.num_threads, scheduling_strategy="DEFAULT")(_train_and_rank)
     shared = ray.put(work)
-    with tqdm(total=len(waiting), desc="training baselines", unit="model") as progress:
+    with tqdm(total=len(waiting), desc="training baselines", unit="model") as bar:
+        passes = _PassLog(work)
         while waiting or running:
             while waiting and len(running) < work.settings.num_workers:
                 name = waiting.pop(0)
                 running[task.remote(name, shared)] = name
-            progress.set_postfix_str(f"at work on {', '.join(running.values())}")
+            bar.set_postfix_str("; ".join(passes.describe(name) for name in running.values()))
             for done in ray.wait(list(running), timeout=POLL_SECONDS)[0]:
                 name = running.pop(done)
                 runs[name], seconds = _result_of(done)
                 logs[name].add(0, [(0, runs[name])])
                 logger.info("trained and ranked with %s in %.0f s", name, seconds)
-                progress.update()
+                bar.update()
     return runs
+
+
+class _PassLog:
+    """Reads how far trainings in other processes are, and logs it every half minute."""
+
+    def __init__(self, work: _Work) -> None:
+        self._work = work
+        self._logged_at = dict[str, float]()
+
+    def describe(self, name: str) -> str:
+        """Return in words how far a training is: its name, and the pass of one that reports its passes."""
+        if name not in SASREC_MODELS:
+            return name
+        most, latest = most_passes(name, self._work.settings), _files(name, self._work).latest_pass()
+        if latest is None:
+            return f"{name}: pass 1 of at most {most}"
+        words = (
+            f"{name}: pass {latest.number} of at most {most}, loss {latest.loss:.3f}, "
+            f"validation NDCG@10 {latest.validation_ndcg:.4f}"
+        )
+        now = time.monotonic()
+        if now - self._logged_at.get(name, -LOG_SECONDS) >= LOG_SECONDS:
+            self._logged_at[name] = now
+            logger.info("%s", words)
+        return words
+
+
+def _files(name: str, work: _Work) -> TrainingFiles:
+    return TrainingFiles(work.folder, training_name(name, work.settings))
 
 
 def _result_of(task: ray.ObjectRef) -> tuple[BaselineRun, float]:
@@ -144,9 +211,6 @@ def _result_of(task: ray.ObjectRef) -> tuple[BaselineRun, float]:
 def _train_and_rank(name: str, work: _Work) -> tuple[BaselineRun, float]:
     """Return what one trained model does, and the seconds it took."""
     began = time.monotonic()
-    # this process is Ray's and has no handler: without one an hour of training would pass in silence
-    logging.basicConfig()
-    logging.getLogger("recsys_platform").setLevel(logging.INFO)
     with torch_threads(work.num_threads):
         ranker, training = _train(name, work)
         rankings = rank_with_baseline(
@@ -164,7 +228,15 @@ def _train(name: str, work: _Work) -> tuple[Ranker, dict[str, Any]]:
     passes = most_passes(name, work.settings)
     if name in SASREC_MODELS:
         patience = work.settings.baseline_patience
-        return build_sasrec(name, work.events, work.num_items, seed=work.seed, max_passes=passes, patience=patience)
+        return build_sasrec(
+            name,
+            work.events,
+            work.num_items,
+            seed=work.seed,
+            max_passes=passes,
+            patience=patience,
+            files=_files(name, work),
+        )
     ranker = build_ranker(
         name,
         work.data.training_sequences,

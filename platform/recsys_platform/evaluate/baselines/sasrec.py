@@ -1,16 +1,15 @@
 """The project's own SASRec, and the same model without blocks, as baselines of an evaluation."""
 
 import dataclasses
-import logging
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from recsys_model.evaluation.baselines import Ranker, Sequences
 from recsys_model.evaluation.sasrec import SASRecConfig
 from recsys_model.evaluation.sasrec_training import Pass, train_sasrec
 from recsys_platform.evaluate.ranking.cases import EvaluationData, Split
-
-logger = logging.getLogger(__name__)
+from recsys_platform.json_lines import append_json_line, read_json_lines
 
 SASREC_MODELS = {"sasrec": SASRecConfig(), "last_item": SASRecConfig(num_blocks=0)}
 """Name in `evaluate.baselines` -> sizes and settings; passes and patience are those of the configuration."""
@@ -40,21 +39,62 @@ def events_to_train_on(data: EvaluationData, split: Split) -> HeldOutEvents:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class TrainingFiles:
+    """Files of one training, which other processes may read while it runs."""
+
+    folder: Path
+    """Exists."""
+    name: str
+    """What the files begin with."""
+
+    @property
+    def state(self) -> Path:
+        """What the next pass depends on."""
+        return self.folder / f"{self.name}.state.pt"
+
+    def add_pass(self, each: Pass) -> None:
+        """Tell that a pass has ended."""
+        append_json_line(self._passes, dataclasses.asdict(each))
+
+    def latest_pass(self) -> Pass | None:
+        """Return the last pass that has ended."""
+        passes = read_json_lines(self._passes)
+        return Pass(**passes[-1]) if passes else None
+
+    @property
+    def _passes(self) -> Path:
+        return self.folder / f"{self.name}.passes.jsonl"
+
+
 def build_sasrec(
-    name: str, events: HeldOutEvents, num_items: int, *, seed: int, max_passes: int, patience: int
+    name: str,
+    events: HeldOutEvents,
+    num_items: int,
+    *,
+    seed: int,
+    max_passes: int,
+    patience: int,
+    files: TrainingFiles | None = None,
 ) -> tuple[Ranker, dict[str, Any]]:
     """Return a trained model of `SASREC_MODELS` as a ranker, and plain JSON on how its training went.
 
+    With files a training that was interrupted, or has ended before, goes on where it was.
+
     Raises:
+        CheckpointError: the state in the files cannot be read.
         DataError: there is nothing to learn from, or the training diverged.
     """
     config = dataclasses.replace(SASREC_MODELS[name], max_passes=max_passes, patience=patience)
-
-    def log_pass(each: Pass) -> None:
-        figures = each.number, max_passes, each.loss, each.validation_ndcg
-        logger.info("%s: pass %d of at most %d, loss %.4f, validation NDCG@10 %.4f", name, *figures)
-
-    trained = train_sasrec(events.sequences, events.validation_items, num_items, config, seed=seed, on_pass=log_pass)
+    trained = train_sasrec(
+        events.sequences,
+        events.validation_items,
+        num_items,
+        config,
+        seed=seed,
+        on_pass=files.add_pass if files is not None else lambda _: None,
+        state_file=files.state if files is not None else None,
+    )
     record = {
         "num_passes": len(trained.passes),
         "max_passes": max_passes,

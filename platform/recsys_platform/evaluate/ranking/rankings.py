@@ -15,7 +15,7 @@ from recsys_model.evaluation.baselines import Ranker, rank_by_keys
 from recsys_model.evaluation.exposure import best_of
 from recsys_model.evaluation.metrics import rank_in
 from recsys_model.evaluation.protocols import rank_of_target
-from recsys_platform.evaluate.answer_log import PartialAnswers
+from recsys_platform.evaluate.answer_log import AnswerLogs
 from recsys_platform.evaluate.ranking.cases import Case
 from recsys_platform.evaluate.ranking.workers import recommend_for_all, score_candidates
 from recsys_platform.evaluate.report.wording import MODEL
@@ -63,7 +63,7 @@ def rank_with_model(
     cases: Sequence[Case],
     candidates: Mapping[Competitors, list[list[int]]],
     settings: WorkerSettings,
-    partial_answers: PartialAnswers,
+    partial_answers: AnswerLogs,
     *,
     num_workers: int,
     batch_size: int,

@@ -16,7 +16,7 @@ from recsys_model.text.tasks import TASKS
 from recsys_model.text.templates import SPLITS, Split, load_templates
 from recsys_platform.artifacts import Manifest
 from recsys_platform.config.run import RunConfig
-from recsys_platform.evaluate.answer_log import PartialAnswers
+from recsys_platform.evaluate.answer_log import AnswerLogs
 from recsys_platform.evaluate.tasks.answers import TaskAnswer
 from recsys_platform.evaluate.tasks.baselines import TrainingAnswers
 from recsys_platform.evaluate.tasks.cases import CaseBuilder, TaskCase, UserDraw
@@ -63,7 +63,7 @@ def evaluate_tasks(
     ranking: WorkerSettings,
     catalog: Catalog,
     training_sequences: Sequence[np.ndarray],
-    partial_answers: PartialAnswers,
+    partial_answers: AnswerLogs,
 ) -> TaskEvaluation:
     """Ask tasks about the held-out events of the split; Ray must be initialised.
 

@@ -1,7 +1,10 @@
 """The evaluation with models of cornac beside ours: each user is ranked for as that user."""
 
+import dataclasses
 import importlib.util
 import json
+import logging
+import shutil
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -105,6 +108,39 @@ def test_baselines_that_were_trained_before_a_crash_are_not_trained_again(ray_cl
     resumed = run_evaluate(config)
 
     monkeypatch.undo()
-    again = run_evaluate(config, overwrite=True)
-    assert resumed["metrics"] == again["metrics"]
+    fresh = dataclasses.replace(config, name="fresh")
+    fresh.folder.mkdir()
+    for stage_name in ("dataset", "checkpoint"):
+        (fresh.folder / stage_name).symlink_to(config.folder / stage_name)
+    assert run_evaluate(fresh)["metrics"] == resumed["metrics"]
     assert "pass" in (config.evaluation_folder / "report.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.e2e
+def test_another_checkpoint_of_the_dataset_takes_the_baselines_that_were_trained(
+    ray_cluster, tmp_path, monkeypatch, caplog
+):
+    settings = {"baselines": ("sasrec", "bpr"), "baseline_epochs": EPOCHS, "num_workers": 1}
+    config = tiny_config(tmp_path, evaluate=settings)
+    write_tiny_dataset(config)
+    write_checkpoint(config)
+    with caplog.at_level(logging.INFO, logger="recsys_platform"):
+        first = run_evaluate(config)
+    assert "sasrec: pass" in caplog.text
+    shutil.rmtree(config.checkpoint_folder)
+    write_checkpoint(dataclasses.replace(config, seed=1))
+    with monkeypatch.context() as patch, caplog.at_level(logging.INFO, logger="recsys_platform"):
+        patch.setattr(baseline_run, "_train_and_rank", lambda *_: pytest.fail("trained again"))
+        second = run_evaluate(config, overwrite=True)
+    assert "taking sasrec, bpr from an earlier evaluation of this dataset" in caplog.text
+    for name in ("sasrec", "bpr"):
+        assert second["metrics"][name] == first["metrics"][name]
+
+    fewer = dataclasses.replace(config, evaluate=dataclasses.replace(config.evaluate, num_users=4))
+    third = run_evaluate(fewer, overwrite=True)
+
+    # other users are ranked anew, by the model that was trained before
+    assert third["num_users"] == 4
+    (state,) = config.folder.glob("baselines/*/sasrec_2_20.state.pt")
+    assert len(list(state.parent.glob("sasrec_2_20_*.jsonl"))) == 2
+    assert len((state.parent / "sasrec_2_20.passes.jsonl").read_bytes().splitlines()) == 2

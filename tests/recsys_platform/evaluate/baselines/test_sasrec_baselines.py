@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from recsys_platform.evaluate.baselines.sasrec import SASREC_MODELS, build_sasrec, events_to_train_on
+from recsys_platform.evaluate.baselines.sasrec import SASREC_MODELS, TrainingFiles, build_sasrec, events_to_train_on
 from recsys_platform.evaluate.ranking.cases import EvaluationData
 from recsys_platform.splits import DatasetSplit
 
@@ -37,3 +37,16 @@ def test_the_record_tells_how_training_was_stopped(name):
     assert (record["max_passes"], record["patience"]) == (3, 2)
     assert 1 <= record["kept_pass"] <= record["num_passes"] <= 3
     assert 0.0 <= record["validation_ndcg_at_10"] <= 1.0
+
+
+def test_the_files_of_a_training_tell_its_latest_pass_and_let_it_go_on(tmp_path):
+    files = TrainingFiles(tmp_path, "sasrec_3_2")
+    assert files.latest_pass() is None
+    events = events_to_train_on(DATA, "test")
+
+    ranker, record = build_sasrec("sasrec", events, 8, seed=0, max_passes=3, patience=2, files=files)
+
+    assert files.latest_pass().number == record["num_passes"]
+    again, same_record = build_sasrec("sasrec", events, 8, seed=0, max_passes=3, patience=2, files=files)
+    assert same_record == record
+    assert again.sort_keys([3, 1]).tolist() == ranker.sort_keys([3, 1]).tolist()
