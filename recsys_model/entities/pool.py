@@ -1,4 +1,4 @@
-"""EntityPool: the trie over token ids that can be edited and asked for longest matches.
+"""EntityPool: the trie over token ids that can be edited.
 
 The entities live in a `pygtrie.Trie`. Beside it the pool keeps a plain view for walking, one dict per node,
 because the position automaton takes one step per token of every text: a step is one dict look-up.
@@ -21,8 +21,8 @@ class EntityPool:
     Nodes are numbers. They stay valid when entities are added; after a removal, walk again from `root`.
 
     >>> pool = EntityPool([(5, 6), (5, 6, 7)])
-    >>> pool.longest_match([9, 5, 6, 8], start=1)
-    2
+    >>> pool.child(pool.root, 5), pool.child(pool.root, 6)
+    (1, None)
     """
 
     root: PoolNode = 0
@@ -31,7 +31,6 @@ class EntityPool:
     def __init__(self, entities: Iterable[Sequence[int]] = ()) -> None:
         self._trie = pygtrie.Trie()
         self._node_to_children: list[dict[int, PoolNode]] = [{}]
-        self._max_length = 0
         for entity in entities:
             self.add(entity)
 
@@ -53,7 +52,6 @@ class EntityPool:
         if not entity:
             raise DataError("an entity must have at least 1 token, got 0; give it a text")
         self._trie[tuple(entity)] = True
-        self._max_length = max(self._max_length, len(entity))
         node = self.root
         for token in entity:
             child = self._node_to_children[node].get(token)
@@ -80,11 +78,6 @@ class EntityPool:
             if self._trie.has_node(key[:depth]):
                 break
             del self._node_to_children[path[depth - 1]][key[depth - 1]]
-
-    def longest_match(self, tokens: Sequence[int], start: int = 0) -> int:
-        """Return the length of the longest entity that begins at `tokens[start]`, 0 if there is none."""
-        step = self._trie.longest_prefix(tuple(tokens[start : start + self._max_length]))
-        return len(step.key) if step else 0
 
     def child(self, node: PoolNode, token: int) -> PoolNode | None:
         """Return the node that `token` leads to from `node`, None if no entity goes on like this."""

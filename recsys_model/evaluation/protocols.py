@@ -88,29 +88,6 @@ def leave_one_out(num_events: int) -> EventSplit:
     return EventSplit(range(num_events - 2), range(num_events - 2, num_events - 1), range(num_events - 1, num_events))
 
 
-def temporal_bounds(timestamps: Sequence[float], valid_share: float, test_share: float) -> tuple[float, float]:
-    """Return from when on events validate and from when on they test, so that about these shares of all events do.
-
-    Events of one moment are never torn apart, so the shares that come out may be smaller.
-
-    Raises:
-        DataError: there is no event.
-        ConfigError: the shares are not positive or leave nothing to train on.
-
-    Example:
-        >>> temporal_bounds([1.0, 2.0, 3.0, 4.0, 5.0], valid_share=0.2, test_share=0.2)
-        (4.0, 5.0)
-    """
-    require(
-        min(valid_share, test_share) > 0.0 and valid_share + test_share < 1.0,
-        f"valid_share and test_share must be above 0 and add up to less than 1, got {valid_share} and {test_share}",
-    )
-    if not timestamps:
-        raise DataError("a temporal split needs at least one event, got none")
-    ordered = sorted(timestamps)
-    return _bound(ordered, valid_share + test_share), _bound(ordered, test_share)
-
-
 def temporal_split(timestamps: Sequence[float], valid_from: float, test_from: float) -> EventSplit:
     """Return the split of a user's events, ascending in time, at two moments that are the same for all users.
 
@@ -144,11 +121,6 @@ def sampled_candidates(
     return shuffled_with((seed, user_id, target), target, negatives)
 
 
-def excluded_items(history: Collection[int], protocol: Protocol) -> frozenset[int]:
-    """Return the items that are taken out of a ranking for a user with this history."""
-    return frozenset(history) if protocol.exclude_seen else frozenset()
-
-
 def rank_of_target(candidates: Sequence[int], scores: Sequence[float], target: int) -> int:
     """Return the place of the target among scored candidates, 1 for the first; it loses every tie.
 
@@ -166,14 +138,3 @@ def rank_of_target(candidates: Sequence[int], scores: Sequence[float], target: i
         )
     own = scores[list(candidates).index(target)]
     return sum(score >= own for score in scores)
-
-
-def _bound(ordered: Sequence[float], share: float) -> float:
-    """Return the earliest moment from which on at most this share of the events happen, past the last one if none does."""
-    first = len(ordered) - int(share * len(ordered) + 1e-9)
-    if first == len(ordered):
-        return float("inf")
-    if first > 0 and ordered[first - 1] == ordered[first]:
-        later = [time for time in ordered[first:] if time > ordered[first]]
-        return later[0] if later else float("inf")
-    return ordered[first]

@@ -7,7 +7,7 @@ import numpy as np
 
 from recsys_model.errors import DataError
 from recsys_model.evaluation.intervals import Estimate
-from recsys_model.evaluation.resampling import Figure, bootstrap_totals, bootstrap_totals_difference
+from recsys_model.evaluation.resampling import Figure, bootstrap_totals
 
 RATING_FIGURES: dict[str, Figure] = {
     "rmse": lambda total_X: float(np.sqrt(total_X[0] / total_X[2])),
@@ -40,20 +40,5 @@ def measure_ratings(predicted_U: np.ndarray, true_U: np.ndarray, *, num_samples:
     stats_UX = rating_stats(predicted_U, true_U)
     return {
         name: bootstrap_totals(stats_UX, figure, num_samples=num_samples, seed=seed)
-        for name, figure in RATING_FIGURES.items()
-    }
-
-
-def measure_ratings_difference(
-    predicted_U: np.ndarray, other_predicted_U: np.ndarray, true_U: np.ndarray, *, num_samples: int, seed: int
-) -> dict[str, Estimate]:
-    """Return RMSE and MAE of one run minus those of another on the same cases, paired.
-
-    Raises:
-        DataError: there is no case, or the three do not fit.
-    """
-    stats_UX, other_UX = rating_stats(predicted_U, true_U), rating_stats(other_predicted_U, true_U)
-    return {
-        name: bootstrap_totals_difference(stats_UX, other_UX, figure, num_samples=num_samples, seed=seed)
         for name, figure in RATING_FIGURES.items()
     }

@@ -1,8 +1,7 @@
 """Bootstrap intervals of figures that are no plain means over users, such as RMSE and BLEU.
 
 Such a figure is a function of totals over users: of squared errors, or of matching word groups. A resample draws
-users with replacement, so it is a weight per user; weights times the users' statistics give its totals. For a
-difference of two runs, both take the same weights: the comparison is paired.
+users with replacement, so it is a weight per user; weights times the users' statistics give its totals.
 
 Shape suffixes: U = users, X = statistics of a user, S = resamples of one chunk.
 """
@@ -35,26 +34,6 @@ def bootstrap_totals(stats_UX: np.ndarray, figure: Figure, *, num_samples: int, 
     _check_users(len(stats_UX))
     samples = [figure(total_X) for total_X in _resampled_totals(stats_UX, num_samples, seed)]
     return percentile_estimate(figure(stats_UX.sum(axis=0)), samples)
-
-
-def bootstrap_totals_difference(
-    stats_UX: np.ndarray, other_stats_UX: np.ndarray, figure: Figure, *, num_samples: int, seed: int
-) -> Estimate:
-    """Return the figure of one run minus that of another on the same users, with its paired 95 % interval.
-
-    Raises:
-        DataError: there is no user, or the two runs have different numbers of them.
-    """
-    if len(stats_UX) != len(other_stats_UX):
-        raise DataError(f"paired runs must be on the same users, got {len(stats_UX)} and {len(other_stats_UX)}")
-    _check_users(len(stats_UX))
-    num_stats = stats_UX.shape[1]
-    both_UX = np.concatenate([stats_UX, other_stats_UX], axis=1)
-
-    def difference(total_X: np.ndarray) -> float:
-        return figure(total_X[:num_stats]) - figure(total_X[num_stats:])
-
-    return bootstrap_totals(both_UX, difference, num_samples=num_samples, seed=seed)
 
 
 def mean_of_totals(total_X: np.ndarray) -> float:

@@ -16,12 +16,7 @@ from sacrebleu.metrics.bleu import BLEU
 
 from recsys_model.errors import DataError
 from recsys_model.evaluation.intervals import Estimate
-from recsys_model.evaluation.resampling import (
-    Figure,
-    bootstrap_totals,
-    bootstrap_totals_difference,
-    mean_of_totals,
-)
+from recsys_model.evaluation.resampling import Figure, bootstrap_totals, mean_of_totals
 
 ROUGE_NAMES: dict[str, str] = {"rouge_1": "rouge1", "rouge_2": "rouge2", "rouge_l": "rougeL"}
 """Our name -> the library's."""
@@ -79,28 +74,6 @@ def measure_texts(
     return {
         name: bootstrap_totals(stats_UX, figure, num_samples=num_samples, seed=seed)
         for name, (figure, stats_UX) in _all_stats(generated, references, bleu_order).items()
-    }
-
-
-def measure_texts_difference(
-    generated: Sequence[str],
-    other_generated: Sequence[str],
-    references: Sequence[str],
-    *,
-    bleu_order: int,
-    num_samples: int,
-    seed: int,
-) -> dict[str, Estimate]:
-    """Return the figures of one run minus those of another on the same references, paired.
-
-    Raises:
-        DataError: there is no text, or not one reference for each.
-    """
-    own = _all_stats(generated, references, bleu_order)
-    others = _all_stats(other_generated, references, bleu_order)
-    return {
-        name: bootstrap_totals_difference(stats_UX, others[name][1], figure, num_samples=num_samples, seed=seed)
-        for name, (figure, stats_UX) in own.items()
     }
 
 

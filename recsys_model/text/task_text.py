@@ -42,11 +42,6 @@ class TaskText:
         """The text in front of the answer: what a prompt is built from."""
         return self.text.first_tokens(self.answer_start)
 
-    @property
-    def answer_ids(self) -> list[int]:
-        """Tokens of the answer."""
-        return self.text.token_ids[self.answer_start :]
-
     def row(self) -> dict[str, Any]:
         """Return the columns of a table of examples: those of the text, and three more."""
         return {

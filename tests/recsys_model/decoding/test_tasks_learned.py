@@ -22,6 +22,7 @@ from recsys_model.text.task_text import TaskTextBuilder
 from recsys_model.text.templates import load_templates
 from recsys_model.text.textualize import Behaviour
 from recsys_model.text.tokenizer import train_tokenizer
+from tests.recsys_model.text.task_answers import answer_ids
 
 TITLES = ["Red Tent", "Red Tent Pole", "Stove", "Lamp"]
 SENTENCES = ["It is light.", "Red Tent beats it.", "Burns well!", "bright, not warm"]
@@ -55,7 +56,7 @@ def test_a_model_gives_the_answers_back_that_it_was_trained_on() -> None:
     prompts = [build_prompt(task.question, special, MODE) for task in tasks]
 
     written = TextGenerator(model, special, automaton, GenerationConfig(max_tokens=20, num_beams=2)).generate(prompts)
-    assert [list(text.token_ids) for text in written] == [task.answer_ids for task in tasks]
+    assert [list(text.token_ids) for text in written] == [answer_ids(task) for task in tasks]
     assert all(text.is_complete and text.log_prob > np.log(0.5) for text in written)
 
     answer_scorer = AnswerScorer(model, special, automaton)

@@ -17,12 +17,6 @@ def walk(pool, tokens):
     return node
 
 
-def test_the_longest_of_nested_entities_matches():
-    pool = EntityPool([(1,), (1, 2, 3)])
-    tokens = [9, 1, 2, 3, 1, 2, 9]
-    assert [pool.longest_match(tokens, start) for start in range(8)] == [0, 3, 0, 0, 1, 0, 0, 0]
-
-
 def test_a_walk_follows_entities_and_leaves_the_pool_where_none_goes_on():
     pool = EntityPool([(1, 2), (1, 3)])
     assert walk(pool, [1, 3]) is not None
@@ -57,7 +51,8 @@ def test_an_entity_without_tokens_is_refused():
 
 def test_a_pool_survives_pickling():
     pool = pickle.loads(pickle.dumps(EntityPool([tuple(range(3000)), (5,)])))
-    assert pool.longest_match(list(range(4000))) == 3000
+    assert walk(pool, range(3000)) is not None
+    assert walk(pool, range(3001)) is None
     assert [5] in pool
 
 
@@ -65,8 +60,8 @@ entities = st.lists(st.integers(0, 3), min_size=1, max_size=5).map(tuple)
 edits = st.lists(st.tuples(st.booleans(), entities), max_size=30)
 
 
-@given(edits, st.lists(st.integers(0, 3), max_size=12))
-def test_after_any_edits_the_pool_is_what_a_plain_set_says(changes, text):
+@given(edits)
+def test_after_any_edits_the_pool_is_what_a_plain_set_says(changes):
     pool, expected = EntityPool(), set()
     for adds, entity in changes:
         if adds:
@@ -83,6 +78,3 @@ def test_after_any_edits_the_pool_is_what_a_plain_set_says(changes, text):
         following = {entity[len(prefix)] for entity in expected if entity[: len(prefix)] == prefix != entity}
         assert set(pool.children(node)) == following
         assert (prefix in pool) == (prefix in expected)
-    for start in range(len(text) + 1):
-        lengths = [len(entity) for entity in expected if tuple(text[start : start + len(entity)]) == entity]
-        assert pool.longest_match(text, start) == max(lengths, default=0)

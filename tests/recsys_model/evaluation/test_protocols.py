@@ -10,11 +10,9 @@ from recsys_model.evaluation.baselines import rank_by_keys
 from recsys_model.evaluation.protocols import (
     EventSplit,
     Protocol,
-    excluded_items,
     leave_one_out,
     rank_of_target,
     sampled_candidates,
-    temporal_bounds,
     temporal_split,
 )
 
@@ -40,30 +38,8 @@ def test_a_temporal_split_never_trains_on_what_happens_at_or_after_a_target(time
     assert [times[event] for event in split.test] == [time for time in times if time >= test_from]
 
 
-@given(TIMES, st.sampled_from([0.1, 0.2, 0.4]), st.sampled_from([0.1, 0.25, 0.5]))
-def test_bounds_leave_at_most_the_shares_and_the_next_earlier_moment_would_be_too_much(times, valid_share, test_share):
-    valid_from, test_from = temporal_bounds(times, valid_share, test_share)
-    assert valid_from <= test_from
-    for bound, share in ((valid_from, valid_share + test_share), (test_from, test_share)):
-        assert sum(time >= bound for time in times) <= share * len(times) + 1e-9
-        earlier = [time for time in times if time < bound]
-        assert sum(time >= max(earlier) for time in times) > share * len(times) - 1e-9
-
-
-def test_bounds_of_distinct_moments_take_exactly_the_shares():
-    times = [float(n) for n in range(100)]
-    assert temporal_bounds(times[::-1], 0.1, 0.1) == (80.0, 90.0)
-
-
-def test_events_of_one_moment_stay_together():
-    assert temporal_bounds([1.0, 2.0, 3.0, 3.0, 3.0], 0.2, 0.2) == (float("inf"), float("inf"))
+def test_a_split_after_the_last_event_trains_on_all_of_them():
     assert temporal_split([1.0, 3.0], float("inf"), float("inf")) == EventSplit(range(2), range(2, 2), range(2, 2))
-
-
-@pytest.mark.parametrize(("valid_share", "test_share"), [(0.0, 0.1), (0.5, 0.5), (0.1, -0.1)])
-def test_shares_that_leave_nothing_are_refused(valid_share, test_share):
-    with pytest.raises(ConfigError, match="add up to less than 1"):
-        temporal_bounds([1.0], valid_share, test_share)
 
 
 def test_disorder_is_refused():
@@ -71,8 +47,6 @@ def test_disorder_is_refused():
         temporal_split([2.0, 1.0], 0.0, 1.0)
     with pytest.raises(DataError, match=r"validation must begin before the test, got 2\.0 and 1\.0"):
         temporal_split([1.0], 2.0, 1.0)
-    with pytest.raises(DataError, match="at least one event"):
-        temporal_bounds([], 0.1, 0.1)
 
 
 def test_sampled_candidates_are_the_target_and_items_that_the_user_never_took():
@@ -108,11 +82,6 @@ def test_a_target_loses_ties_so_a_constant_score_is_last():
         rank_of_target([1, 2], [0.0], target=2)
 
 
-def test_seen_items_are_taken_out_only_where_the_protocol_says_so():
-    assert excluded_items([4, 2, 4], Protocol(exclude_seen=True)) == {2, 4}
-    assert excluded_items([4, 2, 4], Protocol()) == frozenset()
-
-
 def test_statements_say_what_was_measured():
     assert Protocol().statements(12101) == [
         "Leave-one-out: the last event of each user tests, the one before validates, the others train.",
@@ -140,7 +109,7 @@ def test_no_two_protocols_say_the_same_and_each_statement_is_one_sentence():
 
 def test_a_target_that_was_seen_before_is_missed_when_seen_items_are_taken_out():
     # what `exclude_seen` says of such a target is what the rank of the baselines does
-    assert rank_by_keys(np.array([9, 8, 7]), target=0, excluded=excluded_items([0], Protocol(exclude_seen=True))) == 0
+    assert rank_by_keys(np.array([9, 8, 7]), target=0, excluded=[0]) == 0
 
 
 def test_settings_that_contradict_each_other_are_refused():

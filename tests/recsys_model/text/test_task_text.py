@@ -17,6 +17,7 @@ from recsys_model.text.task_text import TaskText, TaskTextBuilder
 from recsys_model.text.templates import load_templates
 from recsys_model.text.textualize import ATTRIBUTE, Behaviour
 from recsys_model.text.tokenizer import train_tokenizer
+from tests.recsys_model.text.task_answers import answer_ids
 
 TITLES = ["Red Tent", "Red Tent Pole", "Stove; Fuel, 2", "Lamp"]
 TOKENIZER = train_tokenizer(TITLES, vocab_size=300)
@@ -51,7 +52,7 @@ def told(task: TaskText) -> tuple[str, str, list[str]]:
     ids, text = task.text.token_ids, task.text
     bounds = zip(text.entity_starts, text.entity_ends, strict=True)
     question = TOKENIZER.decode(ids[: task.answer_start])
-    return question, TOKENIZER.decode(task.answer_ids), [TOKENIZER.decode(ids[a:b]) for a, b in bounds]
+    return question, TOKENIZER.decode(answer_ids(task)), [TOKENIZER.decode(ids[a:b]) for a, b in bounds]
 
 
 USER = [" 25-34", " Berlin"]
@@ -187,7 +188,7 @@ def shortened(template_id: str, num_tokens: int, **changes: Any) -> TaskText:
     whole = build(template_id, {"max_tokens": 4096}, **changes)
     task = build(template_id, {"max_tokens": len(whole.text) + 2 - num_tokens}, **changes)
     assert len(task.text) <= len(whole.text) - num_tokens
-    assert task.answer_ids == whole.answer_ids
+    assert answer_ids(task) == answer_ids(whole)
     return task
 
 
@@ -263,8 +264,8 @@ def test_hiding_the_answer_gives_the_prompt_of_serving_and_the_answer_as_its_onl
     part_a, part_b = example.token_ids[: example.part_a_len], example.token_ids[example.part_a_len :]
     assert part_a == prompt.token_ids == [special.cls, *task.question.token_ids, special.gmask, special.eos]
     assert example.intra_position_ids[: example.part_a_len] == prompt.intra_position_ids
-    assert part_b == [special.start, *task.answer_ids]
-    assert example.labels[example.part_a_len :] == [*task.answer_ids, special.end]
+    assert part_b == [special.start, *answer_ids(task)]
+    assert example.labels[example.part_a_len :] == [*answer_ids(task), special.end]
     assert set(example.inter_position_ids[example.part_a_len :]) == {prompt.mask_position}
 
 
@@ -283,6 +284,6 @@ def test_a_question_without_an_answer_is_the_one_that_was_trained_on() -> None:
 
 def test_choices_have_the_tokens_of_the_answers() -> None:
     builder = TaskTextBuilder(TOKENIZER, CATALOG, TextConfig())
-    assert [build("rating/stars", rating=float(r)).answer_ids for r in range(1, 6)] == builder.choices("rating")
-    assert [build("direct_yes_no/buy", asked=item).answer_ids for item in (1, 0)] == builder.choices("yes_no")
+    assert [answer_ids(build("rating/stars", rating=float(r))) for r in range(1, 6)] == builder.choices("rating")
+    assert [answer_ids(build("direct_yes_no/buy", asked=item)) for item in (1, 0)] == builder.choices("yes_no")
     assert all(a != b for a, b in itertools.combinations(builder.choices("rating"), 2))

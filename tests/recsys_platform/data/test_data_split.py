@@ -8,7 +8,6 @@ import pytest
 import ray
 
 from recsys_model.errors import DataError
-from recsys_model.evaluation.protocols import temporal_bounds
 from recsys_platform.config.input import DataConfig
 from recsys_platform.data import sequences
 from recsys_platform.data.stage import run_data
@@ -16,6 +15,16 @@ from recsys_platform.data.temporal_split import find_moments, find_split
 from tests.recsys_platform.data.test_data_stage import make_config, shop
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("ray_cluster")]
+
+
+def moments_by_sorting(times: list[float], valid_share: float, test_share: float) -> tuple[float, float]:
+    """Return the earliest times of events from which on at most both shares, and the test's, of all events happen."""
+
+    def earliest(share: float) -> float:
+        late = [time for time in times if sum(other >= time for other in times) <= share * len(times) + 1e-9]
+        return min(late, default=float("inf"))
+
+    return earliest(valid_share + test_share), earliest(test_share)
 
 
 def test_a_temporal_split_cuts_all_users_at_the_moments_that_sorting_all_events_gives(tmp_path):
@@ -28,7 +37,7 @@ def test_a_temporal_split_cuts_all_users_at_the_moments_that_sorting_all_events_
     counts = run_data(config)["counts"]
 
     times = [float(row["timestamp"]) for row in tables["interactions"]]
-    valid_from, test_from = temporal_bounds(times, 0.2, 0.15)
+    valid_from, test_from = moments_by_sorting(times, 0.2, 0.15)
     assert counts["split"] == {"kind": "temporal", "valid_from": valid_from, "test_from": test_from}
     user_to_times: dict[str, list[float]] = {}
     for row in tables["interactions"]:
@@ -58,7 +67,7 @@ def test_the_moments_of_a_split_are_exact_for_times_that_tie_and_for_times_of_ev
     block = pa.Table.from_pylist([{"bucket": 0, "users": users, "rejects": []}], schema=sequences.BUCKET_SCHEMA)
     shares = {"valid_share": 0.1 + 0.1 * seed, "test_share": 0.3}
 
-    assert find_moments(ray.data.from_arrow(block), **shares) == temporal_bounds(times, **shares)
+    assert find_moments(ray.data.from_arrow(block), **shares) == moments_by_sorting(times, **shares)
 
 
 def test_a_temporal_split_that_leaves_a_period_without_events_is_refused():
