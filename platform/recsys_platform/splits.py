@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 from recsys_model.evaluation.protocols import EventSplit, leave_one_out, temporal_split
 
+SplitName = Literal["train", "valid", "test"]
+SPLIT_NAMES: tuple[SplitName, ...] = ("train", "valid", "test")
 HeldOut = Literal["valid", "test"]
 MIN_CALENDAR_S, MAX_CALENDAR_S = 1e8, 2e10
 """Times between 1973 and 2603; a smaller number is rather a place in a sequence than a time."""

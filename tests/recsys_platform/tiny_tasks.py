@@ -13,10 +13,10 @@ from recsys_model.text.tasks import TASKS
 from recsys_model.text.tokenizer import train_tokenizer
 from recsys_platform.artifacts import write_artifact
 from recsys_platform.config.run import RunConfig, config_to_dict
-from recsys_platform.data.examples import SPLITS, ExampleBuilder
+from recsys_platform.data.examples import ExampleBuilder
 from recsys_platform.data.sequences import REVIEWED_USER
 from recsys_platform.data.task_rows import FactWriter
-from recsys_platform.splits import DatasetSplit
+from recsys_platform.splits import SPLIT_NAMES, DatasetSplit
 from recsys_platform.task_columns import write_item_facts
 from tests.recsys_platform.tiny_dataset import SEQUENCES, TITLES, tiny_config
 
@@ -66,9 +66,9 @@ def write_tiny_tasks(config: RunConfig) -> Catalog:
         catalog.write(folder)
         (folder / "settings.json").write_text('{"user_features": ["city"]}', encoding="utf-8")
         write_item_facts(folder, [("All",)] * len(TITLES), ["Acme"] * len(TITLES), [None] * len(TITLES))
-        for split in SPLITS:
+        for split in SPLIT_NAMES:
             tables = builder.open(task_users(), {key: {"city": "Rome"} for key in SEQUENCES}).iter_tables(split)
             (folder / "examples" / split).mkdir(parents=True)
             pq.write_table(pa.concat_tables(tables), folder / "examples" / split / "part-0.parquet")
-        counts["tasks"] = {split: {name: writer.counts[split, name] for name in TASKS} for split in SPLITS}
+        counts["tasks"] = {split: {name: writer.counts[split, name] for name in TASKS} for split in SPLIT_NAMES}
     return catalog

@@ -6,11 +6,8 @@ A bucket's users stay columns: the texts of a thousand examples are made at once
 Shape suffixes: U = users of the bucket, N = their events, E = examples of one table.
 """
 
-import hashlib
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -18,17 +15,16 @@ import pyarrow as pa
 from recsys_model.config import WindowConfig
 from recsys_model.text.batch_texts import BatchTextualizer, Events
 from recsys_model.text.ragged import Ragged, offsets_of, places_in
-from recsys_model.text.textualize import Behaviour
 from recsys_model.text.windows import sample_history
 from recsys_platform.config.input import DataConfig
 from recsys_platform.data.input.arrow import flatten, pc
-from recsys_platform.splits import DatasetSplit
+from recsys_platform.data.task_rows import FactWriter
+from recsys_platform.data.user_sequences import iter_users, rank_of
+from recsys_platform.splits import DatasetSplit, SplitName
 from recsys_platform.task_columns import FACT_FIELDS
 
-Split = Literal["train", "valid", "test"]
 ROWS_PER_TABLE = 1000
 """Examples that are made at once."""
-SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 INDICES = pa.list_(pa.int32())
 EXAMPLE_SCHEMA = pa.schema(
     [
@@ -45,35 +41,6 @@ EXAMPLE_SCHEMA = pa.schema(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class UserSequence:
-    """One user's interactions in order."""
-
-    user_id: str
-    """The id."""
-    behaviours: tuple[Behaviour, ...]
-    """The events."""
-    reviews: tuple[str, ...] = ()
-    """What the user wrote of each event, empty where nothing; nothing at all where no task needs it."""
-    summaries: tuple[str, ...] = ()
-    """The headline of each review."""
-
-
-class FactCollector(Protocol):
-    """What adds the columns from which tasks are asked."""
-
-    def columns(
-        self,
-        user: UserSequence,
-        features: Mapping[str, str],
-        history: Sequence[Behaviour],
-        target_index: int,
-        split: Split,
-    ) -> dict[str, Any]:
-        """Return further columns of one example."""
-        ...
-
-
 class ExampleBuilder:
     """Turns the users of a bucket into tables of `schema`."""
 
@@ -84,7 +51,7 @@ class ExampleBuilder:
         data: DataConfig,
         seed: int,
         max_eval_rank: int | None = None,
-        facts: FactCollector | None = None,
+        facts: FactWriter | None = None,
         dataset_split: DatasetSplit | None = None,
     ) -> None:
         """Take the settings; without a `dataset_split`, each user's last two events are held out."""
@@ -106,7 +73,7 @@ class ExampleBuilder:
         """Return the examples of some users, in the layout of `sequences.USER`; `features` are by user id."""
         return BucketExamples(self, users, features)
 
-    def target_indices(self, user_id: str, timestamps: Sequence[float], split: Split) -> Sequence[int]:
+    def target_indices(self, user_id: str, timestamps: Sequence[float], split: SplitName) -> Sequence[int]:
         """Return which of a user's events are asked for in a split, ascending."""
         if len(timestamps) < self._data.min_user_interactions:
             return ()
@@ -138,20 +105,20 @@ class BucketExamples:
         asked = iter_users(users, builder.textualizer.item_categories) if builder.facts is not None else ()
         self._sequences = list(asked)
 
-    def iter_tables(self, split: Split) -> Iterator[pa.Table]:
+    def iter_tables(self, split: SplitName) -> Iterator[pa.Table]:
         """Yield the examples of a split by user and target, `ROWS_PER_TABLE` at a time."""
         cases = self._iter_cases(split)
         while some := list(itertools.islice(cases, ROWS_PER_TABLE)):
             yield self._build(some, split)
 
-    def _iter_cases(self, split: Split) -> Iterator[tuple[int, int]]:
+    def _iter_cases(self, split: SplitName) -> Iterator[tuple[int, int]]:
         """Yield (place of the user in the bucket, index of the target)."""
         bounds = itertools.pairwise(self._offsets_U.tolist())
         for user, (start, end) in enumerate(bounds):
             targets = self._builder.target_indices(self._user_ids[user], self._times[start:end], split)
             yield from ((user, target) for target in targets)
 
-    def _build(self, cases: list[tuple[int, int]], split: Split) -> pa.Table:
+    def _build(self, cases: list[tuple[int, int]], split: SplitName) -> pa.Table:
         user_E, index_E = np.array(cases, dtype=np.int64).T
         first_E = self._offsets_U[user_E]
         sampled = Ragged.of_lists(self._sample(cases))
@@ -188,7 +155,7 @@ class BucketExamples:
         cases: Sequence[tuple[int, int]],
         sampled: Ragged,
         features: Sequence[Mapping[str, str]],
-        split: Split,
+        split: SplitName,
     ) -> dict[str, pa.ChunkedArray]:
         """Return the columns from which tasks are asked; none where none are."""
         facts = self._builder.facts
@@ -220,30 +187,3 @@ def _read_events(users: pa.Table) -> Events:
 
 def _to_lists(lists: Ragged) -> pa.ListArray:
     return pa.ListArray.from_arrays(pa.array(lists.offsets, pa.int32()), pa.array(lists.values, pa.int32()))
-
-
-def iter_users(users: pa.Table, item_categories: Sequence[tuple[str, ...]]) -> Iterator[UserSequence]:
-    """Yield the users of a bucket, in its order; without `item_categories` none is known."""
-    for row in users.to_pylist():
-        events = zip(row["items"], row["timestamps"], row["ratings"], row["actions"], strict=True)
-        yield UserSequence(
-            row["user_id"],
-            tuple(
-                Behaviour(
-                    item=item,
-                    timestamp=time,
-                    rating=rating,
-                    action=action,
-                    categories=item_categories[item] if item_categories else (),
-                )
-                for item, time, rating, action in events
-            ),
-            tuple(text or "" for text in row.get("reviews", ())),
-            tuple(text or "" for text in row.get("summaries", ())),
-        )
-
-
-def rank_of(seed: int, user_id: str) -> int:
-    """Return a 64-bit rank of the user; where users are drawn, those with the smallest ranks are."""
-    key = f"{seed}\x1f{user_id}".encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big")

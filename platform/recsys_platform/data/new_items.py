@@ -14,10 +14,10 @@ import pyarrow as pa
 import ray
 
 from recsys_model.errors import DataError
-from recsys_platform.data.examples import rank_of
 from recsys_platform.data.input.arrow import flatten, pc
 from recsys_platform.data.input.contract import Items
 from recsys_platform.data.sequences import iter_buckets
+from recsys_platform.data.user_sequences import rank_of
 
 MAX_TITLE = 2_000
 """Characters of a title that an endpoint accepts."""

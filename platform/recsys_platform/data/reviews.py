@@ -15,8 +15,8 @@ import pyarrow as pa
 import ray
 
 from recsys_model.text.explanations import FeatureWords, WordCounts
-from recsys_platform.data.examples import rank_of
 from recsys_platform.data.sequences import iter_buckets
+from recsys_platform.data.user_sequences import rank_of
 from recsys_platform.splits import DatasetSplit
 
 MAX_SAMPLES = 20_000

@@ -24,7 +24,6 @@ from recsys_platform.artifacts import refuse_to_overwrite, write_artifact
 from recsys_platform.config.run import RunConfig, config_to_dict
 from recsys_platform.data.column_needs import open_tables
 from recsys_platform.data.context import plain_errors, ray_data_settings
-from recsys_platform.data.examples import SPLITS
 from recsys_platform.data.input.contract import Items, Users, bucket_of
 from recsys_platform.data.input.importers.importing import resolve_input
 from recsys_platform.data.input.occurring import find_item_ids, restrict_items
@@ -44,7 +43,7 @@ from recsys_platform.data.tie_findings import describe_ties
 from recsys_platform.data.vocabulary import build_vocabulary
 from recsys_platform.data.writing import BucketWriter, Shared, write_table
 from recsys_platform.file_names import TOKENIZER_FOLDER
-from recsys_platform.splits import DatasetSplit
+from recsys_platform.splits import SPLIT_NAMES, DatasetSplit
 from recsys_platform.task_columns import write_item_facts
 
 logger = logging.getLogger(__name__)
@@ -126,7 +125,7 @@ def _write_dataset(config: RunConfig, tables: Tables, folder: Path) -> dict[str,
         zero_copy_batch=True,
         compute=_one_actor_per_cpu(sequences.num_blocks()),
     ).take_all()
-    examples: dict[str, int] = {split: sum(row[split] for row in written) for split in SPLITS}
+    examples: dict[str, int] = {split: sum(row[split] for row in written) for split in SPLIT_NAMES}
     leaks = [finding.to_dict() for finding in findings]
     counts = _count(items, users, survey, examples) | {
         "texts_made_unique": num_changed,

@@ -11,11 +11,11 @@ import pyarrow as pa
 import ray
 
 from recsys_platform.config.run import RunConfig
-from recsys_platform.data.examples import rank_of
 from recsys_platform.data.input.arrow import pc
 from recsys_platform.data.input.rejects import NUM_SAMPLES, Reject, RejectSummary
 from recsys_platform.data.sequences import REJECT, iter_buckets
 from recsys_platform.data.tie_counts import build_item_keys, count_ties
+from recsys_platform.data.user_sequences import rank_of
 from recsys_platform.splits import DatasetSplit
 
 SURVEY_SCHEMA = pa.schema(

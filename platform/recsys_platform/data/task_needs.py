@@ -10,9 +10,9 @@ from recsys_model.text.explanations import STATEMENT
 from recsys_model.text.task_facts import HIGHEST_RATING, LOWEST_RATING
 from recsys_model.text.task_sampling import trained_families
 from recsys_model.text.tasks import TASKS
-from recsys_platform.data.examples import SPLITS
 from recsys_platform.data.input.tables import Table
 from recsys_platform.data.reviews import Reviews
+from recsys_platform.splits import SPLIT_NAMES
 
 NEEDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "rating": (("rating",),),
@@ -84,7 +84,7 @@ def count_tasks(tasks: TasksConfig, reviews: Reviews, written: Sequence[Mapping[
     for row in written:
         asked.update({(entry["split"], entry["task"]): entry["count"] for entry in row["asked"]})
     names = [name for name, task in TASKS.items() if task.family in trained_families(tasks)]
-    counts: dict[str, Any] = {split: {name: asked[split, name] for name in names} for split in SPLITS}
+    counts: dict[str, Any] = {split: {name: asked[split, name] for name in names} for split in SPLIT_NAMES}
     _check_asked(tasks, counts["train"])
     if "explanation" in trained_families(tasks):
         counts["explanations"] = {

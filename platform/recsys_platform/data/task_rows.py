@@ -10,8 +10,8 @@ from recsys_model.text.task_facts import TaskFacts, can_ask
 from recsys_model.text.task_sampling import trained_families
 from recsys_model.text.tasks import TASKS
 from recsys_model.text.textualize import Behaviour
-from recsys_platform.data.examples import Split, UserSequence
-from recsys_platform.splits import DatasetSplit
+from recsys_platform.data.user_sequences import UserSequence
+from recsys_platform.splits import DatasetSplit, SplitName
 from recsys_platform.task_columns import to_columns
 
 
@@ -23,7 +23,7 @@ class FactWriter:
         self._tasks = [task for task in TASKS.values() if task.family in families]
         self._words = words
         self._split = dataset_split
-        self.counts: Counter[tuple[Split, str]] = Counter()
+        self.counts: Counter[tuple[SplitName, str]] = Counter()
         """(split, task of a trained family) -> examples so far that can be asked it."""
 
     def columns(
@@ -32,7 +32,7 @@ class FactWriter:
         features: Mapping[str, str],
         history: Sequence[Behaviour],
         target_index: int,
-        split: Split,
+        split: SplitName,
     ) -> dict[str, Any]:
         """Return the values of `FACT_FIELDS`."""
         facts = self._facts(user, features, history, target_index)
@@ -57,7 +57,7 @@ class FactWriter:
         )
 
 
-def own_items(user: UserSequence, split: Split, dataset_split: DatasetSplit) -> Collection[int]:
+def own_items(user: UserSequence, split: SplitName, dataset_split: DatasetSplit) -> Collection[int]:
     """Return the items that negatives must avoid: in training those of the user's training events alone."""
     events = user.behaviours
     if split == "train":

@@ -19,12 +19,12 @@ from recsys_model.text.batch_texts import BatchTextualizer
 from recsys_model.text.explanations import FeatureWords
 from recsys_model.text.tokenizer import load_tokenizer
 from recsys_platform.config.run import RunConfig
-from recsys_platform.data.examples import ROWS_PER_TABLE, SPLITS, ExampleBuilder
+from recsys_platform.data.examples import ROWS_PER_TABLE, ExampleBuilder
 from recsys_platform.data.input.rejects import REJECTS_SCHEMA
 from recsys_platform.data.sequences import iter_buckets
 from recsys_platform.data.task_rows import FactWriter
 from recsys_platform.file_names import TOKENIZER_FOLDER
-from recsys_platform.splits import DatasetSplit
+from recsys_platform.splits import SPLIT_NAMES, DatasetSplit
 
 ROWS_PER_GROUP = ROWS_PER_TABLE
 """Small enough for training to stream, large enough to compress."""
@@ -33,7 +33,7 @@ INTERACTIONS_SCHEMA = pa.schema(
 )
 
 ASKED = pa.struct([("split", pa.string()), ("task", pa.string()), ("count", pa.int64())])
-WRITTEN_SCHEMA = pa.schema([*((split, pa.int64()) for split in SPLITS), ("asked", pa.list_(ASKED))])
+WRITTEN_SCHEMA = pa.schema([*((split, pa.int64()) for split in SPLIT_NAMES), ("asked", pa.list_(ASKED))])
 """Examples of each split, and how many can be asked which task."""
 
 
@@ -112,7 +112,7 @@ class BucketWriter:
         features = {} if features_ref is None else ray.get(features_ref)
         examples = self._builder.open(users, features)
         counts: dict[str, Any] = {}
-        for split in SPLITS:
+        for split in SPLIT_NAMES:
             path = self._folder / "examples" / split / name
             counts[split] = write_tables(path, self._builder.schema, examples.iter_tables(split))
         return {**counts, "asked": self._take_asked()}

@@ -10,9 +10,10 @@ from recsys_model.entities.catalog import build_catalog
 from recsys_model.text.batch_texts import BatchTextualizer
 from recsys_model.text.tokenizer import train_tokenizer
 from recsys_platform.config.input import DataConfig
-from recsys_platform.data.examples import SPLITS, ExampleBuilder, rank_of
+from recsys_platform.data.examples import ExampleBuilder
 from recsys_platform.data.sequences import USER
-from recsys_platform.splits import DatasetSplit
+from recsys_platform.data.user_sequences import rank_of
+from recsys_platform.splits import SPLIT_NAMES, DatasetSplit
 
 TITLES = [f"thing {number}" for number in range(12)]
 TOKENIZER = train_tokenizer(TITLES, vocab_size=300)
@@ -74,13 +75,13 @@ def test_with_a_stride_of_the_history_the_rows_of_a_user_tell_of_every_training_
 
 
 def test_a_user_with_too_few_events_gives_no_example():
-    assert [targets(builder(0), 2, split) for split in SPLITS] == [[], [], []]
+    assert [targets(builder(0), 2, split) for split in SPLIT_NAMES] == [[], [], []]
 
 
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 11), min_size=3, max_size=20), st.integers(0, 4), st.integers(1, 30))
 def test_an_example_knows_earlier_events_only_and_ends_with_its_target(items, targets_per_user, max_history):
-    for split in SPLITS:
+    for split in SPLIT_NAMES:
         for row in rows_of(builder(targets_per_user, max_history), items, split):
             index = row["target_index"]
             *history, target = row["entity_items"]
@@ -114,7 +115,7 @@ def test_a_whole_example():
 
 def test_only_drawn_users_validate_while_all_train_and_test():
     below = builder(max_eval_rank=rank_of(0, "ann") - 1)
-    assert [targets(below, 5, split) for split in SPLITS] == [[2], [], [4]]
+    assert [targets(below, 5, split) for split in SPLIT_NAMES] == [[2], [], [4]]
     assert targets(builder(max_eval_rank=rank_of(0, "ann")), 5, "valid") == [3]
 
 
@@ -123,7 +124,7 @@ def test_a_temporal_split_asks_for_the_first_event_of_each_period_and_trains_on_
     textualizer = BatchTextualizer(TOKENIZER, CATALOG, TextConfig())
     built = ExampleBuilder(textualizer, WindowConfig(), DataConfig(targets_per_user=0), 0, dataset_split=cut)
 
-    assert [targets(built, 8, split) for split in SPLITS] == [[1, 2], [3], [5]]
-    assert [targets(built, 4, split) for split in SPLITS] == [[1, 2], [3], []]
+    assert [targets(built, 8, split) for split in SPLIT_NAMES] == [[1, 2], [3], [5]]
+    assert [targets(built, 4, split) for split in SPLIT_NAMES] == [[1, 2], [3], []]
     (test,) = rows_of(built, [1, 2, 3, 4, 5, 6, 7], "test")
     assert (test["seen_items"], test["target_item"]) == ([1, 2, 3, 4, 5], 6)
