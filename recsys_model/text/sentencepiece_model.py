@@ -9,11 +9,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from recsys_model.errors import CheckpointError
-from recsys_model.text.tokenizer import SENTENCEPIECE_FILE, SpecialTokens, Tokenizer
 
+SENTENCEPIECE_FILE = "sentencepiece.model"
+"""Name of the model in a tokenizer folder of this project."""
 MAX_BLANKS = 80
 LINE_BREAK, TAB = "<n>", "<|tab|>"
 BLANKS = tuple(f"<|blank_{size}|>" for size in range(2, MAX_BLANKS + 1))
@@ -22,8 +23,8 @@ WHITESPACE_TO_NAME = {"\n": LINE_BREAK, "\t": TAB} | {" " * size: name for size,
 
 
 @dataclass(frozen=True, slots=True)
-class Encoding:
-    """What encoding a text gives."""
+class PieceEncoding:
+    """The token ids of a text, as `recsys_model.text.tokenizer.Encoding` asks for them."""
 
     ids: list[int]
     """Token ids."""
@@ -50,15 +51,15 @@ class SentencePieceBackend:
         token = self._processor.piece_to_id(name)
         return token if self._processor.id_to_piece(token) == name else None
 
-    def encode(self, text: str, *, add_special_tokens: bool = False) -> Encoding:
+    def encode(self, text: str, *, add_special_tokens: bool = False) -> PieceEncoding:
         """Return the ids of a text; whitespace that has a piece becomes that, whatever stands around it."""
         del add_special_tokens
         ids: list[int] = []
         start = 0
-        for found in self._whitespace.finditer(text):
-            ids += [*self._processor.encode(text[start : found.start()]), self._text_to_id[found.group()]]
-            start = found.end()
-        return Encoding([*ids, *self._processor.encode(text[start:])])
+        for run in self._whitespace.finditer(text):
+            ids += [*self._processor.encode(text[start : run.start()]), self._text_to_id[run.group()]]
+            start = run.end()
+        return PieceEncoding([*ids, *self._processor.encode(text[start:])])
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of token ids; ids behind the pieces have none."""
@@ -77,24 +78,14 @@ class SentencePieceBackend:
         Path(path).write_bytes(self._model)
 
 
-class SentencePieceTokenizer(Tokenizer):
-    """A tokenizer that is written as a SentencePiece file."""
-
-    backend_file: ClassVar[str] = SENTENCEPIECE_FILE
-
-    def __init__(self, backend: SentencePieceBackend, special: SpecialTokens, vocab_size: int) -> None:
-        super().__init__(backend, special, vocab_size)
-
-
-def load_written_tokenizer(folder: Path, special: SpecialTokens, vocab_size: int) -> SentencePieceTokenizer:
-    """Read the model that `SentencePieceTokenizer.write` wrote.
+def load_backend(path: Path) -> SentencePieceBackend:
+    """Read the model that `SentencePieceBackend.save` wrote.
 
     Raises:
-        CheckpointError: the file is damaged.
+        CheckpointError: the file is missing or damaged.
     """
-    path = folder / SENTENCEPIECE_FILE
     try:
-        return SentencePieceTokenizer(SentencePieceBackend(path.read_bytes()), special, vocab_size)
+        return SentencePieceBackend(path.read_bytes())
     except (OSError, RuntimeError) as error:
         raise CheckpointError(f"{path} holds no SentencePiece model: {error}") from error
 

@@ -22,13 +22,14 @@ from typing import Any
 from recsys_model.errors import CheckpointError
 from recsys_model.text.sentencepiece_model import (
     BLANKS,
+    SENTENCEPIECE_FILE,
     TAB,
     WHITESPACE_TO_NAME,
     SentencePieceBackend,
-    SentencePieceTokenizer,
     optional_package,
 )
 from recsys_model.text.special_tokens import ControlTokens, choose_special
+from recsys_model.text.tokenizer import Tokenizer
 
 CHATGLM_FILE = "ice_text.model"
 CHINESE_GLM_FILE = "cog-pretrain.model"
@@ -41,7 +42,7 @@ _CONTROL, _BYTE = 3, 6
 _ROLE_TO_KEY = {"gmask": "gmask_token_id", "mask": "mask_token_id", "start": "bos_token_id", "end": "eos_token_id"}
 
 
-def load_chatglm_tokenizer(folder: Path) -> SentencePieceTokenizer:
+def load_chatglm_tokenizer(folder: Path) -> Tokenizer:
     """Read the tokenizer of ChatGLM-6B: `ice_text.model`, `tokenizer_config.json` and `config.json`, if they are there.
 
     Raises:
@@ -67,10 +68,10 @@ def load_chatglm_tokenizer(folder: Path) -> SentencePieceTokenizer:
             f"{folder}: {', '.join(wrong)} of config.json must be the tokens of {CHATGLM_FILE}, got {model[wrong[0]]} where "
             f"num_image_tokens {num_image_tokens} gives others; set num_image_tokens in tokenizer_config.json"
         )
-    return SentencePieceTokenizer(backend, special, backend.num_pieces)
+    return Tokenizer(backend, special, backend.num_pieces, SENTENCEPIECE_FILE)
 
 
-def load_chinese_glm_tokenizer(folder: Path) -> SentencePieceTokenizer:
+def load_chinese_glm_tokenizer(folder: Path) -> Tokenizer:
     """Read the tokenizer of a Chinese GLM: `cog-pretrain.model` and `added_tokens.json`.
 
     Raises:
@@ -90,7 +91,7 @@ def load_chinese_glm_tokenizer(folder: Path) -> SentencePieceTokenizer:
     backend = _build_backend(proto, set(added), 0)
     end = added.get(END_OF_TEXT)
     special = choose_special(ControlTokens(name_to_id=added, begin=None, end=end, pad=end), [], str(folder))
-    return SentencePieceTokenizer(backend, special, backend.num_pieces)
+    return Tokenizer(backend, special, backend.num_pieces, SENTENCEPIECE_FILE)
 
 
 def _build_backend(proto: Any, control_names: set[str], num_image_tokens: int) -> SentencePieceBackend:

@@ -10,14 +10,14 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import tokenizers
 
 from recsys_model.errors import CheckpointError, ConfigError, DataError
+from recsys_model.text.sentencepiece_model import SENTENCEPIECE_FILE, load_backend
 
 BACKEND_FILE = "tokenizer.json"
-SENTENCEPIECE_FILE = "sentencepiece.model"
 SPECIAL_FILE = "special_tokens.json"
 GPT2_VOCAB_FILE = "vocab.json"
 GPT2_MERGES_FILE = "merges.txt"
@@ -55,7 +55,7 @@ GLM_GPT2_SPECIAL = SpecialTokens(
 
 
 class Encoding(Protocol):
-    """What encoding a text gives."""
+    """The result of encoding a text."""
 
     @property
     def ids(self) -> list[int]:
@@ -92,13 +92,14 @@ class Tokenizer:
         False
     """
 
-    backend_file: ClassVar[str] = BACKEND_FILE
-    """What `write` calls the vocabulary."""
-
-    def __init__(self, backend: Backend, special: SpecialTokens, vocab_size: int) -> None:
+    def __init__(
+        self, backend: Backend, special: SpecialTokens, vocab_size: int, backend_file: str = BACKEND_FILE
+    ) -> None:
+        """Take the name of the file that `write` gives to the vocabulary; the name tells `load_tokenizer` its kind."""
         self.special = special
         self.vocab_size = vocab_size
         self._backend = backend
+        self._backend_file = backend_file
         self._special_ids = frozenset(dataclasses.astuple(special))
 
     def encode_text(self, text: str) -> list[int]:
@@ -129,7 +130,7 @@ class Tokenizer:
     def write(self, folder: Path) -> None:
         """Write the tokenizer into `folder`, which is created."""
         folder.mkdir(parents=True, exist_ok=True)
-        self._backend.save(str(folder / self.backend_file))
+        self._backend.save(str(folder / self._backend_file))
         description = {"special": dataclasses.asdict(self.special), "vocab_size": self.vocab_size}
         (folder / SPECIAL_FILE).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
 
@@ -144,9 +145,7 @@ def load_tokenizer(folder: Path) -> Tokenizer:
         description: dict[str, Any] = json.loads((folder / SPECIAL_FILE).read_text(encoding="utf-8"))
         special, vocab_size = SpecialTokens(**description["special"]), description["vocab_size"]
         if (folder / SENTENCEPIECE_FILE).is_file():
-            from recsys_model.text.sentencepiece_model import load_written_tokenizer  # it needs this module
-
-            return load_written_tokenizer(folder, special, vocab_size)
+            return Tokenizer(load_backend(folder / SENTENCEPIECE_FILE), special, vocab_size, SENTENCEPIECE_FILE)
         backend = tokenizers.Tokenizer.from_str((folder / BACKEND_FILE).read_text(encoding="utf-8"))
         return Tokenizer(backend, special, vocab_size)
     except (OSError, ValueError, TypeError, KeyError) as error:
