@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from recsys_model.backbones.base import Backbone
+from recsys_model.config import Scoring
 from recsys_model.decoding.cache import BeamCache
 from recsys_model.decoding.prompts import Starts, check_position_id, encode_prompts, padded
-from recsys_model.decoding.scoring import ChildScorer, Scoring, target_log_probs
+from recsys_model.decoding.scoring import ChildScorer, target_log_probs
 from recsys_model.entities.token_trie import TokenTrie, build_token_trie
 from recsys_model.entity_head.vectors import ItemVectors
 from recsys_model.errors import DataError

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from recsys_model.backbones.base import Backbone
+from recsys_model.config import Scoring
 from recsys_model.decoding.cache import Layout
-from recsys_model.decoding.scoring import Scoring, target_log_probs
+from recsys_model.decoding.scoring import target_log_probs
 from recsys_model.entities.token_trie import TokenTrie
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from recsys_model.backbones.base import Backbone
+from recsys_model.config import Scoring
 from recsys_model.decoding.cache import BeamCache, PartAEncoder
 from recsys_model.decoding.edges import Edges
 from recsys_model.decoding.hypotheses import DEAD, Beams, Candidates, Finished, rank_in_group
@@ -20,7 +21,7 @@ from recsys_model.decoding.item_lists import ItemFilter, ItemLists
 from recsys_model.decoding.item_scores import ItemScores
 from recsys_model.decoding.prefix_cache import PartACache
 from recsys_model.decoding.prompts import Starts, encode_prompts
-from recsys_model.decoding.scoring import ChildScorer, Scoring
+from recsys_model.decoding.scoring import ChildScorer
 from recsys_model.entities.cut_trie import cut_labels
 from recsys_model.entities.token_trie import TokenTrie
 from recsys_model.entity_head.scorer import EntityScorer

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from recsys_model.backbones.base import Backbone
-from recsys_model.config import Scoring as Scoring
+from recsys_model.config import Scoring
 from recsys_model.entities.token_trie import TokenTrie
 
 # "in beta state", which is about the layout at large; set once: to catch a warning makes Python forget all it has told
