@@ -16,7 +16,7 @@ from recsys_model.config import TasksConfig, TextConfig, settings_from_dict
 from recsys_model.entities.catalog import Catalog, load_catalog
 from recsys_model.errors import CheckpointError
 from recsys_model.text.task_facts import TaskFacts
-from recsys_model.text.task_sampling import Key, with_choices
+from recsys_model.text.task_sampling import DrawKey, with_choices
 from recsys_model.text.task_text import TaskText, TaskTextBuilder
 from recsys_model.text.templates import Template
 from recsys_model.text.textualize import Behaviour
@@ -79,7 +79,7 @@ class TaskSource:
         return to_facts(row, self.items.categories)
 
     def ask(
-        self, template: Template, facts: TaskFacts, own_items: Collection[int], tasks: TasksConfig, key: Key
+        self, template: Template, facts: TaskFacts, own_items: Collection[int], tasks: TasksConfig, key: DrawKey
     ) -> TaskText:
         """Return the question and its answer; candidates, or the item of a yes/no question, are drawn by `key`.
 
@@ -90,7 +90,7 @@ class TaskSource:
         return self.texts.build(template, self.with_choices(template, facts, own_items, tasks, key))
 
     def with_choices(
-        self, template: Template, facts: TaskFacts, own_items: Collection[int], tasks: TasksConfig, key: Key
+        self, template: Template, facts: TaskFacts, own_items: Collection[int], tasks: TasksConfig, key: DrawKey
     ) -> TaskFacts:
         """Return the facts with what is drawn for the question of a template."""
         return with_choices(template.task, facts, own_items, len(self.catalog.items), tasks, key)

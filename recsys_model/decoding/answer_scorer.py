@@ -28,7 +28,7 @@ from recsys_model.infilling.positions import PositionAutomaton, PositionState
 from recsys_model.infilling.prompt import Prompt
 from recsys_model.text.tokenizer import SpecialTokens
 
-Answers = Sequence[Sequence[int]]
+Choices = Sequence[Sequence[int]]
 """Token ids of each possible answer of one request."""
 
 
@@ -53,7 +53,7 @@ class AnswerScorer:
         self._scoring: Scoring = "lm" if scoring == "lm" else "trie"
 
     @torch.inference_mode()
-    def log_probs(self, prompts: Sequence[Prompt], answers: Sequence[Answers]) -> list[list[float]]:
+    def log_probs(self, prompts: Sequence[Prompt], answers: Sequence[Choices]) -> list[list[float]]:
         """Return for each prompt the log-probability of each of its answers, in their order.
 
         Raises:
@@ -107,7 +107,7 @@ class AnswerTree:
         special: SpecialTokens,
         automaton: PositionAutomaton,
         scoring: Scoring,
-        answers: Answers,
+        answers: Choices,
         temperature: float = 1.0,
     ) -> None:
         trie = build_token_trie(answers, special.end)
@@ -193,7 +193,7 @@ class AnswerTree:
 def _fed(trie: TokenTrie, start: int, automaton: PositionAutomaton) -> tuple[list[list[int]], list[list[int]]]:
     """Return what is fed at each node, and its intra position ids: `[S]` first at the root, `[E]` never.
 
-    Answers need not be entities, so the automaton is asked.
+    Answers need not be entities, so the position automaton numbers their tokens.
     """
     states: list[PositionState] = []
     fed: list[list[int]] = []
@@ -213,7 +213,7 @@ def _fed(trie: TokenTrie, start: int, automaton: PositionAutomaton) -> tuple[lis
     return fed, intra_ids
 
 
-def _check_answers(entry: int, answers: Answers) -> None:
+def _check_answers(entry: int, answers: Choices) -> None:
     if not answers:
         raise DataError(f"answers: entry {entry} must have an answer to choose, got none")
     counts = Counter(map(tuple, answers))

@@ -27,7 +27,7 @@ from recsys_model.text.tokenizer import SpecialTokens
 BLOCK = 16
 """Beginnings are looked up by their first 16, 32, ... tokens."""
 
-Key = tuple[tuple[int, int, int, int], ...]
+PrefixKey = tuple[tuple[int, int, int, int], ...]
 """(token, inter and intra position id, item of the residual) of every token."""
 
 
@@ -56,8 +56,8 @@ class PartACache:
         self._vectors = vectors
         self._special = special
         self._max_bytes = max_bytes
-        self._encoded: OrderedDict[Key, Encoded] = OrderedDict()
-        self._beginning_to_keys: dict[int, dict[Key, None]] = {}
+        self._encoded: OrderedDict[PrefixKey, Encoded] = OrderedDict()
+        self._beginning_to_keys: dict[int, dict[PrefixKey, None]] = {}
         self.num_bytes = 0
         """Memory of the keys and values that are kept."""
         self.num_reused = 0
@@ -85,7 +85,7 @@ class PartACache:
         other._vectors = vectors
         return other
 
-    def _find(self, key: Key, part_a_len: int) -> tuple[Encoded | None, int]:
+    def _find(self, key: PrefixKey, part_a_len: int) -> tuple[Encoded | None, int]:
         """Return what was encoded, and how many of its first tokens serve this prompt.
 
         Prompts that are alike up to the end of part A are so with the same part A, which the inter ids tell.
@@ -145,7 +145,7 @@ class PartACache:
                 values[:, row, :, :count] = found.values[:, :, :count]
         return list(keys.unbind(0)), list(values.unbind(0))
 
-    def _keep(self, key: Key, encoder: PartAEncoder, row: int) -> None:
+    def _keep(self, key: PrefixKey, encoder: PartAEncoder, row: int) -> None:
         if key in self._encoded:
             return
         keys, values = (
@@ -162,7 +162,7 @@ class PartACache:
         while self.num_bytes > self._max_bytes:
             self._forget(next(iter(self._encoded)))
 
-    def _forget(self, key: Key) -> None:
+    def _forget(self, key: PrefixKey) -> None:
         self.num_bytes -= self._encoded.pop(key).num_bytes
         for size in range(BLOCK, len(key) + 1, BLOCK):
             others = self._beginning_to_keys[hash(key[:size])]
@@ -205,12 +205,12 @@ class _Tail:
         return self._position_BT
 
 
-def _key_of(prompt: Prompt) -> Key:
+def _key_of(prompt: Prompt) -> PrefixKey:
     columns = (prompt.token_ids, prompt.inter_position_ids, prompt.intra_position_ids, prompt.input_items)
     return tuple(zip(*columns, strict=True))
 
 
-def _common(key: Key, other: Key) -> int:
+def _common(key: PrefixKey, other: PrefixKey) -> int:
     """Return how many first entries two keys share.
 
     >>> _common(((1, 0, 0, -1), (2, 1, 0, -1), (3, 2, 0, -1)), ((1, 0, 0, -1), (2, 1, 0, -1), (4, 2, 0, -1)))

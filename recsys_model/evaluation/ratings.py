@@ -7,9 +7,9 @@ import numpy as np
 
 from recsys_model.errors import DataError
 from recsys_model.evaluation.intervals import Estimate
-from recsys_model.evaluation.resampling import Figure, bootstrap_totals
+from recsys_model.evaluation.resampling import FigureOfTotals, bootstrap_totals
 
-RATING_FIGURES: dict[str, Figure] = {
+RATING_FIGURES: dict[str, FigureOfTotals] = {
     "rmse": lambda total_X: float(np.sqrt(total_X[0] / total_X[2])),
     "mae": lambda total_X: float(total_X[1] / total_X[2]),
 }

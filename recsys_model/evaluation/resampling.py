@@ -15,11 +15,11 @@ from recsys_model.evaluation.intervals import Estimate
 
 MAX_WEIGHTS = 1 << 22
 """Weights held at a time: bounds the memory at some 32 MB."""
-Figure = Callable[[np.ndarray], float]
+FigureOfTotals = Callable[[np.ndarray], float]
 """Turns totals (X) into a figure."""
 
 
-def bootstrap_totals(stats_UX: np.ndarray, figure: Figure, *, num_samples: int, seed: int) -> Estimate:
+def bootstrap_totals(stats_UX: np.ndarray, figure: FigureOfTotals, *, num_samples: int, seed: int) -> Estimate:
     """Return a figure of the totals of all users with its 95 % percentile-bootstrap interval.
 
     The same arguments always give the same interval.

@@ -16,7 +16,7 @@ from sacrebleu.metrics.bleu import BLEU
 
 from recsys_model.errors import DataError
 from recsys_model.evaluation.intervals import Estimate
-from recsys_model.evaluation.resampling import Figure, bootstrap_totals, mean_of_totals
+from recsys_model.evaluation.resampling import FigureOfTotals, bootstrap_totals, mean_of_totals
 
 ROUGE_NAMES: dict[str, str] = {"rouge_1": "rouge1", "rouge_2": "rouge2", "rouge_l": "rougeL"}
 """Our name -> the library's."""
@@ -32,7 +32,7 @@ def bleu_stats(generated: Sequence[str], references: Sequence[str], order: int) 
     return np.array(rows, dtype=np.float64).reshape(len(rows), 2 * order + 2)
 
 
-def bleu_figure(order: int) -> Figure:
+def bleu_figure(order: int) -> FigureOfTotals:
     """Return the function from the totals of `bleu_stats` to BLEU."""
 
     def figure(total_X: np.ndarray) -> float:
@@ -79,7 +79,7 @@ def measure_texts(
 
 def _all_stats(
     generated: Sequence[str], references: Sequence[str], bleu_order: int
-) -> dict[str, tuple[Figure, np.ndarray]]:
+) -> dict[str, tuple[FigureOfTotals, np.ndarray]]:
     if len(generated) != len(references):
         raise DataError(f"every text needs one reference, got {len(references)} for {len(generated)} texts")
     bleu = {f"bleu_{bleu_order}": (bleu_figure(bleu_order), bleu_stats(generated, references, bleu_order))}

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from recsys_model.errors import DataError
-from recsys_model.text.tasks import CHOICES, Answer, Task
+from recsys_model.text.tasks import CHOICES, AnswerKind, Task
 from recsys_model.text.textualize import Behaviour
 
 LOWEST_RATING, HIGHEST_RATING = 1, 5
@@ -36,7 +36,7 @@ class TaskFacts:
     explanation: str = ""
     """The sentence of the review that explains the choice."""
 
-    def answer(self, kind: Answer) -> str | int | None:
+    def answer(self, kind: AnswerKind) -> str | int | None:
         """Return the answer of a task: a catalogue index if it is an item, else a text; None if it is not known.
 
         Raises:

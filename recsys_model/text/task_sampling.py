@@ -17,7 +17,7 @@ from recsys_model.text.task_facts import TaskFacts, can_ask
 from recsys_model.text.tasks import FAMILIES, TASKS, Task
 from recsys_model.text.templates import Template, TemplateSet
 
-Key = tuple[int | str, ...]
+DrawKey = tuple[int | str, ...]
 """(seed, user id, index of the target, epoch)."""
 
 
@@ -47,7 +47,7 @@ class TaskSampler:
         self._config = config
         self._family_to_weight = {name: getattr(config, f"{name}_weight") for name in FAMILIES}
 
-    def draw(self, facts: TaskFacts, key: Key) -> Template | None:
+    def draw(self, facts: TaskFacts, key: DrawKey) -> Template | None:
         """Return a template, or None if the event is to be told plainly, without a question.
 
         A family is drawn by weight from those that can be asked with what is known; then one of its tasks and one
@@ -76,7 +76,7 @@ class TaskSampler:
 
 
 def with_choices(
-    task: Task, facts: TaskFacts, own_items: Collection[int], num_items: int, config: TasksConfig, key: Key
+    task: Task, facts: TaskFacts, own_items: Collection[int], num_items: int, config: TasksConfig, key: DrawKey
 ) -> TaskFacts:
     """Add what a question of the task offers: candidates, or for a yes/no question in `no_share` of the draws a wrong item.
 
@@ -93,7 +93,7 @@ def with_choices(
     return facts
 
 
-def _negatives(key: Key, own_items: Collection[int], num_items: int, num_negatives: int) -> list[int]:
+def _negatives(key: DrawKey, own_items: Collection[int], num_items: int, num_negatives: int) -> list[int]:
     try:
         return draw_negatives(key, own_items, num_items, num_negatives)
     except DataError as error:

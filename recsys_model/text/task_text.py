@@ -13,7 +13,7 @@ from recsys_model.errors import DataError
 from recsys_model.text.task_facts import TaskFacts
 from recsys_model.text.task_fields import FieldWriter, Value
 from recsys_model.text.task_fit import WrittenPart, fit
-from recsys_model.text.tasks import CHOICES, Answer
+from recsys_model.text.tasks import CHOICES, AnswerKind
 from recsys_model.text.templates import Field, Part, Template
 from recsys_model.text.textualize import NUM_FRAME_TOKENS, EntityTokens, TokenizedText
 from recsys_model.text.tokenizer import Tokenizer
@@ -96,7 +96,7 @@ class TaskTextBuilder:
         text.end_sentence()
         return text
 
-    def choices(self, answer: Answer) -> list[list[int]]:
+    def choices(self, answer: AnswerKind) -> list[list[int]]:
         """Return the tokens of each answer in `CHOICES`."""
         return [self._writer.free_text(word).token_ids for word in CHOICES[answer]]
 

@@ -7,7 +7,7 @@ A family is one task or two variants of it.
 from dataclasses import dataclass
 from typing import Literal
 
-Answer = Literal["item", "rating", "yes_no", "explanation", "summary"]
+AnswerKind = Literal["item", "rating", "yes_no", "explanation", "summary"]
 """What is asked for: an item of the catalogue, a choice of `CHOICES`, or free text."""
 
 FIELDS: tuple[str, ...] = (
@@ -36,7 +36,7 @@ class Task:
     """Its name in `templates.toml`."""
     family: str
     """The family, which the weights of `TasksConfig` are for."""
-    answer: Answer
+    answer: AnswerKind
     """What the answer is."""
     required: tuple[str, ...]
     """Fields that every template tells; without their values the question cannot be asked."""

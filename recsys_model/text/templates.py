@@ -15,9 +15,9 @@ from typing import Any, Literal
 from recsys_model.errors import ConfigError
 from recsys_model.text.tasks import FIELDS, TASKS, Task
 
-Split = Literal["seen", "unseen"]
-SPLITS: tuple[Split, ...] = ("seen", "unseen")
-MIN_TEMPLATES: dict[Split, int] = {"seen": 6, "unseen": 2}
+TemplateSplit = Literal["seen", "unseen"]
+TEMPLATE_SPLITS: tuple[TemplateSplit, ...] = ("seen", "unseen")
+MIN_TEMPLATES: dict[TemplateSplit, int] = {"seen": 6, "unseen": 2}
 """Fewest templates of each task."""
 TEMPLATES_FILE = "templates.toml"
 _BRACKETS = re.compile(r"\[([^\[\]]*)\]")
@@ -55,7 +55,7 @@ class Template:
     """`task/name`."""
     task: Task
     """What is asked."""
-    split: Split
+    split: TemplateSplit
     """Whether it is trained on (`seen`) or never (`unseen`)."""
     text: str
     """As written in the file."""
@@ -72,7 +72,7 @@ class TemplateSet:
         self._by_task = {
             (task, split): tuple(t for t in templates if (t.task.name, t.split) == (task, split))
             for task in TASKS
-            for split in SPLITS
+            for split in TEMPLATE_SPLITS
         }
 
     def __getitem__(self, template_id: str) -> Template:
@@ -85,7 +85,7 @@ class TemplateSet:
             raise ConfigError(f"template must be one of {', '.join(self._by_id)}; got {template_id!r}")
         return self._by_id[template_id]
 
-    def of(self, task: str, split: Split) -> tuple[Template, ...]:
+    def of(self, task: str, split: TemplateSplit) -> tuple[Template, ...]:
         """Return the templates of a task in the order of the file; evaluation asks with the first one.
 
         Raises:
@@ -93,7 +93,7 @@ class TemplateSet:
         """
         if (task, split) not in self._by_task:
             raise ConfigError(
-                f"templates are of a task ({', '.join(TASKS)}) and {' or '.join(SPLITS)}; got {task!r} and {split!r}"
+                f"templates are of a task ({', '.join(TASKS)}) and {' or '.join(TEMPLATE_SPLITS)}; got {task!r} and {split!r}"
             )
         return self._by_task[task, split]
 
@@ -124,9 +124,11 @@ def parse_templates(text: str) -> TemplateSet:
 
 
 def _task_templates(task: Task, tables: Mapping[str, Any]) -> Iterator[Template]:
-    if set(tables) != set(SPLITS):
-        raise ConfigError(f"{TEMPLATES_FILE}: {task.name} must have {' and '.join(SPLITS)}; got {', '.join(tables)}")
-    for split in SPLITS:
+    if set(tables) != set(TEMPLATE_SPLITS):
+        raise ConfigError(
+            f"{TEMPLATES_FILE}: {task.name} must have {' and '.join(TEMPLATE_SPLITS)}; got {', '.join(tables)}"
+        )
+    for split in TEMPLATE_SPLITS:
         if len(tables[split]) < MIN_TEMPLATES[split]:
             raise ConfigError(
                 f"{TEMPLATES_FILE}: {task.name} must have at least {MIN_TEMPLATES[split]} {split} templates, "

@@ -15,7 +15,7 @@ from recsys_model.entities.catalog import Catalog, load_catalog
 from recsys_model.entities.unique_texts import fold_whitespace
 from recsys_model.infilling.positions import PositionAutomaton
 from recsys_model.text.tokenizer import Tokenizer, load_tokenizer
-from recsys_platform.evaluate.ranking.workers import Batch, Ranked
+from recsys_platform.evaluate.ranking.workers import CaseBatch, Ranked
 from recsys_platform.evaluate.worker_model import WorkerSettings, load_model
 from recsys_platform.file_names import TOKENIZER_FOLDER
 
@@ -40,7 +40,7 @@ class FreeGenerationWorker:
         vectors = None if scorer is None else scorer.vectors
         self._generator = TextGenerator(model, self._tokenizer.special, automaton, generation, vectors)
 
-    def recommend(self, batch: Batch) -> list[tuple[int, Ranked]]:
+    def recommend(self, batch: CaseBatch) -> list[tuple[int, Ranked]]:
         """Return, for each case of the batch, its place among all cases and `k` items or `INVALID`."""
         prompts = [self._settings.prompt(case.text, self._tokenizer.special) for _, case in batch]
         found = self._generator.generate_several(prompts)

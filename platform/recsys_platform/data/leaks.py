@@ -31,7 +31,7 @@ import pyarrow as pa
 from recsys_model.errors import DataError
 from recsys_platform.splits import DatasetSplit
 
-Items = npt.NDArray[np.int64]
+ItemIndices = npt.NDArray[np.int64]
 """Catalogue indices; -1 for none."""
 
 CASES_SCHEMA = pa.schema(
@@ -232,7 +232,7 @@ def number_items(names: Sequence[str]) -> list[int | None]:
     return [int(match[2]) if match and match[1] == stem else None for match in matches]
 
 
-def claim_next_numbers(names: Sequence[str], previous_C: Items) -> Items:
+def claim_next_numbers(names: Sequence[str], previous_C: ItemIndices) -> ItemIndices:
     """Return for each case (C) the item whose number follows that of the previous item, -1 where there is none."""
     numbers = number_items(names)
     number_to_item = {number: item for item, number in enumerate(numbers) if number is not None}
@@ -240,7 +240,9 @@ def claim_next_numbers(names: Sequence[str], previous_C: Items) -> Items:
     return np.array([next_N[item] for item in previous_C], dtype=np.int64)
 
 
-def _judge_claims(check: str, claimed_C: Items, target_C: Items, meaning: str, *, is_certain: bool = True) -> Finding:
+def _judge_claims(
+    check: str, claimed_C: ItemIndices, target_C: ItemIndices, meaning: str, *, is_certain: bool = True
+) -> Finding:
     num_items = int(max(claimed_C.max(initial=0), target_C.max(initial=0))) + 1
     claims_N = np.bincount(claimed_C[claimed_C >= 0], minlength=num_items)
     targets_N = np.bincount(target_C, minlength=num_items)
@@ -261,7 +263,7 @@ def _judge_flags(check: str, flag_C: pa.Array | pa.ChunkedArray, meaning: str) -
     )
 
 
-def _column(cases: pa.Table, name: str) -> Items:
+def _column(cases: pa.Table, name: str) -> ItemIndices:
     return cases[name].to_numpy().astype(np.int64)
 
 

@@ -10,7 +10,8 @@ from recsys_model.text.textualize import TokenizedText
 from recsys_platform.task_columns import FACT_COLUMNS
 from recsys_platform.train.questions import Questions
 from recsys_platform.train.reader import ExampleReader, to_examples, token_counts
-from recsys_platform.train.sampler import MAX_SEED, EpochOrder, count_batches, share_of_rank
+from recsys_platform.train.sampler import EpochOrder, count_batches, share_of_rank
+from recsys_platform.train.seeds import MAX_SEED
 
 
 class TrainingBatches:

@@ -32,7 +32,7 @@ from recsys_platform.train.checkpoints import restore_checkpoint, saved_checkpoi
 from recsys_platform.train.engine import Engine
 from recsys_platform.train.entities import build_head
 from recsys_platform.train.metrics import MetricsLog, StepWindow
-from recsys_platform.train.model import MAX_SEED, build_model
+from recsys_platform.train.model import build_model
 from recsys_platform.train.prefetch import prefetched
 from recsys_platform.train.progress import Progress
 from recsys_platform.train.questions import Questions, load_questions
@@ -40,6 +40,7 @@ from recsys_platform.train.ranking import BEST_METRIC, BestSoFar, ValidationRank
 from recsys_platform.train.ray_internals import silence_reports
 from recsys_platform.train.reader import ExampleReader, item_shares
 from recsys_platform.train.records import record_start, write_weights
+from recsys_platform.train.seeds import MAX_SEED
 from recsys_platform.train.validation import build_validation
 
 FINAL = "final"

@@ -19,11 +19,10 @@ from recsys_model.training.lora import apply_lora
 from recsys_platform.artifacts import MANIFEST_NAME, open_artifact
 from recsys_platform.checkpoints import ADAPTER_FOLDER, ENTITIES_FOLDER, WEIGHTS_FOLDER, folder_digest
 from recsys_platform.config.run import RunConfig
+from recsys_platform.train.seeds import MAX_SEED
 
 if TYPE_CHECKING:
     from peft import PeftModel
-
-MAX_SEED = 2**63
 
 
 def check_model(config: RunConfig, vocab_size: int) -> Geometry:

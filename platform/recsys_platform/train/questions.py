@@ -10,7 +10,7 @@ from typing import Any
 
 from recsys_model.config import TasksConfig, require
 from recsys_model.errors import ConfigError, UnaskableError
-from recsys_model.text.task_sampling import Key, TaskSampler, only_family, trained_families
+from recsys_model.text.task_sampling import DrawKey, TaskSampler, only_family, trained_families
 from recsys_model.text.task_text import TaskText
 from recsys_model.text.tasks import TASKS
 from recsys_model.text.templates import load_templates
@@ -34,7 +34,7 @@ class Questions:
         self._tasks = tasks
         self._sampler = TaskSampler(load_templates(), tasks)
 
-    def ask(self, row: dict[str, Any], key: Key) -> TaskText | None:
+    def ask(self, row: dict[str, Any], key: DrawKey) -> TaskText | None:
         """Return the question of a row, or None if it is to be told plainly: so it was drawn, or it cannot be asked."""
         try:
             return self.try_to_ask(row, key)
@@ -42,7 +42,7 @@ class Questions:
             # a long training does not end for one row; `check_questions` told how many there are
             return None
 
-    def try_to_ask(self, row: dict[str, Any], key: Key) -> TaskText | None:
+    def try_to_ask(self, row: dict[str, Any], key: DrawKey) -> TaskText | None:
         """Return the question of a row, or None if none was drawn.
 
         Raises:

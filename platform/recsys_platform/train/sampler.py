@@ -15,13 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys_model.errors import DataError
+from recsys_platform.train.seeds import MAX_SEED
 
 CHUNK_ROWS = 16_384
 """Rows that are in memory together; a chunk ends with the row group that reaches it."""
 WINDOW_BATCHES = 32
 """Global batches among which rows are sorted by length."""
-MAX_SEED = 2**32
-"""Seeds are taken modulo this number."""
 
 Rows = NDArray[np.int64]
 

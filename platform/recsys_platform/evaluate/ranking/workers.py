@@ -20,7 +20,7 @@ from recsys_platform.evaluate.ranking.cases import Case
 from recsys_platform.evaluate.worker_model import WorkerSettings, load_model
 from recsys_platform.file_names import TOKENIZER_FOLDER
 
-Batch = list[tuple[int, Case]]
+CaseBatch = list[tuple[int, Case]]
 """Cases that are decoded together, each with its place among all cases."""
 CandidateBatch = list[tuple[int, tuple[Case, list[int]]]]
 """The same, each with the catalogue indices to score."""
@@ -35,12 +35,12 @@ class Ranked(NamedTuple):
     """Whether the work limit of an exact search was hit before these were proven to be the best."""
 
 
-class Recommender(Protocol):
+class BatchRecommender(Protocol):
     """What answers batches of users."""
 
     def __init__(self, settings: WorkerSettings, k: int) -> None: ...
 
-    def recommend(self, batch: Batch) -> list[tuple[int, Ranked]]:
+    def recommend(self, batch: CaseBatch) -> list[tuple[int, Ranked]]:
         """Return, for each case of the batch, its place among all cases and its `k` best items."""
         ...
 
@@ -65,7 +65,7 @@ class RecommendationWorker:
             model, self._special, automaton, settings.decoding.scoring, vectors, temperature
         )
 
-    def recommend(self, batch: Batch) -> list[tuple[int, Ranked]]:
+    def recommend(self, batch: CaseBatch) -> list[tuple[int, Ranked]]:
         """Return, for each case of the batch, its place among all cases and its `k` best items."""
         prompts = [self._settings.prompt(case.text, self._special) for _, case in batch]
         excluded = [case.seen_items for _, case in batch] if self._settings.exclude_seen else None
@@ -98,7 +98,7 @@ def recommend_for_all(
     k: int,
     num_workers: int,
     batch_size: int,
-    worker: type[Recommender] = RecommendationWorker,
+    worker: type[BatchRecommender] = RecommendationWorker,
     log: AnswerLog | None = None,
 ) -> list[Ranked]:
     """Return the `k` best items for each case, in the order of the cases.

@@ -17,7 +17,7 @@ from recsys_model.entity_head.scorer import EntityScorer
 from recsys_model.errors import UnaskableError
 from recsys_model.infilling.positions import IntraMode, PositionAutomaton
 from recsys_model.infilling.prompt import Prompt, build_prompt
-from recsys_model.text.tasks import CHOICES, TASKS, Answer, Task
+from recsys_model.text.tasks import CHOICES, TASKS, AnswerKind, Task
 from recsys_model.text.templates import load_templates
 from recsys_model.text.textualize import TokenizedText
 from recsys_model.text.tokenizer import Tokenizer
@@ -96,7 +96,7 @@ class TaskAnswerer:
             # `answer` says so by None, and reports count it
             return None
 
-    def _room(self, answer: Answer) -> int:
+    def _room(self, answer: AnswerKind) -> int:
         """Return how many tokens a question leaves for its answer."""
         if answer == "item":
             return self._usual_item_len

@@ -15,7 +15,7 @@ from recsys_model.text.negatives import draw_negatives
 from recsys_model.text.seeding import stable_seed
 from recsys_model.text.task_facts import TaskFacts, can_ask
 from recsys_model.text.tasks import TASKS, Task
-from recsys_model.text.templates import Split, TemplateSet
+from recsys_model.text.templates import TemplateSet, TemplateSplit
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,7 +40,7 @@ class TaskCase:
 
     task: str
     """What is asked."""
-    templates: Split
+    templates: TemplateSplit
     """Whether training used the words (`seen`) or never did (`unseen`)."""
     template_id: str
     """The words."""
@@ -93,7 +93,7 @@ class CaseBuilder:
         self._num_items = num_items
         self._num_candidates = num_candidates
 
-    def build(self, task: str, templates: Split, events: Iterable[HeldOutEvent]) -> list[TaskCase]:
+    def build(self, task: str, templates: TemplateSplit, events: Iterable[HeldOutEvent]) -> list[TaskCase]:
         """Return one question an event, two for yes/no: about the target, then about an item that the user never took.
 
         Raises:
@@ -110,7 +110,7 @@ class CaseBuilder:
             for facts in self._with_choices(TASKS[task], event)
         ]
 
-    def _template_id(self, task: str, templates: Split, user_id: str) -> str:
+    def _template_id(self, task: str, templates: TemplateSplit, user_id: str) -> str:
         choices = self._templates.of(task, templates)
         rng = random.Random(stable_seed("task words", self._seed, user_id, task))
         return choices[int(rng.random() * len(choices))].template_id

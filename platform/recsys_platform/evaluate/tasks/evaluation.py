@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from recsys_model.entities.catalog import Catalog
 from recsys_model.evaluation.baselines import CoOccurrence, Popularity
 from recsys_model.text.tasks import TASKS
-from recsys_model.text.templates import SPLITS, Split, load_templates
+from recsys_model.text.templates import TEMPLATE_SPLITS, TemplateSplit, load_templates
 from recsys_platform.artifacts import Manifest
 from recsys_platform.config.run import RunConfig
 from recsys_platform.evaluate.answer_log import AnswerLogs
@@ -89,7 +89,9 @@ def evaluate_tasks(
         num_items=len(catalog.items),
         num_candidates=num_candidates(checkpoint.config),
     )
-    cases = [case for task in tasks for words in SPLITS for case in builder.build(task, words, draw.drawn(task))]
+    cases = [
+        case for task in tasks for words in TEMPLATE_SPLITS for case in builder.build(task, words, draw.drawn(task))
+    ]
     logger.info("asking %d questions of %d tasks", len(cases), len(tasks))
     answers = answer_all(
         cases,
@@ -145,9 +147,9 @@ def _count_training(
     )
 
 
-def _grouped(cases: Sequence[TaskCase], answers: Sequence[TaskAnswer | None]) -> dict[tuple[str, Split], Group]:
+def _grouped(cases: Sequence[TaskCase], answers: Sequence[TaskAnswer | None]) -> dict[tuple[str, TemplateSplit], Group]:
     """Group questions by task and words; a user with a question that was not answered is left out whole."""
-    groups: dict[tuple[str, Split], list[tuple[TaskCase, TaskAnswer | None]]] = {}
+    groups: dict[tuple[str, TemplateSplit], list[tuple[TaskCase, TaskAnswer | None]]] = {}
     for case, answer in zip(cases, answers, strict=True):
         groups.setdefault((case.task, case.templates), []).append((case, answer))
     return {key: _complete(pairs) for key, pairs in groups.items()}
@@ -163,7 +165,7 @@ def _complete(pairs: Sequence[tuple[TaskCase, TaskAnswer | None]]) -> Group:
 def _entry(
     config: RunConfig,
     checkpoint: Manifest,
-    key: tuple[str, Split],
+    key: tuple[str, TemplateSplit],
     group: Group,
     num_askable: int,
     meter: TaskMeter,

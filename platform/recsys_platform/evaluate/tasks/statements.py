@@ -3,11 +3,11 @@
 from recsys_model.evaluation.texts import STATEMENT as TEXT_STATEMENT
 from recsys_model.text.explanations import STATEMENT as EXPLANATION_STATEMENT
 from recsys_model.text.tasks import TASKS, Task
-from recsys_model.text.templates import Split
+from recsys_model.text.templates import TemplateSplit
 from recsys_platform.evaluate.tasks.answers import LARGEST_K
 from recsys_platform.evaluate.tasks.baselines import PRIOR_RATINGS
 
-WORDS: dict[Split, str] = {
+WORDS: dict[TemplateSplit, str] = {
     "seen": "Questions are in words that training used; which, is drawn by seed, user and task.",
     "unseen": "Zero-shot: questions are in words that training never used; which, is drawn by seed, user and task.",
 }
@@ -17,7 +17,7 @@ BOOTSTRAP = "95 % intervals: bootstrap over users."
 
 def describe_task(
     task: str,
-    templates: Split,
+    templates: TemplateSplit,
     *,
     split: str,
     num_users: int,

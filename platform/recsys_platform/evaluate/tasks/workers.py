@@ -25,7 +25,7 @@ from recsys_platform.task_columns import load_task_source
 CHARACTERS_PER_TOKEN = 4
 """A rough guess for reviews, good enough to sort questions by length."""
 
-Batch = list[tuple[int, TaskCase]]
+TaskBatch = list[tuple[int, TaskCase]]
 """Questions that are answered together, each with its place among all."""
 
 
@@ -59,7 +59,7 @@ class TaskWorker:
             trie_temperature=ranking.trie_temperature,
         )
 
-    def answer(self, batch: Batch) -> list[tuple[int, TaskAnswer | None]]:
+    def answer(self, batch: TaskBatch) -> list[tuple[int, TaskAnswer | None]]:
         """Return, for each question of the batch, its place among all and its answer, None where it does not fit."""
         answers = self._answerer.answer([case for _, case in batch])
         return [(place, answer) for (place, _), answer in zip(batch, answers, strict=True)]
@@ -104,7 +104,7 @@ def decode_answer(row: dict[str, Any] | None) -> TaskAnswer | None:
     return TaskAnswer(**row | {"items": tuple(row["items"]), "scores": tuple(row["scores"])})
 
 
-def build_task_batches(cases: Sequence[TaskCase], catalog: Catalog, batch_size: int) -> list[Batch]:
+def build_task_batches(cases: Sequence[TaskCase], catalog: Catalog, batch_size: int) -> list[TaskBatch]:
     """Cut the questions into batches of one task and similar length, longest first."""
     task_to_numbered: dict[str, list[tuple[int, int, TaskCase]]] = {}
     for place, case in enumerate(cases):

@@ -6,7 +6,7 @@ import pytest
 
 from recsys_model.text.task_facts import TaskFacts
 from recsys_model.text.tasks import TASKS
-from recsys_model.text.templates import SPLITS, load_templates
+from recsys_model.text.templates import TEMPLATE_SPLITS, load_templates
 from recsys_model.text.textualize import Behaviour
 from recsys_platform.evaluate.tasks.cases import CaseBuilder, HeldOutEvent, UserDraw
 
@@ -51,7 +51,7 @@ def drawn_users(events, num_users: int, seed: int = 7) -> list[str]:
 def test_questions_in_seen_words_never_use_unseen_ones_nor_the_other_way_round(task):
     seen = {template.template_id for template in load_templates().templates if template.split == "seen"}
 
-    in_seen, in_unseen = (builder().build(task, words, EVENTS) for words in SPLITS)
+    in_seen, in_unseen = (builder().build(task, words, EVENTS) for words in TEMPLATE_SPLITS)
 
     assert all(case.template_id in seen and case.templates == "seen" for case in in_seen)
     assert all(case.template_id not in seen and case.templates == "unseen" for case in in_unseen)
