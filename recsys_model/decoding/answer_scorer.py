@@ -141,11 +141,14 @@ class AnswerTree:
 
     def advance(self, hidden_QD: Tensor) -> None:
         """Score what the open nodes go on with, first inside their labels, then their children, the next open ones."""
+        # 1. labels: with `lm` the tokens behind the first of a label are scored; with `trie` they have no alternative, so log-probability 0
         score_P = self._score_P
         if self._scoring == "lm":
             score_P = score_P + self._forced_log_probs(hidden_QD)
+        # 2. leaves: the score of a path that ends here is the log-probability of its answer
         is_leaf_P = self._is_leaf_N[self.nodes]
         self._keep(np.array(self.nodes)[is_leaf_P], score_P.cpu().numpy()[is_leaf_P])
+        # 3. inner nodes: the state of the last token of a label scores the children, which are open next
         inner = np.flatnonzero(~is_leaf_P)
         last = np.cumsum(self.lengths())[inner] - 1
         inner_nodes = [self.nodes[index] for index in inner]

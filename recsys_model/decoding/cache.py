@@ -96,12 +96,15 @@ class BeamCache:
 
         Beam w goes on from beam `parent_RW[r, w]` of the last step; with `keeps_beams`, of all steps.
         """
+        # 1. inherit: each beam takes over the row of its parent, true for the fed tokens that the parent descends from
         layout = lay_out(torch.ones_like(parent_RW) if length_RW is None else length_RW)
         inherited_RWP = self._descent_RWP.gather(1, _last_dim(parent_RW, self._descent_RWP.shape[2]))
         fed_RW = self._num_fed_RW.gather(1, parent_RW)
+        # 2. see: a query sees part A, what its beam inherited, and its beam's new tokens up to itself; positions count these
         self._see(layout, inherited_RWP)
         num_part_a_R1 = self._visible_RA.sum(dim=1, keepdim=True)
         self._position_RQ = num_part_a_R1 + fed_RW.gather(1, layout.beams) + layout.places
+        # 3. append: the new tokens lie behind all fed ones, so each row grows by them, true for the beam's own
         beam_W1 = torch.arange(parent_RW.shape[1], device=parent_RW.device)[:, None]
         own_RWQ = (layout.beams[:, None, :] == beam_W1) & layout.is_token[:, None, :]
         self._remember(torch.cat([inherited_RWP, own_RWQ], dim=2), fed_RW + own_RWQ.sum(dim=2))

@@ -110,7 +110,8 @@ class Expansion:
         self.finished = Finished(len(prompts), k, space.model.device)
 
     def expand(self, beams: Beams) -> Candidates | None:
-        """Feed the beams' labels, keep the items that this decides, return what can still improve; None if nothing can."""
+        """Feed the beams' labels, finish the items that this decides, return the open children; None if there are none."""
+        # 1. feed: the state behind a label predicts the children of its node; a leaf has none, its item is finished
         is_first = self.cache.is_empty
         beams, hidden_RWD, first_RD = self._feed(beams)
         if is_first and self._space.item_scores is not None:
@@ -121,6 +122,7 @@ class Expansion:
         slot_P = ((beams.scores > DEAD) & ~is_leaf_RW).flatten().nonzero().squeeze(1)
         if not len(slot_P):
             return None
+        # 2. score: log-probabilities add up along a path; a blend also adds best item below the child - best below the parent
         children = self._space.scorer.expand(beams.nodes.flatten()[slot_P])
         log_prob_C = self._space.scorer.log_probs(hidden_RWD.flatten(0, 1)[slot_P], children)
         slot_C = slot_P[children.rows]
@@ -131,12 +133,13 @@ class Expansion:
             parent_C = beams.nodes.flatten()[slot_C]
             log_prob_C += self._best_RN[request_C, children.nodes] - self._best_RN[request_C, parent_C]
         score_C = (beams.scores.flatten()[slot_C] + log_prob_C).where(has_item_C, DEAD)
-        found = _by_request(score_C, children.nodes, slot_C, beams.nodes.shape)
-        certain_RM = edges.is_certain_N[found.nodes]
-        items_RM = self._space.first_item_N[found.nodes]
-        bound_R = self.finished.add(beams.requests, found.scores.where(certain_RM, DEAD), items_RM)
-        open_RM = ~certain_RM & (found.scores > bound_R[:, None])
-        return Candidates(found.scores.where(open_RM, DEAD), found.nodes, found.slots)
+        candidates = _by_request(score_C, children.nodes, slot_C, beams.nodes.shape)
+        # 3. bound: certain children finish their items; an open child below the k-th best finished item can be dropped
+        certain_RM = edges.is_certain_N[candidates.nodes]
+        items_RM = self._space.first_item_N[candidates.nodes]
+        bound_R = self.finished.add(beams.requests, candidates.scores.where(certain_RM, DEAD), items_RM)
+        open_RM = ~certain_RM & (candidates.scores > bound_R[:, None])
+        return Candidates(candidates.scores.where(open_RM, DEAD), candidates.nodes, candidates.slots)
 
     def _with_item_scores(self, beams: Beams, first_RD: Tensor) -> Beams:
         """Score whole items, and begin with the best score that an item can have by that part alone.

@@ -68,7 +68,7 @@ class Data:
             self.reader,
             DrawnExamples(self.builder),  # type: ignore[arg-type]
             seed=0,
-            micro_rows=batch_size,
+            micro_batch_size=batch_size,
             accumulation_steps=1,
             worker_rank=0,
             num_workers=1,

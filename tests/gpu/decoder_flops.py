@@ -107,7 +107,7 @@ def flops_a_token(config: RunConfig, geometry: CausalConfig) -> float:
         ExampleReader(config.dataset_folder / "examples" / "train"),
         ExampleCollator(builder, tokenizer.special.pad, config.train.row_tokens),
         seed=config.seed,
-        micro_rows=config.train.batch_size,
+        micro_batch_size=config.train.batch_size,
         accumulation_steps=1,
         worker_rank=0,
         num_workers=1,

@@ -23,7 +23,7 @@ class TrainingBatches:
         collator: ExampleCollator,
         *,
         seed: int,
-        micro_rows: int,
+        micro_batch_size: int,
         accumulation_steps: int,
         worker_rank: int,
         num_workers: int,
@@ -33,11 +33,11 @@ class TrainingBatches:
         self._questions = questions
         self._collator = collator
         self._seed = seed
-        self._micro_rows = micro_rows
+        self._micro_batch_size = micro_batch_size
         self._worker_rank = worker_rank
         self._num_workers = num_workers
-        self._batch_rows = micro_rows * accumulation_steps * num_workers
-        self.steps_per_epoch = count_batches(reader.num_rows, self._batch_rows)
+        self._global_batch_size = micro_batch_size * accumulation_steps * num_workers
+        self.steps_per_epoch = count_batches(reader.num_rows, self._global_batch_size)
 
     def from_step(self, step: int) -> Iterator[list[Batch]]:
         """Yield, without end, the micro batches of each optimiser step from `step` on."""
@@ -47,12 +47,12 @@ class TrainingBatches:
             epoch, first = epoch + 1, 0
 
     def _epoch(self, epoch: int, start: int) -> Iterator[list[Batch]]:
-        order = EpochOrder(self._reader.group_sizes, self._batch_rows, (self._seed % MAX_SEED, epoch))
+        order = EpochOrder(self._reader.group_sizes, self._global_batch_size, (self._seed % MAX_SEED, epoch))
         for chunk in order.chunks(start):
             table = self._reader.read(chunk.rows)
             skipped = max(start - chunk.first_batch, 0)
             for batch in order.batches(chunk, token_counts(table))[skipped:]:
-                parts = share_of_rank(batch, self._worker_rank, self._num_workers, self._micro_rows)
+                parts = share_of_rank(batch, self._worker_rank, self._num_workers, self._micro_batch_size)
                 yield [self._micro_batch(table.take(rows), epoch) for rows in parts]
 
     def _micro_batch(self, rows: pa.Table, epoch: int) -> Batch:

@@ -183,7 +183,7 @@ def _build_training_batches(
         ExampleReader(config.dataset_folder / "examples" / "train", columns),
         collator,
         seed=config.seed,
-        micro_rows=config.train.batch_size,
+        micro_batch_size=config.train.batch_size,
         accumulation_steps=config.train.accumulation_steps,
         worker_rank=dist.get_rank(),
         num_workers=dist.get_world_size(),

@@ -43,16 +43,16 @@ class EpochOrder:
     def __init__(
         self,
         group_sizes: Sequence[int],
-        batch_rows: int,
+        global_batch_size: int,
         key: tuple[int, int],
         chunk_rows: int = CHUNK_ROWS,
     ) -> None:
         """Take the rows of each row group, the rows of a global batch and (seed, epoch)."""
         self._group_sizes = np.asarray(group_sizes, dtype=np.int64)
-        self._batch_rows = batch_rows
+        self._global_batch_size = global_batch_size
         self._key = key
         self._chunk_rows = chunk_rows
-        self.num_batches = count_batches(int(self._group_sizes.sum()), batch_rows)
+        self.num_batches = count_batches(int(self._group_sizes.sum()), global_batch_size)
 
     def chunks(self, start_batch: int = 0) -> Iterator[Chunk]:
         """Yield the chunks from the one that holds `start_batch` on."""
@@ -61,14 +61,14 @@ class EpochOrder:
         for number, groups in enumerate(self._chunked_groups()):
             rows = self._rows_of(groups)
             np.random.default_rng((*self._key, 1, number)).shuffle(rows)
-            beginning = np.concatenate([beginning, rows])[: self._batch_rows]
+            beginning = np.concatenate([beginning, rows])[: self._global_batch_size]
             rows = np.concatenate([left_over, rows])
-            num_whole = len(rows) // self._batch_rows
-            if groups[-1] == self._last_group and len(rows) % self._batch_rows:
+            num_whole = len(rows) // self._global_batch_size
+            if groups[-1] == self._last_group and len(rows) % self._global_batch_size:
                 num_whole += 1
-                missing = num_whole * self._batch_rows - len(rows)
+                missing = num_whole * self._global_batch_size - len(rows)
                 rows = np.concatenate([rows, np.resize(beginning, missing)])
-            cut = num_whole * self._batch_rows
+            cut = num_whole * self._global_batch_size
             left_over = rows[cut:]
             if num_whole and first_batch + num_whole > start_batch:
                 yield Chunk(number, first_batch, rows[:cut])
@@ -81,12 +81,12 @@ class EpochOrder:
         `lengths` are the tokens of each row of the chunk.
         """
         rng = np.random.default_rng((*self._key, 2, chunk.number))
-        window_rows = WINDOW_BATCHES * self._batch_rows
+        window_rows = WINDOW_BATCHES * self._global_batch_size
         windows = [
             start + np.argsort(lengths[start : start + window_rows], kind="stable")
             for start in range(0, len(chunk.rows), window_rows)
         ]
-        batches = np.concatenate(windows).reshape(-1, self._batch_rows)
+        batches = np.concatenate(windows).reshape(-1, self._global_batch_size)
         return rng.permutation(batches, axis=0)
 
     def _chunked_groups(self) -> Iterator[NDArray[np.int64]]:
@@ -107,7 +107,7 @@ class EpochOrder:
         return np.concatenate([first_rows[group] + np.arange(self._group_sizes[group]) for group in groups])
 
 
-def count_batches(num_rows: int, batch_rows: int) -> int:
+def count_batches(num_rows: int, global_batch_size: int) -> int:
     """Return how many global batches an epoch has; the last one is filled up.
 
     Raises:
@@ -119,10 +119,10 @@ def count_batches(num_rows: int, batch_rows: int) -> int:
     """
     if num_rows == 0:
         raise DataError("the dataset has no training example; it needs users with at least 3 interactions")
-    return -(-num_rows // batch_rows)
+    return -(-num_rows // global_batch_size)
 
 
-def share_of_rank(batch: NDArray[np.int64], worker_rank: int, num_workers: int, micro_rows: int) -> list[Rows]:
+def share_of_rank(batch: NDArray[np.int64], worker_rank: int, num_workers: int, micro_batch_size: int) -> list[Rows]:
     """Return the rows of one worker in a global batch, one array per micro step.
 
     Example:
@@ -130,7 +130,7 @@ def share_of_rank(batch: NDArray[np.int64], worker_rank: int, num_workers: int, 
         [[1, 3], [5, 7]]
     """
     mine = batch[worker_rank::num_workers]
-    return [mine[start : start + micro_rows] for start in range(0, len(mine), micro_rows)]
+    return [mine[start : start + micro_batch_size] for start in range(0, len(mine), micro_batch_size)]
 
 
 def validation_rows(num_rows: int, limit: int, seed: int) -> Rows:
@@ -145,12 +145,12 @@ def validation_rows(num_rows: int, limit: int, seed: int) -> Rows:
     return np.sort(np.random.default_rng(seed % MAX_SEED).choice(num_rows, size=limit, replace=False))
 
 
-def share_of_batches(rows: Rows, micro_rows: int, worker_rank: int, num_workers: int) -> list[tuple[Rows, bool]]:
+def share_of_batches(rows: Rows, micro_batch_size: int, worker_rank: int, num_workers: int) -> list[tuple[Rows, bool]]:
     """Return the rows of each of this worker's batches, equally many on all workers, and whether they count.
 
     Workers take turns row by row, so rows of one length go to all of them.
     """
-    num_rounds = -(-len(rows) // (micro_rows * num_workers))
+    num_rounds = -(-len(rows) // (micro_batch_size * num_workers))
     mine = rows[worker_rank::num_workers]
-    parts = [(mine[start : start + micro_rows], True) for start in range(0, len(mine), micro_rows)]
+    parts = [(mine[start : start + micro_batch_size], True) for start in range(0, len(mine), micro_batch_size)]
     return parts + [(rows[:1], False)] * (num_rounds - len(parts))

@@ -32,12 +32,12 @@ def build_validation(
     about as much as the next item alone.
     """
     reader = ExampleReader(config.dataset_folder / "examples" / "valid", () if questions is None else FACT_COLUMNS)
-    micro_rows, world_size = config.train.batch_size, dist.get_world_size()
+    micro_batch_size, world_size = config.train.batch_size, dist.get_world_size()
 
     def rows(num_batches: int) -> Rows:
-        return validation_rows(reader.num_rows, num_batches * micro_rows * world_size, config.seed)
+        return validation_rows(reader.num_rows, num_batches * micro_batch_size * world_size, config.seed)
 
-    share = {"micro_rows": micro_rows, "worker_rank": dist.get_rank(), "num_workers": world_size}
+    share = {"micro_batch_size": micro_batch_size, "worker_rank": dist.get_rank(), "num_workers": world_size}
     limit = config.train.max_validation_batches
     losses: Validation = {"eval/loss": build_validation_batches(reader, builder, pad_token, rows(limit), **share)}
     families = () if questions is None else trained_families(config.tasks)
@@ -65,7 +65,7 @@ def build_validation_batches(
     pad_token: int,
     rows: Rows,
     *,
-    micro_rows: int,
+    micro_batch_size: int,
     worker_rank: int,
     num_workers: int,
 ) -> list[tuple[Batch, bool]]:
@@ -79,7 +79,7 @@ def build_validation_batches(
         texts = [example.text for example in to_examples(reader.read(part))]
         return pad_examples([builder.ask_for_item(text, len(text.entity_starts) - 1) for text in texts], pad_token)
 
-    parts = share_of_batches(rows, micro_rows, worker_rank, num_workers)
+    parts = share_of_batches(rows, micro_batch_size, worker_rank, num_workers)
     return [(batch_of(part), counts) for part, counts in parts]
 
 
@@ -91,7 +91,7 @@ def build_question_batches(
     rows: Rows,
     *,
     seed: int,
-    micro_rows: int,
+    micro_batch_size: int,
     worker_rank: int,
     num_workers: int,
 ) -> list[tuple[Batch, bool]]:
@@ -104,5 +104,5 @@ def build_question_batches(
     table = reader.read(rows).select(FACT_COLUMNS).to_pylist()
     asked = [questions.ask(row, (seed, row["user_id"], row["target_index"], VALIDATION)) for row in table]
     examples = [builder.ask(task) for task in asked if task is not None]
-    parts = share_of_batches(np.arange(len(examples)), micro_rows, worker_rank, num_workers)
+    parts = share_of_batches(np.arange(len(examples)), micro_batch_size, worker_rank, num_workers)
     return [(pad_examples([examples[place] for place in part], pad_token), counts) for part, counts in parts]

@@ -42,7 +42,7 @@ def run(tmp_path_factory) -> tuple[RunConfig, TokenTrie, list[list[Batch]]]:
         ExampleReader(config.dataset_folder / "examples" / "train"),
         ExampleCollator(ExampleBuilder(config.objective, special, automaton, trie), special.pad),
         seed=0,
-        micro_rows=3,
+        micro_batch_size=3,
         accumulation_steps=2,
         worker_rank=0,
         num_workers=1,

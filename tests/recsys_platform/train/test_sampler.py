@@ -21,24 +21,24 @@ def batches_of(order: EpochOrder, lengths: np.ndarray, start: int = 0) -> list[l
 
 
 @given(GROUPS, st.integers(1, 30), st.integers(1, 60))
-def test_every_row_comes_once_and_only_the_fill_up_comes_twice(groups, batch_rows, chunk_rows):
+def test_every_row_comes_once_and_only_the_fill_up_comes_twice(groups, global_batch_size, chunk_rows):
     num_rows = sum(groups)
-    order = EpochOrder(groups, batch_rows, (0, 0), chunk_rows)
+    order = EpochOrder(groups, global_batch_size, (0, 0), chunk_rows)
 
     batches = batches_of(order, np.ones(num_rows, dtype=np.int64))
 
-    assert [len(batch) for batch in batches] == [batch_rows] * order.num_batches
+    assert [len(batch) for batch in batches] == [global_batch_size] * order.num_batches
     times = Counter(row for batch in batches for row in batch)
     assert sorted(times) == list(range(num_rows))
     repeated = sum(times.values()) - num_rows
-    assert repeated == -num_rows % batch_rows
+    assert repeated == -num_rows % global_batch_size
     assert max(times.values()) - min(times.values()) <= 1
 
 
 @given(GROUPS, st.integers(1, 10), st.integers(1, 60), st.data())
-def test_starting_late_gives_the_rest_of_the_same_epoch(groups, batch_rows, chunk_rows, data):
+def test_starting_late_gives_the_rest_of_the_same_epoch(groups, global_batch_size, chunk_rows, data):
     lengths = np.arange(sum(groups)) % 7
-    order = EpochOrder(groups, batch_rows, (3, 1), chunk_rows)
+    order = EpochOrder(groups, global_batch_size, (3, 1), chunk_rows)
     start = data.draw(st.integers(0, order.num_batches - 1))
 
     whole = batches_of(order, lengths)
@@ -46,7 +46,7 @@ def test_starting_late_gives_the_rest_of_the_same_epoch(groups, batch_rows, chun
 
     late = batches_of(order, lengths, start)
     assert late == whole[chunks[0].first_batch :]
-    assert chunks[0].first_batch <= start < chunks[0].first_batch + len(chunks[0].rows) // batch_rows
+    assert chunks[0].first_batch <= start < chunks[0].first_batch + len(chunks[0].rows) // global_batch_size
 
 
 def test_a_chunk_holds_no_more_rows_than_asked_for_plus_one_row_group_and_the_left_over():

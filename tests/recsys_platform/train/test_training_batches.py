@@ -53,12 +53,12 @@ class KeyCollator:
         return list(keys)
 
 
-def keys_of(ready: Ready, rank: int, num_workers: int, micro_rows: int, accumulation: int = 1) -> TrainingBatches:
+def keys_of(ready: Ready, rank: int, num_workers: int, micro_batch_size: int, accumulation: int = 1) -> TrainingBatches:
     return TrainingBatches(
         ExampleReader(ready.examples / "train"),
         KeyCollator(),
         seed=5,
-        micro_rows=micro_rows,
+        micro_batch_size=micro_batch_size,
         accumulation_steps=accumulation,
         worker_rank=rank,
         num_workers=num_workers,
@@ -70,11 +70,15 @@ def take(batches: TrainingBatches, start: int, stop: int) -> list:
     return [next(steps) for _ in range(start, stop)]
 
 
-@pytest.mark.parametrize(("num_workers", "micro_rows", "accumulation"), [(1, 8, 1), (2, 4, 1), (4, 2, 1), (2, 2, 2)])
-def test_a_step_has_the_same_examples_whoever_shares_them(ready, num_workers, micro_rows, accumulation):
+@pytest.mark.parametrize(
+    ("num_workers", "micro_batch_size", "accumulation"), [(1, 8, 1), (2, 4, 1), (4, 2, 1), (2, 2, 2)]
+)
+def test_a_step_has_the_same_examples_whoever_shares_them(ready, num_workers, micro_batch_size, accumulation):
     alone = [Counter(keys) for [keys] in take(keys_of(ready, 0, 1, 8), 0, 7)]
 
-    shared = [take(keys_of(ready, rank, num_workers, micro_rows, accumulation), 0, 7) for rank in range(num_workers)]
+    shared = [
+        take(keys_of(ready, rank, num_workers, micro_batch_size, accumulation), 0, 7) for rank in range(num_workers)
+    ]
 
     together = [Counter(key for parts in step for part in parts for key in part) for step in zip(*shared, strict=True)]
     assert together == alone
@@ -126,7 +130,7 @@ def test_validation_asks_each_user_for_the_last_item_once_and_keeps_the_workers_
             ready.builder,
             ready.pad_token,
             np.arange(7),
-            micro_rows=2,
+            micro_batch_size=2,
             worker_rank=rank,
             num_workers=num_workers,
         )
