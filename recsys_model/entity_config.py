@@ -7,6 +7,8 @@ from recsys_model.config import require
 
 EntityField = Literal["title", "brand", "categories", "description"]
 WordWeights = Literal["idf", "uniform"]
+NUM_EARLIER = 2
+"""Items before the last one whose vectors a head adds to an input where `earlier_inputs` is true."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,6 +33,10 @@ class EntityConfig:
     hardly anything is bought twice is told from one where the same is bought again and again."""
     inputs: bool = True
     """Whether the item vector is added to the input embeddings of its tokens in part A, and of the token behind it."""
+    earlier_inputs: bool = False
+    """Whether the `[S]` that carries the last item also carries the two items before it, each through a matrix of its own
+    that starts at zero. A small model then need not learn from few events which items stood where. Needs
+    `objective.next_item_target: all`."""
     negatives: int = 0
     """Items sampled for the softmax of a micro batch, beside the targets of the batch; 0 sums over the whole catalogue."""
     temperature: float | None = None
@@ -55,9 +61,13 @@ class EntityConfig:
             self.word_weights in get_args(WordWeights),
             f"entity.word_weights must be one of {', '.join(get_args(WordWeights))}, got {self.word_weights!r}",
         )
-        for name in ("enabled", "words", "residuals", "repeat_bias", "inputs"):
+        for name in ("enabled", "words", "residuals", "repeat_bias", "inputs", "earlier_inputs"):
             value = getattr(self, name)
             require(isinstance(value, bool), f"entity.{name} must be true or false, got {value!r}")
+        require(
+            self.inputs or not self.earlier_inputs,
+            "entity.earlier_inputs adds to what entity.inputs adds; set entity.inputs to true, or entity.earlier_inputs to false",
+        )
         require(isinstance(self.negatives, int), f"entity.negatives must be a whole number, got {self.negatives!r}")
         require(self.negatives >= 0, f"entity.negatives must not be negative, got {self.negatives}")
         require(

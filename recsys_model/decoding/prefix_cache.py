@@ -20,7 +20,7 @@ from recsys_model.backbones.base import Backbone, attend
 from recsys_model.decoding.cache import PartAEncoder
 from recsys_model.decoding.prompts import check_position_id, encode_prompts, padded, read
 from recsys_model.entity_head.vectors import ItemVectors
-from recsys_model.infilling.item_places import NO_ITEM
+from recsys_model.infilling.item_places import NO_EARLIER, NO_ITEM
 from recsys_model.infilling.prompt import Prompt
 from recsys_model.text.tokenizer import SpecialTokens
 
@@ -126,6 +126,7 @@ class PartACache:
                     ([prompt.inter_position_ids for prompt in new], 0),
                     ([prompt.intra_position_ids for prompt in new], 0),
                     ([prompt.input_items for prompt in new], NO_ITEM),
+                    ([prompt.earlier_items for prompt in new], NO_EARLIER),
                 )
             ]
             read(self._model, ids, tail.keep, tail, self._vectors)
@@ -206,6 +207,7 @@ class _Tail:
 
 
 def _key_of(prompt: Prompt) -> PrefixKey:
+    # what a token carries of earlier items follows from the items in front of it, which the key has
     columns = (prompt.token_ids, prompt.inter_position_ids, prompt.intra_position_ids, prompt.input_items)
     return tuple(zip(*columns, strict=True))
 

@@ -9,6 +9,7 @@ keys and values, E = size of a head.
 
 from collections.abc import Callable, Sequence
 from itertools import chain
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ from recsys_model.backbones.packed import SegmentAttention, find_segments
 from recsys_model.decoding.cache import PartAEncoder
 from recsys_model.entity_head.vectors import ItemVectors
 from recsys_model.errors import ConfigError
-from recsys_model.infilling.item_places import NO_ITEM
+from recsys_model.infilling.item_places import NO_EARLIER, NO_ITEM
 from recsys_model.infilling.prompt import Prompt
 from recsys_model.text.tokenizer import SpecialTokens
 
@@ -44,6 +45,7 @@ def encode_prompts(
         ([prompt.inter_position_ids for prompt in prompts], 0),
         ([prompt.intra_position_ids for prompt in prompts], 0),
         ([prompt.input_items for prompt in prompts], NO_ITEM),
+        ([prompt.earlier_items for prompt in prompts], NO_EARLIER),
     )
     if device.type != "cpu":
         visible_RAA = model.visible(torch.tensor(part_a_lens, device=device), max(lens)) & visible_RA[:, None]
@@ -68,13 +70,13 @@ def read(
 
     Args:
         model: Reads.
-        ids_BT: Tokens, inter and intra position ids, and the items whose residuals the tokens carry.
+        ids_BT: Tokens, inter and intra position ids, the item that each token carries, and the items before it.
         keep: Called for every layer, before its attention.
         attention: What tokens see.
         vectors: Of an entity head, if the model has one.
     """
-    token_BT, inter_BT, intra_BT, item_BT = ids_BT
-    added_BTD = None if vectors is None else vectors.added(item_BT)
+    token_BT, inter_BT, intra_BT, item_BT, earlier_BTE = ids_BT
+    added_BTD = None if vectors is None else vectors.added(item_BT, earlier_BTE)
     keeping = _KeepingAttention(keep, attention, len(model.blocks))
     try:
         model.hidden_states(token_BT, inter_BT, intra_BT, keeping, added_BTD)
@@ -121,7 +123,8 @@ class Starts:
         self.inter_R = torch.tensor([prompt.mask_position for prompt in prompts], device=device)
         """Inter position id of all that is generated."""
         item_R = torch.tensor([prompt.last_item for prompt in prompts], device=device)
-        self.added_RD = None if vectors is None else vectors.added(item_R)
+        earlier_RE = torch.tensor([prompt.items_before_last for prompt in prompts], device=device)
+        self.added_RD = None if vectors is None else vectors.added(item_R, earlier_RE)
         """What is added to its embedding, if anything is."""
 
     def added_at(self, request_R: Tensor, num_tokens: int) -> Tensor | None:
@@ -140,8 +143,8 @@ def check_position_id(model: Backbone, position_id: int, what: str) -> None:
         raise ConfigError(f"position ids must be at most {limit} (max_sequence_length), {what} needs {position_id}")
 
 
-def padded(rows: Sequence[Sequence[int]], fill: int, device: torch.device) -> Tensor:
-    """Return rows of different lengths as one tensor, filled up on the right.
+def padded(rows: Sequence[Sequence[Any]], fill: int | tuple[int, ...], device: torch.device) -> Tensor:
+    """Return rows of different lengths, of numbers or of tuples like `fill`, as one tensor, filled up on the right.
 
     >>> padded([[1, 2], [3]], 0, torch.device("cpu")).tolist()
     [[1, 2], [3, 0]]

@@ -3,10 +3,11 @@
 An item vector is `e_i = P u_i + s r_i`: `u_i` is the mean of the language model's own word embeddings over the tokens of
 the item's texts (`texts.py`), in units of their usual size, and `r_i` a free residual, zero at first, `s` its scale. A state `h`
 scores an item by `h . e_i / temperature + b_i`, and by one more trained number where its history shows the item already.
-The same vector, through a matrix that starts at zero, is added to the input embeddings of the item's tokens. So a head
-that was not trained changes nothing in the language model, and an item without a row in the tables has a vector, too.
+The same vector, through a matrix that starts at zero, is added to the input embeddings of the item's tokens; where a
+token carries the items before that one as well, each has a further matrix. So a head that was not trained changes nothing
+in the language model, and an item without a row in the tables has a vector, too.
 
-Shape suffixes: N = items of the tables, K = items asked for, X = input items, D = hidden size.
+Shape suffixes: N = items of the tables, K = items asked for, X = input items, E = earlier items of each, D = hidden size.
 """
 
 import math
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from recsys_model.backbones.base import Backbone
-from recsys_model.entity_config import EntityConfig
+from recsys_model.entity_config import NUM_EARLIER, EntityConfig
 from recsys_model.entity_head.texts import ItemTexts, TokenWeights
 from recsys_model.errors import ConfigError
 
@@ -73,6 +74,8 @@ class EntityHead(nn.Module):
         self.projection = nn.Parameter(torch.eye(hidden_size)) if config.words else None
         start = torch.eye(hidden_size) if is_new else torch.zeros(hidden_size, hidden_size)
         self.input_projection = nn.Parameter(start) if config.inputs else None
+        earlier = torch.zeros(NUM_EARLIER, hidden_size, hidden_size)
+        self.earlier_projections = nn.Parameter(earlier) if config.earlier_inputs else None
 
     def measure_words(self, model: Backbone) -> None:
         """Take the usual size of the model's word embeddings as the unit; to be called once, before any training."""
@@ -82,15 +85,29 @@ class EntityHead(nn.Module):
             size = model.word_vectors(self.texts.token_ids.to(model.device)).float().square().mean().sqrt()
             self.word_scale.copy_(1.0 / size.clamp(min=1e-6))
 
-    def forward(self, model: Backbone, scored_K: Tensor | None, inputs_X: Tensor) -> ItemTerms:
-        """Return vectors and biases of the items `scored_K`, all where it is None, and residuals of `inputs_X`."""
+    def forward(
+        self, model: Backbone, scored_K: Tensor | None, inputs_X: Tensor, earlier_XE: Tensor | None = None
+    ) -> ItemTerms:
+        """Return vectors and biases of the scored items, and residuals of the input items.
+
+        Args:
+            model: Whose word embeddings are a part of the vectors.
+            scored_K: Catalogue indices; all items where it is None.
+            inputs_X: The item that each of X tokens carries.
+            earlier_XE: The items before it, -1 where there is none; used with `entity.earlier_inputs`.
+        """
+        if self.earlier_projections is None or earlier_XE is None:
+            earlier_XE = inputs_X.new_zeros((len(inputs_X), 0))
+        carried_X1E = torch.cat([inputs_X[:, None], earlier_XE], dim=1)
         if scored_K is None:
             vectors_ND, biases_N = self._vectors(model, None), self.biases
-            return ItemTerms(vectors_ND, biases_N, self._input_residuals(vectors_ND, inputs_X), self.repeat_bias)
-        items, place = torch.cat([scored_K, inputs_X]).unique(return_inverse=True)
+            place_X1E = carried_X1E.clamp(min=0)
+            inputs_XD = self._input_residuals(vectors_ND, place_X1E, carried_X1E >= 0)
+            return ItemTerms(vectors_ND, biases_N, inputs_XD, self.repeat_bias)
+        items, place = torch.cat([scored_K, carried_X1E.clamp(min=0).flatten()]).unique(return_inverse=True)
         vectors = self._vectors(model, items)
-        place_K, place_X = place.split([len(scored_K), len(inputs_X)])
-        inputs_XD = self._input_residuals(vectors, place_X)
+        place_K, place_X1E = place[: len(scored_K)], place[len(scored_K) :].view_as(carried_X1E)
+        inputs_XD = self._input_residuals(vectors, place_X1E, carried_X1E >= 0)
         return ItemTerms(vectors[place_K], self.biases[scored_K], inputs_XD, self.repeat_bias)
 
     @property
@@ -128,7 +145,12 @@ class EntityHead(nn.Module):
         words = self._projected(self.texts.means(model, items_K))
         return words if residuals is None else words + residuals
 
-    def _input_residuals(self, vectors_KD: Tensor, place_X: Tensor) -> Tensor | None:
+    def _input_residuals(self, vectors_KD: Tensor, place_X1E: Tensor, is_item_X1E: Tensor) -> Tensor | None:
+        """Return the sum over the items that each token carries, [X, D], each through its own matrix."""
         if self.input_projection is None:
             return None
-        return vectors_KD[place_X] @ self.input_projection
+        residuals_XD = vectors_KD[place_X1E[:, 0]] @ self.input_projection
+        if self.earlier_projections is None or place_X1E.shape[1] == 1:
+            return residuals_XD
+        earlier_XED = vectors_KD[place_X1E[:, 1:]] * is_item_X1E[:, 1:, None]
+        return residuals_XD + earlier_XED.flatten(1) @ self.earlier_projections.flatten(0, 1)

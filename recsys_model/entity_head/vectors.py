@@ -2,7 +2,7 @@
 
 The table is computed once for a catalogue. Items that are added later get theirs from their words alone.
 
-Shape suffixes: N = catalogue indices, R = requests, D = hidden size, X = any leading shape.
+Shape suffixes: N = catalogue indices, E = items before the last one, D = hidden size, X = any leading shape.
 """
 
 from collections.abc import Sequence
@@ -43,12 +43,19 @@ class ItemVectors:
     """What is added to the input embedding of an item's tokens, [N, D]; None where nothing is."""
     repeat_bias: Tensor
     """What is added to the score of an item that a request's history shows, [1]."""
+    earlier_inputs: Tensor | None = None
+    """What is added where an item is the first, second, ... before the last one, [E, N, D]; None where nothing is."""
 
-    def added(self, item_X: Tensor) -> Tensor | None:
+    def added(self, item_X: Tensor, earlier_XE: Tensor) -> Tensor | None:
         """Return what is added to the embeddings of tokens that carry these items, [X, D]; zeros for negative ones."""
         if self.inputs is None:
             return None
-        return self.inputs[item_X.clamp(min=0)] * (item_X >= 0).unsqueeze(-1)
+        added_XD = _rows(self.inputs, item_X)
+        if self.earlier_inputs is None:
+            return added_XD
+        for place, table_ND in enumerate(self.earlier_inputs):
+            added_XD = added_XD + _rows(table_ND, earlier_XE[..., place])
+        return added_XD
 
 
 @torch.no_grad()
@@ -84,21 +91,29 @@ def extend_vectors(
             raise ConfigError(f"item {place} of the catalogue has no tokens, so it has no vector; give it a title")
     new_KD = head.new_vectors(model, [tokens_of(item) for item in new]).float()
     added = _table(head, new_KD, new_KD.new_zeros(len(new)))
-    inputs = None
-    if vectors.inputs is not None and added.inputs is not None:
-        inputs = torch.cat([vectors.inputs, added.inputs])
     return ItemVectors(
         torch.cat([vectors.vectors, added.vectors]),
         torch.cat([vectors.biases, added.biases]),
-        inputs,
+        _joined(vectors.inputs, added.inputs, dim=0),
         vectors.repeat_bias,
+        _joined(vectors.earlier_inputs, added.earlier_inputs, dim=1),
     )
 
 
 def _table(head: EntityHead, vectors_KD: Tensor, biases_K: Tensor) -> ItemVectors:
     inputs_KD = None if head.input_projection is None else vectors_KD @ head.input_projection.float()
     repeat_bias = biases_K.new_zeros(1) if head.repeat_bias is None else head.repeat_bias.detach().float()
-    return ItemVectors(vectors_KD / head.temperature, biases_K, inputs_KD, repeat_bias)
+    earlier_EKD = None if head.earlier_projections is None else vectors_KD @ head.earlier_projections.float()
+    return ItemVectors(vectors_KD / head.temperature, biases_K, inputs_KD, repeat_bias, earlier_EKD)
+
+
+def _rows(table_ND: Tensor, item_X: Tensor) -> Tensor:
+    """Return the rows of these items, [X, D]; zeros for negative ones."""
+    return table_ND[item_X.clamp(min=0)] * (item_X >= 0).unsqueeze(-1)
+
+
+def _joined(table: Tensor | None, added: Tensor | None, dim: int) -> Tensor | None:
+    return None if table is None or added is None else torch.cat([table, added], dim=dim)
 
 
 def tokens_of(item: ItemWithTokens) -> Sequence[int]:

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from torch import Tensor
 from recsys_model.backbones.packed import Segments, find_segments
 from recsys_model.infilling.example import IGNORED_LABEL, WHOLE_VOCABULARY, Example, ExampleBuilder
 from recsys_model.infilling.history_items import HistoryItems, find_history_items
-from recsys_model.infilling.item_places import NO_ITEM
+from recsys_model.infilling.item_places import NO_EARLIER, NO_ITEM
 from recsys_model.infilling.packing import fill_rows
 from recsys_model.text.task_text import TaskText
 from recsys_model.text.textualize import TokenizedText
@@ -42,6 +43,8 @@ class Batch:
     """Tokens of part A of each example, in the order of the rows, [examples]."""
     input_items: Tensor
     """Catalogue index of the item whose residual is added to each token, [B, T]; `NO_ITEM` elsewhere."""
+    earlier_items: Tensor
+    """The items before that one, the latest first, [B, T, NUM_EARLIER]; `NO_ITEM` elsewhere."""
     item_targets: Tensor
     """Catalogue index of the item that begins with each target, [B, T]; `NO_ITEM` elsewhere."""
     history: HistoryItems
@@ -71,6 +74,7 @@ class Batch:
             trie_nodes=self.trie_nodes.to(device, non_blocking=True),
             part_a_lens=self.part_a_lens.to(device, non_blocking=True),
             input_items=self.input_items.to(device, non_blocking=True),
+            earlier_items=self.earlier_items.to(device, non_blocking=True),
             item_targets=self.item_targets.to(device, non_blocking=True),
             history=self.history.to(device),
             num_tokens=self.num_tokens,
@@ -84,6 +88,7 @@ COLUMNS = {
     "labels": IGNORED_LABEL,
     "trie_nodes": WHOLE_VOCABULARY,
     "input_items": NO_ITEM,
+    "earlier_items": NO_EARLIER,
     "item_targets": NO_ITEM,
 }
 """Columns of an example beside its tokens, and what stands for padding."""
@@ -152,8 +157,10 @@ def generator_for(key: tuple[int | str, ...]) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(digest, "little"))
 
 
-def _padded(rows: Sequence[Sequence[int]], fill: int) -> Tensor:
-    padded = np.full((len(rows), max(len(row) for row in rows)), fill, dtype=np.int64)
+def _padded(rows: Sequence[Sequence[Any]], fill: int | tuple[int, ...]) -> Tensor:
+    """Return rows of different lengths as one tensor, [B, T], or [B, T, len(fill)] where an entry is a tuple."""
+    length = max(len(row) for row in rows)
+    padded = np.full((len(rows), length, *np.shape(fill)), fill, dtype=np.int64)
     for index, row in enumerate(rows):
         padded[index, : len(row)] = row
     return torch.from_numpy(padded)

@@ -15,7 +15,7 @@ from recsys_model.config import ObjectiveConfig
 from recsys_model.entities.token_trie import TokenTrie
 from recsys_model.errors import DataError
 from recsys_model.infilling.item_paths import FORCED, ItemPaths
-from recsys_model.infilling.item_places import NO_ITEM, input_items_in, item_at_end, item_targets_of
+from recsys_model.infilling.item_places import NO_EARLIER, NO_ITEM, input_items_in, item_at_end, item_targets_of
 from recsys_model.infilling.item_row import lay_out_history
 from recsys_model.infilling.masking import (
     Span,
@@ -56,6 +56,8 @@ class Example:
     """Number of tokens of part A."""
     input_items: list[int]
     """Catalogue index of the item whose residual the entity head adds to each token, or `NO_ITEM`."""
+    earlier_items: list[tuple[int, ...]]
+    """The items before that one, the latest first, or `NO_EARLIER`."""
     item_targets: list[int]
     """Catalogue index of the item that begins with the target of each token, or `NO_ITEM`."""
 
@@ -160,6 +162,7 @@ class ExampleBuilder:
             trie_nodes=[WHOLE_VOCABULARY] * none + trie_nodes,
             part_a_len=none,
             input_items=part_a.input_items + row.input_items,
+            earlier_items=[NO_EARLIER] * none + row.earlier_items,
             item_targets=[NO_ITEM] * none + item_targets,
         )
 
@@ -180,6 +183,7 @@ class ExampleBuilder:
             trie_nodes=[WHOLE_VOCABULARY] * len(part_a.token_ids),
             part_a_len=len(part_a.token_ids),
             input_items=part_a.input_items,
+            earlier_items=[NO_EARLIER] * len(part_a.token_ids),
             item_targets=[NO_ITEM] * len(part_a.token_ids),
         )
         previous_item = NO_ITEM
@@ -193,6 +197,7 @@ class ExampleBuilder:
             example.inter_position_ids += [mask_positions[index]] * (len(hidden) + 1)
             example.intra_position_ids += self._span_intra_ids(text, start, end)
             example.input_items += [previous_item, *input_items_in(text, (start, end))]
+            example.earlier_items += [NO_EARLIER] * (len(hidden) + 1)
             previous_item = item_at_end(text, (start, end))
             example.item_targets += item_targets_of(text, (start, end))
         return example

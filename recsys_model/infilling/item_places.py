@@ -6,11 +6,14 @@ The functions speak of a text without its frame, and of the spans that hide part
 import bisect
 from collections.abc import Sequence
 
+from recsys_model.entity_config import NUM_EARLIER
 from recsys_model.infilling.masking import Span
 from recsys_model.text.textualize import TokenizedText
 
 NO_ITEM = -1
-"""Stands in `input_items` and `item_targets` where there is none."""
+"""Stands in `input_items`, `earlier_items` and `item_targets` where there is none."""
+NO_EARLIER = (NO_ITEM,) * NUM_EARLIER
+"""Stands in `earlier_items` of a token that carries none."""
 
 
 def visible_input_items(text: TokenizedText, spans: Sequence[Span]) -> list[int]:

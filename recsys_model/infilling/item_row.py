@@ -1,7 +1,8 @@
 """`next_item_target: all`: what comes after a text's first item is one document-level blank, with every item a target.
 
 Part A is the text in front of the first item and one `[gMASK]`. Part B has, for each item, an `[S]` that carries the
-vector of the item before it and whose state predicts the item, and then the item's tokens; with `history: vectors` these
+vector of the item before it (with `entity.earlier_inputs` also those of the two items before that one) and whose state
+predicts the item, and then the item's tokens; with `history: vectors` these
 are left out of all items but the last, so that a known item is one token. What a text tells between two items stands in
 front of the second's `[S]`, unless it is a separator alone. So nothing of a later event is visible to an earlier one,
 and a longer history keeps the keys and values of a shorter one.
@@ -13,7 +14,8 @@ import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from recsys_model.infilling.item_places import NO_ITEM
+from recsys_model.entity_config import NUM_EARLIER
+from recsys_model.infilling.item_places import NO_EARLIER, NO_ITEM
 from recsys_model.infilling.part_a import PartA, corrupt
 from recsys_model.infilling.positions import IntraMode, part_a_intra_ids
 from recsys_model.text.textualize import TokenizedText
@@ -37,6 +39,8 @@ class ItemRow:
     """1 for `[S]`, then the place inside the item; between items as in part A."""
     input_items: list[int] = field(default_factory=list)
     """Catalogue index of the item whose vector each token carries, or `NO_ITEM`."""
+    earlier_items: list[tuple[int, ...]] = field(default_factory=list)
+    """The items before that one, the latest first, or `NO_EARLIER`."""
     start_places: list[int] = field(default_factory=list)
     """Where in part B the `[S]` of each item stands."""
     items: list[int] = field(default_factory=list)
@@ -51,6 +55,12 @@ class ItemRow:
     def last_item(self) -> int:
         """The item that the next `[S]` carries, or `NO_ITEM`."""
         return self.items[-1] if self.items else NO_ITEM
+
+    @property
+    def items_before_last(self) -> tuple[int, ...]:
+        """The items before the last one, the latest first, filled up with `NO_ITEM`."""
+        latest = self.items[-2 : -2 - NUM_EARLIER : -1]
+        return (*latest, *NO_EARLIER[len(latest) :])
 
     def add_item(self, start_token: int, token_ids: Sequence[int], item: int) -> None:
         """Append the `[S]` of an item and those of its tokens that are told."""
@@ -70,6 +80,7 @@ class ItemRow:
         self.inter_position_ids.append(self.position)
         self.intra_position_ids.append(intra_id)
         self.input_items.append(item)
+        self.earlier_items.append(NO_EARLIER if item == NO_ITEM else self.items_before_last)
 
 
 def lay_out_history(

@@ -7,6 +7,7 @@ The history stands in part A in front of one `[gMASK]`, as in the paper. For mod
 from dataclasses import dataclass
 
 from recsys_model.config import HistoryLayout
+from recsys_model.infilling.item_places import NO_EARLIER
 from recsys_model.infilling.item_row import ItemRow, lay_out_history
 from recsys_model.infilling.part_a import corrupt
 from recsys_model.infilling.positions import IntraMode
@@ -30,8 +31,12 @@ class Prompt:
     """Tokens of part A."""
     input_items: list[int]
     """Catalogue index of the item whose residual the entity head adds to each token, or `NO_ITEM`."""
+    earlier_items: list[tuple[int, ...]]
+    """The items before that one, the latest first, or `NO_EARLIER`."""
     last_item: int
     """The item whose residual is added to the last `[S]`: the one that part B ends with, or `NO_ITEM`."""
+    items_before_last: tuple[int, ...]
+    """The items before `last_item`, the latest first, or `NO_EARLIER`."""
     history: tuple[int, ...]
     """The items that the text tells of, the latest last."""
 
@@ -62,6 +67,8 @@ def build_prompt(
         mask_position=row.position,
         part_a_len=len(part_a.token_ids),
         input_items=part_a.input_items + row.input_items,
+        earlier_items=[NO_EARLIER] * len(part_a.token_ids) + row.earlier_items,
         last_item=row.last_item,
+        items_before_last=row.items_before_last,
         history=tuple(item for item in text.entity_items if item >= 0),
     )

@@ -101,8 +101,9 @@ class InfillingLoss(nn.Module):
     def _item_terms(self, batch: Batch, sampled: SampledItems | None) -> ItemTerms | None:
         if self.head is None:
             return None
-        inputs_X = batch.input_items[batch.input_items != NO_ITEM]
-        return self.head(self._backbone, None if sampled is None else sampled.items, inputs_X)
+        carries_item_BT = batch.input_items != NO_ITEM
+        inputs_X, earlier_XE = batch.input_items[carries_item_BT], batch.earlier_items[carries_item_BT]
+        return self.head(self._backbone, None if sampled is None else sampled.items, inputs_X, earlier_XE)
 
     def _states(self, batch: Batch, terms: ItemTerms | None) -> Tensor:
         """Return the state of every token, [B, T, D]."""

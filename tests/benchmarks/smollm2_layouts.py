@@ -15,7 +15,7 @@ from recsys_model.entities.catalog import Catalog
 from recsys_model.entities.token_trie import build_token_trie
 from recsys_model.infilling.example import IGNORED_LABEL, WHOLE_VOCABULARY, Example, ExampleBuilder
 from recsys_model.infilling.item_paths import FORCED, ItemPaths
-from recsys_model.infilling.item_places import NO_ITEM
+from recsys_model.infilling.item_places import NO_EARLIER, NO_ITEM
 from recsys_model.infilling.positions import PositionAutomaton
 from recsys_model.infilling.prompt import Prompt, build_prompt
 from recsys_model.text.textualize import Behaviour, Textualizer, TokenizedText
@@ -105,6 +105,7 @@ class QuestionLayout:
             trie_nodes=[WHOLE_VOCABULARY] * before + nodes,
             part_a_len=len(question),
             input_items=[NO_ITEM] * len(token_ids),
+            earlier_items=[NO_EARLIER] * len(token_ids),
             item_targets=[NO_ITEM] * len(token_ids),
         )
 

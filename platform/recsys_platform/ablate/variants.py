@@ -116,7 +116,13 @@ VARIANTS = (
     Variant(
         name="inputs-off",
         title="items are told by their tokens alone, no vector on the inputs",
-        changes={"entity.inputs": False},
+        changes={"entity.inputs": False, "entity.earlier_inputs": False},
+        needs_head=True,
+    ),
+    Variant(
+        name="earlier-inputs-off",
+        title="an input carries the last item alone, not the two before it",
+        changes={"entity.earlier_inputs": False},
         needs_head=True,
     ),
     Variant(

@@ -45,6 +45,11 @@ def check_head(config: RunConfig) -> None:
     )
     if config.entity.enabled:
         require(
+            not config.entity.earlier_inputs or config.objective.next_item_target == "all",
+            "entity.earlier_inputs is about histories in part B; set objective.next_item_target to all, or "
+            f"entity.earlier_inputs to false, got {config.objective.next_item_target}",
+        )
+        require(
             config.objective.entity_loss_weight > 0.0,
             "entity.enabled needs objective.entity_loss_weight above 0, or the head learns nothing",
         )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from recsys_model.infilling.item_places import NO_ITEM
+from recsys_model.infilling.item_places import NO_EARLIER, NO_ITEM
 from recsys_model.infilling.prompt import Prompt
 
 
@@ -15,6 +15,8 @@ def plain_prompt(token_ids: Sequence[int], intra_position_ids: Sequence[int], ma
         mask_position=mask_position,
         part_a_len=size,
         input_items=[NO_ITEM] * size,
+        earlier_items=[NO_EARLIER] * size,
         last_item=NO_ITEM,
+        items_before_last=NO_EARLIER,
         history=(),
     )

@@ -50,7 +50,14 @@ def test_all_items_have_the_log_softmax_of_one_state_in_every_family(name, layou
 
 @pytest.mark.parametrize(
     "settings",
-    [{"words": False}, {"residuals": False}, {"inputs": False}, {"repeat_bias": False}, {"temperature": 2.5}],
+    [
+        {"words": False},
+        {"residuals": False},
+        {"inputs": False},
+        {"earlier_inputs": True},
+        {"repeat_bias": False},
+        {"temperature": 2.5},
+    ],
 )
 def test_every_kind_of_head_is_scored_by_its_definition(settings):
     head = head_of(MODEL, TITLES, **settings)

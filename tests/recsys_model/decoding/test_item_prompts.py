@@ -37,8 +37,12 @@ PAIRS = {(6, 1): 2, (2, 0): 5}
 LAYOUTS = pytest.mark.parametrize("layout", ["text", "tokens", "vectors"])
 
 
+def tiny_head(model):
+    return head_of(model, TITLES, earlier_inputs=True)
+
+
 def generator_of(model, **settings):
-    scorer = scorer_of(head_of(model, TITLES), model, TITLES, BLEND, PAIRS)
+    scorer = scorer_of(tiny_head(model), model, TITLES, BLEND, PAIRS)
     return TrieGuidedGenerator(model, catalog_of(TITLES), SPECIAL, DecodingConfig(**settings), scorer)
 
 
@@ -58,6 +62,7 @@ def test_all_layouts_literally():
     assert prompt.inter_position_ids == [0, 1, 2, 3, 4, 5, 6, 5, 5, 5, 6, 6, 6]
     assert prompt.intra_position_ids == [0, 0, 1, 2, 0, 0, 0, 1, 2, 3, 1, 2, 3]
     assert prompt.input_items == [-1] * 10 + [0, -1, -1]
+    assert (prompt.earlier_items, prompt.items_before_last) == ([(-1, -1)] * 13, (0, -1))
     assert (prompt.mask_position, prompt.part_a_len, prompt.last_item, prompt.history) == (7, 7, 3, (0, 3))
     plain = prompt_of([0, 3], TITLES, layout="text")
     assert plain.token_ids == [24, 10, 12, 13, 11, 1, 2, 11, 5, 4, 26, 21]
@@ -68,6 +73,10 @@ def test_all_layouts_literally():
     assert vectors.inter_position_ids == [0, 1, 2, 3, 4, 5, 6, 5, 6]
     assert vectors.intra_position_ids == [0, 0, 1, 2, 0, 0, 0, 1, 1]
     assert vectors.input_items == [-1] * 8 + [0]
+    longer = prompt_of([0, 3, 6, 1], TITLES, layout="vectors")
+    assert longer.input_items == [-1] * 8 + [0, 3, 6]
+    assert longer.earlier_items == [*[(-1, -1)] * 9, (0, -1), (3, 0)]
+    assert (longer.last_item, longer.items_before_last) == (1, (6, 3))
     assert (vectors.mask_position, vectors.part_a_len, vectors.last_item, vectors.history) == (7, 7, 3, (0, 3))
     empty = prompt_of([], TITLES)
     assert (empty.token_ids, empty.last_item, empty.history) == ([24, 10, 12, 13, 26, 21], -1, ())
@@ -77,10 +86,10 @@ def test_all_layouts_literally():
 @LAYOUTS
 def test_tokens_of_items_are_scored_as_by_full_passes_alone_and_together(name, layout):
     model = tiny_backbone(name)
-    inputs_ND = tables_by_hand(head_of(model, TITLES), model, TITLES)[2]
+    inputs_END = tables_by_hand(tiny_head(model), model, TITLES)[2]
     prompts = [prompt_of(history, TITLES, layout=layout) for history in HISTORIES]
     for prompt, found in zip(prompts, generator_of(model).recommend(prompts, 8), strict=True):
-        expected = best(token_scores_by_hand(model, prompt, TITLES, range(8), inputs_ND), 8)
+        expected = best(token_scores_by_hand(model, prompt, TITLES, range(8), inputs_END), 8)
         assert [entry.item for entry in found] == [item for item, _ in expected]
         assert [entry.score for entry in found] == pytest.approx([score for _, score in expected], abs=2e-4)
 
@@ -109,7 +118,7 @@ def renamed(prompt, place, item):
 @torch.inference_mode()
 def test_users_who_differ_in_the_residual_of_one_token_share_nothing_behind_it(name, layout):
     model = tiny_backbone(name, num_positions=60)
-    vectors = scorer_of(head_of(model, TITLES), model, TITLES).vectors
+    vectors = scorer_of(tiny_head(model), model, TITLES).vectors
     # beginnings are looked up in steps of 16 tokens
     history = [0, 3, 6, 1, 7, 4] * (3 if layout == "vectors" else 1)
     first = prompt_of(history, TITLES, layout=layout)
@@ -144,7 +153,7 @@ def test_users_who_differ_in_the_last_item_alone_get_answers_of_their_own():
 def test_given_answers_are_scored_as_by_full_passes(name, scoring):
     model = tiny_backbone(name)
     head = head_of(model, TITLES)
-    inputs_ND = tables_by_hand(head, model, TITLES)[2]
+    inputs_END = tables_by_hand(head, model, TITLES)[2]
     answer_scorer = AnswerScorer(model, SPECIAL, automaton_of(), scoring, scorer_of(head, model, TITLES).vectors)
     prompts = [prompt_of([0, 3], TITLES), prompt_of([4, 1], TITLES, layout="text"), prompt_of([], TITLES)]
     answers = [TITLES, [(1, 2)], [(3, 3), (3, 4), (6,)]]
@@ -153,7 +162,7 @@ def test_given_answers_are_scored_as_by_full_passes(name, scoring):
         ended = [(*choice, SPECIAL.end) for choice in choices]
         for tokens in ended:
             intra_ids = automaton_of().span_ids(tokens[:-1])
-            logits = model.logits(states_by_hand(model, prompt, tokens[:-1], intra_ids, inputs_ND)).double()
+            logits = model.logits(states_by_hand(model, prompt, tokens[:-1], intra_ids, inputs_END)).double()
             score = 0.0
             for depth, token in enumerate(tokens):
                 siblings = sorted({other[depth] for other in ended if other[:depth] == tokens[:depth]})
@@ -168,14 +177,14 @@ def test_given_answers_are_scored_as_by_full_passes(name, scoring):
 def test_free_text_is_what_full_passes_write_token_by_token(name):
     model = tiny_backbone(name)
     head = head_of(model, TITLES)
-    inputs_ND = tables_by_hand(head, model, TITLES)[2]
+    inputs_END = tables_by_hand(head, model, TITLES)[2]
     vectors = scorer_of(head, model, TITLES).vectors
     writer = TextGenerator(model, SPECIAL, automaton_of(), GenerationConfig(max_tokens=5), vectors)
     prompts = [prompt_of([0, 3], TITLES), prompt_of([4, 1], TITLES, layout="text"), prompt_of([6], TITLES)]
     for prompt, text in zip(prompts, writer.generate(prompts), strict=True):
         tokens, score = [], 0.0
         while len(tokens) <= 5:
-            hidden = states_by_hand(model, prompt, tokens, automaton_of().span_ids(tokens), inputs_ND)
+            hidden = states_by_hand(model, prompt, tokens, automaton_of().span_ids(tokens), inputs_END)
             logits = model.logits(hidden[-1]).double()
             logits[CONTROL_IDS] = -float("inf")
             token = int(logits.argmax())

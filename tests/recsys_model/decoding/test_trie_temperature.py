@@ -62,8 +62,8 @@ def test_a_blend_divides_the_logits_of_tokens_and_leaves_the_entity_head_alone()
         TrieGuidedGenerator(model, catalog_of(FEW), SPECIAL, DecodingConfig(scoring=name), scorer, temperature=2.0)
         for name in ("entity", "blend")
     )
-    inputs_ND = tables_by_hand(head, model, FEW)[2]
-    tokens = token_scores_by_hand(model, prompt, FEW, range(8), inputs_ND, temperature=2.0)
+    inputs_END = tables_by_hand(head, model, FEW)[2]
+    tokens = token_scores_by_hand(model, prompt, FEW, range(8), inputs_END, temperature=2.0)
     whole = {entry.item: entry.score for entry in entity.recommend([prompt], 8)[0]}
     expected = best({item: 0.7 * tokens[item] + whole[item] for item in range(8)}, 8)
     (found,) = blended.recommend([prompt], 8)

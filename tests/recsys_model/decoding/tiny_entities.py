@@ -88,7 +88,10 @@ def mean_by_hand(model: Backbone, tokens: Sequence[int], trained: Titles) -> Ten
 
 @torch.no_grad()
 def tables_by_hand(head: EntityHead, model: Backbone, titles: Titles) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Return vectors, biases and input residuals, item by item, float64; items without a row have words alone."""
+    """Return vectors, biases and input residuals, item by item, float64; items without a row have words alone.
+
+    The residuals are those of the last item, and behind them those of the items before it where the head has such.
+    """
     vectors, biases = [], []
     for item, tokens in enumerate(titles):
         words = mean_by_hand(model, tokens, titles[: head.num_items])
@@ -100,13 +103,16 @@ def tables_by_hand(head: EntityHead, model: Backbone, titles: Titles) -> tuple[T
         vectors.append(vector)
         biases.append(float(head.biases[item]) if item < head.num_items else 0.0)
     vectors_ND = torch.stack(vectors)
-    inputs_ND = None if head.input_projection is None else vectors_ND @ head.input_projection.double()
-    return vectors_ND, torch.tensor(biases, dtype=torch.float64), inputs_ND
+    biases_N = torch.tensor(biases, dtype=torch.float64)
+    if head.input_projection is None:
+        return vectors_ND, biases_N, None
+    matrices = [head.input_projection, *([] if head.earlier_projections is None else head.earlier_projections)]
+    return vectors_ND, biases_N, torch.stack([vectors_ND @ matrix_DD.double() for matrix_DD in matrices])
 
 
 @torch.no_grad()
 def states_by_hand(
-    model: Backbone, prompt: Prompt, tokens: Sequence[int], intra_ids: Sequence[int], inputs_ND: Tensor | None
+    model: Backbone, prompt: Prompt, tokens: Sequence[int], intra_ids: Sequence[int], inputs_END: Tensor | None
 ) -> Tensor:
     """Return the states of `[S] tokens` behind a prompt, by one pass over all of it, [1 + tokens, D]."""
     part_b = [SPECIAL.start, *tokens]
@@ -114,11 +120,13 @@ def states_by_hand(
     inter = torch.tensor([[*prompt.inter_position_ids, *[prompt.mask_position] * len(part_b)]])
     intra = torch.tensor([[*prompt.intra_position_ids, *intra_ids]])
     added = None
-    if inputs_ND is not None:
-        added = torch.zeros(1, ids.shape[1], inputs_ND.shape[1], dtype=torch.float64)
-        for place, item in enumerate([*prompt.input_items, prompt.last_item]):
-            if item >= 0:
-                added[0, place] = inputs_ND[item]
+    if inputs_END is not None:
+        added = torch.zeros(1, ids.shape[1], inputs_END.shape[2], dtype=torch.float64)
+        latest, earlier = [*prompt.input_items, prompt.last_item], [*prompt.earlier_items, prompt.items_before_last]
+        for place, items in enumerate(zip(latest, *zip(*earlier, strict=True), strict=True)):
+            for inputs_ND, item in zip(inputs_END, items, strict=False):
+                if item >= 0:
+                    added[0, place] += inputs_ND[item]
     attention = FullAttention(model.visible(torch.tensor([prompt.part_a_len]), ids.shape[1]))
     return model.hidden_states(ids, inter, intra, attention, added)[0, len(prompt.token_ids) :]
 
@@ -129,7 +137,7 @@ def token_scores_by_hand(
     prompt: Prompt,
     titles: Titles,
     present: Sequence[int],
-    inputs_ND: Tensor | None = None,
+    inputs_END: Tensor | None = None,
     *,
     temperature: float = 1.0,
 ) -> dict[int, float]:
@@ -138,7 +146,7 @@ def token_scores_by_hand(
     ended = {item: (*titles[item], SPECIAL.end) for item in present}
     scores = {}
     for item, tokens in ended.items():
-        hidden = states_by_hand(model, prompt, tokens[:-1], automaton.span_ids(tokens[:-1]), inputs_ND)
+        hidden = states_by_hand(model, prompt, tokens[:-1], automaton.span_ids(tokens[:-1]), inputs_END)
         logits = model.logits(hidden).double() / temperature
         scores[item] = 0.0
         for depth, token in enumerate(tokens):
@@ -163,15 +171,15 @@ def scores_by_hand(
 ) -> dict[int, float]:
     """Return the blended score of every item that is present, by default of all."""
     present = range(len(titles)) if present is None else present
-    vectors_ND, biases_N, inputs_ND = tables_by_hand(head, model, titles)
-    hidden_D = states_by_hand(model, prompt, [], [1], inputs_ND)[0].double()
+    vectors_ND, biases_N, inputs_END = tables_by_hand(head, model, titles)
+    hidden_D = states_by_hand(model, prompt, [], [1], inputs_END)[0].double()
     logits = {item: float(vectors_ND[item] @ hidden_D) / head.temperature + float(biases_N[item]) for item in present}
     if head.repeat_bias is not None:
         logits = {item: score + float(head.repeat_bias) * (item in prompt.history) for item, score in logits.items()}
     total = float(torch.tensor(list(logits.values()), dtype=torch.float64).logsumexp(0))
     tokens = dict.fromkeys(present, 0.0)
     if blend.token:
-        tokens = token_scores_by_hand(model, prompt, titles, present, inputs_ND)
+        tokens = token_scores_by_hand(model, prompt, titles, present, inputs_END)
     return {
         item: blend.token * tokens[item]
         + blend.entity * (logits[item] - total)

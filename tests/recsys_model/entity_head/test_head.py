@@ -67,16 +67,17 @@ def gradients(head: EntityHead, model: Backbone, loss: Tensor) -> dict[str, Tens
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"residuals": False}, {"words": False}, {"inputs": False}, {"repeat_bias": False}]
+    "settings",
+    [{}, {"residuals": False}, {"words": False}, {"inputs": False}, {"repeat_bias": False}, {"earlier_inputs": True}],
 )
 @pytest.mark.parametrize("scored", [[3, 0, 3], [1], []])
 def test_terms_and_gradients_of_some_items_are_those_of_all_items_cut_down(
     settings: dict[str, float], scored: list[int]
 ) -> None:
     model, head = tiny_backbone("glm").double(), random_head(**settings)
-    inputs = torch.tensor([2, 2, 0])
-    some = head(model, torch.tensor(scored, dtype=torch.int64), inputs)
-    every = head(model, None, inputs)
+    inputs, earlier = torch.tensor([2, 2, 0]), torch.tensor([[1, 1], [0, -1], [-1, -1]])
+    some = head(model, torch.tensor(scored, dtype=torch.int64), inputs, earlier)
+    every = head(model, None, inputs, earlier)
     cut = (every.vectors[scored], every.biases[scored], every.inputs, every.repeat_bias)
 
     torch.testing.assert_close(tuple(some), cut, atol=1e-12, rtol=1e-12)
@@ -110,6 +111,24 @@ def test_parts_that_are_off_have_no_tables() -> None:
     assert tables(residuals=False) == all_tables - {"residuals"}
     assert tables(repeat_bias=False) == all_tables - {"repeat_weight"}
     assert tables(inputs=False) == all_tables - {"input_projection"}
+    assert tables(earlier_inputs=True) == all_tables | {"earlier_projections"}
+
+
+def test_earlier_items_add_their_vectors_each_through_its_own_matrix_once_trained() -> None:
+    model = tiny_backbone("glm")
+    head = EntityHead(WIDTH, ITEMS, EntityConfig(earlier_inputs=True), is_new=True)
+    inputs, earlier = torch.tensor([1, 3]), torch.tensor([[2, 0], [2, -1]])
+    assert torch.equal(head(model, None, inputs, earlier).inputs, head(model, None, inputs).inputs)
+    with torch.no_grad():
+        head.earlier_projections.normal_()
+    vectors_ND = head.item_vectors(model)
+    first, second = head.earlier_projections
+    torch.testing.assert_close(
+        head(model, None, inputs, earlier).inputs,
+        torch.stack(
+            [vectors_ND[1] + vectors_ND[2] @ first + vectors_ND[0] @ second, vectors_ND[3] + vectors_ND[2] @ first]
+        ),
+    )
 
 
 def test_a_new_head_is_words_alone_and_adds_nothing_to_inputs() -> None:

@@ -54,15 +54,27 @@ def test_the_table_gives_the_scores_and_input_residuals_of_the_head() -> None:
     assert torch.equal(table.repeat_bias, 100.0 * head.repeat_weight)
 
     assert table.inputs is not None
-    added = table.added(torch.tensor([[2, -1], [-1, 0]]))
+    added = table.added(torch.tensor([[2, -1], [-1, 0]]), torch.full((2, 2, 2), -1))
     zero = torch.zeros(WIDTH)
     assert torch.equal(added, torch.stack([torch.stack([table.inputs[2], zero]), torch.stack([zero, table.inputs[0]])]))
+
+
+def test_the_table_adds_the_items_before_the_last_one_as_the_head_does() -> None:
+    model, head = tiny_backbone("glm"), trained_head(earlier_inputs=True)
+    table = compute_vectors(head, model, OLD)
+    items, earlier = torch.tensor([0, 1, 2, 1]), torch.tensor([[1, 2], [2, -1], [-1, -1], [1, 1]])
+    expected = head(model, None, items, earlier).inputs
+
+    torch.testing.assert_close(table.added(items, earlier), expected)
+    torch.testing.assert_close(table.added(items.view(2, 2), earlier.view(2, 2, 2)), expected.view(2, 2, WIDTH))
+    nothing = torch.tensor([-1])
+    assert torch.equal(table.added(nothing, torch.tensor([[-1, -1]])), torch.zeros(1, WIDTH))
 
 
 def test_a_head_without_inputs_adds_nothing() -> None:
     table = compute_vectors(trained_head(inputs=False), tiny_backbone("glm"), [*OLD, *NEW])
     assert table.inputs is None
-    assert table.added(torch.tensor([0, 3])) is None
+    assert table.added(torch.tensor([0, 3]), torch.full((2, 2), -1)) is None
 
 
 def test_items_that_were_never_trained_have_their_words_alone() -> None:
@@ -82,7 +94,7 @@ def test_items_that_were_never_trained_have_their_words_alone() -> None:
 
 
 def test_a_catalogue_that_grows_keeps_its_vectors_to_the_bit_and_ends_as_if_computed_at_once() -> None:
-    model, head = tiny_backbone("glm"), trained_head()
+    model, head = tiny_backbone("glm"), trained_head(earlier_inputs=True)
     first = compute_vectors(head, model, OLD)
     second = extend_vectors(first, head, model, [*OLD, NEW[0]])
     third = extend_vectors(second, head, model, [*OLD, *NEW])
@@ -96,7 +108,7 @@ def test_a_catalogue_that_grows_keeps_its_vectors_to_the_bit_and_ends_as_if_comp
 
 
 def parts(table: ItemVectors) -> tuple[torch.Tensor | None, ...]:
-    return table.vectors, table.biases, table.inputs
+    return table.vectors, table.biases, table.inputs, table.earlier_inputs
 
 
 def test_an_item_without_words_cannot_be_added() -> None:

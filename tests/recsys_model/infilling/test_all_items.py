@@ -59,6 +59,7 @@ def test_what_comes_after_the_first_item_is_one_blank() -> None:
         trie_nodes=[*NONE, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1],
         part_a_len=7,
         input_items=[*NONE, -1, -1, -1, -1, 0, -1, -1, 1, -1, -1],
+        earlier_items=[*[(-1, -1)] * 14, (0, -1), (-1, -1), (-1, -1)],
         item_targets=[*NONE, 0, -1, -1, -1, 1, -1, -1, 2, -1, -1],
     )
 
@@ -72,6 +73,7 @@ def test_with_vectors_for_a_history_only_the_last_item_is_told_and_asked_for_by_
         trie_nodes=[*NONE, -1, -1, 0, -1, 1],
         part_a_len=7,
         input_items=[*NONE, -1, 0, 1, -1, -1],
+        earlier_items=[*[(-1, -1)] * 9, (0, -1), (-1, -1), (-1, -1)],
         item_targets=[*NONE, 0, 1, 2, -1, -1],
     )
 
@@ -147,13 +149,14 @@ def test_a_request_is_the_beginning_of_the_example_that_holds_its_answer(
     prompt = build_prompt(text.before(target), LARGE, mode, layout=history)  # type: ignore[arg-type]
     size = len(prompt.token_ids)
     example, whole = builder.ask_for_item(text, target), builder.ask_for_all(text)
-    for name in ("token_ids", "inter_position_ids", "intra_position_ids", "input_items"):
+    for name in ("token_ids", "inter_position_ids", "intra_position_ids", "input_items", "earlier_items"):
         # with the items behind it in the text, nothing in front of the answer differs
         assert getattr(prompt, name) == getattr(example, name)[:size] == getattr(whole, name)[:size]
     assert prompt.part_a_len == example.part_a_len == whole.part_a_len
     own = (example.token_ids[size], example.inter_position_ids[size], example.intra_position_ids[size])
     assert own == (LARGE.start, prompt.mask_position, 1)
     assert (example.input_items[size], example.item_targets[size]) == (prompt.last_item, text.entity_items[target])
+    assert example.earlier_items[size] == prompt.items_before_last
     assert set(example.labels[:size]) == {IGNORED_LABEL}
 
 
@@ -165,11 +168,13 @@ def test_the_state_that_predicts_an_item_is_the_same_in_training_and_in_decoding
 ) -> None:
     titles = [(1, 2), (1, 2, 3), (5, 4), (0,)]
     model = tiny_backbone(name).double()
-    head = head_of(model, titles).double()
+    head = head_of(model, titles, earlier_inputs=True).double()
     vectors_ND = head.item_vectors(model)
-    inputs_ND = head(model, None, torch.arange(4)).inputs
+    inputs_ND = vectors_ND @ head.input_projection
+    earlier_END = torch.stack([vectors_ND @ matrix_DD for matrix_DD in head.earlier_projections])
     scorer = EntityScorer(
-        head=head, vectors=ItemVectors(vectors_ND / head.temperature, head.biases, inputs_ND, torch.zeros(1))
+        head=head,
+        vectors=ItemVectors(vectors_ND / head.temperature, head.biases, inputs_ND, torch.zeros(1), earlier_END),
     )
     special = tiny_decoding.SPECIAL
     space = SearchSpace(model, build_token_trie(titles, special.end), special, "trie", scorer=scorer)
@@ -179,8 +184,9 @@ def test_the_state_that_predicts_an_item_is_the_same_in_training_and_in_decoding
     decoded_RD = Expansion(space, prompts, 1, space.lists.filter_of([()] * 3)).first_states()
     for text, prompt, decoded_D in zip(texts, prompts, decoded_RD, strict=True):
         batch = pad_examples([builder.ask_for_all(text)], special.pad)
-        added = head(model, None, batch.input_items.flatten().clamp(min=0)).inputs.unsqueeze(0)
-        added = added * (batch.input_items >= 0)[:, :, None]
+        carries = batch.input_items >= 0
+        added = torch.zeros(*batch.token_ids.shape, vectors_ND.shape[1], dtype=torch.float64)
+        added[carries] = head(model, None, batch.input_items[carries], batch.earlier_items[carries]).inputs
         attention = FullAttention(model.visible(batch.part_a_lens, batch.token_ids.shape[1]))
         hidden = model.hidden_states(
             batch.token_ids, batch.inter_position_ids, batch.intra_position_ids, attention, added

@@ -61,8 +61,8 @@ def with_gradients(losses: Sequence[Tensor], *modules: torch.nn.Module) -> tuple
 def test_the_examples_ask_for_items_in_every_way() -> None:
     batch = batch_of()
     targets = [[item for item in row if item >= 0] for row in batch.item_targets.tolist()]
-    assert targets == [[0, 3], [1, 3, 2], [4], []]
-    assert batch.num_item_targets == 6
+    assert targets == [[0, 3], [1, 3, 2], [4], [0, 4, 3, 3, 1], []]
+    assert batch.num_item_targets == 11
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -79,7 +79,14 @@ def test_losses_and_all_gradients_are_those_of_loops(name: str, objective: dict[
 
 @pytest.mark.parametrize(
     "settings",
-    [{"words": False}, {"residuals": False}, {"inputs": False}, {"repeat_bias": False}, {"temperature": 3.0}],
+    [
+        {"words": False},
+        {"residuals": False},
+        {"inputs": False},
+        {"earlier_inputs": True},
+        {"repeat_bias": False},
+        {"temperature": 3.0},
+    ],
 )
 def test_losses_of_heads_of_other_parts_are_those_of_loops(settings: dict[str, Any]) -> None:
     model, head, batch = tiny_backbone("glm").double(), random_head(**settings), batch_of()
@@ -111,7 +118,7 @@ def test_a_weight_of_0_for_tokens_leaves_their_loss_out_and_the_entity_loss_as_i
 def test_a_model_without_a_head_has_no_entity_loss_and_a_batch_without_items_neither() -> None:
     model, head = tiny_backbone("glm").double(), random_head()
     assert InfillingLoss(model, TRIE)(batch_of()).entity.item() == 0.0
-    no_items = pad_examples(examples_of(ObjectiveConfig())[3:], SPECIAL.pad)
+    no_items = pad_examples(examples_of(ObjectiveConfig())[-1:], SPECIAL.pad)
     entity = InfillingLoss(model, TRIE, ObjectiveConfig(), head)(no_items).entity
     assert entity.item() == 0.0
     entity.backward()

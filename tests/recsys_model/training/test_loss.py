@@ -93,6 +93,7 @@ def _row(batch: Batch, row: int) -> Batch:
         trie_nodes=batch.trie_nodes[rows, :width],
         part_a_lens=batch.part_a_lens[rows],
         input_items=batch.input_items[rows, :width],
+        earlier_items=batch.earlier_items[rows, :width],
         item_targets=batch.item_targets[rows, :width],
         history=batch.history,
         num_tokens=width,

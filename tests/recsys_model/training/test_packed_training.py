@@ -31,6 +31,7 @@ def example(part_a: list[int], answer: list[int], nodes: list[int]) -> Example:
         trie_nodes=[*[WHOLE] * len(part_a), *nodes],
         part_a_len=len(part_a),
         input_items=[-1] * (len(part_a) + len(answer) + 1),
+        earlier_items=[(-1, -1)] * (len(part_a) + len(answer) + 1),
         item_targets=[-1] * (len(part_a) + len(answer) + 1),
     )
 

@@ -34,13 +34,14 @@ def text_of(*items: int) -> TokenizedText:
 
 
 def examples_of(objective: ObjectiveConfig) -> list[Example]:
-    """Two blanks, a span of several items, a question, and a text that hides no item."""
+    """Two blanks, a span of several items, a question, all items of a text, and a text that hides no item."""
     builder = ExampleBuilder(objective, SPECIAL, PositionAutomaton(EntityPool(ITEMS)), TRIE)
     text = text_of(0, 1, 3, 2)
     return [
         builder.lay_out(text, [(0, 4), (7, 9)], SPECIAL.mask),
         builder.lay_out(text, [(4, len(text) - 1)], SPECIAL.gmask),
         builder.ask_for_item(text_of(4, 2, 4), 2),
+        builder.ask_for_all(text_of(0, 4, 3, 3, 1)),
         builder.lay_out(text, [(3, 4)], SPECIAL.mask),
     ]
 
@@ -95,7 +96,20 @@ def naive_states(model: Backbone, head: EntityHead, batch: Batch) -> tuple[Tenso
     )
     attention = FullAttention(model.visible(batch.part_a_lens, batch.token_ids.shape[1]))
     ids = (batch.token_ids, batch.inter_position_ids, batch.intra_position_ids)
-    return model(*ids, attention, added), vectors
+    return model(*ids, attention, added + naive_earlier(head, batch, vectors)), vectors
+
+
+def naive_earlier(head: EntityHead, batch: Batch, vectors: Tensor) -> Tensor:
+    """What the items before the last one add to each token."""
+    added = torch.zeros(*batch.token_ids.shape, 16, dtype=torch.float64)
+    if head.earlier_projections is None:
+        return added
+    for row, tokens in enumerate(batch.earlier_items.tolist()):
+        for at, items in enumerate(tokens):
+            for place, item in enumerate(items):
+                if item >= 0:
+                    added[row, at] = added[row, at] + vectors[item] @ head.earlier_projections[place]
+    return added
 
 
 def naive_scores(head: EntityHead, batch: Batch, hidden: Tensor, vectors: Tensor, row: int, place: int) -> Tensor:

@@ -49,7 +49,8 @@ OF_THE_HEAD = {
     },
     "residuals-off": {"entity.residuals": False},
     "words-off": {"entity.words": False},
-    "inputs-off": {"entity.inputs": False},
+    "inputs-off": {"entity.inputs": False, "entity.earlier_inputs": False},
+    "earlier-inputs-off": {"entity.earlier_inputs": False},
     "token-loss-off": {"objective.token_loss_weight": 0.0},
 }
 OF_THE_DATA = ("last-events", "ties-seeded")
