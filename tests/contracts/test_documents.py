@@ -1,6 +1,8 @@
 """What the documents show is run, and what they point at is there."""
 
 import re
+from collections import Counter
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,30 @@ import pytest
 from recsys_model.evaluation.audit_table import audit_file
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "ray_configs/README.md"])
+DOCUMENTS = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md")})
+GUIDES = [ROOT / name for name in ("ARCHITECTURE.md", "CONTRIBUTING.md", "docs/decisions.md")]
+FOLDERS = ("recsys_model", "platform", "tests", "ray_configs", "docs", "k8s", "findings")
+SOURCE_ENDINGS = (".py", ".toml", ".yaml", ".md", ".sh")
+NOT_OURS = {"streaming_split", "user_config", "platform/__init__.py"}
+"""Names of libraries, and the file that must not be there."""
+FENCED_CODE = re.compile(r"^```.*?^```$", re.M | re.S)
+LINK = re.compile(r"\]\((?!https?://)([^)#\s]*)(?:#([^)\s]+))?\)")
+
+
+def name_of(document: Path) -> str:
+    return document.relative_to(ROOT).as_posix()
+
+
+def anchors_of(document: Path) -> set[str]:
+    """The anchors that GitHub gives the headings of a document."""
+    headings = re.findall(r"^#+ (.+)$", FENCED_CODE.sub("", document.read_text()), re.M)
+    slugs = [re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings]
+    seen = Counter[str]()
+    anchors = set()
+    for slug in slugs:
+        anchors.add(f"{slug}-{seen[slug]}" if seen[slug] else slug)
+        seen[slug] += 1
+    return anchors
 
 
 def test_every_line_of_checking_runs() -> None:
@@ -17,10 +42,40 @@ def test_every_line_of_checking_runs() -> None:
     exec(compile("\n".join(blocks), "docs/checking.md", "exec"), {})
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_links_lead_to_files(document: Path) -> None:
-    targets = re.findall(r"\]\((?!https?://)([^)#]+)\)", document.read_text())
-    assert [target for target in targets if not (document.parent / target).exists()] == []
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
+def test_links_lead_to_files_and_headings(document: Path) -> None:
+    wrong = []
+    for name, anchor in LINK.findall(FENCED_CODE.sub("", document.read_text())):
+        target = document.parent / name if name else document
+        if not target.exists() or (anchor and anchor not in anchors_of(target)):
+            wrong.append(f"{name}#{anchor}" if anchor else name)
+    assert wrong == []
+
+
+def test_the_index_of_the_documents_lists_each_of_them() -> None:
+    text = (ROOT / "docs/README.md").read_text()
+    pages = [path.name for path in ROOT.glob("docs/*.md") if path.name != "README.md"]
+    assert [
+        name for name in (*pages, "README.md", "ARCHITECTURE.md", "CONTRIBUTING.md") if f"{name})" not in text
+    ] == []
+
+
+@pytest.mark.parametrize("document", GUIDES, ids=name_of)
+def test_the_files_and_names_of_the_guides_exist(document: Path) -> None:
+    sources = [
+        path
+        for path in chain.from_iterable((ROOT / folder).rglob("*") for folder in FOLDERS)
+        if path.suffix in SOURCE_ENDINGS and "__pycache__" not in path.parts
+    ]
+    # NAME stands for what a reader chooses
+    quoted = {text for text in re.findall(r"`([^`\n]+)`", document.read_text()) if "NAME" not in text} - NOT_OURS
+    paths = {text for text in quoted if re.fullmatch(r"[\w./*-]+\.(?:py|toml|yaml|md|sh)", text)}
+    known = [*sources, *ROOT.glob("*.*")]
+    assert sorted(path for path in paths if not any(source.match(path) for source in known)) == []
+
+    words = set(re.findall(r"\w+", "\n".join(path.read_text() for path in sources if path.suffix != ".md")))
+    names = {text for text in quoted if re.fullmatch(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", text)} - paths
+    assert sorted(name for name in names if not words.issuperset(name.split("."))) == []
 
 
 def test_the_document_lists_exactly_the_impossible_rows_with_their_bounds() -> None:

@@ -201,6 +201,7 @@ def test_a_new_item_is_refused_where_the_head_has_no_words() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
+        ({"inputs": False, "earlier_inputs": True}, r"set entity\.inputs to true, or entity\.earlier_inputs to false"),
         ({"residual_scale": 0.0}, r"entity\.residual_scale must be above 0, got 0\.0"),
         ({"words": False, "residuals": False}, r"entity\.words and entity\.residuals are both false"),
         ({"fields": ()}, r"entity\.fields must name at least one field, got none"),

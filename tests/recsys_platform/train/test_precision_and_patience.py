@@ -70,6 +70,10 @@ def test_a_history_of_vectors_asks_for_all_items():
             {"entity": {"enabled": True, "inputs": False}, "objective": VECTORS},
             r"set entity\.enabled and entity\.inputs",
         ),
+        (
+            {"entity": {"enabled": True, "earlier_inputs": True}},
+            r"set objective\.next_item_target to all, or entity\.earlier_inputs to false, got last",
+        ),
     ],
 )
 def test_settings_that_need_a_head_or_leave_it_nothing_to_learn_are_refused(tmp_path, sections, message):
