@@ -110,8 +110,8 @@ def test_a_variant_that_the_base_is_already_is_no_row(tmp_path):
 def test_parts_of_the_head_are_taken_away_from_a_base_that_has_one(tmp_path):
     base = tiny_config(
         tmp_path,
-        entity={"enabled": True},
-        objective={"item_loss": "trie", "token_loss_weight": 0.2},
+        entity={"enabled": True, "earlier_inputs": True},
+        objective={"item_loss": "trie", "token_loss_weight": 0.2, "next_item_target": "all"},
         train={"keep": "best", "patience": 3},
         decoding={"scoring": "blend"},
     )
