@@ -162,13 +162,13 @@ class AnswerTree:
         slot_C = torch.from_numpy(slots).to(device)[children.rows]
         score_C = score_P[slot_C] + self._scorer.log_probs(hidden_PD, children)
         node_C = children.nodes.cpu().numpy()
-        is_known_C = self._is_leaf_N[node_C]
+        is_final_C = self._is_leaf_N[node_C]
         if self._scoring == "lm":
-            is_known_C = is_known_C & np.array([not self._node_to_fed[node] for node in node_C])
-        self._keep(node_C[is_known_C], score_C.cpu().numpy()[is_known_C])
-        self.nodes = node_C[~is_known_C].tolist()
-        self.parents = slot_C.cpu().numpy()[~is_known_C].tolist()
-        self._score_P = score_C[torch.from_numpy(~is_known_C).to(device)]
+            is_final_C = is_final_C & np.array([not self._node_to_fed[node] for node in node_C])
+        self._keep(node_C[is_final_C], score_C.cpu().numpy()[is_final_C])
+        self.nodes = node_C[~is_final_C].tolist()
+        self.parents = slot_C.cpu().numpy()[~is_final_C].tolist()
+        self._score_P = score_C[torch.from_numpy(~is_final_C).to(device)]
 
     def _forced_log_probs(self, hidden_QD: Tensor) -> Tensor:
         """Return for each open node the log-probability of its label behind the first token, [P]."""

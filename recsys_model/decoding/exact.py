@@ -57,12 +57,12 @@ class Frontier:
         alive = best.values > DEAD
         return Beams(self.requests, nodes.where(alive, 0), best.values, slots.where(alive, 0))
 
-    def push(self, found: Candidates | None, num_slots: int, worst_R: Tensor) -> None:
+    def push(self, candidates: Candidates | None, num_slots: int, worst_R: Tensor) -> None:
         """Add nodes whose beams are counted from `num_slots` on, and forget those that cannot beat the worst item."""
-        if found is not None:
-            self._score_RF = torch.cat([self._score_RF, found.scores], dim=1)
-            self._node_RF = torch.cat([self._node_RF, found.nodes], dim=1)
-            self._slot_RF = torch.cat([self._slot_RF, found.slots + num_slots], dim=1)
+        if candidates is not None:
+            self._score_RF = torch.cat([self._score_RF, candidates.scores], dim=1)
+            self._node_RF = torch.cat([self._node_RF, candidates.nodes], dim=1)
+            self._slot_RF = torch.cat([self._slot_RF, candidates.slots + num_slots], dim=1)
         score_RF = self._score_RF.where(self._score_RF > worst_R[:, None], DEAD)
         best = score_RF.topk(max(1, int((score_RF > DEAD).sum(dim=1).max())), dim=1)
         self._score_RF = best.values
@@ -84,10 +84,10 @@ def best_first(expansion: Expansion, num_requests: int, max_expansions: int) -> 
     while len(frontier.requests):
         room = max_expansions - int(expanded_R[frontier.requests].max())
         beams = frontier.pop(min(NODES_TOGETHER, room))
-        found = expansion.expand(beams)
+        candidates = expansion.expand(beams)
         expanded_R[beams.requests] += (beams.scores > DEAD).sum(dim=1)
         worst_R = expansion.finished.worst_scores()[beams.requests]
-        frontier.push(found, num_slots, worst_R)
+        frontier.push(candidates, num_slots, worst_R)
         num_slots += beams.nodes.shape[1]
         done_R = (frontier.highest_bounds() == DEAD) | (expanded_R[beams.requests] >= max_expansions)
         for row in done_R.nonzero().flatten().tolist():

@@ -207,17 +207,17 @@ class TrieGuidedGenerator:
             if self._needs_search:
                 expansion = Expansion(self._space, prompts, k, items, keeps_beams=True)
                 best_first(expansion, len(prompts), ALL_NODES)
-                found = expansion.finished.as_lists()
+                item_scores = expansion.finished.as_lists()
             else:
-                found = self._best_items(prompts, k, items)
-        scores = [dict(pairs) for pairs in found]
-        for place, (row, asked) in enumerate(zip(scores, candidates, strict=True)):
-            missing = [item for item in asked if item not in row]
+                item_scores = self._best_items(prompts, k, items)
+        scores = [dict(pairs) for pairs in item_scores]
+        for place, (row, listed) in enumerate(zip(scores, candidates, strict=True)):
+            missing = [item for item in listed if item not in row]
             if missing:
                 raise DataError(
                     f"candidates must be present in the catalogue, item {missing[0]} of entry {place} is not"
                 )
-        return [[row[item] for item in asked] for row, asked in zip(scores, candidates, strict=True)]
+        return [[row[item] for item in listed] for row, listed in zip(scores, candidates, strict=True)]
 
     @torch.inference_mode()
     def score_all(self, prompts: Sequence[Prompt], excluded: Sequence[Collection[int]]) -> Tensor:
@@ -273,10 +273,10 @@ class TrieGuidedGenerator:
         """Return the best items by what does not depend on tokens; there is nothing to search, so it is exact."""
         answers = []
         for pairs in self._best_items(prompts, k + 1, items):
-            found = [Recommendation(item, score) for item, score in pairs[:k]]
+            recommendations = [Recommendation(item, score) for item, score in pairs[:k]]
             bound = max((score for _, score in pairs[k:]), default=DEAD)
             certificate = Certificate(bound, 0.0, 0) if self._config.exact else None
-            answers.append(Answer(found, certificate))
+            answers.append(Answer(recommendations, certificate))
         return answers
 
     def _search(self, prompts: Sequence[Prompt], k: int, items: ItemFilter) -> list[Answer]:

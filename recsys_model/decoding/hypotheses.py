@@ -49,14 +49,14 @@ def first_beams(num_requests: int, device: torch.device) -> Beams:
     return Beams(torch.arange(num_requests, device=device), root_RW, root_RW.float(), root_RW)
 
 
-def best_beams(request_R: Tensor, found: Candidates, max_beams: int) -> Beams:
+def best_beams(request_R: Tensor, candidates: Candidates, max_beams: int) -> Beams:
     """Return the best `max_beams` candidates of each request, without slots that would be dead for all."""
-    best = found.scores.topk(min(max_beams, found.scores.shape[1]), dim=1)
+    best = candidates.scores.topk(min(max_beams, candidates.scores.shape[1]), dim=1)
     num_beams = int((best.values > DEAD).sum(dim=1).max())
     score_RW, index_RW = best.values[:, :num_beams], best.indices[:, :num_beams]
     alive_RW = score_RW > DEAD
-    node_RW = found.nodes.gather(1, index_RW).where(alive_RW, 0)
-    parent_RW = found.slots.gather(1, index_RW).where(alive_RW, 0)
+    node_RW = candidates.nodes.gather(1, index_RW).where(alive_RW, 0)
+    parent_RW = candidates.slots.gather(1, index_RW).where(alive_RW, 0)
     return Beams(request_R, node_RW, score_RW, parent_RW)
 
 

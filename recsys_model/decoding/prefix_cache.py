@@ -70,11 +70,11 @@ class PartACache:
             ConfigError: a prompt is too long for the model.
         """
         keys = [_key_of(prompt) for prompt in prompts]
-        known = [self._find(key, prompt.part_a_len) for key, prompt in zip(keys, prompts, strict=True)]
-        if not any(size for _, size in known):
+        reused = [self._find(key, prompt.part_a_len) for key, prompt in zip(keys, prompts, strict=True)]
+        if not any(size for _, size in reused):
             encoder = encode_prompts(self._model, prompts, self._special, self._vectors)
         else:
-            encoder = self._complete(prompts, known)
+            encoder = self._complete(prompts, reused)
         for row, key in enumerate(keys):
             self._keep(key, encoder, row)
         return encoder
@@ -90,10 +90,10 @@ class PartACache:
 
         Prompts that are alike up to the end of part A are so with the same part A, which the inter ids tell.
         """
-        found = self._encoded.get(key)
-        if found is not None:
+        encoded = self._encoded.get(key)
+        if encoded is not None:
             self._encoded.move_to_end(key)
-            return found, len(key)
+            return encoded, len(key)
         fewest = 1 if self._model.part_a_is_causal else part_a_len + 1
         for size in range(len(key) - len(key) % BLOCK, fewest - 1, -BLOCK):
             others = self._beginning_to_keys.get(hash(key[:size]))
@@ -102,18 +102,18 @@ class PartACache:
                 return self._encoded[other], _common(key, other)
         return None, 0
 
-    def _complete(self, prompts: Sequence[Prompt], known: Sequence[tuple[Encoded | None, int]]) -> PartAEncoder:
+    def _complete(self, prompts: Sequence[Prompt], reused: Sequence[tuple[Encoded | None, int]]) -> PartAEncoder:
         """Take what is known and encode the rest."""
         check_position_id(self._model, max(prompt.last_position for prompt in prompts), "the longest prompt")
         device = self._model.device
         lens_R = torch.tensor([len(prompt.token_ids) for prompt in prompts], device=device)
         position_A = torch.arange(int(lens_R.max()), device=device)
         encoder = PartAEncoder(position_A < lens_R[:, None], is_causal=self._model.part_a_is_causal)
-        encoder.keys_LRGAE, encoder.values_LRGAE = self._known_states(known, len(position_A))
-        self.num_reused += sum(size for _, size in known)
-        rows = [row for row, (_, size) in enumerate(known) if size < len(prompts[row].token_ids)]
+        encoder.keys_LRGAE, encoder.values_LRGAE = self._reused_states(reused, len(position_A))
+        self.num_reused += sum(size for _, size in reused)
+        rows = [row for row, (_, size) in enumerate(reused) if size < len(prompts[row].token_ids)]
         if rows:
-            starts = [known[row][1] for row in rows]
+            starts = [reused[row][1] for row in rows]
             new = [prompts[row] for row in rows]
             num_new = max(len(prompt.token_ids) - start for prompt, start in zip(new, starts, strict=True))
             part_a_lens = [0 if encoder.is_causal else prompt.part_a_len for prompt in new]
@@ -131,18 +131,18 @@ class PartACache:
             read(self._model, ids, tail.keep, tail, self._vectors)
         return encoder
 
-    def _known_states(
-        self, known: Sequence[tuple[Encoded | None, int]], num_tokens: int
+    def _reused_states(
+        self, reused: Sequence[tuple[Encoded | None, int]], num_tokens: int
     ) -> tuple[list[Tensor], list[Tensor]]:
         """Return buffers for all layers with what is known at its place."""
-        example = next(found for found, _ in known if found is not None)
+        example = next(encoded for encoded, _ in reused if encoded is not None)
         num_layers, num_heads, _, size = example.keys.shape
-        shape = (num_layers, len(known), num_heads, num_tokens, size)
+        shape = (num_layers, len(reused), num_heads, num_tokens, size)
         keys, values = example.keys.new_zeros(shape), example.keys.new_zeros(shape)
-        for row, (found, count) in enumerate(known):
-            if found is not None:
-                keys[:, row, :, :count] = found.keys[:, :, :count]
-                values[:, row, :, :count] = found.values[:, :, :count]
+        for row, (encoded, count) in enumerate(reused):
+            if encoded is not None:
+                keys[:, row, :, :count] = encoded.keys[:, :, :count]
+                values[:, row, :, :count] = encoded.values[:, :, :count]
         return list(keys.unbind(0)), list(values.unbind(0))
 
     def _keep(self, key: PrefixKey, encoder: PartAEncoder, row: int) -> None:

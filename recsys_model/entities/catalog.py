@@ -132,8 +132,13 @@ def texts_of_fields(
         >>> texts_of_fields(["title", "categories"], "Red Tent", "Ada", ["Garden", "Tents"])
         ('Red Tent', 'Garden', 'Tents')
     """
-    known = {"title": (title,), "brand": (brand,), "categories": tuple(categories), "description": (description,)}
-    return tuple(text for name in fields for text in known[name] if text)
+    field_to_texts = {
+        "title": (title,),
+        "brand": (brand,),
+        "categories": tuple(categories),
+        "description": (description,),
+    }
+    return tuple(text for name in fields for text in field_to_texts[name] if text)
 
 
 def encode_words(texts: Iterable[str], encode: Callable[[str], Sequence[int]]) -> tuple[int, ...]:

@@ -65,11 +65,11 @@ def resolve_edit(
         return tokens not in added and (index is None or index in freed)
 
     for place, item in enumerate(add):
-        found = _as_before(catalog, item, is_free) or _first_free(item, encoder, is_free, fields)
-        problem = _token_problem(("add", place, "title"), found, max_tokens)
+        new_item = _as_before(catalog, item, is_free) or _first_free(item, encoder, is_free, fields)
+        problem = _token_problem(("add", place, "title"), new_item, max_tokens)
         problems += [problem] if problem is not None else []
-        if found is not None:
-            added[found.token_ids] = found
+        if new_item is not None:
+            added[new_item.token_ids] = new_item
     if not problems and len(catalog) + len(added) == len(removed):
         problems.append(EditProblem(("remove",), "must leave at least 1 item in the catalogue", "empty_catalog"))
     return problems or CatalogEdit(removed=tuple(remove), added=tuple(added.values()))
@@ -114,8 +114,8 @@ def _removal_problems(catalog: LiveCatalog, remove: Sequence[str]) -> list[EditP
         if item_id in seen:
             problems.append(EditProblem(where, f"{item_id!r} is listed twice; name it once", "duplicate_id"))
         elif catalog.index_of(item_id) is None:
-            known = catalog.references.index_of(item_id) is not None
-            reason = "was removed before" if known else "is not the id of an item"
+            was_present = catalog.references.index_of(item_id) is not None
+            reason = "was removed before" if was_present else "is not the id of an item"
             problems.append(EditProblem(where, f"{item_id!r} {reason}; leave it out", "unknown_item"))
         seen.add(item_id)
     return problems

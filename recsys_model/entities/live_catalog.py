@@ -80,8 +80,8 @@ class LiveCatalog:
 
     def latest(self, index: int) -> int:
         """Return the catalogue index that the id of this item has now: another one where the item was replaced."""
-        found = self.references.index_of(self.items[index].item_id)
-        return index if found is None else found
+        latest = self.references.index_of(self.items[index].item_id)
+        return index if latest is None else latest
 
     def edited(self, edits: Iterable[CatalogEdit]) -> "LiveCatalog":
         """Return the version after these edits.

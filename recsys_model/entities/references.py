@@ -37,13 +37,13 @@ class ReferenceIndex:
         title or text where no other item has them.
         """
         other = copy.copy(self)
-        num_known = len(self._item_ids)
+        num_items = len(self._item_ids)
         other._item_ids = [*self._item_ids, *item_ids]
-        other._texts = [*self._texts, *(texts[num_known + place] for place in range(len(item_ids)))]
+        other._texts = [*self._texts, *(texts[num_items + place] for place in range(len(item_ids)))]
         other._item_id_to_index = self._item_id_to_index | {other._item_ids[index]: index for index in texts}
         other._text_to_index = self._text_to_index | {text: index for index, text in texts.items()}
         other._title_to_indices = self._title_to_indices.copy()
-        for index, title in enumerate(map(fold_whitespace, titles), start=num_known):
+        for index, title in enumerate(map(fold_whitespace, titles), start=num_items):
             other._title_to_indices[title] = [*other._title_to_indices.get(title, []), index]
         other._removed = removed
         return other
@@ -64,8 +64,8 @@ class ReferenceIndex:
         if reference in self._item_id_to_index:
             return self._item_id_to_index[reference]
         folded = fold_whitespace(reference)
-        known = self._title_to_indices.get(folded, []) if folded else []
-        indices = [index for index in known if index not in self._removed] or known[-1:]
+        same_title = self._title_to_indices.get(folded, []) if folded else []
+        indices = [index for index in same_title if index not in self._removed] or same_title[-1:]
         if len(indices) == 1:
             return indices[0]
         if len(indices) > 1:

@@ -49,8 +49,8 @@ class Suggestions:
         sharing = [index for index in self._sharing_words(reference) if index < len(texts) and index not in removed]
         text_to_index = {texts[index].lower(): index for index in sharing[:MAX_CANDIDATES]}
         close = difflib.get_close_matches(reference.lower(), text_to_index, n=MAX_SUGGESTIONS, cutoff=0.3)
-        found = [id_to_index[item_id] for item_id in ids] + [text_to_index[text] for text in close]
-        return list(dict.fromkeys(found))[:MAX_SUGGESTIONS]
+        indices = [id_to_index[item_id] for item_id in ids] + [text_to_index[text] for text in close]
+        return list(dict.fromkeys(indices))[:MAX_SUGGESTIONS]
 
     def extend(self, item_ids: Sequence[str], texts: Sequence[str]) -> None:
         """Index what is not indexed yet."""
@@ -78,8 +78,8 @@ class Suggestions:
         """Return the items that share most words."""
         counts: Counter[int] = Counter()
         num_left = MAX_SHARING
-        known = [self._word_to_indices[piece] for piece in _pieces(reference) if piece in self._word_to_indices]
-        for indices in sorted(known, key=len):
+        index_lists = [self._word_to_indices[piece] for piece in _pieces(reference) if piece in self._word_to_indices]
+        for indices in sorted(index_lists, key=len):
             counts.update(indices[:num_left])
             num_left -= len(indices)
             if num_left <= 0:

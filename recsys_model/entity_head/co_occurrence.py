@@ -58,7 +58,7 @@ class CoOccurrenceCounts:
         if len(shares) == 1:
             return self.after(history[-1])
         rows = [(*self.after(item), share) for item, share in shares]
-        successors = np.concatenate([self.successors[:0], *(found for found, _, _ in rows)])
+        successors = np.concatenate([self.successors[:0], *(row_items for row_items, _, _ in rows)])
         counts = np.concatenate([np.zeros(0), *(share * np.expm1(logs.astype(np.float64)) for _, logs, share in rows)])
         items, place = np.unique(successors, return_inverse=True)
         return items, np.log1p(np.bincount(place, weights=counts, minlength=len(items))).astype(np.float32)

@@ -57,9 +57,9 @@ def load_head(folder: Path, hidden_size: int, item_token_ids: Sequence[Sequence[
         )
     head = EntityHead(hidden_size, item_token_ids[:num_items], config)
     expected = {name: tuple(tensor.shape) for name, tensor in head.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in tables.items()}
-    if found != expected:
-        raise CheckpointError(f"the entity head in {folder} must have the tables {expected}, got {found}; train again")
+    shapes = {name: tuple(tensor.shape) for name, tensor in tables.items()}
+    if shapes != expected:
+        raise CheckpointError(f"the entity head in {folder} must have the tables {expected}, got {shapes}; train again")
     head.load_state_dict({name: tensor.float() for name, tensor in tables.items()})
     return head.requires_grad_(False)
 

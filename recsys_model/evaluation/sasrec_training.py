@@ -93,19 +93,19 @@ def train_sasrec(
             training diverged.
     """
     trained = [np.asarray(sequence)[-config.max_history - 1 :] for sequence in sequences if len(sequence) >= 2]
-    asked = [
+    validation_cases = [
         (np.asarray(sequence), item)
         for sequence, item in zip(sequences, validation_items, strict=True)
         if item is not None and len(sequence) > 0
     ]
-    _require_users(len(trained), len(asked))
+    _require_cases(len(trained), len(validation_cases))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         training = _Training(SASRec(num_items, config), config, np.random.default_rng(seed))
         if state_file is not None and state_file.exists():
             training.load(state_file)
         while training.goes_on:
-            training.run_pass(trained, asked)
+            training.run_pass(trained, validation_cases)
             if state_file is not None:
                 training.save(state_file)
             on_pass(training.passes[-1])
@@ -128,10 +128,10 @@ class _Training:
         num_passes = len(self.passes)
         return num_passes < self._config.max_passes and num_passes - self._kept < self._config.patience
 
-    def run_pass(self, sequences: list[np.ndarray], asked: list[tuple[np.ndarray, int]]) -> None:
+    def run_pass(self, sequences: list[np.ndarray], validation_cases: list[tuple[np.ndarray, int]]) -> None:
         """Train on all sequences once and rank the validation events."""
         loss = _train_pass(self._model, self._optimizer, sequences, self._config.batch_users, self._generator)
-        self.passes.append(Pass(len(self.passes) + 1, loss, validation_ndcg(self._model, asked)))
+        self.passes.append(Pass(len(self.passes) + 1, loss, validation_ndcg(self._model, validation_cases)))
         if self._kept == 0 or self.passes[-1].validation_ndcg > self.passes[self._kept - 1].validation_ndcg:
             self._kept, self._kept_weights = len(self.passes), copy.deepcopy(self._model.state_dict())
 
@@ -215,23 +215,23 @@ def _states(model: SASRec, sequences: Sequence[np.ndarray]) -> torch.Tensor:
 
 
 @torch.no_grad()
-def validation_ndcg(model: SASRec, asked: Sequence[tuple[np.ndarray, int]]) -> float:
+def validation_ndcg(model: SASRec, validation_cases: Sequence[tuple[np.ndarray, int]]) -> float:
     """Return the mean NDCG@10 of the items that follow the sequences, whose own items are taken out."""
     model.eval()
-    in_order = sorted(asked, key=lambda row: len(row[0]))
+    in_order = sorted(validation_cases, key=lambda row: len(row[0]))
     groups = [in_order[start : start + RANKED_USERS] for start in range(0, len(in_order), RANKED_USERS)]
     return float(np.mean(np.concatenate([ndcg_gains(_ranks(model, group), 10) for group in groups])))
 
 
-def _ranks(model: SASRec, asked: Sequence[tuple[np.ndarray, int]]) -> np.ndarray:
+def _ranks(model: SASRec, validation_cases: Sequence[tuple[np.ndarray, int]]) -> np.ndarray:
     """Return the rank of each item (B), 0 for one that the sequence has; the target is the last of its equals."""
-    recent = [sequence[-model.config.max_history :] for sequence, _ in asked]
-    row_B = torch.arange(len(asked))
+    recent = [sequence[-model.config.max_history :] for sequence, _ in validation_cases]
+    row_B = torch.arange(len(validation_cases))
     last_B = torch.tensor([len(sequence) - 1 for sequence in recent])
-    target_B = torch.tensor([item for _, item in asked])
+    target_B = torch.tensor([item for _, item in validation_cases])
     score_BN = model(_padded(recent))[row_B, last_B] @ model.items.weight.T
     own_B1 = score_BN[row_B, target_B][:, None]
-    for row, (sequence, _) in enumerate(asked):
+    for row, (sequence, _) in enumerate(validation_cases):
         score_BN[row, torch.from_numpy(sequence)] = -torch.inf
     is_seen_B = torch.isneginf(score_BN[row_B, target_B])
     return torch.where(is_seen_B, 0, (score_BN >= own_B1).sum(dim=1)).numpy()
@@ -245,9 +245,9 @@ def _padded(sequences: Sequence[np.ndarray]) -> torch.Tensor:
     return torch.from_numpy(items_BT)
 
 
-def _require_users(num_trained: int, num_asked: int) -> None:
-    if num_trained == 0 or num_asked == 0:
+def _require_cases(num_trained: int, num_validation: int) -> None:
+    if num_trained == 0 or num_validation == 0:
         raise DataError(
             "sasrec and last_item must have a user with two training events and one with a validation event, got "
-            f"{num_trained} and {num_asked} users; take them out of evaluate.baselines"
+            f"{num_trained} and {num_validation} users; take them out of evaluate.baselines"
         )

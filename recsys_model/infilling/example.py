@@ -25,7 +25,7 @@ from recsys_model.infilling.masking import (
     sentence_level_spans,
 )
 from recsys_model.infilling.part_a import corrupt
-from recsys_model.infilling.positions import PositionAutomaton, known_span_ids
+from recsys_model.infilling.positions import PositionAutomaton, gold_span_ids
 from recsys_model.text.task_text import TaskText
 from recsys_model.text.textualize import TokenizedText
 from recsys_model.text.tokenizer import SpecialTokens
@@ -137,8 +137,8 @@ class ExampleBuilder:
         last_start, last_end = text.entity_starts[entities[-1]], text.entity_ends[entities[-1]]
         history = text.before(entities[-1])
         row = lay_out_history(history, self._special, self._objective.intra_mode, tells_tokens=tells_tokens)
-        told = text.token_ids[last_start:last_end]
-        row.add_item(self._special.start, told, text.entity_items[entities[-1]])
+        item_tokens = text.token_ids[last_start:last_end]
+        row.add_item(self._special.start, item_tokens, text.entity_items[entities[-1]])
         part_a, num_tokens = row.part_a, len(row.token_ids)
         labels, trie_nodes = [IGNORED_LABEL] * num_tokens, [WHOLE_VOCABULARY] * num_tokens
         item_targets = [NO_ITEM] * num_tokens
@@ -199,7 +199,7 @@ class ExampleBuilder:
 
     def _span_intra_ids(self, text: TokenizedText, start: int, end: int) -> list[int]:
         if self._objective.segmentation == "gold":
-            return known_span_ids(start, end, text.entity_starts, text.entity_ends, self._objective.intra_mode)
+            return gold_span_ids(start, end, text.entity_starts, text.entity_ends, self._objective.intra_mode)
         return self._automaton.span_ids(text.token_ids[start:end])
 
     def _targets(self, text: TokenizedText, start: int, end: int) -> tuple[list[int], list[int]]:

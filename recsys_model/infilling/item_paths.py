@@ -16,10 +16,10 @@ class ItemPaths:
 
     def of(self, item: int) -> list[int]:
         """Return the node at which each token of the item, and `[E]`, is chosen; `FORCED` where there is no choice."""
-        found = self._item_to_path.get(item)
-        if found is None:
-            found = self._item_to_path[item] = self._path_to(self._item_to_leaf[item])
-        return found
+        path = self._item_to_path.get(item)
+        if path is None:
+            path = self._item_to_path[item] = self._path_to(self._item_to_leaf[item])
+        return path
 
     def _path_to(self, leaf: int) -> list[int]:
         trie = self._trie

@@ -84,8 +84,8 @@ def lay_out_history(
     stops = [*(text.entity_starts[entity] for entity in entities[1:]), len(text)]
     for entity, stop in zip(entities, stops, strict=False):
         start, end = text.entity_starts[entity], text.entity_ends[entity]
-        told = text.token_ids[start:end] if tells_tokens else []
-        row.add_item(special.start, told, text.entity_items[entity])
+        item_tokens = text.token_ids[start:end] if tells_tokens else []
+        row.add_item(special.start, item_tokens, text.entity_items[entity])
         if _tells_something(text, end, stop):
             row.add_text(text.token_ids[end:stop], intra_T[end:stop])
     return row

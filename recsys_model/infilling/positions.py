@@ -81,7 +81,7 @@ def part_a_intra_ids(
     return ids
 
 
-def known_span_ids(
+def gold_span_ids(
     start: int, end: int, entity_starts: Sequence[int], entity_ends: Sequence[int], mode: IntraMode = "paper"
 ) -> list[int]:
     """Return the ids of `[S]` and of the tokens of a span whose entities are known (`segmentation: gold`).
@@ -89,9 +89,9 @@ def known_span_ids(
     What a span hides of an entity that it cuts is a unit, counted from its first hidden token.
 
     Example:
-        >>> known_span_ids(0, 5, [0, 3], [2, 5])
+        >>> gold_span_ids(0, 5, [0, 3], [2, 5])
         [1, 2, 3, 1, 1, 2]
-        >>> known_span_ids(0, 5, [3], [5], mode="run")
+        >>> gold_span_ids(0, 5, [3], [5], mode="run")
         [1, 2, 3, 4, 1, 2]
     """
     size = end - start

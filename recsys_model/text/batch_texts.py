@@ -71,8 +71,8 @@ class BatchTextualizer:
 
     def encode_attribute(self, value: str) -> Sequence[int]:
         """Return the tokens of an attribute value, also of one that the catalogue lacks."""
-        known = self.catalog.attributes.get(value)
-        return self._encode_entity(value) if known is None else known
+        token_ids = self.catalog.attributes.get(value)
+        return self._encode_entity(value) if token_ids is None else token_ids
 
     def open(self, events: Events) -> "EventTexts":
         """Return what builds texts of these events."""
@@ -100,7 +100,7 @@ class EventTexts:
         Raises:
             DataError: a target alone is longer than `max_tokens`.
         """
-        opening_E = np.array([self._opening(known) for known in features], dtype=np.int64)
+        opening_E = np.array([self._opening(user_features) for user_features in features], dtype=np.int64)
         answer_E = self._piece_NF[target_E, 0]
         room_E = self._config.max_tokens - NUM_FRAME_TOKENS - self._lengths(opening_E) - self._lengths(answer_E)
         if len(room_E) and room_E.min() < 0:
@@ -108,9 +108,11 @@ class EventTexts:
             raise DataError(
                 f"text.max_tokens is {self._config.max_tokens}, too small for an item of {longest} tokens; raise it"
             )
-        told = [self._features(known, room) for known, room in zip(features, room_E.tolist(), strict=True)]
-        room_E = room_E - np.array([length for _, length in told], dtype=np.int64)
-        feature_pieces = Ragged.of_lists([pieces for pieces, _ in told])
+        feature_rows = [
+            self._features(user_features, room) for user_features, room in zip(features, room_E.tolist(), strict=True)
+        ]
+        room_E = room_E - np.array([length for _, length in feature_rows], dtype=np.int64)
+        feature_pieces = Ragged.of_lists([pieces for pieces, _ in feature_rows])
         piece_KF, num_kept_E = self._latest_that_fit(history, room_E)
         return self._gather(feature_pieces, opening_E, piece_KF, num_kept_E, answer_E)
 
@@ -161,18 +163,18 @@ class EventTexts:
 
     def _features(self, features: Mapping[str, str], room: int) -> tuple[list[int], int]:
         """Return the pieces that tell as many features as fit into `room` tokens, and their tokens' number."""
-        told: list[int] = []
+        pieces: list[int] = []
         end = self._plain(SENTENCE_END, ends_sentence=True)
         length = self._pieces.num_tokens[end]
         for name, value in features.items():
-            opening = self._plain(f"{FEATURE_SEPARATOR} {name}" if told else f"{FEATURES_OPENING} {name}")
+            opening = self._plain(f"{FEATURE_SEPARATOR} {name}" if pieces else f"{FEATURES_OPENING} {name}")
             entity = self._pieces.add(("value", value), self._textualizer.encode_attribute(value), item=ATTRIBUTE)
             length += self._pieces.num_tokens[opening] + self._pieces.num_tokens[entity]
             if length > room:
                 length -= self._pieces.num_tokens[opening] + self._pieces.num_tokens[entity]
                 break
-            told += [opening, entity]
-        return ([*told, end], length) if told else ([], 0)
+            pieces += [opening, entity]
+        return ([*pieces, end], length) if pieces else ([], 0)
 
     def _lengths(self, pieces: Ints) -> Ints:
         return self._pieces.arrays()[1][pieces]

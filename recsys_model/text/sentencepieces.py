@@ -50,8 +50,8 @@ def load_chatglm_tokenizer(folder: Path) -> Tokenizer:
     """
     settings, model = (_read_object(folder / name) for name in ("tokenizer_config.json", "config.json"))
     proto = _read_proto(folder / CHATGLM_FILE)
-    known = {piece.piece for piece in proto.pieces}
-    if COMMANDS[0] not in known:
+    piece_names = {piece.piece for piece in proto.pieces}
+    if COMMANDS[0] not in piece_names:
         _append(proto, [*COMMANDS, TAB, *BLANKS])
         _append(proto, [f"<0x{byte:02X}>" for byte in range(NUM_BYTES)], kind=_BYTE)
         proto.trainer_spec.byte_fallback = True

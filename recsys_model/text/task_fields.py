@@ -112,13 +112,13 @@ class FieldWriter:
     def _behaviour(self, behaviour: Behaviour) -> TokenizedText:
         text = self.item(behaviour.item)
         for name in self._config.behaviour_fields:
-            told = tell(behaviour, name)
-            if told is not None:
-                text.add_text(self._encode_text(f"{FEATURE_SEPARATOR} {told}"))
+            field_text = tell(behaviour, name)
+            if field_text is not None:
+                text.add_text(self._encode_text(f"{FEATURE_SEPARATOR} {field_text}"))
         return text
 
     def _attribute(self, value: str) -> TokenizedText:
         text = TokenizedText()
-        known = self._catalog.attributes.get(value)
-        text.add_entity(self._encode_entity(value) if known is None else known, ATTRIBUTE)
+        token_ids = self._catalog.attributes.get(value)
+        text.add_entity(self._encode_entity(value) if token_ids is None else token_ids, ATTRIBUTE)
         return text

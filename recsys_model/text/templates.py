@@ -177,8 +177,8 @@ def _check_fields(template_id: str, task: Task, parts: tuple[Part, ...]) -> None
             raise ConfigError(f"template {template_id}: a part in brackets must have a field, got {part.pieces}")
     for name in outside + inside:
         if name not in task.required + task.optional:
-            known = "" if name in FIELDS else f", which is none of {', '.join(FIELDS)}"
-            raise ConfigError(f"template {template_id}: {task.name} has no field {name!r}{known}; take it out")
+            hint = "" if name in FIELDS else f", which is none of {', '.join(FIELDS)}"
+            raise ConfigError(f"template {template_id}: {task.name} has no field {name!r}{hint}; take it out")
         if (outside + inside).count(name) > 1:
             raise ConfigError(f"template {template_id}: field {name!r} must occur once, got it again")
     for name in task.required:

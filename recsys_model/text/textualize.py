@@ -203,16 +203,16 @@ class Textualizer:
         sentence = TokenizedText()
         sentence.add_entity(self._catalog.items[behaviour.item].token_ids, behaviour.item)
         for name in self._config.behaviour_fields:
-            told = tell(behaviour, name)
-            if told is not None:
-                sentence.add_text(self._encode_text(f"{FEATURE_SEPARATOR} {told}"))
+            field_text = tell(behaviour, name)
+            if field_text is not None:
+                sentence.add_text(self._encode_text(f"{FEATURE_SEPARATOR} {field_text}"))
         sentence.add_text(self._encode_text(SENTENCE_END))
         sentence.end_sentence()
         return sentence
 
     def _attribute(self, value: str) -> Sequence[int]:
-        known = self._catalog.attributes.get(value)
-        return self._encode_entity(value) if known is None else known
+        token_ids = self._catalog.attributes.get(value)
+        return self._encode_entity(value) if token_ids is None else token_ids
 
 
 def tell(behaviour: Behaviour, name: str) -> str | None:

@@ -102,8 +102,8 @@ class BucketExamples:
         self._events = _read_events(users)
         self._times: list[float] = self._events.timestamps.tolist()
         self._texts = builder.textualizer.open(self._events)
-        asked = iter_users(users, builder.textualizer.item_categories) if builder.facts is not None else ()
-        self._sequences = list(asked)
+        sequences = iter_users(users, builder.textualizer.item_categories) if builder.facts is not None else ()
+        self._sequences = list(sequences)
 
     def iter_tables(self, split: SplitName) -> Iterator[pa.Table]:
         """Yield the examples of a split by user and target, `ROWS_PER_TABLE` at a time."""
@@ -162,10 +162,10 @@ class BucketExamples:
         if facts is None:
             return {}
         rows = []
-        for (user, index), known, places in zip(cases, features, sampled.to_lists(), strict=True):
+        for (user, index), user_features, places in zip(cases, features, sampled.to_lists(), strict=True):
             sequence = self._sequences[user]
             history = [sequence.behaviours[place] for place in places]
-            rows.append(facts.columns(sequence, known, history, index, split))
+            rows.append(facts.columns(sequence, user_features, history, index, split))
         table = pa.Table.from_pylist(rows, schema=pa.schema(FACT_FIELDS))
         return {name: table[name] for name in table.column_names}
 

@@ -75,8 +75,8 @@ def find_leaks(
 
 
 def _run(sequences: ray.data.Dataset, look: partial[pa.Table], schema: pa.Schema) -> pa.Table:
-    found = sequences.map_batches(look, batch_size=None, batch_format="pyarrow", zero_copy_batch=True)
-    blocks: list[Any] = list(found.iter_batches(batch_size=None, batch_format="pyarrow"))
+    results = sequences.map_batches(look, batch_size=None, batch_format="pyarrow", zero_copy_batch=True)
+    blocks: list[Any] = list(results.iter_batches(batch_size=None, batch_format="pyarrow"))
     return pa.concat_tables([schema.empty_table(), *(block.cast(schema) for block in blocks if block.num_rows > 0)])
 
 
@@ -84,11 +84,11 @@ def _collect_block(block: pa.Table, lookups_ref: ray.ObjectRef, features: Mappin
     lookups: Lookups = ray.get(lookups_ref)
     tables = [CASES_SCHEMA.empty_table()]
     for bucket, users, _ in iter_buckets(block):
-        known = ray.get(features[bucket]) if bucket in features else {}
+        user_features = ray.get(features[bucket]) if bucket in features else {}
         tables.append(
             collect_cases(
                 users,
-                known,
+                user_features,
                 lookups.feature_names,
                 lookups.name_to_item,
                 lookups.min_interactions,
@@ -100,8 +100,8 @@ def _collect_block(block: pa.Table, lookups_ref: ray.ObjectRef, features: Mappin
 
 def _search_block(block: pa.Table, examples_ref: ray.ObjectRef, lookups_ref: ray.ObjectRef) -> pa.Table:
     test_examples, lookups = ray.get([examples_ref, lookups_ref])
-    found = [
+    hashes = [
         find_trained_on(users, test_examples, lookups.min_interactions, lookups.dataset_split)
         for _, users, _ in iter_buckets(block)
     ]
-    return pa.table({"example": pa.chunked_array(found, pa.uint64())}, schema=TRAINED_SCHEMA)
+    return pa.table({"example": pa.chunked_array(hashes, pa.uint64())}, schema=TRAINED_SCHEMA)

@@ -119,8 +119,8 @@ def collect_cases(
             continue
         items, times = all_items[: index + 1], all_times[: index + 1]
         target, time, history = items[-1], times[-1], items[:-1]
-        known = features.get(user_id, {})
-        named = [name_to_item.get(known.get(name, ""), -1) for name in feature_names]
+        user_features = features.get(user_id, {})
+        named = [name_to_item.get(user_features.get(name, ""), -1) for name in feature_names]
         rows.append(
             {
                 "previous_item": history[-1],

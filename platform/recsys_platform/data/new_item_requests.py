@@ -157,9 +157,9 @@ def _event(user: Mapping[str, Any], place: int, settings: RequestSettings) -> di
 
 
 def _as_posted(new: Items, place: int) -> dict[str, Any]:
-    known = {"brand": new.brands[place], "categories": list(new.categories[place])}
+    further = {"brand": new.brands[place], "categories": list(new.categories[place])}
     return {"id": new.item_ids[place], "title": new.titles[place]} | {
-        key: value for key, value in known.items() if value
+        key: value for key, value in further.items() if value
     }
 
 
@@ -175,8 +175,13 @@ def _write_block(
         path = Path(folder) / NEW_ITEMS_FOLDER / REQUESTS_FOLDER / f"part-{bucket:05d}.parquet"
         write_table(path, pa.Table.from_pylist(rows, schema=REQUESTS_SCHEMA))
         num_new = [sum(item >= settings.num_known for item in items) for items in users["items"].to_pylist()]
-        asked = sum(row["is_new"] for row in rows)
+        num_asked = sum(row["is_new"] for row in rows)
         counts.append(
-            {"events": sum(num_new), "users": sum(map(bool, num_new)), "asked": asked, "others": len(rows) - asked}
+            {
+                "events": sum(num_new),
+                "users": sum(map(bool, num_new)),
+                "asked": num_asked,
+                "others": len(rows) - num_asked,
+            }
         )
     return pa.Table.from_pylist(counts, schema=WRITTEN_SCHEMA)

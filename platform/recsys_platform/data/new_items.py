@@ -35,8 +35,8 @@ def hold_out(items: Items, share: float, seed: int) -> tuple[Items, Items]:
     Example:
         >>> shop = Items(item_ids=["a", "b", "c"], titles=["Tent", "", "Lamp"], brands=[None] * 3, categories=[()] * 3,
         ...              prices=[None] * 3, descriptions=[None] * 3)
-        >>> known, new = hold_out(shop, 0.5, seed=0)
-        >>> sorted([*known.item_ids, *new.item_ids]), len(new.item_ids)
+        >>> known_items, new_items = hold_out(shop, 0.5, seed=0)
+        >>> sorted([*known_items.item_ids, *new_items.item_ids]), len(new_items.item_ids)
         (['a', 'b', 'c'], 2)
     """
     if share == 0.0:
@@ -49,9 +49,9 @@ def hold_out(items: Items, share: float, seed: int) -> tuple[Items, Items]:
             "and at least one must stay known; lower data.new_items"
         )
     drawn = set(sorted(eligible, key=lambda place: rank_of(seed, items.item_ids[place]))[:number])
-    known = items.at([place for place in range(len(items.item_ids)) if place not in drawn])
-    known.rejects = items.rejects
-    return known, items.at(sorted(drawn))
+    known_items = items.at([place for place in range(len(items.item_ids)) if place not in drawn])
+    known_items.rejects = items.rejects
+    return known_items, items.at(sorted(drawn))
 
 
 def drop_new_events(sequences: ray.data.Dataset, num_known: int) -> ray.data.Dataset:

@@ -107,8 +107,8 @@ def _survey_bucket(
     ranks: list[int] = []
     if max_eval_users > 0:
         long_enough = users.filter(pc.invert(is_short))
-        asked = zip(long_enough["user_id"].to_pylist(), long_enough["timestamps"].to_pylist(), strict=True)
-        users_to_ask = (user_id for user_id, times in asked if dataset_split.target(times, "valid") is not None)
+        user_times = zip(long_enough["user_id"].to_pylist(), long_enough["timestamps"].to_pylist(), strict=True)
+        users_to_ask = (user_id for user_id, times in user_times if dataset_split.target(times, "valid") is not None)
         ranks = heapq.nsmallest(max_eval_users, (rank_of(seed, user_id) for user_id in users_to_ask))
     reasons = Counter(rejects["reason"].to_pylist())
     return {

@@ -80,11 +80,13 @@ def count_tasks(tasks: TasksConfig, reviews: Reviews, written: Sequence[Mapping[
     Raises:
         DataError: a trained family cannot be asked of any training example.
     """
-    asked: Counter[tuple[str, str]] = Counter()
+    split_task_to_count: Counter[tuple[str, str]] = Counter()
     for row in written:
-        asked.update({(entry["split"], entry["task"]): entry["count"] for entry in row["asked"]})
+        split_task_to_count.update({(entry["split"], entry["task"]): entry["count"] for entry in row["asked"]})
     names = [name for name, task in TASKS.items() if task.family in trained_families(tasks)]
-    counts: dict[str, Any] = {split: {name: asked[split, name] for name in names} for split in SPLIT_NAMES}
+    counts: dict[str, Any] = {
+        split: {name: split_task_to_count[split, name] for name in names} for split in SPLIT_NAMES
+    }
     _check_asked(tasks, counts["train"])
     if "explanation" in trained_families(tasks):
         counts["explanations"] = {

@@ -67,8 +67,8 @@ def _earliest(sequences: ray.data.Dataset, max_events: int, first: float, last: 
         if between == (too_early, late_enough) or from_moment[place - 1] == from_moment[place]:
             break
         too_early, late_enough = between
-    _, _, found, _ = _count(sequences, np.zeros(0), at_least=late_enough)
-    return found if np.isfinite(found) else late_enough
+    _, _, next_time, _ = _count(sequences, np.zeros(0), at_least=late_enough)
+    return next_time if np.isfinite(next_time) else late_enough
 
 
 def _count(

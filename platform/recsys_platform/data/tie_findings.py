@@ -95,7 +95,7 @@ def describe_ties(counts: Mapping[str, int], tie_order: TieOrder, seed: int) -> 
     return {
         "order": tie_order,
         "pairs": pairs,
-        "orders": {order: found.to_dict() for order, found in shares.items()},
+        "orders": {order: share.to_dict() for order, share in shares.items()},
         "targets": targets,
         "statements": statements,
         "finding": _tell_finding(shares, tie_order),
@@ -126,10 +126,10 @@ def _tell_counts(pairs: Mapping[str, int], targets: Mapping[str, Mapping[str, in
 
 def _tell_finding(shares: Mapping[str, OrderShares], tie_order: TieOrder) -> str | None:
     """Return one sentence on the order of ids that ties follow most clearly; the hash is the control, not a finding."""
-    found = [order for order, each in shares.items() if each.follows is not None and order != "hash"]
-    if not found:
+    followed = [order for order, each in shares.items() if each.follows is not None and order != "hash"]
+    if not followed:
         return None
-    order = max(found, key=lambda name: abs((shares[name].tied_share or 0.0) - 0.5))
+    order = max(followed, key=lambda name: abs((shares[name].tied_share or 0.0) - 0.5))
     share = shares[order]
     apart = "" if share.apart_share is None else f", {share.apart_share:.1%} of pairs with different times"
     control = "" if shares["hash"].tied_share is None else f" and {shares['hash'].tied_share:.1%} by a hash of the ids"

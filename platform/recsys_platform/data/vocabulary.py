@@ -24,7 +24,7 @@ def build_vocabulary(
     published = None if path is None else load_pretrained_tokenizer(Path(path))
     key = str if published is None else lambda text: tuple(published.encode_entity(text))
     texts, num_changed = make_unique_texts(items.titles, items.brands, items.categories, items.item_ids, key)
-    values = sorted({value for known in users.features for value in known.values()})
+    values = sorted({value for user_features in users.features for value in user_features.values()})
     corpus = itertools.chain(texts, values, _fixed_words(features), further_texts)
     tokenizer = published or train_tokenizer(
         corpus, config.tokenizer.vocab_size, merge_words=config.tokenizer.merge_words

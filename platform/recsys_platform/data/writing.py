@@ -115,15 +115,17 @@ class BucketWriter:
         for split in SPLIT_NAMES:
             path = self._folder / "examples" / split / name
             counts[split] = write_tables(path, self._builder.schema, examples.iter_tables(split))
-        return {**counts, "asked": self._take_asked()}
+        return {**counts, "asked": self._take_task_counts()}
 
-    def _take_asked(self) -> list[dict[str, Any]]:
+    def _take_task_counts(self) -> list[dict[str, Any]]:
         """Return which tasks can be asked of the examples since the last call, and start counting anew."""
         if self._facts is None:
             return []
-        asked = [{"split": split, "task": task, "count": count} for (split, task), count in self._facts.counts.items()]
+        task_counts = [
+            {"split": split, "task": task, "count": count} for (split, task), count in self._facts.counts.items()
+        ]
         self._facts.counts.clear()
-        return asked
+        return task_counts
 
 
 def write_table(path: Path, table: pa.Table) -> None:

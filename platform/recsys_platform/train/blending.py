@@ -165,8 +165,10 @@ def _by_tokens(
     for start in tqdm(range(0, len(cases), BATCH_USERS), desc="searching by tokens", mininterval=10.0):
         some = cases[start : start + BATCH_USERS]
         answers = generator.recommend([case.prompt for case in some], NUM_BY_TOKENS, [case.excluded for case in some])
-        for place, found in enumerate(answers, start=start):
-            if found:
-                item_to_score = {each.item: each.score for each in found}
-                token_UM[place] = [item_to_score.get(item, found[-1].score) for item in items_UM[place].tolist()]
+        for place, recommendations in enumerate(answers, start=start):
+            if recommendations:
+                item_to_score = {each.item: each.score for each in recommendations}
+                token_UM[place] = [
+                    item_to_score.get(item, recommendations[-1].score) for item in items_UM[place].tolist()
+                ]
     return token_UM

@@ -130,8 +130,8 @@ class Engine:
         ranks: list[int] = []
         for ranked in batches:
             seen = [items.to(self._device) for items in ranked.seen]
-            found = self._engine(ranked.batch.to(self._device), seen)
-            ranks += found.tolist() if ranked.counts else []
+            batch_ranks = self._engine(ranked.batch.to(self._device), seen)
+            ranks += batch_ranks.tolist() if ranked.counts else []
         return ranks
 
     def sum_over_workers(self, *values: float) -> list[float]:

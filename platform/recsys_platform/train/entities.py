@@ -36,7 +36,7 @@ def check_head(config: RunConfig) -> None:
         ConfigError: naming the setting.
         CheckpointError: the head that the run would go on with is damaged.
     """
-    _check_known_head(config)
+    _check_trained_head(config)
     knows_items_by_vectors = config.objective.history == "vectors"
     require(
         not knows_items_by_vectors or (config.entity.enabled and config.entity.inputs),
@@ -68,15 +68,15 @@ def build_head(config: RunConfig, model: nn.Module, catalog: Catalog) -> EntityH
     dtype = torch.bfloat16 if config.train.precision == "bf16" else torch.float32
     tokens = [tokens_of(item) for item in catalog.items]
     head = EntityHead(geometry.hidden_size, tokens, config.entity, is_new=config.model.weights is None)
-    known = known_head_folder(config)
-    if known is None:
+    trained = trained_head_folder(config)
+    if trained is None:
         head.measure_words(cast(Backbone, model))
     else:
-        _take_over(head, known, [item.item_id for item in catalog.items])
+        _take_over(head, trained, [item.item_id for item in catalog.items])
     return head.to(dtype)
 
 
-def known_head_folder(config: RunConfig) -> Path | None:
+def trained_head_folder(config: RunConfig) -> Path | None:
     """Return where the head lies that belongs to the run's `model.weights`; None where there is none."""
     if config.model.weights is None:
         return None
@@ -85,9 +85,9 @@ def known_head_folder(config: RunConfig) -> Path | None:
     return folder if (weights / MANIFEST_NAME).is_file() and folder.is_dir() else None
 
 
-def _check_known_head(config: RunConfig) -> None:
+def _check_trained_head(config: RunConfig) -> None:
     """Raise unless the run goes on with the head of its weights as that was trained."""
-    folder = known_head_folder(config)
+    folder = trained_head_folder(config)
     if folder is None:
         return
     without = "or point model.weights at the weights/ folder in it to leave that head out"
@@ -107,21 +107,21 @@ def _check_known_head(config: RunConfig) -> None:
 
 def _take_over(head: EntityHead, folder: Path, item_ids: list[str]) -> None:
     """Fill a head with what a trained one knows of its items."""
-    known_ids = load_item_ids(folder)
+    trained_ids = load_item_ids(folder)
     tables = load_tables(folder)
-    place_of = {item_id: place for place, item_id in enumerate(known_ids)}
-    known = [(place, place_of[item_id]) for place, item_id in enumerate(item_ids) if item_id in place_of]
-    ours, theirs = (torch.tensor([pair[side] for pair in known], dtype=torch.int64) for side in (0, 1))
+    place_of = {item_id: place for place, item_id in enumerate(trained_ids)}
+    row_pairs = [(place, place_of[item_id]) for place, item_id in enumerate(item_ids) if item_id in place_of]
+    ours, theirs = (torch.tensor([pair[side] for pair in row_pairs], dtype=torch.int64) for side in (0, 1))
     state = head.state_dict()
     for name, table in state.items():
-        found = tables.get(name)
+        trained = tables.get(name)
         per_item = name in ("residuals", "biases")
-        expected = (len(known_ids), *table.shape[1:]) if per_item else tuple(table.shape)
-        if found is None or tuple(found.shape) != expected:
-            shape = None if found is None else tuple(found.shape)
+        expected = (len(trained_ids), *table.shape[1:]) if per_item else tuple(table.shape)
+        if trained is None or tuple(trained.shape) != expected:
+            shape = None if trained is None else tuple(trained.shape)
             raise CheckpointError(f"the entity head in {folder} must have {name} of shape {expected}, got {shape}")
         if per_item:
-            table[ours] = found[theirs].to(table.dtype)
+            table[ours] = trained[theirs].to(table.dtype)
         else:
-            table.copy_(found)
-    logger.info("entity head of %s: %d of %d items are known to it", folder, len(known), len(item_ids))
+            table.copy_(trained)
+    logger.info("entity head of %s: %d of %d items are known to it", folder, len(row_pairs), len(item_ids))

@@ -153,9 +153,13 @@ class TrainingRun:
         self._write(metrics)
         if self._config.train.keep == "best" and self._best.take(metrics[BEST_METRIC], self._progress.step):
             write_weights(self._folder / BEST, self._engine, self._counts)
-        told = {"step": self._progress.step, "epoch": self._progress.step / self._batches.steps_per_epoch, **metrics}
+        report_metrics = {
+            "step": self._progress.step,
+            "epoch": self._progress.step / self._batches.steps_per_epoch,
+            **metrics,
+        }
         with saved_checkpoint(self._engine, self._progress, self._best) as checkpoint:
-            ray.train.report(told, checkpoint=checkpoint)
+            ray.train.report(report_metrics, checkpoint=checkpoint)
 
     def _write(self, metrics: dict[str, float]) -> None:
         """Log metrics, the same on all workers, and end a run that has gone astray before its weights are saved."""

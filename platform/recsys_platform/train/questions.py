@@ -95,10 +95,12 @@ def check_questions(config: RunConfig) -> list[str]:
     rows = reader.read(validation_rows(reader.num_rows, NUM_TRIED, config.seed)).select(FACT_COLUMNS).to_pylist()
     warnings = []
     for family in trained_families(config.tasks):
-        asker, reasons, num_asked = questions.of_family(family), Counter[str](), 0
+        family_questions, reasons, num_asked = questions.of_family(family), Counter[str](), 0
         for row in rows:
             try:
-                num_asked += asker.try_to_ask(row, (config.seed, row["user_id"], row["target_index"], 0)) is not None
+                num_asked += (
+                    family_questions.try_to_ask(row, (config.seed, row["user_id"], row["target_index"], 0)) is not None
+                )
             except UnaskableError as error:
                 reasons[str(error)] += 1
         num_failed = reasons.total()

@@ -57,9 +57,9 @@ def _check_same_run(folder: Path, identity: dict[str, Any]) -> None:
         )
 
 
-def _differences(started: Any, asked: Any, path: str = "") -> list[str]:
+def _differences(started: Any, current: Any, path: str = "") -> list[str]:
     """Name every setting that differs, with both values."""
-    if isinstance(started, dict) and isinstance(asked, dict):
-        keys = sorted(started.keys() | asked.keys())
-        return [line for key in keys for line in _differences(started.get(key), asked.get(key), f"{path}{key}.")]
-    return [] if started == asked else [f"{path[:-1]}: started with {started!r}, now {asked!r}"]
+    if isinstance(started, dict) and isinstance(current, dict):
+        keys = sorted(started.keys() | current.keys())
+        return [line for key in keys for line in _differences(started.get(key), current.get(key), f"{path}{key}.")]
+    return [] if started == current else [f"{path[:-1]}: started with {started!r}, now {current!r}"]

@@ -102,7 +102,7 @@ def build_question_batches(
     The wording depends on seed and row alone, so that the losses of a run can be compared with each other.
     """
     table = reader.read(rows).select(FACT_COLUMNS).to_pylist()
-    asked = [questions.ask(row, (seed, row["user_id"], row["target_index"], VALIDATION)) for row in table]
-    examples = [builder.ask(task) for task in asked if task is not None]
+    tasks = [questions.ask(row, (seed, row["user_id"], row["target_index"], VALIDATION)) for row in table]
+    examples = [builder.ask(task) for task in tasks if task is not None]
     parts = share_of_batches(np.arange(len(examples)), micro_batch_size, worker_rank, num_workers)
     return [(pad_examples([examples[place] for place in part], pad_token), counts) for part, counts in parts]

@@ -221,9 +221,9 @@ def _check_ratings(block: pa.Table, verdict: Verdict, *, uses_rating: bool) -> n
 
 def _buckets(user_ids: pa.Array, num_buckets: int) -> pa.Array:
     encoded = user_ids.dictionary_encode()
-    known = [bucket_of(user_id, num_buckets) for user_id in encoded.dictionary.to_pylist()]
-    table = np.array([*known, bucket_of(None, num_buckets)], dtype=np.int32)
-    return pa.array(table[encoded.indices.fill_null(len(known)).to_numpy(zero_copy_only=False)])
+    buckets = [bucket_of(user_id, num_buckets) for user_id in encoded.dictionary.to_pylist()]
+    table = np.array([*buckets, bucket_of(None, num_buckets)], dtype=np.int32)
+    return pa.array(table[encoded.indices.fill_null(len(buckets)).to_numpy(zero_copy_only=False)])
 
 
 def _hash_details(block: pa.Table) -> np.ndarray:
@@ -233,8 +233,8 @@ def _hash_details(block: pa.Table) -> np.ndarray:
     if all(block[name].null_count == block.num_rows for name in names):
         return hashes
     for index, row in enumerate(block.select(names).to_pylist()):
-        known = {name: value for name, value in row.items() if value is not None}
-        if known:
-            digest = hashlib.blake2b(repr(known).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        present = {name: value for name, value in row.items() if value is not None}
+        if present:
+            digest = hashlib.blake2b(repr(present).encode("utf-8", "surrogatepass"), digest_size=8).digest()
             hashes[index] = int.from_bytes(digest, "big", signed=True)
     return hashes

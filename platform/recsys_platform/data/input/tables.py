@@ -70,8 +70,8 @@ def open_table(
     """
     files = find_files(name, config)
     try:
-        found = _find_columns(files)
-        columns = _map_columns(files, config, found, required, optional)
+        names = _find_columns(files)
+        columns = _map_columns(files, config, names, required, optional)
         chunks = _plan_parquet(files) if files.format == "parquet" else _plan_text(files)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"input.{name}.path {config.path} cannot be read as {files.format}: {error}") from error
@@ -91,7 +91,7 @@ def _find_columns(files: TableFiles) -> list[str]:
 def _map_columns(
     files: TableFiles,
     config: TableConfig,
-    found: Sequence[str],
+    names: Sequence[str],
     required: Sequence[str],
     optional: Sequence[str] | None,
 ) -> dict[str, str]:
@@ -104,17 +104,17 @@ def _map_columns(
     mapping = {name: config.columns.get(name, name) for name in required}
     if optional is None:
         taken = {*mapping.values(), *config.columns.values()}
-        optional = [*config.columns, *(name for name in found if name not in taken)]
+        optional = [*config.columns, *(name for name in names if name not in taken)]
     mapping |= {
         name: config.columns.get(name, name)
         for name in optional
-        if name in config.columns or (name in found and name not in mapping)
+        if name in config.columns or (name in names and name not in mapping)
     }
     lacking = [theirs if ours == theirs else f"{theirs} (our {ours})" for ours, theirs in mapping.items()]
-    lacking = [text for text, theirs in zip(lacking, mapping.values(), strict=True) if theirs not in found]
+    lacking = [text for text, theirs in zip(lacking, mapping.values(), strict=True) if theirs not in names]
     if lacking:
         raise DataError(
-            f"{where}.path {config.path} lacks the columns {lacking}; it has {sorted(found)}. "
+            f"{where}.path {config.path} lacks the columns {lacking}; it has {sorted(names)}. "
             f"Name them in {where}.columns, as `our_name: their_name`"
         )
     return mapping

@@ -56,10 +56,10 @@ def open_folder(path: str) -> SourceFolder:
     try:
         filesystem, root = filesystem_of(path)
         is_folder = filesystem.get_file_info(root).type == pyarrow.fs.FileType.Directory
-        found = filesystem.get_file_info(pyarrow.fs.FileSelector(root)) if is_folder else []
+        entries = filesystem.get_file_info(pyarrow.fs.FileSelector(root)) if is_folder else []
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"input.folder {path} cannot be read: {error}") from error
-    paths = [info.path for info in found if info.type == pyarrow.fs.FileType.File]
+    paths = [info.path for info in entries if info.type == pyarrow.fs.FileType.File]
     names = {PurePosixPath(file).name: file for file in sorted(paths)}
     visible = {name: file for name, file in names.items() if not name.startswith((".", "_"))}
     if not visible:

@@ -81,14 +81,16 @@ def recognise(folder: SourceFolder, wanted: str) -> tuple[str, Source | None]:
     """
     candidates = FORMATS if wanted == "auto" else {name: FORMATS[name] for name in FORMATS if name == wanted}
     sources = {name: source for name, (find, _) in candidates.items() if (source := find(folder)) is not None}
-    found: dict[str, Source | None] = dict(sources)
+    matches: dict[str, Source | None] = dict(sources)
     if wanted in ("auto", "tables") and {"interactions", "items"} <= set(_find_tables(folder)):
-        found["tables"] = None
-    if len(found) == 1:
-        return next(iter(found.items()))
+        matches["tables"] = None
+    if len(matches) == 1:
+        return next(iter(matches.items()))
     names = list(folder.names[:20])
-    if found:
-        raise DataError(f"input.folder {folder.path} fits the formats {sorted(found)}; set input.format to one of them")
+    if matches:
+        raise DataError(
+            f"input.folder {folder.path} fits the formats {sorted(matches)}; set input.format to one of them"
+        )
     needs = {name: need for name, (_, need) in FORMATS.items()} | {"tables": TABLES_NEED}
     expected = "; ".join(f"{name} needs {need}" for name, need in needs.items() if wanted in ("auto", name))
     raise DataError(f"input.folder {folder.path} is in no format known here: {expected}. It has the files {names}")
@@ -105,17 +107,17 @@ def _use_tables(settings: InputConfig, folder: SourceFolder) -> tuple[InputConfi
 
 def _find_tables(folder: SourceFolder) -> dict[str, str]:
     """Return table -> file name, for the files that are called like our tables."""
-    found: dict[str, str] = {}
+    table_to_file: dict[str, str] = {}
     for name in folder.names:
         path = PurePosixPath(name.removesuffix(".gz"))
         if path.stem in ("interactions", "items", "users") and path.suffix in ENDING_TO_FORMAT:
-            if path.stem in found:
+            if path.stem in table_to_file:
                 raise DataError(
-                    f"input.folder {folder.path} must have one file called {path.stem}, got {found[path.stem]} and "
+                    f"input.folder {folder.path} must have one file called {path.stem}, got {table_to_file[path.stem]} and "
                     f"{name}; move one away"
                 )
-            found[path.stem] = name
-    return found
+            table_to_file[path.stem] = name
+    return table_to_file
 
 
 def _import(config: RunConfig, name: str, source: Source) -> tuple[InputConfig, InputReport]:
