@@ -21,8 +21,8 @@ class TaskFacts:
     """Features of the user."""
     history: Sequence[Behaviour] = ()
     """Events before this one, oldest first."""
-    asked: int | None = None
-    """Item that a yes/no question asks about, where it is not the target."""
+    question_item: int | None = None
+    """Item that a question asks about, where it is not the target."""
     candidates: Sequence[int] = ()
     """Items to choose from, in the order in which they are told."""
     rating: float | None = None
@@ -57,7 +57,7 @@ class TaskFacts:
     @property
     def asked_item(self) -> int | None:
         """The item that a question tells about, if there is one."""
-        return self.target if self.asked is None else self.asked
+        return self.target if self.question_item is None else self.question_item
 
     def _check_candidates(self) -> None:
         if self.target is not None and self.candidates and self.target not in self.candidates:

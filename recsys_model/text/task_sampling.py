@@ -89,7 +89,7 @@ def with_choices(
         negatives = _negatives(key, own_items, num_items, config.num_candidates - 1)
         return dataclasses.replace(facts, candidates=shuffled_with(key, facts.target, negatives))
     if task.answer == "yes_no" and random.Random(stable_seed("no", *key)).random() < config.no_share:
-        return dataclasses.replace(facts, asked=_negatives(key, own_items, num_items, 1)[0])
+        return dataclasses.replace(facts, question_item=_negatives(key, own_items, num_items, 1)[0])
     return facts
 
 

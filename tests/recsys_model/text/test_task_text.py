@@ -142,7 +142,7 @@ def test_parts_of_which_nothing_is_known_are_left_out() -> None:
 
 
 def test_a_yes_no_question_about_another_item_tells_that_item_and_its_attributes_and_is_answered_no() -> None:
-    question, answer, entities = told(build("direct_yes_no/fit", asked=2, history=HISTORY[:1]))
+    question, answer, entities = told(build("direct_yes_no/fit", question_item=2, history=HISTORY[:1]))
     assert question == (
         "Purchases so far: Red Tent. Is Stove; Fuel, 2, brand Volt, category Fuel, the right thing to show now? yes or no:"
     )
@@ -278,12 +278,12 @@ def test_an_answer_that_is_an_item_is_laid_out_as_the_supervised_path_does() -> 
 def test_a_question_without_an_answer_is_the_one_that_was_trained_on() -> None:
     builder = TaskTextBuilder(TOKENIZER, CATALOG, TextConfig(), ATTRIBUTES)
     template = TEMPLATES["direct_yes_no/fit"]
-    served = builder.question(template, facts(target=None, asked=1, rating=None, explanation=""), answer_len=1)
+    served = builder.question(template, facts(target=None, question_item=1, rating=None, explanation=""), answer_len=1)
     assert served == build("direct_yes_no/fit").question
 
 
 def test_choices_have_the_tokens_of_the_answers() -> None:
     builder = TaskTextBuilder(TOKENIZER, CATALOG, TextConfig())
     assert [answer_ids(build("rating/stars", rating=float(r))) for r in range(1, 6)] == builder.choices("rating")
-    assert [answer_ids(build("direct_yes_no/buy", asked=item)) for item in (1, 0)] == builder.choices("yes_no")
+    assert [answer_ids(build("direct_yes_no/buy", question_item=item)) for item in (1, 0)] == builder.choices("yes_no")
     assert all(a != b for a, b in itertools.combinations(builder.choices("rating"), 2))
