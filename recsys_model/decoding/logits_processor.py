@@ -11,10 +11,11 @@
     )
     items = trie_items(trie, generated[:, inputs["input_ids"].shape[1] :])
 
-It replaces `prefix_allowed_tokens_fn`, which asks Python for every beam and builds a dense mask from lists. With a GLM,
-and wherever speed matters, `recsys_model.decoding.generator` is the better choice: it also skips what is certain.
+It replaces `prefix_allowed_tokens_fn`, which calls Python for every beam and builds a dense mask from lists. With a
+GLM, and if speed matters, use `recsys_model.decoding.generator`: it also skips tokens without an alternative.
 
-Shape suffixes: B = beams of all requests, T = tokens generated so far, C = tokens allowed after all beams, V = vocabulary.
+Shape suffixes: B = beams of all requests, T = tokens generated so far, C = tokens allowed after all beams, V =
+vocabulary.
 """
 
 import torch
@@ -25,11 +26,11 @@ from recsys_model.entities.token_trie import TokenTrie
 from recsys_model.errors import DataError
 
 OUTSIDE = -1
-"""Node of a beam that ended, or whose tokens are no beginning of an item."""
+"""Node of a beam that ended, or whose tokens do not begin any item."""
 
 
 class TrieLogitsProcessor(LogitsProcessor):
-    """Allows only what goes on along an item; the scores of other tokens become -inf."""
+    """Allows only tokens that continue an item; the scores of other tokens become -inf."""
 
     def __init__(self, trie: TokenTrie, prompt_len: int, *, renormalise: bool = False) -> None:
         """Take the number of tokens before the answer; `renormalise` makes the allowed tokens' probabilities add up to 1."""

@@ -1,6 +1,6 @@
 """Find an item by what a user typed: an item id, a title, or an item's unique text.
 
-The error for an unknown reference names the closest items.
+The error of an unknown reference names the closest items.
 """
 
 import copy
@@ -31,10 +31,10 @@ class ReferenceIndex:
     def edited(
         self, item_ids: Sequence[str], titles: Sequence[str], texts: Mapping[int, str], removed: Set[int]
     ) -> "ReferenceIndex":
-        """Return an index that also knows the items behind the last one, with these ids and titles.
+        """Return an index with further items, which have these ids and titles.
 
-        `texts` are those of all items that came or came back. A removed item is still found by its id, and by its
-        title or text where no other item has them.
+        `texts` are those of all added and restored items. A removed item is still found by its id, and by its title or
+        text if no other item has them.
         """
         other = copy.copy(self)
         num_items = len(self._item_ids)
@@ -58,8 +58,8 @@ class ReferenceIndex:
         An item id wins over a title; a title counts only if no other item has it.
 
         Raises:
-            DataError: nothing fits, or several items have this title; the message names what would fit, with `suggest`
-                also what nearly does, which takes longer than all else.
+            DataError: no item fits, or several items have this title. The message names those
+                items; with `suggest` it names similar items, which is slow.
         """
         if reference in self._item_id_to_index:
             return self._item_id_to_index[reference]
@@ -79,7 +79,7 @@ class ReferenceIndex:
         raise DataError(f"no item has the id or title {reference!r}; {advice}")
 
     def prepare(self) -> None:
-        """Index what suggestions are made of, so that the first unknown reference does not wait for it."""
+        """Index the suggestions ahead of time, so that the first unknown reference does not wait for it."""
         self._suggestions.extend(self._item_ids, self._texts)
 
     def _advice(self, reference: str) -> str:

@@ -1,7 +1,8 @@
-"""An entity head on disk: a folder of safetensors and JSON beside the weights or the adapter of its language model.
+"""An entity head on disk: a folder of safetensors and JSON next to the weights or the adapter of its language model.
 
-`head.json` holds the settings, `head.safetensors` the tables, `blend.json` the weights of a blended score and
-`co_occurrence.safetensors` its counts; `items.json` names the items of the rows. Words are not among them: they come from the model and the catalogue.
+`head.json` holds the settings, `head.safetensors` the tables, `items.json` the item ids of their rows, `blend.json` the
+weights of a blended score and `co_occurrence.safetensors` its counts. Word vectors are not stored: they are computed
+from the model and the catalogue.
 """
 
 import dataclasses
@@ -29,7 +30,7 @@ ITEMS_FILE = "items.json"
 def write_head(folder: Path, head: EntityHead, dtype: torch.dtype | None = None) -> None:
     """Write settings and tables into `folder`, which is created; `dtype` converts the tables.
 
-    A blend of an earlier head is taken away: its weights were found for that one.
+    The blend of an earlier head is deleted, because its weights were fitted to that head.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name in (BLEND_FILE, COUNTS_FILE):
@@ -77,7 +78,7 @@ def load_tables(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def write_item_ids(folder: Path, item_ids: Sequence[str]) -> None:
-    """Write whose rows the tables hold, so that a later training can go on with them in another catalogue."""
+    """Write the item ids of the table rows, so that a later training can continue with another catalogue."""
     (folder / ITEMS_FILE).write_text(json.dumps(list(item_ids), ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -120,7 +121,7 @@ def write_blend(folder: Path, weights: BlendWeights, counts: CoOccurrenceCounts)
 
 
 def load_blend(folder: Path) -> tuple[BlendWeights | None, CoOccurrenceCounts | None]:
-    """Read what `write_blend` wrote; nothing where it was not called.
+    """Read what `write_blend` wrote; None twice if the head has no blend.
 
     Raises:
         CheckpointError: a file is missing or damaged.

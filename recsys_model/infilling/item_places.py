@@ -1,6 +1,6 @@
-"""Where a text carries the identity of its items: residuals of the entity head on inputs, items as targets.
+"""Which tokens of a text carry items: residuals of the entity head on inputs, items as targets.
 
-The functions speak of a text without its frame, and of the spans that hide parts of it.
+All functions take a text without `[CLS]` and `[EOS]`, and spans that hide parts of it.
 """
 
 import bisect
@@ -10,7 +10,7 @@ from recsys_model.infilling.masking import Span
 from recsys_model.text.textualize import TokenizedText
 
 NO_ITEM = -1
-"""Stands in `input_items` and `item_targets` where there is none."""
+"""Value in `input_items` and `item_targets` for no item."""
 
 
 def visible_input_items(text: TokenizedText, spans: Sequence[Span]) -> list[int]:

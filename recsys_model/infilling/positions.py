@@ -2,8 +2,8 @@
 
 One automaton numbers part B in both phases. While generating, the length of the answer is not
 known, so the id of each token is decided when the token is fed back (paper, Inference Phase and
-Figure 2): a token that goes on along an entity of the pool grows the count, any other restarts it.
-With `segmentation: gold` the known boundaries number part B while training instead.
+Figure 2): a token that continues an entity of the pool increases the count, any other restarts it.
+With `segmentation: gold` the entity boundaries of the text number part B while training.
 """
 
 import bisect
@@ -84,9 +84,9 @@ def part_a_intra_ids(
 def gold_span_ids(
     start: int, end: int, entity_starts: Sequence[int], entity_ends: Sequence[int], mode: IntraMode = "paper"
 ) -> list[int]:
-    """Return the ids of `[S]` and of the tokens of a span whose entities are known (`segmentation: gold`).
+    """Return the ids of `[S]` and of the tokens of a span with given entities (`segmentation: gold`).
 
-    What a span hides of an entity that it cuts is a unit, counted from its first hidden token.
+    The hidden part of an entity that the span cuts is a unit, counted from its first hidden token.
 
     Example:
         >>> gold_span_ids(0, 5, [0, 3], [2, 5])
