@@ -35,7 +35,7 @@ class TextBeam:
     token_ids: tuple[int, ...]
     """Its tokens, without `[S]`."""
     state: PositionState
-    """Where the position automaton stands after the last of them."""
+    """State of the position automaton after the last of them."""
     score: float
     """Sum of log-probabilities, `DEAD` for a slot that holds nothing."""
     parent: int

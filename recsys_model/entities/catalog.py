@@ -165,7 +165,7 @@ def load_catalog(folder: Path) -> Catalog:
         fields = row.get("field_token_ids", [])
         if not isinstance(fields, list) or not all(isinstance(token, int) for token in fields):
             raise DataError(
-                f"{where} must have a list of token ids 'field_token_ids', or none; write the catalogue anew"
+                f"{where} must have a list of token ids 'field_token_ids', or none; write the catalogue again"
             )
         fields = tuple(fields)
         items.append(CatalogItem(row["item_id"], row["title"], row["text"], tuple(row["token_ids"]), fields))
@@ -205,7 +205,7 @@ def _check_items(items: Sequence[CatalogItem]) -> None:
 def _check_row(where: str, row: Any, field_to_type: dict[str, type]) -> None:
     for name, kind in field_to_type.items():
         if not isinstance(row, dict) or not isinstance(row.get(name), kind):
-            raise DataError(f"{where} must have a {kind.__name__} {name!r}; write the catalogue anew")
+            raise DataError(f"{where} must have a {kind.__name__} {name!r}; write the catalogue again")
 
 
 def _write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
@@ -224,4 +224,4 @@ def _read_lines(path: Path) -> Iterator[tuple[str, Any]]:
             try:
                 yield where, json.loads(line)
             except ValueError as error:
-                raise DataError(f"{where} is not JSON: {error}; write the catalogue anew") from error
+                raise DataError(f"{where} is not JSON: {error}; write the catalogue again") from error

@@ -80,7 +80,7 @@ class EntityPool:
             del self._node_to_children[path[depth - 1]][key[depth - 1]]
 
     def child(self, node: PoolNode, token: int) -> PoolNode | None:
-        """Return the node that `token` leads to from `node`, None if no entity goes on like this."""
+        """Return the node that `token` leads to from `node`, None if no entity continues like this."""
         return self._node_to_children[node].get(token)
 
     def children(self, node: PoolNode) -> Mapping[int, PoolNode]:

@@ -93,7 +93,7 @@ def load_item_ids(folder: Path) -> list[str]:
         item_ids = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise CheckpointError(
-            f"{path} does not tell whose rows the entity head has: {error}; train it again to go on from it"
+            f"{path} does not name the items of the entity head: {error}; train the head again to resume from it"
         ) from error
     if not isinstance(item_ids, list) or not all(isinstance(each, str) for each in item_ids):
         raise CheckpointError(f"{path} must hold a list of item ids, got {type(item_ids).__name__}")

@@ -1,14 +1,13 @@
 """Train SASRec until its validation NDCG@10 stops improving, and keep the best pass.
 
 Every event of a training sequence but the first is a target; the loss is the cross-entropy over all items. Each user's
-validation event follows the training sequence and is never trained on: it only chooses the pass. Items of the training
-sequence are taken out of the validation ranking, as in the test.
+validation event follows the training sequence and is never trained on: it only selects the pass. The validation ranking
+excludes the items of the training sequence, as the test does.
 
-A training may write its state to a file after each pass; the next call with that file goes on behind that pass, and ends
-with the same weights as a training that was not interrupted.
+A training may write its state to a file after each pass. The next call with that file resumes after that pass and ends
+with the same weights as an uninterrupted training.
 
-The users of a step are drawn at random. They are computed in groups of similar length, so that
-little padding is computed.
+The users of a step are drawn at random and computed in groups of similar length, which saves padding.
 
 Shape suffixes: B = users of a group, T = events of the longest history, E = targets, D = width, N = items.
 """
@@ -32,7 +31,7 @@ from recsys_model.evaluation.metrics import ndcg_gains
 from recsys_model.evaluation.sasrec import SASRec, SASRecConfig, SASRecRanker
 
 GROUP_USERS = 64
-"""Users computed together in training: a group's histories differ little in length."""
+"""Users computed together in training, with histories of similar length."""
 RANKED_USERS = 256
 """Users ranked together in validation: bounds the scores at 256 x N floats."""
 
@@ -51,7 +50,7 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class TrainedSASRec:
-    """What a training came to."""
+    """The result of a training."""
 
     model: SASRec
     """With the weights of the kept pass."""
@@ -83,9 +82,9 @@ def train_sasrec(
         num_items: Items of the catalogue.
         config: Sizes and settings.
         seed: Of the weights, the order of users and the dropout.
-        on_pass: Is called with each pass when it ends.
-        state_file: Written after each pass. Where it exists, training goes on from it: it must come from a call with
-            the same arguments.
+        on_pass: Called after each pass.
+        state_file: Written after each pass. If it exists, training resumes from it; it must come from a call with the
+            same arguments.
 
     Raises:
         CheckpointError: the file cannot be read as the state of such a training.
@@ -104,7 +103,7 @@ def train_sasrec(
         training = _Training(SASRec(num_items, config), config, np.random.default_rng(seed))
         if state_file is not None and state_file.exists():
             training.load(state_file)
-        while training.goes_on:
+        while training.has_next_pass:
             training.run_pass(trained, validation_cases)
             if state_file is not None:
                 training.save(state_file)
@@ -123,8 +122,8 @@ class _Training:
         self._kept_weights = copy.deepcopy(model.state_dict())
 
     @property
-    def goes_on(self) -> bool:
-        """Whether another pass is to be made."""
+    def has_next_pass(self) -> bool:
+        """Whether another pass follows."""
         num_passes = len(self.passes)
         return num_passes < self._config.max_passes and num_passes - self._kept < self._config.patience
 
@@ -141,7 +140,7 @@ class _Training:
         return TrainedSASRec(self._model, self.passes, self._kept)
 
     def save(self, path: Path) -> None:
-        """Write everything that the next pass depends on; the file is replaced as a whole."""
+        """Write the state that the next pass depends on; the file is replaced atomically."""
         state = {
             "weights": self._model.state_dict(),
             "optimizer": self._optimizer.state_dict(),
@@ -159,7 +158,7 @@ class _Training:
         partial.replace(path)
 
     def load(self, path: Path) -> None:
-        """Go back to the pass behind which `save` was called."""
+        """Restore the state after the pass that called `save`."""
         try:
             state: dict[str, Any] = torch.load(path, weights_only=True)
             self._model.load_state_dict(state["weights"])
@@ -216,7 +215,7 @@ def _states(model: SASRec, sequences: Sequence[np.ndarray]) -> torch.Tensor:
 
 @torch.no_grad()
 def validation_ndcg(model: SASRec, validation_cases: Sequence[tuple[np.ndarray, int]]) -> float:
-    """Return the mean NDCG@10 of the items that follow the sequences, whose own items are taken out."""
+    """Return the mean NDCG@10 of the items that follow the sequences, without the items of the sequences."""
     model.eval()
     in_order = sorted(validation_cases, key=lambda row: len(row[0]))
     groups = [in_order[start : start + RANKED_USERS] for start in range(0, len(in_order), RANKED_USERS)]

@@ -38,7 +38,7 @@ class ItemRow:
     input_items: list[int] = field(default_factory=list)
     """Catalogue index of the item whose vector each token carries, or `NO_ITEM`."""
     start_places: list[int] = field(default_factory=list)
-    """Where in part B the `[S]` of each item stands."""
+    """Index in part B of the `[S]` of each item."""
     items: list[int] = field(default_factory=list)
     """The items so far."""
 

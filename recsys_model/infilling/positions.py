@@ -16,7 +16,7 @@ IntraMode = Literal["paper", "run", "glm"]
 
 
 class PositionState(NamedTuple):
-    """Where the automaton stands after the last token that was fed; a tuple, since one is made for every token."""
+    """State of the automaton after the last fed token; a tuple, since one is made for every token."""
 
     node: int | None
     """Node of the entity pool reached by the current entity, or none outside every entity."""

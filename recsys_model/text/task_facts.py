@@ -93,7 +93,7 @@ def rating_answer(rating: float) -> str:
     """
     if not LOWEST_RATING <= rating <= HIGHEST_RATING:
         raise DataError(
-            f"a rating must be from {LOWEST_RATING} to {HIGHEST_RATING} to be asked for, got {rating:g}; rescale it"
+            f"a rating must be from {LOWEST_RATING} to {HIGHEST_RATING} to be an answer, got {rating:g}; rescale it"
         )
     return str(math.floor(rating + 0.5))
 

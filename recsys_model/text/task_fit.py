@@ -51,8 +51,8 @@ def fit(
         optional = [index for index, part in enumerate(kept) if part.is_optional]
         if not optional:
             raise UnaskableError(
-                f"template {template_id}: the question needs at least {needed} tokens and text.max_tokens leaves {room} "
-                "beside the answer; raise it, or ask with fewer candidates"
+                f"template {template_id}: the question needs at least {needed} tokens, but text.max_tokens leaves {room} next to "
+                "the answer; raise it, or lower the number of candidates"
             )
         del kept[optional[-1]]
     values = [value for part in kept for value in part.values]

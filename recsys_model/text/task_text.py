@@ -26,7 +26,7 @@ class TaskText:
     text: TokenizedText
     """Both, without `[CLS]` and `[EOS]`."""
     answer_start: int
-    """First token of the answer, which goes on to the end."""
+    """First token of the answer, which ends the text."""
     task: str
     """Name of the task."""
     template_id: str

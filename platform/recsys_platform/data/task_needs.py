@@ -64,7 +64,7 @@ def check_ratings(tasks: TasksConfig, lowest: float | None, highest: float | Non
     if lowest < LOWEST_RATING or highest > HIGHEST_RATING:
         weights = " and ".join(f"tasks.{family}_weight" for family in families)
         raise DataError(
-            f"input.interactions: ratings must be from {LOWEST_RATING} to {HIGHEST_RATING} to be asked for, got "
+            f"input.interactions: ratings must be from {LOWEST_RATING} to {HIGHEST_RATING} to be answers, got "
             f"{lowest:g} to {highest:g}; rescale them, or set {weights} to 0"
         )
 

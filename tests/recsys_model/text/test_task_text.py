@@ -169,7 +169,7 @@ def test_a_rating_is_asked_as_one_of_five_rounded_half_up(rating: float, answer:
 @pytest.mark.parametrize(
     ("template_id", "changes", "message"),
     [
-        ("rating/stars", {"rating": 5.5}, "a rating must be from 1 to 5 to be asked for, got 5.5"),
+        ("rating/stars", {"rating": 5.5}, "a rating must be from 1 to 5 to be an answer, got 5.5"),
         ("rating/stars", {"rating": None}, r"rating/stars: the answer \(rating\) must be known"),
         ("rating/stars", {"history": []}, "rating/stars: field 'history' must have a value"),
         ("review_summary/gist", {"review": " \n"}, "review_summary/gist: field 'review' must have a value"),
@@ -207,7 +207,9 @@ def test_optional_parts_go_before_the_latest_behaviour_and_nothing_else_goes() -
     )
     num_tokens = len(TOKENIZER.encode_text(minimal)) + len(CATALOG.items[1].token_ids) + 2
     assert told(build(template_id, {"max_tokens": num_tokens}))[0] == minimal
-    with pytest.raises(DataError, match=r"next_item/session: the question needs at least \d+ tokens and .* leaves \d+"):
+    with pytest.raises(
+        DataError, match=r"next_item/session: the question needs at least \d+ tokens, but .* leaves \d+"
+    ):
         build(template_id, {"max_tokens": num_tokens - 1})
 
 
@@ -236,7 +238,7 @@ def test_a_review_that_holds_the_replacement_character_is_cut_too() -> None:
 
 def test_candidates_are_never_dropped() -> None:
     num_tokens = len(build("direct_choose/best", features={}, history=HISTORY[:1]).text) + 2
-    with pytest.raises(DataError, match="ask with fewer candidates"):
+    with pytest.raises(DataError, match="lower the number of candidates"):
         build("direct_choose/best", {"max_tokens": num_tokens - 1}, features={}, history=HISTORY[:1])
 
 
