@@ -1,6 +1,6 @@
-"""The leak checks of `leaks` over all users of a run, on Ray Data.
+"""Run the leak checks of `leaks` over all users of a run, on Ray Data.
 
-Of each test case some 30 bytes come back to the driver, which holds the users' features anyway.
+Each test case returns some 30 bytes to the driver, which holds the users' features anyway.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,16 +29,16 @@ TRAINED_SCHEMA = pa.schema([("example", pa.uint64())])
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lookups:
-    """What every worker needs to collect cases."""
+    """The data that every worker needs to collect cases."""
 
     name_to_item: Mapping[str, int]
     """Texts that name one item -> its catalogue index."""
     feature_names: tuple[str, ...]
-    """Features that the model is told."""
+    """Features in the texts of the model."""
     min_interactions: int
     """Users with fewer events have no case."""
     dataset_split: DatasetSplit
-    """Which events train, and which is the target."""
+    """The training events and the target of each user."""
 
 
 def find_leaks(
@@ -49,15 +49,15 @@ def find_leaks(
     min_interactions: int,
     dataset_split: DatasetSplit,
 ) -> list[Finding]:
-    """Go over the sequences twice and return the finding of every check.
+    """Read the sequences twice and return the finding of every check.
 
     Args:
-        sequences: Buckets of users, at hand.
+        sequences: Buckets of users, materialised.
         catalog: Items by catalogue index.
         features: Bucket -> features of its users.
-        feature_names: Features that the model is told.
+        feature_names: Features in the texts of the model.
         min_interactions: Users with fewer events have no case.
-        dataset_split: Which events train, and which is the target.
+        dataset_split: The training events and the target of each user.
     """
     ids, titles, texts = zip(*((item.item_id, item.title, item.text) for item in catalog.items), strict=True)
     lookups = Lookups(

@@ -3,8 +3,8 @@
     interactions -> check -> shuffle by user -> sequences -> examples, interactions, rejects (one file per bucket)
     items, users -> catalogue, tokenizer, features
     sequences -> leak checks, ties in time
-    sequences -> feature words of training reviews, where tasks are asked
-    new items (`data.new_items`) -> taken out of all this, kept apart
+    sequences -> feature words of training reviews, if the run has tasks
+    new items (`data.new_items`) -> removed from all of these, written separately
 
 Memory does not grow with the interactions: they stream through Ray Data, whose shuffle spills to disk.
 """
@@ -37,7 +37,7 @@ from recsys_platform.data.new_items import drop_new_events, hold_out
 from recsys_platform.data.reviews import Reviews, survey_reviews
 from recsys_platform.data.sequences import build_sequences, count_buckets, count_partitions
 from recsys_platform.data.survey import Survey, survey_sequences
-from recsys_platform.data.task_needs import check_ratings, count_tasks, keeps_reviews, tells_ratings
+from recsys_platform.data.task_needs import check_ratings, count_tasks, keeps_reviews, needs_ratings
 from recsys_platform.data.task_texts import iter_task_texts
 from recsys_platform.data.temporal_split import find_split
 from recsys_platform.data.tie_findings import describe_ties
@@ -63,7 +63,7 @@ def run_data(config: RunConfig, *, overwrite: bool = False) -> dict[str, Any]:
         `{"dataset": folder, "counts": ..., "seconds": ...}`.
 
     Raises:
-        DataError: the input breaks its contract or gives test targets away; nothing is left behind.
+        DataError: the input breaks its contract or reveals test targets; no file is left.
         CheckpointError: the dataset exists and must not be overwritten.
     """
     started = time.monotonic()
@@ -123,7 +123,7 @@ def _build_all_sequences(config: RunConfig, tables: Tables, item_ids: Sequence[s
         tables.interactions,
         item_ids,
         config.data.num_blocks or count_partitions(tables.interactions.num_rows, _num_cpus()),
-        uses_rating=named or tells_ratings(config.tasks),
+        uses_rating=named or needs_ratings(config.tasks),
         keeps_reviews=keeps_reviews(config.tasks, tables.interactions),
         tie_seed=config.seed if config.data.tie_order == "seeded" else None,
     ).materialize()
@@ -177,12 +177,12 @@ def _request_settings(
 
 
 def _read_items(config: RunConfig, tables: Tables) -> tuple[Items, dict[str, int]]:
-    """Return the catalogue's items, and what `input.catalog` changed of the table's."""
+    """Return the items of the catalogue, and counts of what `input.catalog` changed in the table."""
     items = read_items(tables, config.input.max_reject_share)
     if config.input.catalog == "items":
         return items, {}
-    items, num_unused, num_untold = restrict_items(items, find_item_ids(tables.interactions))
-    return items, {"items_left_out": num_unused, "items_without_row": num_untold}
+    items, num_unused, num_added = restrict_items(items, find_item_ids(tables.interactions))
+    return items, {"items_left_out": num_unused, "items_without_row": num_added}
 
 
 def _survey_reviews(config: RunConfig, sequences: ray.data.Dataset, dataset_split: DatasetSplit) -> Reviews:
@@ -195,7 +195,7 @@ def _survey_reviews(config: RunConfig, sequences: ray.data.Dataset, dataset_spli
 def _write_vocabulary(
     config: RunConfig, tables: Tables, items: Items, users: Users, folder: Path, reviews: Reviews | None
 ) -> tuple[Catalog, int]:
-    """Write tokenizer, catalogue, settings and the rejects of the whole tables; for tasks, what is known of items."""
+    """Write tokenizer, catalogue, settings and the rejects of items and users; for tasks, the facts about items."""
     texts = () if reviews is None else iter_task_texts(reviews, items)
     tokenizer, catalog, num_changed = build_vocabulary(config, items, users, tables.features, texts)
     if reviews is not None:

@@ -107,12 +107,12 @@ def check_questions(config: RunConfig) -> list[str]:
         if num_failed and not num_asked:
             raise ConfigError(
                 f"tasks.{family}_weight is {getattr(config.tasks, f'{family}_weight'):g}, but none of {num_failed} "
-                f"tried questions can be asked; most often: {reasons.most_common(1)[0][0]}"
+                f"questions of a sample can be asked; most often: {reasons.most_common(1)[0][0]}"
             )
         if num_failed:
             warnings.append(
-                f"{num_failed} of {num_failed + num_asked} tried {family} questions cannot be asked, and their "
-                f"rows are trained as plain text; most often: {reasons.most_common(1)[0][0]}"
+                f"{num_failed} of {num_failed + num_asked} {family} questions of a sample cannot be asked, and "
+                f"their rows are trained as plain text; most often: {reasons.most_common(1)[0][0]}"
             )
     return warnings
 

@@ -154,7 +154,9 @@ def test_a_family_whose_column_is_empty_everywhere_stops_the_stage(tmp_path):
     for part in ("early", "late"):
         rows = [row | {"review_text": ""} for row in pq.read_table(tmp_path / f"{part}.parquet").to_pylist()]
         pq.write_table(pa.Table.from_pylist(rows), tmp_path / f"{part}.parquet")
-    with pytest.raises(DataError, match=r"tasks\.explanation_weight is 1, but no training example can be asked expl"):
+    with pytest.raises(
+        DataError, match=r"tasks\.explanation_weight is 1, but no training example has the facts of expl"
+    ):
         run_data(config)
 
 

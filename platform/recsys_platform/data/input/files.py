@@ -1,4 +1,4 @@
-"""Where a table's files lie: files or folders, on a local disk or in object storage, through pyarrow."""
+"""Find the files of a table: files or folders, on a local disk or in object storage, through pyarrow."""
 
 import itertools
 from dataclasses import dataclass

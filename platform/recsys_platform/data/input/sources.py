@@ -1,11 +1,11 @@
-"""Input tables as Ray datasets whose rows know their number.
+"""Read input tables as Ray datasets with row numbers.
 
-`ray.data.read_*` does not tell a row's number, guesses the types of CSV columns and fails on one bad
-line; the data source here plans its reads from file footers and line counts instead, so that a reject
-can be found again in the user's file. A task reads one Parquet row group, or one text file, in pieces.
+`ray.data.read_*` has no row numbers, guesses the types of CSV columns and fails on one bad line. This data source plans
+its reads from file footers and line counts, so that a reject can be located in the user's file. A task reads one
+Parquet row group, or one text file, in pieces.
 
 Every block has the columns of `Table.columns` under our names, and two more: `#row`, the 0-based
-number in the table, and `#malformed`, the text of a line that is no record, else null.
+number in the table, and `#malformed`, the text of a line that is not a record, else null.
 """
 
 import itertools

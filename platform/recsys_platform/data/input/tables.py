@@ -1,6 +1,6 @@
-"""Opening an input table: its columns are checked and its rows counted before any work starts.
+"""Open an input table: check its columns and count its rows before any work starts.
 
-The counts give every row of a folder of files its number, so that a reject can be found again.
+The counts give every row of a folder of files its number, so that a reject can be located.
 """
 
 import itertools
@@ -22,7 +22,7 @@ FOOTER_THREADS = 16
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Chunk:
-    """What one task reads."""
+    """The rows that one task reads."""
 
     path: str
     """The file."""
@@ -39,7 +39,7 @@ class Table:
     """A table whose columns were checked and whose rows are counted, not yet read."""
 
     files: TableFiles
-    """Where it lies."""
+    """Its files."""
     columns: Mapping[str, str]
     """Our name -> its name in the table, for the columns that are read."""
     chunks: tuple[Chunk, ...]
@@ -61,7 +61,7 @@ def open_table(
 
     Args:
         name: `interactions`, `items` or `users`.
-        config: Where it lies and how its columns are called.
+        config: Its path and the names of its columns.
         required: Our names of the columns that it must have.
         optional: Our names of those that are read where they exist; None reads all others.
 
@@ -95,12 +95,14 @@ def _map_columns(
     required: Sequence[str],
     optional: Sequence[str] | None,
 ) -> dict[str, str]:
-    """Decide which column of the table is which of ours."""
+    """Map our column names to those of the table."""
     where = f"input.{files.table}"
     if optional is not None:
         unknown = sorted(set(config.columns) - {*required, *optional})
         if unknown:
-            raise DataError(f"{where}.columns: {unknown} are no columns of ours; known: {[*required, *optional]}")
+            raise DataError(
+                f"{where}.columns: {unknown} are not columns of the contract; it has:  {[*required, *optional]}"
+            )
     mapping = {name: config.columns.get(name, name) for name in required}
     if optional is None:
         taken = {*mapping.values(), *config.columns.values()}

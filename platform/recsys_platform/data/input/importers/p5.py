@@ -1,7 +1,7 @@
 """The sequence files of P5 and S3-Rec: one user a line, `user item item ...`, in the order of the events.
 
 The numbers were given to items in the order in which the sequences visit them, so a model that sees them can
-guess the next one. `datamaps.json` leads back to the ids of the shop, and metadata to titles.
+guess the next one. `datamaps.json` maps them to the ids of the shop, and metadata give titles.
 """
 
 import json
@@ -50,7 +50,7 @@ def find_p5(folder: SourceFolder) -> Source | None:
 
 
 def _attributes_of(name: str) -> str:
-    """Return the name of the attributes that S3-Rec has beside `NAME.txt`."""
+    """Return the name of S3-Rec's attributes file for `NAME.txt`."""
     return name.removesuffix(".txt") + ATTRIBUTES if name.endswith(".txt") else ""
 
 

@@ -1,7 +1,7 @@
 """RecBole's atomic files: NAME.inter, and NAME.item and NAME.user where they exist.
 
 The header gives each field a type: `token` (an id or one value), `token_seq` (blanks between values), `float`,
-`float_seq`. Field names are free; those in common use are known here.
+`float_seq`. Field names are free; common ones are recognised.
 """
 
 import ast
