@@ -20,7 +20,7 @@ class EntityConfig:
     words: bool = True
     """Whether the mean word embedding of `fields` is a part of the item vector."""
     word_weights: WordWeights = "idf"
-    """How the words of `fields` count in their mean: a word by its inverse document frequency, or all alike."""
+    """How the words of `fields` count in their mean: a word by its inverse document frequency, or all equally."""
     residuals: bool = True
     """Whether a free vector per item is a part of the item vector; it is zero for an item added while serving."""
     residual_scale: float = 1.0

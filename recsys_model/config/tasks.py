@@ -1,4 +1,4 @@
-"""Settings of multi-task training: how often each task family is asked."""
+"""Settings of multi-task training: the share of questions and the weight of each task family."""
 
 from dataclasses import dataclass
 

@@ -1,7 +1,7 @@
 """State of a beam search: live beams, finished items, and the choice of the next beams.
 
 Shape suffixes: R = requests, W = beams of a request, M = candidates of the request that has most,
-K = items asked for, G = entries that belong to groups.
+K = requested items, G = entries that belong to groups.
 """
 
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class Candidates:
     """Children that may be entered next, request by request."""
 
     scores: Tensor
-    """Score of the path that ends with the child's first token, `DEAD` where there is none, [R, M]."""
+    """Score of the path that ends with the child's first token, `DEAD` without one, [R, M]."""
     nodes: Tensor
     """The child's node, [R, M]."""
     slots: Tensor

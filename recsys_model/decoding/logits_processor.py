@@ -1,4 +1,4 @@
-"""The item trie for any causal model of transformers: `generate` returns nothing but items.
+"""The item trie for any causal model of transformers: `generate` returns only items.
 
     trie = build_token_trie(title_token_ids, end=tokenizer.eos_token_id)
     inputs = tokenizer(question, return_tensors="pt")
@@ -47,7 +47,7 @@ class TrieLogitsProcessor(LogitsProcessor):
         """
         if input_ids.shape[1] < self._prompt_len:
             raise DataError(
-                f"prompt_len must be at most the {input_ids.shape[1]} tokens at hand, got {self._prompt_len}; "
+                f"prompt_len must be at most the {input_ids.shape[1]} given tokens, got {self._prompt_len}; "
                 "make a new processor for every prompt length"
             )
         if self._walker is None or self._walker.device != scores.device:

@@ -1,4 +1,4 @@
-"""Can figures of HR and NDCG come from rankings with one positive per case?
+"""Audit HR and NDCG figures: can a ranking with one positive per case have them?
 
 A case is a hit at one rank r, or none. A hit counts 1 in HR@k and 1 / log2(r + 1) in NDCG@k for every k >= r. Let H and
 N be HR and NDCG at a cut-off j. Hits at the ranks j+1 .. k add to H some d >= 0, and to N anything between d / log2(k +

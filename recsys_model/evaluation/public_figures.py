@@ -86,7 +86,7 @@ PUBLIC_DATASETS = (
 
 
 def recognise(num_users: int, num_items: int, num_events: int) -> PublicDataset | None:
-    """Return the published data set with exactly these counts, None where there is none.
+    """Return the published data set with exactly these counts, None without one.
 
     Example:
         >>> recognise(19_412, 11_924, 167_597).name, recognise(19_412, 11_924, 167_596)

@@ -78,7 +78,7 @@ def train_sasrec(
 
     Args:
         sequences: Catalogue indices of each user's training events, in order.
-        validation_items: The event of each user that follows them, None where there is none.
+        validation_items: The validation event of each user, None without one.
         num_items: Items of the catalogue.
         config: Sizes and settings.
         seed: Of the weights, the order of users and the dropout.
@@ -170,7 +170,7 @@ class _Training:
         except (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, pickle.UnpicklingError) as error:
             reason = " ".join(str(error).split())
             raise CheckpointError(
-                f"{path} cannot be read as the state of a training of sasrec ({reason}); delete it to train anew"
+                f"{path} cannot be read as the state of a training of sasrec ({reason}); delete it to train from the start"
             ) from error
 
 

@@ -2,7 +2,7 @@
 
 Differences have two random sources, the drawn users and the trainings. Each gets its own interval:
 
-- over users: a user's difference is the mean over the seeds, and users are drawn anew (bootstrap);
+- over users: a user's difference is the mean over the seeds, and users are resampled (bootstrap);
 - over seeds: the mean difference of each seed is one draw from a normal distribution (Student's t).
 
 A verdict needs both to lie on the same side of zero, so it is wrong at most as often as the weaker of the two.

@@ -35,7 +35,7 @@ class Batch:
     intra_position_ids: Tensor
     """[B, T]."""
     labels: Tensor
-    """Targets, [B, T]; `IGNORED_LABEL` where there is none."""
+    """Targets, [B, T]; `IGNORED_LABEL` elsewhere."""
     trie_nodes: Tensor
     """Node of the item trie at which a target is chosen, [B, T]; `WHOLE_VOCABULARY` elsewhere."""
     part_a_lens: Tensor

@@ -16,7 +16,7 @@ NO_ITEM = -1
 def visible_input_items(text: TokenizedText, spans: Sequence[Span]) -> list[int]:
     """Return, for each token of a text, the item whose residual it carries in part A, or `NO_ITEM`.
 
-    These are the tokens of an item and the one behind it; of an item of which a span hides anything, none.
+    These are the tokens of an item and the one behind it; none if a span hides part of the item.
     """
     items = [NO_ITEM] * len(text)
     for start, end, item in zip(text.entity_starts, text.entity_ends, text.entity_items, strict=True):

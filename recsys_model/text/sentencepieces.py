@@ -130,7 +130,7 @@ def _read_proto(path: Path) -> Any:
 
 
 def _read_object(path: Path) -> Mapping[str, Any]:
-    """Return the content of a JSON file, nothing where there is none."""
+    """Return the content of a JSON file, empty without a file."""
     if not path.is_file():
         return {}
     try:

@@ -94,7 +94,7 @@ class Tokenizer:
     def __init__(
         self, backend: Backend, special: SpecialTokens, vocab_size: int, backend_file: str = BACKEND_FILE
     ) -> None:
-        """Take the name of the file that `write` gives to the vocabulary; the name tells `load_tokenizer` its kind."""
+        """Take the name of the file that `write` gives to the vocabulary; `load_tokenizer` recognises its kind by the name."""
         self.special = special
         self.vocab_size = vocab_size
         self._backend = backend

@@ -233,7 +233,7 @@ def number_items(names: Sequence[str]) -> list[int | None]:
 
 
 def claim_next_numbers(names: Sequence[str], previous_C: ItemIndices) -> ItemIndices:
-    """Return for each case (C) the item whose number follows that of the previous item, -1 where there is none."""
+    """Return for each case (C) the item whose number follows that of the previous item, -1 without one."""
     numbers = number_items(names)
     number_to_item = {number: item for item, number in enumerate(numbers) if number is not None}
     next_N = [-1 if number is None else number_to_item.get(number + 1, -1) for number in numbers]

@@ -1,4 +1,4 @@
-"""The entity head that a run trains: a new one, or the one that its `model.weights` were trained with.
+"""Build the entity head that a run trains: a new one, or the one of its `model.weights`.
 
 A resumed head keeps the rows of its items, whatever their indices in the two catalogues; other items start from their
 words alone.
