@@ -1,7 +1,7 @@
-"""What is served: one folder with weights, tokenizer, catalogue and settings; safetensors and JSON, no pickle.
+"""The serving bundle: one folder with weights, tokenizer, catalogue and settings; safetensors and JSON, no pickle.
 
-Adapters are merged into the weights before. The settings are those that shaped the training
-examples, so that a request is turned into the same text that the model was trained on.
+Adapters are already merged into the weights. The settings are those of the training examples, so that requests become
+texts like those of the training.
 """
 
 import dataclasses
@@ -26,12 +26,12 @@ SETTINGS_FILE = "bundle.json"
 WEIGHTS_FOLDER = "weights"
 TOKENIZER_FOLDER = "tokenizer"
 ENTITIES_FOLDER = "entities"
-"""The entity head, where the model has one."""
+"""The entity head, if the model has one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BundleSettings:
-    """How a request becomes a prompt, and how its answer is searched."""
+    """How a request becomes a prompt, and how its items are searched."""
 
     window: WindowConfig
     """Time-window sampling of the history."""
@@ -42,11 +42,11 @@ class BundleSettings:
     intra_mode: IntraMode
     """How the model's intra position ids were counted in training."""
     history_layout: HistoryLayout = "text"
-    """How a request lays out the history, as the examples of the training did."""
+    """Layout of the history in a request, as in the training examples."""
     trie_temperature: float = 1.0
     """`objective.trie_temperature` of the training."""
     user_features: tuple[str, ...]
-    """Names of the user features that the model was told in training."""
+    """Names of the user features in the training texts."""
     seed: int
     """Seed of the window sampling."""
 
@@ -57,7 +57,7 @@ class BundleSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bundle:
-    """A loaded bundle; the model stands in evaluation mode on its device."""
+    """A loaded bundle; the model is in evaluation mode on its device."""
 
     model: Backbone
     tokenizer: Tokenizer
@@ -130,7 +130,7 @@ def load_settings(folder: Path) -> BundleSettings:
         return settings_from_dict(BundleSettings, document)
     except (TypeError, ValueError) as error:
         raise CheckpointError(
-            f"{path} is not valid: {error}; if another version wrote the bundle, make it anew from its checkpoint"
+            f"{path} is not valid: {error}; if another version wrote the bundle, build it again from its checkpoint"
         ) from error
 
 

@@ -13,7 +13,7 @@ NUM_EARLIER = 2
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EntityConfig:
-    """The entity head: a score of each whole item beside the scores of its tokens."""
+    """The entity head: a score of each whole item, in addition to the scores of its tokens."""
 
     enabled: bool = False
     """Whether the model gets an entity head."""
@@ -22,15 +22,15 @@ class EntityConfig:
     words: bool = True
     """Whether the mean word embedding of `fields` is a part of the item vector."""
     word_weights: WordWeights = "idf"
-    """How the words of `fields` count in their mean: a word by its inverse document frequency, or all alike."""
+    """How the words of `fields` count in their mean: a word by its inverse document frequency, or all equally."""
     residuals: bool = True
     """Whether a free vector per item is a part of the item vector; it is zero for an item added while serving."""
     residual_scale: float = 1.0
-    """The free vector is its weights times this. Adam moves each weight by the learning rate, and a word vector is taken in
-    units of its usual size: above 1, items are told apart sooner, and single pairs of items are fitted sooner, too."""
+    """The free vector is its weights times this. Adam moves each weight by the learning rate, and word vectors
+    have unit size: a scale above 1 distinguishes items sooner, and overfits single pairs of items sooner."""
     repeat_bias: bool = True
-    """Whether a trained number is added to the score of each item that the history shows already, so that a shop where
-    hardly anything is bought twice is told from one where the same is bought again and again."""
+    """Whether a trained bias is added to the score of each item of the history; it learns how often the shop's users
+    buy an item again."""
     inputs: bool = True
     """Whether the item vector is added to the input embeddings of its tokens in part A, and of the token behind it."""
     earlier_inputs: bool = False
@@ -38,10 +38,10 @@ class EntityConfig:
     that starts at zero. A small model then need not learn from few events which items stood where. Needs
     `objective.next_item_target: all`."""
     negatives: int = 0
-    """Items sampled for the softmax of a micro batch, beside the targets of the batch; 0 sums over the whole catalogue."""
+    """Items sampled for the softmax of a micro batch, in addition to its targets; 0 sums over the whole catalogue."""
     temperature: float | None = None
-    """The scores are divided by it, in training and in decoding; none: the root of the hidden size over 12, at which the
-    scores of a new head spread alike at every width."""
+    """The scores are divided by it, in training and in decoding; None: sqrt(hidden size) / 12, at which the scores of a
+    new head have the same spread at every width."""
 
     def __post_init__(self) -> None:
         require(len(self.fields) > 0, "entity.fields must name at least one field, got none")
@@ -86,9 +86,11 @@ class BlendWeights:
     entity: float
     """Of the log-probability that the entity head gives the item, 0 or more."""
     co_occurrence: float
-    """Of log(1 + n), n the training events of the item that came later than one of the user's latest items, 0 or more."""
+    """Of log(1 + n), n the training events of the item that came later than one of the user's latest items, 0 or
+    more."""
     history_decay: float = 0.0
-    """In n the last item counts once, and each earlier one this many times the one behind it; 0 counts the last alone."""
+    """In n the last item counts once, and each earlier one this many times the one behind it; 0 counts the last
+    alone."""
 
     def __post_init__(self) -> None:
         require(0.0 <= self.history_decay < 1.0, f"history_decay must be from 0 to below 1, got {self.history_decay}")

@@ -1,6 +1,6 @@
-"""Activation checkpointing: memory for the states between blocks only, one more forward pass for each gradient.
+"""Activation checkpointing: keeps only the states between blocks, at the price of one more forward pass.
 
-The alternative is to keep everything that a block computes, about 34 values per token and unit of width in half
+Without it all activations of a block are kept, about 34 values per token and unit of width in half
 precision (Korthikanti et al. 2022, arXiv 2205.05198), against one.
 """
 
@@ -14,7 +14,7 @@ from recsys_model.backbones.base import Backbone
 
 
 def recompute_activations(model: Backbone) -> None:
-    """Let every block keep its inputs alone while training, and compute the rest anew for the gradient.
+    """Let every block keep only its inputs in training and recompute its activations for the gradient.
 
     Names and weights stay, and so do gradients: dropout draws the same numbers both times.
     """

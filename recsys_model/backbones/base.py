@@ -1,8 +1,8 @@
-"""What every backbone offers, and how attention is told what it may see.
+"""The interface of backbones, and of the attention that callers pass to them.
 
 A backbone computes queries, keys and values; an `Attention` decides which keys a query sees and
-whether they are kept, and knows where its queries stand. Training passes a mask, decoding a cache.
-Nothing outside this package needs to know which family of models it works with.
+whether they are kept, and has the positions of its queries. Training passes a mask, decoding a cache. Code outside this
+package does not depend on the family of a model.
 
 Shape suffixes: B = examples, T = tokens, S = keys, H = heads, G = heads of keys and values (H or fewer),
 E = size of a head, D = hidden size, V = vocabulary, X = any leading shape.
@@ -17,7 +17,7 @@ from torch.nn import functional
 
 
 class Geometry(Protocol):
-    """What the rest of the project needs to know of a model's configuration, which is a frozen dataclass."""
+    """The part of a model's configuration that the rest of the project uses; a frozen dataclass."""
 
     @property
     def vocab_size(self) -> int:
@@ -43,12 +43,12 @@ class Attention(Protocol):
         ...
 
     def positions(self) -> Tensor:
-        """Return the place of each query in the sequence as it is laid out, [B, T]: part A, then part B."""
+        """Return the position of each query in the sequence part A, part B, [B, T]."""
         ...
 
 
 class FullAttention:
-    """Attention over the tokens at hand, seen through a mask; keeps nothing."""
+    """Attention over the given tokens with a mask; it caches nothing."""
 
     def __init__(self, visible_BTT: Tensor) -> None:
         """Take a boolean mask, [B, T, T]: may the query (row) see the key (column)?"""
@@ -73,9 +73,9 @@ class Backbone(nn.Module, ABC):
     lora_targets: ClassVar[tuple[str, ...]]
     """Names of the linears of every layer that get adapters."""
     position_tables: ClassVar[tuple[str, ...]] = ()
-    """Learned position tables, trained beside adapters when asked."""
+    """Learned position tables, trained in addition to adapters on request."""
     new_tables: ClassVar[tuple[str, ...]] = ()
-    """Tables that the published weights do not have, so that they are always trained beside adapters."""
+    """Tables that the published weights lack, so that they are always trained in addition to adapters."""
 
     @property
     @abstractmethod
@@ -98,7 +98,7 @@ class Backbone(nn.Module, ABC):
     ) -> Tensor:
         """Return the states that are projected on the vocabulary, [B, T, D].
 
-        `added_BTD` is added to the word embeddings; the entity head gives the identity of items this way.
+        `added_BTD` is added to the word embeddings: the residuals of items from the entity head.
         """
 
     @abstractmethod
@@ -116,10 +116,10 @@ class Backbone(nn.Module, ABC):
     @property
     @abstractmethod
     def output_matrix(self) -> Tensor:
-        """The output matrix itself, [V, D]; in shares while DeepSpeed's ZeRO 3 trains."""
+        """The output matrix itself, [V, D]; sharded while DeepSpeed's ZeRO 3 trains."""
 
     def own_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return the tensors of a published state under this model's names, without those that it computes itself."""
+        """Return the tensors of a published state under this model's names, without those that the model computes."""
         return state
 
     @property
@@ -150,14 +150,14 @@ class Backbone(nn.Module, ABC):
 
 
 def plus(embedded_BTD: Tensor, added_BTD: Tensor | None) -> Tensor:
-    """Return word embeddings with what is added to them, if anything is."""
+    """Return word embeddings plus residuals, if there are any."""
     return embedded_BTD if added_BTD is None else embedded_BTD + added_BTD.to(embedded_BTD.dtype)
 
 
 class OutputHead(nn.Linear):
-    """An output matrix of its own, not tied to the word embedding.
+    """An output matrix that is not tied to the word embedding.
 
-    Its rows are read through `forward` too: ZeRO 3 brings the shares of a weight together only around that.
+    Its rows are read through `forward` too: ZeRO 3 gathers the shards of a weight only around `forward`.
     """
 
     def __init__(self, hidden_size: int, vocab_size: int) -> None:
@@ -171,7 +171,7 @@ class OutputHead(nn.Linear):
 def attend(query_BHTE: Tensor, key_BGSE: Tensor, value_BGSE: Tensor, visible: Tensor) -> Tensor:
     """Return softmax(query . key / sqrt(E)) . value where `visible`, which broadcasts to [B, H, T, S].
 
-    With fewer key heads than query heads, each serves several neighbouring query heads.
+    With fewer key heads than query heads, neighbouring query heads share one (grouped-query attention).
     """
     num_shared = query_BHTE.shape[1] // key_BGSE.shape[1]
     if num_shared > 1 and query_BHTE.device.type != "cpu":

@@ -1,13 +1,13 @@
 """Causal decoders of transformers (Llama, SmolLM2, Qwen2, Qwen3) as blank-infilling backbones.
 
-The paper: other language models "with minor modifications". The modifications, and all of them:
+The paper allows other language models "with minor modifications". These are all modifications:
 
-- A table of intra position ids, zero at first, is added to the word embeddings: a new model computes what the
-  plain one does, to the bit.
-- The rotary positions stay one-dimensional. They count the sequence as it is laid out: part A from 0, part B
-  going on behind it, so a span keeps the distances that the model was trained with. The inter position id is
-  therefore not an input; what a span belongs to is told by its order, by the mask token and by attention.
-- What a token sees comes from the caller's `Attention`. With `mask: prefix` part A is bidirectional, with
+- A table of intra position ids, zero at first, is added to the word embeddings: a new model has
+  the same output as the plain one, to the bit.
+- The rotary positions stay one-dimensional. They count the sequence: part A from 0, part B behind it, so the distances
+  inside a span are those of the pretraining. The inter position id is therefore not an input; the order of the spans,
+  the mask token and attention identify a span.
+- The caller's `Attention` decides which tokens a token sees. With `mask: prefix` part A is bidirectional, with
   `mask: causal` the model sees its own past only, as in its pretraining.
 
 Shape suffixes: B = examples, T = tokens, D = hidden size, H = heads, G = heads of keys and values, E = size of a head,
@@ -112,7 +112,7 @@ class CausalDecoder(Backbone):
         return self.model.embed_tokens.weight if self.lm_head is None else self.lm_head.weight
 
     def own_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return the tensors without those that the model computes itself, and with an intra table, zero if new."""
+        """Return the tensors without those that the model computes, and with an intra table, zero if new."""
         kept = {name: tensor for name, tensor in state.items() if not name.endswith("rotary_emb.inv_freq")}
         if self.lm_head is None:
             kept.pop(HEAD_NAME, None)

@@ -41,7 +41,7 @@ def write_model(folder: Path, model: Backbone, dtype: torch.dtype | None = None)
 def load_model(path: Path, *, dtype: torch.dtype = torch.float32, mask: Mask | None = None) -> Backbone:
     """Read a model that `write_model` wrote, a published one, or a GGUF file.
 
-    `mask` replaces what the folder says of a causal decoder's mask.
+    `mask` overrides the mask of a causal decoder in the folder.
 
     Raises:
         CheckpointError: a file is missing or damaged, or tensors do not fit the geometry in `config.json`.
@@ -140,7 +140,7 @@ def load_adapter(model: Backbone, folder: Path) -> Backbone:
     Raises:
         CheckpointError: the folder holds no adapter, or one for another geometry.
     """
-    from peft import PeftModel  # takes as long as torch itself, in every process, and few have an adapter
+    from peft import PeftModel  # as slow to import as torch, in every process, and few have an adapter
 
     try:
         adapted = PeftModel.from_pretrained(model, str(folder))  # pyrefly: ignore[bad-argument-type]

@@ -1,7 +1,7 @@
 """Dropout whose random bits are cheap on a CPU: eight decisions from each 64-bit draw, where PyTorch makes one.
 
-Drawing with PyTorch's own takes 8 % of a training step of a small model there. Probabilities are multiples of 1/256, from 1/256 to 255/256, and what is kept is
-scaled by exactly what is kept on average.
+PyTorch's own draws take 8 % of a training step of a small model on a CPU. Probabilities are multiples of 1/256, from
+1/256 to 255/256, and kept values are scaled by exactly the expected share of kept ones.
 """
 
 import torch

@@ -1,7 +1,7 @@
-"""Which model stands behind a `config.json`, and what is written there.
+"""Read and write the `config.json` of each model family, and build its model.
 
-Causal decoders are imported when one is met: transformers' modelling code takes as long to import as torch itself, and
-each worker of a cluster is a process that would wait for it.
+Causal decoders are imported on first use: transformers' modelling code is as slow to import as torch, and each worker
+of a cluster is a process that would wait for it.
 """
 
 import dataclasses
@@ -16,9 +16,9 @@ from recsys_model.config import GLMConfig
 from recsys_model.errors import ConfigError
 
 MODEL_TYPES = ("glm", "chatglm", *CAUSAL_MODEL_TYPES)
-"""Values of `model_type` that are understood; a file without one is a GLM's."""
+"""Supported values of `model_type`; a file without one describes a GLM."""
 OWN_KEY = "recsys"
-"""Section of a causal decoder's `config.json` that transformers passes over."""
+"""Section of a causal decoder's `config.json` that transformers ignores."""
 _FIELD_TO_KEY = {"num_heads": "num_attention_heads"}
 _REQUIRED_FLAGS = {"glm": "block_position_encoding", "chatglm": "position_encoding_2d"}
 _CHATGLM_SIZES = ("num_layers", "hidden_size", "num_heads", "vocab_size", "inner_hidden_size", "max_sequence_length")
@@ -44,10 +44,10 @@ def family_of(geometry: Geometry) -> str:
 
 
 def geometry_from_document(document: Mapping[str, Any], mask: Mask | None = None) -> Geometry:
-    """Read the content of a `config.json`; `mask` replaces what it says of a causal decoder's mask.
+    """Read the content of a `config.json`; `mask` overrides the mask of a causal decoder.
 
     Raises:
-        ConfigError: it describes no model of a known family, or one with parts that are not built here.
+        ConfigError: it describes an unknown family, or unsupported parts.
     """
     model_type = document.get("model_type", GLM.family)
     if model_type not in MODEL_TYPES:

@@ -1,6 +1,6 @@
-"""Geometries of the families beside GLM: frozen dataclasses that check their own ranges. No torch here.
+"""Geometries of the families other than GLM: frozen dataclasses that check their own ranges. No torch here.
 
-GLM's own is `recsys_model.config.GLMConfig`.
+GLM's geometry is `recsys_model.config.GLMConfig`.
 """
 
 from collections.abc import Mapping
@@ -58,7 +58,7 @@ class CausalConfig:
     """Geometry of a causal decoder of transformers."""
 
     settings: Mapping[str, Any]
-    """Content of its `config.json`, the keys below not left to defaults."""
+    """Content of its `config.json`; the keys of the properties below are required."""
     mask: Mask = "prefix"
     """What a token of part A sees."""
 

@@ -23,12 +23,12 @@ def is_gguf(path: Path) -> bool:
 
 
 def read_gguf_document(path: Path) -> dict[str, Any]:
-    """Return what the `config.json` of the same model would hold.
+    """Return the content of a `config.json` for this model.
 
     Raises:
         CheckpointError: the file cannot be read.
     """
-    import transformers  # slow to import, and met in few processes
+    import transformers  # slow to import, and few processes need it
 
     return _read(path, lambda: transformers.AutoConfig.from_pretrained(path.parent, gguf_file=path.name)).to_dict()
 
@@ -51,7 +51,7 @@ def read_gguf_state(path: Path) -> dict[str, Tensor]:
 
 
 def _read(path: Path, read: Callable[[], T]) -> T:
-    """Call transformers and say which file it was that it could not read."""
+    """Call transformers, and name the file in its errors."""
     if not path.is_file():
         raise CheckpointError(f"{path} does not exist; set model.weights to a model folder or a {ENDING} file")
     try:

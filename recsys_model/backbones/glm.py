@@ -18,11 +18,12 @@ from recsys_model.backbones.dropout import Dropout
 from recsys_model.config import GLMConfig
 
 PUBLISHED_PREFIX = "glm."
-"""What the tensor names of a GLMForConditionalGeneration begin with."""
+"""Prefix of the tensor names of a GLMForConditionalGeneration."""
 
 INITIAL_STD = 0.02
 INITIAL_STD_WIDTH = 1024
-"""Hidden size at which linears begin with `INITIAL_STD`; narrower ones need more, or they hardly see their input."""
+"""Hidden size at which linears begin with `INITIAL_STD`; narrower ones need a larger one, or their input has little
+effect."""
 
 
 class GLM(Backbone):
@@ -85,8 +86,8 @@ class GLM(Backbone):
     def _initialise(self, module: nn.Module) -> None:
         """Draw small normal weights; those that write to the residual stream smaller with depth.
 
-        Position tables begin as sinusoids of the same size: with random rows a small model has to learn
-        anew at every position what "the item before" means.
+        Position tables begin as sinusoids of the same size: with random rows a small model must learn the relation "the
+        item before" at every position separately.
         """
         linear_std = INITIAL_STD * math.sqrt(INITIAL_STD_WIDTH / self.config.hidden_size)
         if isinstance(module, nn.Embedding):

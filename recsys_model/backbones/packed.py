@@ -1,8 +1,7 @@
-"""Attention of examples that lie one behind the other in a row: inside each as if it were alone, nothing across.
+"""Attention of packed examples: each example attends to itself alone.
 
-`SegmentAttention` goes from example to example. It computes no score that is not asked for, which is quickest on
-CPU. `BlockAttention` tells FlexAttention the same rule, for GPUs: blocks of 128 x 128 scores that lie outside all
-examples are left out there.
+`SegmentAttention` loops over the examples and computes no score outside them, which is fastest on a CPU.
+`BlockAttention` uses FlexAttention, for GPUs: it skips blocks of 128 x 128 scores outside all examples.
 
 Shape suffixes: B = rows, T = tokens of a row, H = heads, G = heads of keys and values (H or fewer), E = size of a
 head, L = tokens of one example.
@@ -21,12 +20,12 @@ from torch.nn import functional
 from recsys_model.backbones.base import Attention
 
 NO_EXAMPLE = -1
-"""Stands in `example_ids` for padding."""
+"""Value in `example_ids` for padding."""
 
 
 @dataclass(frozen=True, slots=True)
 class Segments:
-    """Where the examples lie in the rows, once for the host and once for the device."""
+    """Positions of the examples in the rows, for the host and for the device."""
 
     lens: tuple[tuple[int, ...], ...]
     """Tokens of each example, row by row; padding lies behind the last of a row."""
@@ -48,7 +47,7 @@ class Segments:
 def find_segments(
     lens: tuple[tuple[int, ...], ...], part_a_lens: tuple[tuple[int, ...], ...], num_tokens: int
 ) -> Segments:
-    """Return where examples of these lengths lie in rows of `num_tokens` tokens.
+    """Return the positions of examples of these lengths in rows of `num_tokens` tokens.
 
     Example:
         >>> segments = find_segments(((2, 1),), ((1, 1),), num_tokens=4)
@@ -68,7 +67,7 @@ def find_segments(
 
 
 def packed_attention(segments: Segments, *, part_a_is_causal: bool) -> Attention:
-    """Return the attention that suits the device on which the segments are."""
+    """Return the attention for the device of the segments."""
     kind = BlockAttention if segments.example_ids.device.type == "cuda" else SegmentAttention
     return kind(segments, part_a_is_causal=part_a_is_causal)
 
@@ -85,7 +84,8 @@ class SegmentAttention:
     def __call__(self, layer: int, query_BHTE: Tensor, key_BGTE: Tensor, value_BGTE: Tensor) -> Tensor:
         """Attend; the layer makes no difference here.
 
-        Half precision is widened on a CPU, whose kernel takes four times as long for its gradient.
+        A CPU converts half precision to float32: its kernel takes four times as long for the gradient of half
+        precision.
         """
         del layer
         dtype = query_BHTE.dtype
@@ -108,7 +108,7 @@ class SegmentAttention:
         return self._segments.places
 
     def _build_masks(self, query_BHTE: Tensor) -> list[Tensor | None]:
-        """Return what is added to the scores of each example: a boolean mask would be converted in every layer."""
+        """Return additive masks of each example; a boolean mask would be converted in every layer."""
         pairs = [
             pair
             for lens, part_a_lens in zip(self._segments.lens, self._segments.part_a_lens, strict=True)
@@ -138,7 +138,7 @@ class SegmentAttention:
         ]
 
     def _joined(self, mixed_1LHE: list[Tensor], num_tokens: int) -> Tensor:
-        """Lay the examples behind each other again, zeros where padding is."""
+        """Join the examples to rows again, with zeros at padding."""
         parts, rows = iter(mixed_1LHE), []
         for lens in self._segments.lens:
             row = [next(parts) for _ in lens]
@@ -152,7 +152,7 @@ class BlockAttention:
 
     def __init__(self, segments: Segments, *, part_a_is_causal: bool) -> None:
         """Take where the examples lie, and whether their part A sees its past only."""
-        # brings sympy along, which every process on a CPU would wait for
+        # imports sympy, which every process on a CPU would wait for
         from torch.nn.attention.flex_attention import create_block_mask
 
         self._place_BT = segments.places

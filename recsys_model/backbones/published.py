@@ -1,7 +1,7 @@
-"""Inputs as the published code of GLM and ChatGLM-6B takes them, to compare models number by number.
+"""Run a model on inputs of the published code of GLM and ChatGLM-6B, to compare logits.
 
-There the two position ids are rows of one tensor, and one argument says in three forms what a token sees.
-Training and decoding build an `Attention` instead and do not pass through here.
+In the published code the two position ids are rows of one tensor, and the attention mask has three forms. Training and
+decoding build an `Attention` instead and do not use this file.
 
 Shape suffixes: B = examples, T = tokens, V = vocabulary.
 """

@@ -6,7 +6,7 @@ from typing import Literal
 from recsys_model.config.checks import require
 
 Scoring = Literal["trie", "lm", "entity", "blend"]
-"""What an item is scored by; `DecodingConfig.scoring` says what each is."""
+"""How items are scored; see `DecodingConfig.scoring`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -14,17 +14,18 @@ class DecodingConfig:
     """Trie-guided generation: beam search, or exact."""
 
     num_beams: int = 20
-    """Beams per request; at least the number of items asked for."""
+    """Beams per request; at least the number of requested items."""
     scoring: Scoring = "trie"
     """`trie`: tokens, each step renormalised over the allowed children; `lm`: tokens, as the language model gives them;
-    `entity`: whole items, by the entity head; `blend`: both and co-occurrence, weighted as validation events found best."""
+    `entity`: whole items, by the entity head; `blend`: both and co-occurrence, with the weights that are best on
+    validation events."""
     exact: bool = False
     """Best-first search in place of beams: the items with the highest scores, proven."""
     max_expansions: int = 5000
-    """With `exact`, the search of a request ends after so many nodes, and says how far off its answer could be."""
+    """With `exact`, the search of a request ends after so many nodes; its certificate bounds the error."""
     reuse_mb: int = 0
-    """Megabytes of keys and values of earlier prompts that are kept: an identical part A, or with `model.mask: causal`
-    what it begins with, is not encoded again."""
+    """Megabytes of the prefix cache: keys and values of an identical part A, or with `model.mask: causal` of its common
+    beginning, are reused."""
 
     def __post_init__(self) -> None:
         require(self.reuse_mb >= 0, f"decoding.reuse_mb must not be negative, got {self.reuse_mb}")

@@ -6,13 +6,16 @@ from typing import Literal
 from recsys_model.config.checks import require
 
 HistoryLayout = Literal["text", "tokens", "vectors"]
-"""How a request's history stands before the model: as text of part A; or in part B, its items told by their tokens, or by
-their vectors alone."""
+"""Layout of a request's history: as text in part A; or in part B, with the tokens of its items, or with their vectors
+alone."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ObjectiveConfig:
-    """What is hidden from the model (paper, Training Phase; `entity` 0.5, `sentence` 0.3, `document` 0.2 is GLM-10B's mix)."""
+    """The hidden spans and their loss (paper, Training Phase).
+
+    The mix of GLM-10B is `entity` 0.5, `sentence` 0.3, `document` 0.2.
+    """
 
     entity_weight: float = 0.5
     """Relative frequency of the entity-level objective, `[MASK]`."""
@@ -28,7 +31,7 @@ class ObjectiveConfig:
     """`entity` (default, paper): a span is made of whole entities and separate tokens; `token`: every token is a unit
     of its own, so an entity or document-level span may cut an entity, whose tokens keep their place in part A."""
     span_units: Literal["poisson", "single"] = "poisson"
-    """`poisson` (default): spans of whole units up to a Poisson(3) length; `single`: exactly one unit a span (Figure 1)."""
+    """`poisson` (default): spans of whole units up to a Poisson(3) length; `single`: one unit per span (Figure 1)."""
     poisson_mean: float = 3.0
     """Mean span length in tokens with `span_units: poisson`."""
     max_span_tokens: int = 39
@@ -38,30 +41,30 @@ class ObjectiveConfig:
     document_span: Literal["suffix", "anywhere"] = "suffix"
     """Where the document-level span lies: at the end of the text, as in generation (default), or anywhere."""
     span_order: Literal["chronological", "shuffled"] = "chronological"
-    """Order of the spans in part B: as in the text (default, paper), or drawn anew for each example, as GLM does."""
+    """Order of the spans in part B: as in the text (default, paper), or drawn for each example, as GLM does."""
     next_item_target: Literal["last", "any", "all"] = "last"
-    """Item that the supervised task asks for: the last, which is the example's target (default); any after the first; or
-    all of them in one row: what comes after the first is then one document-level blank, in requests too."""
+    """Target of the supervised task: the last item of the text (default); any item after the first; or all items in one
+    row: the text from the first item on is then one document-level blank, in requests too."""
     history: Literal["tokens", "vectors"] = "tokens"
-    """With `next_item_target: all`, how an item of the history stands in part B: as its `[S]` and its tokens (default), or
-    as its `[S]` alone, so that the model knows it by the vector that the entity head adds there: one token an item."""
+    """With `next_item_target: all`, layout of a history item in part B: its `[S]` and its tokens (default), or its
+    `[S]` alone, which carries the vector of the entity head: one token per item."""
     item_loss: Literal["lm", "trie"] = "lm"
     """How the token of an item is normalised: over the vocabulary (default, paper), or over its trie children, as
     decoding does."""
     trie_temperature: float = 1.0
     """With `item_loss: trie`, logits are divided by it before they are normalised, in decoding too."""
     forced_token_weight: float = 1.0
-    """With `item_loss: lm`, weight in the loss of an item's token that the trie leaves no choice, 0 to 1."""
+    """With `item_loss: lm`, loss weight of an item's token without an alternative in the trie, 0 to 1."""
     token_loss_weight: float = 1.0
     """Weight of the mean loss over the tokens of part B; 0 trains an entity head alone."""
     entity_loss_weight: float = 1.0
-    """Weight of the mean loss over the items that begin in part B, where the model has an entity head."""
+    """Weight of the mean loss over the items that begin in part B, if the model has an entity head."""
     intra_mode: Literal["paper", "run", "glm"] = "paper"
     """Intra position ids: of entities (default, paper), of runs of separate tokens too, or plain GLM (part A 0, part B
     counted through)."""
     segmentation: Literal["online", "gold"] = "online"
-    """Where a unit of part B begins: `online` (default), where the position automaton of decoding sees it; `gold`, at the
-    known entity boundaries, which differ where plain text looks like an entity."""
+    """Where a unit of part B begins: `online` (default), at the position automaton of decoding; `gold`, at the entity
+    boundaries of the text, which differ if plain text looks like an entity."""
 
     def __post_init__(self) -> None:
         weights = (self.entity_weight, self.sentence_weight, self.document_weight, self.next_item_weight)
@@ -80,7 +83,7 @@ class ObjectiveConfig:
         )
         require(
             self.history == "tokens" or self.next_item_target == "all",
-            "objective.history vectors is a layout of rows that ask for all items and needs objective.next_item_target all, "
+            "objective.history vectors needs objective.next_item_target all, "
             f"got {self.next_item_target}; set it to all, or objective.history to tokens",
         )
         require(self.poisson_mean > 0.0, f"objective.poisson_mean must be above 0, got {self.poisson_mean}")
@@ -92,10 +95,10 @@ class ObjectiveConfig:
 
     @property
     def history_layout(self) -> HistoryLayout:
-        """How requests to a model of this training lay their history out."""
+        """Layout of the history in requests to a model of this training."""
         return self.history if self.next_item_target == "all" else "text"
 
 
 PLAIN_GLM = ObjectiveConfig(mask_units="token", span_order="shuffled", intra_mode="glm")
-"""GLM's own masks, order and position ids, which know no entities, beside the same supervised task: the paper's baseline
-of a fine-tuned GLM, and our ablation. `next_item_weight: 0.0` leaves GLM's pretraining alone."""
+"""GLM's own masks, order and position ids, without entities, and the same supervised task: the paper's baseline of a
+fine-tuned GLM, and our ablation. `next_item_weight: 0.0` leaves GLM's pretraining alone."""

@@ -1,4 +1,4 @@
-"""Settings of multi-task training: how often each task family is asked."""
+"""Settings of multi-task training: the share of questions and the weight of each task family."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,10 @@ from recsys_model.config.checks import require
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TasksConfig:
-    """Multi-task training with question templates (paper, Implementation); the default asks none, as without it."""
+    """Multi-task training with question templates (paper, Implementation); the default has no questions."""
 
     template_share: float = 0.0
-    """Share of the examples that are asked as a question; the others are told plainly and hide spans as always."""
+    """Share of the examples that become a question; the others are plain text with hidden spans."""
     rating_weight: float = 0.0
     """Relative frequency of rating prediction among the questions."""
     sequential_weight: float = 1.0
@@ -26,7 +26,7 @@ class TasksConfig:
     candidate_weight: float = 0.0
     """Relative frequency of candidate recommendation with the user's profile."""
     num_candidates: int = 20
-    """Candidates told in a question, the right one included, at least 2; all their titles must fit into the text."""
+    """Candidates in a question, the right one included, at least 2; all their titles must fit into the text."""
     no_share: float = 0.5
     """Share of the yes/no questions that ask about an item that the user never took."""
 

@@ -55,7 +55,7 @@ class TextConfig:
     max_tokens: int = 1024
     """Longest text in tokens, `[CLS]`, `[EOS]` and the target included; the oldest behaviour is dropped first."""
     behaviour_fields: tuple[Literal["action", "categories", "rating", "time"], ...] = ()
-    """What is told of a behaviour besides the title, in this order; columns must exist."""
+    """Fields of a behaviour in its text, behind the title, in this order; the columns must exist."""
 
     def __post_init__(self) -> None:
         require(self.max_tokens >= 16, f"text.max_tokens must be at least 16, got {self.max_tokens}")

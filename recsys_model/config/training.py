@@ -19,7 +19,7 @@ class LoraConfig:
     dropout: float = 0.0
     """Dropout on the input of the adapters, 0 to 1."""
     train_position_embeddings: bool = False
-    """Also train both position tables: GLM has seen few intra ids in the places where entities put them."""
+    """Also train both position tables: GLM has rarely seen intra ids where entities have them."""
 
     def __post_init__(self) -> None:
         require(self.rank >= 1, f"lora.rank must be at least 1, got {self.rank}")
@@ -40,7 +40,7 @@ class OptimizerConfig:
     warmup_share: float = 0.05
     """Share of the steps in which the rate rises linearly from 0."""
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
-    """How the rate goes on after the warm-up."""
+    """Schedule of the rate after the warm-up."""
     final_share: float = 0.1
     """The last learning rate as a share of the peak (not with `constant`)."""
     max_grad_norm: float = 1.0

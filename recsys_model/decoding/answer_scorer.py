@@ -1,8 +1,8 @@
-"""One of a few given answers: a rating, yes or no, one of some candidate items.
+"""Score given answers: ratings, yes or no, candidate items.
 
-Every answer gets its exact log-probability; nothing is searched. The answers of a request form a small trie, all of
-whose nodes of one level are the beams of one step, so part A is encoded once and shared beginnings are fed once.
-With `scoring: trie` the probabilities of a request's answers add up to 1, and a leaf need not be fed.
+Every answer gets its exact log-probability, without a search. The answers of a request form a small trie, and the nodes
+of one level are the beams of one step. So part A is encoded once and shared beginnings are fed once. With `scoring:
+trie` the probabilities of a request's answers add up to 1, and a leaf is not fed.
 
 Shape suffixes: R = requests, W = open nodes of the request that has most, Q = tokens of these, P = open nodes of one
 request, C = children of its inner ones, F = forced tokens, N = nodes of its trie, D = hidden size.
@@ -99,7 +99,7 @@ class AnswerScorer:
 
 
 class AnswerTree:
-    """The answers of one request, and how far they are scored: `nodes` are the open ones of one level."""
+    """The answers of one request as a trie, scored level by level; `nodes` are the open nodes of one level."""
 
     def __init__(
         self,
@@ -140,8 +140,8 @@ class AnswerTree:
         return self._item_to_score.tolist()
 
     def advance(self, hidden_QD: Tensor) -> None:
-        """Score what the open nodes go on with, first inside their labels, then their children, the next open ones."""
-        # 1. labels: with `lm` the tokens behind the first of a label are scored; with `trie` they have no alternative, so log-probability 0
+        """Score the labels of the open nodes, then their children; the inner children are the next open nodes."""
+        # 1. labels: `lm` scores the tokens behind the first one; with `trie` these have no alternative and add 0
         score_P = self._score_P
         if self._scoring == "lm":
             score_P = score_P + self._forced_log_probs(hidden_QD)
@@ -162,13 +162,13 @@ class AnswerTree:
         slot_C = torch.from_numpy(slots).to(device)[children.rows]
         score_C = score_P[slot_C] + self._scorer.log_probs(hidden_PD, children)
         node_C = children.nodes.cpu().numpy()
-        is_known_C = self._is_leaf_N[node_C]
+        is_final_C = self._is_leaf_N[node_C]
         if self._scoring == "lm":
-            is_known_C = is_known_C & np.array([not self._node_to_fed[node] for node in node_C])
-        self._keep(node_C[is_known_C], score_C.cpu().numpy()[is_known_C])
-        self.nodes = node_C[~is_known_C].tolist()
-        self.parents = slot_C.cpu().numpy()[~is_known_C].tolist()
-        self._score_P = score_C[torch.from_numpy(~is_known_C).to(device)]
+            is_final_C = is_final_C & np.array([not self._node_to_fed[node] for node in node_C])
+        self._keep(node_C[is_final_C], score_C.cpu().numpy()[is_final_C])
+        self.nodes = node_C[~is_final_C].tolist()
+        self.parents = slot_C.cpu().numpy()[~is_final_C].tolist()
+        self._score_P = score_C[torch.from_numpy(~is_final_C).to(device)]
 
     def _forced_log_probs(self, hidden_QD: Tensor) -> Tensor:
         """Return for each open node the log-probability of its label behind the first token, [P]."""
@@ -194,7 +194,7 @@ class AnswerTree:
 
 
 def _fed(trie: TokenTrie, start: int, automaton: PositionAutomaton) -> tuple[list[list[int]], list[list[int]]]:
-    """Return what is fed at each node, and its intra position ids: `[S]` first at the root, `[E]` never.
+    """Return the fed tokens of each node and their intra position ids: `[S]` first at the root, `[E]` never.
 
     Answers need not be entities, so the position automaton numbers their tokens.
     """
@@ -228,7 +228,7 @@ def _check_answers(entry: int, answers: Choices) -> None:
 def expected_value(log_probs: Sequence[float], values: Sequence[float]) -> float:
     """Return the mean of the values under the answers' probabilities, normalised to add up to 1.
 
-    For ratings it is what minimises the expected squared error, where the likeliest answer is a whole number.
+    For ratings it minimises the expected squared error; the likeliest answer is a whole number.
 
     Example:
         >>> round(expected_value([-2.0, -2.0], [1.0, 5.0]), 6)

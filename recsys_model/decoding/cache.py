@@ -55,7 +55,7 @@ class PartAEncoder:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How the tokens of a request's beams lie side by side in one call: beam by beam, padding behind them."""
+    """Layout of the tokens of a request's beams in one call: beam by beam, padding behind them."""
 
     beams: Tensor
     """The beam of each token, [R, Q]; some beam for padding."""
@@ -73,7 +73,7 @@ class BeamCache:
     def __init__(self, part_a: PartAEncoder, *, keeps_beams: bool = False) -> None:
         """Start behind an encoded part A, with one beam per request that has no tokens yet.
 
-        With `keeps_beams` new beams are numbered behind the old ones, which can be gone on from again.
+        With `keeps_beams` new beams are numbered behind the old ones, which stay available as parents.
         """
         self._keeps_beams = keeps_beams
         # lists of its own: several caches may start behind one part A
@@ -88,19 +88,19 @@ class BeamCache:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing of part B was fed yet."""
+        """Whether no token of part B was fed yet."""
         return self._descent_RWP.shape[2] == 0
 
     def advance(self, parent_RW: Tensor, length_RW: Tensor | None = None) -> Layout:
-        """Make room for `length_RW` tokens of each beam, one by default, and return where they are to lie.
+        """Make room for `length_RW` tokens of each beam, one by default, and return their layout.
 
-        Beam w goes on from beam `parent_RW[r, w]` of the last step; with `keeps_beams`, of all steps.
+        Beam w continues beam `parent_RW[r, w]` of the last step; with `keeps_beams`, of all steps.
         """
         # 1. inherit: each beam takes over the row of its parent, true for the fed tokens that the parent descends from
         layout = lay_out(torch.ones_like(parent_RW) if length_RW is None else length_RW)
         inherited_RWP = self._descent_RWP.gather(1, _last_dim(parent_RW, self._descent_RWP.shape[2]))
         fed_RW = self._num_fed_RW.gather(1, parent_RW)
-        # 2. see: a query sees part A, what its beam inherited, and its beam's new tokens up to itself; positions count these
+        # 2. mask: a query sees part A, the inherited tokens, and the new tokens of its beam up to itself
         self._see(layout, inherited_RWP)
         num_part_a_R1 = self._visible_RA.sum(dim=1, keepdim=True)
         self._position_RQ = num_part_a_R1 + fed_RW.gather(1, layout.beams) + layout.places
@@ -112,7 +112,7 @@ class BeamCache:
         return layout
 
     def _remember(self, descent_RWP: Tensor, num_fed_RW: Tensor) -> None:
-        """Keep what the new beams descend from, in place of the old ones or behind them."""
+        """Store the descent of the new beams, in place of that of the old ones or behind it."""
         is_first = self._descent_RWP.shape[2] == 0
         if self._keeps_beams and not is_first:
             old_RUP = functional.pad(self._descent_RWP, (0, descent_RWP.shape[2] - self._descent_RWP.shape[2]))
@@ -121,7 +121,7 @@ class BeamCache:
         self._descent_RWP, self._num_fed_RW = descent_RWP, num_fed_RW
 
     def _see(self, layout: Layout, inherited_RWP: Tensor) -> None:
-        """Keep what each query sees: part A, what its beam descends from, and its beam's tokens up to itself."""
+        """Store the mask of each query: part A, and the inherited and new tokens of its beam up to itself."""
         num_queries = layout.beams.shape[1]
         inherited_RQP = inherited_RWP.gather(1, _last_dim(layout.beams, inherited_RWP.shape[2]))
         same_RQQ = (layout.beams[:, :, None] == layout.beams[:, None, :]).tril()
@@ -144,7 +144,7 @@ class BeamCache:
         return self._position_RQ
 
     def keep_requests(self, kept_R: Tensor) -> None:
-        """Forget all requests but those at the indices `kept_R`."""
+        """Drop all requests but those at the indices `kept_R`."""
         self._keys_LRGSE = [keys_RGSE[kept_R] for keys_RGSE in self._keys_LRGSE]
         self._values_LRGSE = [values_RGSE[kept_R] for values_RGSE in self._values_LRGSE]
         self._visible_RA = self._visible_RA[kept_R]
@@ -161,7 +161,7 @@ class BeamCache:
 
 
 def lay_out(length_RW: Tensor) -> Layout:
-    """Return how so many tokens of each beam lie side by side.
+    """Return the layout of so many tokens of each beam.
 
     >>> layout = lay_out(torch.tensor([[2, 1], [0, 1]]))
     >>> layout.beams.tolist(), layout.places.tolist()

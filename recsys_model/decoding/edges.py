@@ -1,10 +1,11 @@
-"""What is fed when a beam enters a node of the item trie: its whole label in one pass, since nothing is decided inside.
+"""The tokens that are fed when a beam enters a node of the item trie: its whole label in one pass.
 
-The root's label begins with `[S]`. The `[E]` at the end of a leaf's label is only a target. What follows `[S]` on the
-way to an item never leaves the entity pool, so the position automaton counts through: the intra position id of a
-token is one more than that of the token before it, in every mode (a property test proves it over whole catalogues).
+The root's label begins with `[S]`. The `[E]` at the end of a leaf's label is only a target. The tokens behind `[S]` on
+the way to an item never leave the entity pool, so the position automaton counts through: the intra position id of a
+token is one more than that of the token before it, in every mode (a property test checks whole catalogues).
 
-Shape suffixes: R = requests, W = beams of a request, Q = tokens of all beams of a request, F = forced tokens, N = nodes.
+Shape suffixes: R = requests, W = beams of a request, Q = tokens of all beams of a request, F = forced tokens, N =
+nodes.
 """
 
 import torch
@@ -35,22 +36,22 @@ class Edges:
         self.is_leaf_N = first_child_N[1:] == first_child_N[:-1]
         """Whether one item ends there."""
         self.is_certain_N = self.is_leaf_N if scoring == "trie" else self.is_leaf_N & (self._length_N == 1)
-        """Whether the score of the item is known once the node is chosen: nothing below it is scored."""
+        """Whether the score of the item is final once the node is chosen: no token below it is scored."""
         self.largest_intra_id = int((self._intra_id_N + self.num_tokens(torch.arange(len(self.is_leaf_N)))).max()) - 1
-        """The largest id that feeding an item takes."""
+        """The largest intra position id of an item."""
 
     def num_tokens(self, node_X: Tensor) -> Tensor:
         """Return how many tokens are fed at each node."""
         return self._length_N[node_X] - self.is_leaf_N[node_X].long()
 
     def tokens(self, node_RW: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
-        """Return tokens and intra position ids in their layout, [R, Q] each; padding repeats what it likes."""
+        """Return tokens and intra position ids in their layout, [R, Q] each; values at padding are arbitrary."""
         node_RQ = node_RW.gather(1, layout.beams)
         place_RQ = layout.places.where(layout.is_token, 0)
         return self._token_T[self._start_N[node_RQ] + place_RQ], self._intra_id_N[node_RQ] + place_RQ
 
     def forced_log_probs(self, node_RW: Tensor, layout: Layout, hidden_RQD: Tensor) -> Tensor:
-        """Return the log-probability of what a label goes on with behind its first token, [R, W].
+        """Return the log-probability of the tokens of each label behind its first one, [R, W].
 
         That is 0 with `scoring: trie`, where a token without an alternative is certain.
         """

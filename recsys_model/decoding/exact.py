@@ -1,8 +1,8 @@
 """Best-first search over the item trie: the provably best items, with a certificate.
 
-Every log-probability is at most 0, so the score of a node bounds every item below it. The nodes with the highest
-bounds are expanded first, many at once; when no bound is above the k-th best item found, no item that was not looked
-at can be better. A work limit ends the search early and says how far off the answer could be.
+Every log-probability is at most 0, so the score of a node bounds every item below it. The nodes with the highest bounds
+are expanded first, many at once. When no bound is above the k-th best finished item, the answer is proven. A work limit
+ends the search early; the certificate then says how far off the answer could be.
 
 Shape suffixes: R = requests, W = nodes that are expanded together, F = nodes waiting, M = new children.
 """
@@ -21,12 +21,12 @@ NODES_TOGETHER = 32
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What is known of the items that are not in an answer."""
+    """A bound on the items outside an answer."""
 
     bound: float
     """No item outside the answer has a higher score than this; -inf if there is none."""
     missing: float
-    """How far that lies above the last item of the answer: 0 if the answer is exact, inf if it is short of items."""
+    """The bound minus the score of the last item: 0 if the answer is exact, inf if it has too few items."""
     num_expanded: int
     """Nodes of the trie that were expanded."""
 
@@ -37,7 +37,7 @@ class Certificate:
 
 
 class Frontier:
-    """Nodes that wait to be expanded, of all requests still searching."""
+    """The unexpanded nodes of all requests that are still searching."""
 
     def __init__(self, beams: Beams) -> None:
         self.requests = beams.requests
@@ -46,7 +46,7 @@ class Frontier:
         self._slot_RF = beams.parents
 
     def highest_bounds(self) -> Tensor:
-        """Return the highest bound of each request, `DEAD` where nothing waits, [R]."""
+        """Return the highest bound of each request, `DEAD` without a node, [R]."""
         return self._score_RF.amax(dim=1)
 
     def pop(self, num_nodes: int) -> Beams:
@@ -57,19 +57,19 @@ class Frontier:
         alive = best.values > DEAD
         return Beams(self.requests, nodes.where(alive, 0), best.values, slots.where(alive, 0))
 
-    def push(self, found: Candidates | None, num_slots: int, worst_R: Tensor) -> None:
-        """Add nodes whose beams are counted from `num_slots` on, and forget those that cannot beat the worst item."""
-        if found is not None:
-            self._score_RF = torch.cat([self._score_RF, found.scores], dim=1)
-            self._node_RF = torch.cat([self._node_RF, found.nodes], dim=1)
-            self._slot_RF = torch.cat([self._slot_RF, found.slots + num_slots], dim=1)
+    def push(self, candidates: Candidates | None, num_slots: int, worst_R: Tensor) -> None:
+        """Add nodes whose beams are counted from `num_slots` on, and drop nodes that cannot beat the worst item."""
+        if candidates is not None:
+            self._score_RF = torch.cat([self._score_RF, candidates.scores], dim=1)
+            self._node_RF = torch.cat([self._node_RF, candidates.nodes], dim=1)
+            self._slot_RF = torch.cat([self._slot_RF, candidates.slots + num_slots], dim=1)
         score_RF = self._score_RF.where(self._score_RF > worst_R[:, None], DEAD)
         best = score_RF.topk(max(1, int((score_RF > DEAD).sum(dim=1).max())), dim=1)
         self._score_RF = best.values
         self._node_RF, self._slot_RF = (each.gather(1, best.indices) for each in (self._node_RF, self._slot_RF))
 
     def keep(self, kept_R: Tensor) -> None:
-        """Forget all requests but those at the indices `kept_R`."""
+        """Drop all requests but those at the indices `kept_R`."""
         self.requests = self.requests[kept_R]
         self._score_RF, self._node_RF = self._score_RF[kept_R], self._node_RF[kept_R]
         self._slot_RF = self._slot_RF[kept_R]
@@ -84,10 +84,10 @@ def best_first(expansion: Expansion, num_requests: int, max_expansions: int) -> 
     while len(frontier.requests):
         room = max_expansions - int(expanded_R[frontier.requests].max())
         beams = frontier.pop(min(NODES_TOGETHER, room))
-        found = expansion.expand(beams)
+        candidates = expansion.expand(beams)
         expanded_R[beams.requests] += (beams.scores > DEAD).sum(dim=1)
         worst_R = expansion.finished.worst_scores()[beams.requests]
-        frontier.push(found, num_slots, worst_R)
+        frontier.push(candidates, num_slots, worst_R)
         num_slots += beams.nodes.shape[1]
         done_R = (frontier.highest_bounds() == DEAD) | (expanded_R[beams.requests] >= max_expansions)
         for row in done_R.nonzero().flatten().tolist():

@@ -1,6 +1,6 @@
 """One step of any search over the item trie: feed the labels of some nodes, then score their children.
 
-What is searched, and in which order, is left to `beam.py` and `exact.py`.
+`beam.py` and `exact.py` decide which nodes are expanded, and in which order.
 
 Shape suffixes: R = requests, W = nodes of a request, Q = tokens of all of these, P = inner nodes of all requests,
 C = children of these, M = children of the request that has most, D = hidden size, N = nodes of the trie.
@@ -34,7 +34,7 @@ MAX_LM_LABEL = 4
 
 
 class SearchSpace:
-    """The items as a model can generate them."""
+    """The item trie of one model, with everything that scores it."""
 
     def __init__(
         self,
@@ -50,12 +50,12 @@ class SearchSpace:
         """Take the trie of a catalogue with `num_items` indices, by default as many as the trie has items.
 
         Raises:
-            ConfigError: scores are asked of an entity head and there is none, or to be blended without weights.
+            ConfigError: the scoring needs an entity head or blend weights that the model does not have.
         """
         self.model = model
         self.vectors = None if scorer is None else scorer.vectors
         self.item_scores: ItemScores | None = None
-        """Scores of whole items, where they count."""
+        """Scores of whole items, if the scoring uses them."""
         if scoring in ("entity", "blend"):
             if scorer is None:
                 raise ConfigError(
@@ -84,7 +84,7 @@ class SearchSpace:
 
 
 class Expansion:
-    """The expansions of one call: what was fed so far, and the best items found."""
+    """The state of one search: its cache and its best finished items."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class Expansion:
         *,
         keeps_beams: bool = False,
     ) -> None:
-        """Encode the prompts; with `keeps_beams`, beams go on from any beam of the call, else from the last ones.
+        """Encode the prompts; with `keeps_beams` every earlier beam can be a parent, else only those of the last step.
 
         Raises:
             ConfigError: a prompt is too long for the model.
@@ -110,7 +110,7 @@ class Expansion:
         self.finished = Finished(len(prompts), k, space.model.device)
 
     def expand(self, beams: Beams) -> Candidates | None:
-        """Feed the beams' labels, finish the items that this decides, return the open children; None if there are none."""
+        """Feed the beams' labels, finish the decided items, return the open children, None if there are none."""
         # 1. feed: the state behind a label predicts the children of its node; a leaf has none, its item is finished
         is_first = self.cache.is_empty
         beams, hidden_RWD, first_RD = self._feed(beams)
@@ -122,7 +122,7 @@ class Expansion:
         slot_P = ((beams.scores > DEAD) & ~is_leaf_RW).flatten().nonzero().squeeze(1)
         if not len(slot_P):
             return None
-        # 2. score: log-probabilities add up along a path; a blend also adds best item below the child - best below the parent
+        # 2. score: parent + log-probability; a blend also adds the best item below the child minus the parent's
         children = self._space.scorer.expand(beams.nodes.flatten()[slot_P])
         log_prob_C = self._space.scorer.log_probs(hidden_RWD.flatten(0, 1)[slot_P], children)
         slot_C = slot_P[children.rows]
@@ -142,10 +142,10 @@ class Expansion:
         return Candidates(candidates.scores.where(open_RM, DEAD), candidates.nodes, candidates.slots)
 
     def _with_item_scores(self, beams: Beams, first_RD: Tensor) -> Beams:
-        """Score whole items, and begin with the best score that an item can have by that part alone.
+        """Score whole items, and begin with the best of these scores.
 
-        From then on a step into a child adds `weight x log-probability` and what is lost because the best item of the
-        parent is not below the child. Neither is above 0, so a node's score goes on to bound all items below it.
+        From then on a step into a child adds `weight x log-probability` and the difference of the best item scores
+        below child and parent. Neither is above 0, so a node's score still bounds all items below it.
         """
         item_scores = self._space.item_scores
         assert item_scores is not None, "only called where whole items are scored"
@@ -168,14 +168,14 @@ class Expansion:
         return hidden_R1D[:, 0]
 
     def score_items(self) -> Tensor:
-        """Return every item's score by what does not depend on tokens, `DEAD` where it must not come, [R, I]."""
+        """Return the token-independent score of every item, `DEAD` for filtered items, [R, I]."""
         assert self._space.item_scores is not None, "only called where whole items are scored"
         return self._items.remove_from(self._space.item_scores.score(self.first_states(), self._histories))
 
     def _feed(self, beams: Beams) -> tuple[Beams, Tensor, Tensor]:
         """Feed the labels of all beams.
 
-        Returns the beams with these scored, the state behind each label, and the state behind the first token.
+        Returns the scored beams, the state behind each label, and the state behind the first token.
         """
         edges = self._space.edges
         length_RW = edges.num_tokens(beams.nodes).where(beams.scores > DEAD, 0)
@@ -198,7 +198,7 @@ class Expansion:
 
 
 def _by_request(score_C: Tensor, node_C: Tensor, slot_C: Tensor, shape_RW: torch.Size) -> Candidates:
-    """Sort children, whose slots are ascending, into one row a request."""
+    """Arrange children, whose slots are ascending, in one row per request."""
     num_requests, num_beams = shape_RW
     request_C = slot_C // num_beams
     rank_C = rank_in_group(request_C, num_requests)

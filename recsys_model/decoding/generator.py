@@ -1,7 +1,7 @@
-"""TrieGuidedGenerator: the answer to a prompt is always an item of the catalogue, best first.
+"""TrieGuidedGenerator: generates only items of the catalogue, best first.
 
-It is what everything else of the platform asks. Where tokens count, a search walks the item trie: `beam.py`, or `exact.py`
-with `decoding.exact`. Where they do not, the best items are known from one state per request.
+The entry point of decoding. If scores depend on tokens, a search walks the item trie: `beam.py`, or `exact.py` with
+`decoding.exact`. Else one state per request ranks all items.
 
 Shape suffixes: R = requests.
 """
@@ -49,15 +49,15 @@ class Recommendation:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a request gets."""
+    """The items of one request."""
 
     items: list[Recommendation]
     """Best first; of equal scores the lower catalogue index comes first."""
     certificate: Certificate | None
-    """What is known of all other items with `exact`, none otherwise."""
+    """Bound on all other items with `exact`, else None."""
 
     def first(self, k: int) -> "Answer":
-        """Return the answer with the best `k` items alone, which may be proven where all of them are not."""
+        """Return the answer with the best `k` items alone; they may be proven even if the others are not."""
         if len(self.items) <= k:
             return self
         certificate = self.certificate
@@ -70,7 +70,7 @@ class Answer:
 class TrieGuidedGenerator:
     """Generates the best items of a catalogue for prompts.
 
-    The model's weights may change between calls, unless `decoding.reuse_mb` keeps what they made of earlier prompts.
+    The model's weights may change between calls, unless `decoding.reuse_mb` keeps earlier prompts in a prefix cache.
 
     `scoring: trie` renormalises each step over the children of the node in the trie of all items, excluded or not,
     so excluding an item does not change the scores of the others.
@@ -112,10 +112,10 @@ class TrieGuidedGenerator:
         check_position_id(model, self._space.edges.largest_intra_id, "the longest item")
 
     def of_items(self, items: Sequence[ItemWithTokens], present: Sequence[int]) -> "TrieGuidedGenerator":
-        """Return a generator of those `items` whose indices are `present`, ascending; this one goes on as it is.
+        """Return a generator of those `items` whose indices are `present`, ascending; this one does not change.
 
-        Model, settings and what is kept of earlier prompts are shared. Scores are those of a catalogue that never had
-        other items; answers, `excluded` and `allowed` go on to speak of indices into `items`.
+        Model, settings and prefix cache are shared. Scores are those of a catalogue without the other items; answers,
+        `excluded` and `allowed` still hold indices into `items`.
 
         Raises:
             ConfigError: an item has more tokens than the model has position ids.
@@ -143,7 +143,7 @@ class TrieGuidedGenerator:
         return other
 
     def hiding(self, items: Collection[int]) -> "TrieGuidedGenerator":
-        """Return a generator that never gives these catalogue indices, at once; the scores of the others stay."""
+        """Return a generator that never returns these catalogue indices, without compiling a trie; other scores stay."""
         other = copy.copy(self)
         other._space = copy.copy(self._space)
         other._space.lists = self._space.lists.hiding(items)
@@ -173,7 +173,7 @@ class TrieGuidedGenerator:
         are searched together, so memory grows with their number.
 
         Args:
-            prompts: What is read of each request.
+            prompts: The prompt of each request.
             k: Items per request.
             excluded: Catalogue indices that a request must not get.
             allowed: The only catalogue indices that a request may get, for example those in stock; none allows all.
@@ -207,21 +207,21 @@ class TrieGuidedGenerator:
             if self._needs_search:
                 expansion = Expansion(self._space, prompts, k, items, keeps_beams=True)
                 best_first(expansion, len(prompts), ALL_NODES)
-                found = expansion.finished.as_lists()
+                item_scores = expansion.finished.as_lists()
             else:
-                found = self._best_items(prompts, k, items)
-        scores = [dict(pairs) for pairs in found]
-        for place, (row, asked) in enumerate(zip(scores, candidates, strict=True)):
-            missing = [item for item in asked if item not in row]
+                item_scores = self._best_items(prompts, k, items)
+        scores = [dict(pairs) for pairs in item_scores]
+        for place, (row, listed) in enumerate(zip(scores, candidates, strict=True)):
+            missing = [item for item in listed if item not in row]
             if missing:
                 raise DataError(
                     f"candidates must be present in the catalogue, item {missing[0]} of entry {place} is not"
                 )
-        return [[row[item] for item in asked] for row, asked in zip(scores, candidates, strict=True)]
+        return [[row[item] for item in listed] for row, listed in zip(scores, candidates, strict=True)]
 
     @torch.inference_mode()
     def score_all(self, prompts: Sequence[Prompt], excluded: Sequence[Collection[int]]) -> Tensor:
-        """Return the score of every item of the catalogue by what does not depend on tokens, float32, [R, items].
+        """Return the token-independent score of every item of the catalogue, float32, [R, items].
 
         Excluded items and those that are not present have -inf.
 
@@ -239,7 +239,7 @@ class TrieGuidedGenerator:
 
     @contextmanager
     def _evaluating(self) -> Iterator[None]:
-        """Keep the model in evaluation mode, and leave it as it was."""
+        """Set the evaluation mode, and restore the previous mode."""
         was_training = self._model.training
         self._model.eval()
         try:
@@ -258,7 +258,7 @@ class TrieGuidedGenerator:
 
     @property
     def _needs_search(self) -> bool:
-        """Whether tokens count: without them the best items are known from one state."""
+        """Whether scores depend on tokens; otherwise one state ranks all items."""
         scores = self._space.item_scores
         return scores is None or scores.token_weight > 0.0
 
@@ -270,13 +270,13 @@ class TrieGuidedGenerator:
             )
 
     def _rank(self, prompts: Sequence[Prompt], k: int, items: ItemFilter) -> list[Answer]:
-        """Return the best items by what does not depend on tokens; there is nothing to search, so it is exact."""
+        """Return the best items by their token-independent scores; without a search the answer is exact."""
         answers = []
         for pairs in self._best_items(prompts, k + 1, items):
-            found = [Recommendation(item, score) for item, score in pairs[:k]]
+            recommendations = [Recommendation(item, score) for item, score in pairs[:k]]
             bound = max((score for _, score in pairs[k:]), default=DEAD)
             certificate = Certificate(bound, 0.0, 0) if self._config.exact else None
-            answers.append(Answer(found, certificate))
+            answers.append(Answer(recommendations, certificate))
         return answers
 
     def _search(self, prompts: Sequence[Prompt], k: int, items: ItemFilter) -> list[Answer]:

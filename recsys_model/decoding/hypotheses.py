@@ -1,7 +1,7 @@
-"""What a beam search holds: beams that go on, items that are finished, and how the next beams are chosen.
+"""State of a beam search: live beams, finished items, and the choice of the next beams.
 
 Shape suffixes: R = requests, W = beams of a request, M = candidates of the request that has most,
-K = items asked for, G = entries that belong to groups.
+K = requested items, G = entries that belong to groups.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Beams:
     scores: Tensor
     """Sum of log-probabilities so far, [R, W]."""
     parents: Tensor
-    """The beam of the step before that each beam goes on from, [R, W]."""
+    """The parent of each beam among the beams of the previous step, [R, W]."""
 
     def keep_requests(self, kept_R: Tensor) -> "Beams":
         """Return the beams of the requests at the indices `kept_R`."""
@@ -36,11 +36,11 @@ class Candidates:
     """Children that may be entered next, request by request."""
 
     scores: Tensor
-    """Score of the path that ends with the child's first token, `DEAD` where there is none, [R, M]."""
+    """Score of the path that ends with the child's first token, `DEAD` without one, [R, M]."""
     nodes: Tensor
     """The child's node, [R, M]."""
     slots: Tensor
-    """The beam that it goes on from, [R, M]."""
+    """The beam that it continues, [R, M]."""
 
 
 def first_beams(num_requests: int, device: torch.device) -> Beams:
@@ -49,14 +49,14 @@ def first_beams(num_requests: int, device: torch.device) -> Beams:
     return Beams(torch.arange(num_requests, device=device), root_RW, root_RW.float(), root_RW)
 
 
-def best_beams(request_R: Tensor, found: Candidates, max_beams: int) -> Beams:
-    """Return the best `max_beams` candidates of each request, without slots that would be dead for all."""
-    best = found.scores.topk(min(max_beams, found.scores.shape[1]), dim=1)
+def best_beams(request_R: Tensor, candidates: Candidates, max_beams: int) -> Beams:
+    """Return the best `max_beams` candidates of each request, without slots that are dead in all requests."""
+    best = candidates.scores.topk(min(max_beams, candidates.scores.shape[1]), dim=1)
     num_beams = int((best.values > DEAD).sum(dim=1).max())
     score_RW, index_RW = best.values[:, :num_beams], best.indices[:, :num_beams]
     alive_RW = score_RW > DEAD
-    node_RW = found.nodes.gather(1, index_RW).where(alive_RW, 0)
-    parent_RW = found.slots.gather(1, index_RW).where(alive_RW, 0)
+    node_RW = candidates.nodes.gather(1, index_RW).where(alive_RW, 0)
+    parent_RW = candidates.slots.gather(1, index_RW).where(alive_RW, 0)
     return Beams(request_R, node_RW, score_RW, parent_RW)
 
 
@@ -68,7 +68,7 @@ class Finished:
         self._item_RK = torch.zeros((num_requests, k), dtype=torch.int64, device=device)
 
     def add(self, request_R: Tensor, score_RM: Tensor, item_RM: Tensor) -> Tensor:
-        """Take in items (score `DEAD`: none) and return the `worst_scores` of these requests."""
+        """Add items (score `DEAD`: none) and return the `worst_scores` of these requests."""
         scores_RX = torch.cat([self._score_RK[request_R], score_RM], dim=1)
         items_RX = torch.cat([self._item_RK[request_R], item_RM], dim=1)
         best = scores_RX.topk(self._score_RK.shape[1], dim=1)

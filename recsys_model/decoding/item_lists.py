@@ -1,8 +1,9 @@
-"""Which items a request may get, as counts below the nodes of the item trie: all but some, or only some.
+"""Filters of items per request, on the item trie: all but the excluded items, or only the allowed ones.
 
-The items below a node are neighbours in trie order, so two binary searches tell how many of them are listed.
+The items below a node are neighbours in trie order, so two binary searches count the listed ones.
 
-Shape suffixes: C = nodes asked for, X = listed items of all requests, R = requests, I = items, H = hidden items, N = nodes.
+Shape suffixes: C = queried nodes, X = listed items of all requests, R = requests, I = items, H = hidden items, N =
+nodes.
 """
 
 import copy
@@ -15,13 +16,13 @@ from recsys_model.entities.token_trie import TokenTrie
 from recsys_model.errors import DataError
 
 ABSENT = -1
-"""Row of an item that is not in the trie, or hidden."""
+"""Row of an item that is hidden or not in the trie."""
 
 
 class ItemLists:
     """Turns lists of items into filters over one trie.
 
-    `num_items` is the number of catalogue indices where not all are in the trie; to list one that is not changes nothing.
+    `num_items` is the number of catalogue indices, if not all are in the trie; listing an absent one has no effect.
     """
 
     def __init__(self, trie: TokenTrie, device: torch.device, num_items: int | None = None) -> None:
@@ -49,7 +50,7 @@ class ItemLists:
     def filter_of(
         self, excluded: Sequence[Collection[int]], allowed: Sequence[Collection[int] | None] | None = None
     ) -> "ItemFilter":
-        """Return the filter for requests that exclude these catalogue indices, and allow only those where given.
+        """Return the filter of requests that exclude these catalogue indices, and allow only the given ones, if any.
 
         Raises:
             DataError: an index is not one of the catalogue, or the lists differ in number.
@@ -85,12 +86,12 @@ class ItemLists:
 
 
 class ItemFilter:
-    """Knows, for every request and node, whether an item is left below."""
+    """Decides for each request and node whether it has an item below that the request may get."""
 
     def __init__(
         self, key_X: Tensor, is_allowed_R: Tensor, num_items: int, item_start_N: Tensor, item_end_N: Tensor
     ) -> None:
-        """Take the sorted keys `request * (num_items + 1) + row in trie order` of all listed items, and which lists allow."""
+        """Take the sorted keys `request * (num_items + 1) + row` of the listed items; `is_allowed_R` marks allow lists."""
         self._key_X = key_X
         self._is_allowed_R = is_allowed_R
         self._filters = bool(len(key_X)) or bool(is_allowed_R.any())
@@ -108,7 +109,7 @@ class ItemFilter:
         return score_RI.masked_fill(listed_RI != self._is_allowed_R[:, None], -torch.inf)
 
     def has_item(self, request_C: Tensor, node_C: Tensor) -> Tensor:
-        """Say for each pair of request and node whether the request may get at least one item below."""
+        """Return for each pair of request and node whether the request may get at least one item below."""
         if not self._filters:
             return torch.ones_like(node_C, dtype=torch.bool)
         base_C = request_C * (self._num_items + 1)

@@ -1,7 +1,7 @@
 """Scores of whole items from one state per request: the entity head's, and its blend with tokens and co-occurrence.
 
-Items stand in the order of their token sequences, as in the trie, so the items below a node are neighbours. That
-gives two views of the same scores: the best items at once, and, node by node, the share of the children.
+Items are in trie order, so the items below a node are neighbours. The same scores give the best items directly, or the
+probability of each child, node by node.
 
 Shape suffixes: R = requests, I = items of the trie in its order, N = nodes of the trie, D = hidden size, X = entries.
 """
@@ -19,17 +19,17 @@ from recsys_model.entity_head.scorer import EntityScorer
 from recsys_model.errors import ConfigError
 
 SPARE = 16
-"""Items that are looked at behind the best k, so that ties with the last of these are seen without going through all."""
+"""Items read behind the best k, so that most ties with the k-th one are seen without a pass over all items."""
 
 
 class ItemScores:
     """Scores the items of one trie."""
 
     def __init__(self, scorer: EntityScorer, trie: TokenTrie, *, blends: bool) -> None:
-        """Take whether scores are blended.
+        """Prepare the scores of the entity head; with `blends` those of the blend.
 
         Raises:
-            ConfigError: they are to be blended and no weights were found for that.
+            ConfigError: `blends` is set and the scorer has no weights.
         """
         blend = scorer.blend if blends else BlendWeights(token=0.0, entity=1.0, co_occurrence=0.0)
         if blend is None:
@@ -52,13 +52,13 @@ class ItemScores:
 
     @property
     def token_weight(self) -> float:
-        """Weight of the token scores; 0 where nothing has to be searched."""
+        """Weight of the token scores; 0 needs no search."""
         return self._blend.token
 
     def score(self, hidden_RD: Tensor, histories: Sequence[Sequence[int]]) -> Tensor:
-        """Return what does not depend on tokens of every item's score, at most `entity` x 0 plus the counts' part, [R, I].
+        """Return the token-independent part of every item's score, [R, I].
 
-        `histories` are the catalogue indices of the items that each request tells of, the latest last.
+        `histories` are the catalogue indices of each request's history, the latest last.
         """
         if self._blend.entity > 0.0:
             score_RI = self._entity_scores(hidden_RD, histories)
@@ -87,7 +87,7 @@ class ItemScores:
         """Return the highest score among the items below every node, [R, N]."""
         best_RN = score_RI[:, self._item_start_N]
         for children, parents in self._levels:
-            # a copy, since torch refuses to read and write one memory
+            # a copy, since torch does not read from and write to the same memory
             below_RX = best_RN[:, children].clone()
             best_RN.scatter_reduce_(1, parents.expand(len(best_RN), -1), below_RX, "amax")
         return best_RN
@@ -97,7 +97,8 @@ def child_log_probs(score_RI: Tensor, trie: TokenTrie) -> Tensor:
     """Return the log-probability of every node given its parent, as the items' scores imply it, [R, N]; 0 for the root.
 
     It is the entity head as a trie-guided generator: the sum along an item's path is its log-softmax over all items.
-    Sums are made level by level from the leaves, each around its own largest score, so no item is too far below the best.
+    Sums are made level by level from the leaves, each around its own largest score, so no item is too far below the
+    best.
     """
     start_N = torch.from_numpy(trie.item_start).to(score_RI.device, torch.int64)
     total_RN = score_RI.double()[:, start_N]
@@ -121,7 +122,7 @@ def best_items(score_RI: Tensor, items_I: Tensor, k: int) -> list[list[tuple[int
     best = score_RI.topk(min(k + SPARE, num_items), dim=1)
     answers = []
     for score_I, scores, items in zip(score_RI, best.values.tolist(), items_I[best.indices].tolist(), strict=True):
-        # the index decides among all that tie with the last one, and those may go on behind what was looked at
+        # the index decides among all ties with the k-th one, which may continue behind the items read
         if k < len(scores) < num_items and scores[-1] == scores[k - 1] > DEAD:
             place_X = (score_I >= scores[-1]).nonzero().squeeze(1)
             scores, items = score_I[place_X].tolist(), items_I[place_X].tolist()

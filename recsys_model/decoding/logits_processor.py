@@ -1,20 +1,21 @@
-"""The item trie for any causal model of transformers: `generate` returns nothing but items.
+"""The item trie for any causal model of transformers: `generate` returns only items.
 
     trie = build_token_trie(title_token_ids, end=tokenizer.eos_token_id)
     inputs = tokenizer(question, return_tensors="pt")
-    found = model.generate(
+    generated = model.generate(
         **inputs,
         num_beams=10,
         num_return_sequences=10,
         max_new_tokens=trie.height,
         logits_processor=[TrieLogitsProcessor(trie, inputs["input_ids"].shape[1])],
     )
-    items = trie_items(trie, found[:, inputs["input_ids"].shape[1] :])
+    items = trie_items(trie, generated[:, inputs["input_ids"].shape[1] :])
 
-It replaces `prefix_allowed_tokens_fn`, which asks Python for every beam and builds a dense mask from lists. With a GLM,
-and wherever speed matters, `recsys_model.decoding.generator` is the better choice: it also skips what is certain.
+It replaces `prefix_allowed_tokens_fn`, which calls Python for every beam and builds a dense mask from lists. With a
+GLM, and if speed matters, use `recsys_model.decoding.generator`: it also skips tokens without an alternative.
 
-Shape suffixes: B = beams of all requests, T = tokens generated so far, C = tokens allowed after all beams, V = vocabulary.
+Shape suffixes: B = beams of all requests, T = tokens generated so far, C = tokens allowed after all beams, V =
+vocabulary.
 """
 
 import torch
@@ -25,11 +26,11 @@ from recsys_model.entities.token_trie import TokenTrie
 from recsys_model.errors import DataError
 
 OUTSIDE = -1
-"""Node of a beam that ended, or whose tokens are no beginning of an item."""
+"""Node of a beam that ended, or whose tokens do not begin any item."""
 
 
 class TrieLogitsProcessor(LogitsProcessor):
-    """Allows only what goes on along an item; the scores of other tokens become -inf."""
+    """Allows only tokens that continue an item; the scores of other tokens become -inf."""
 
     def __init__(self, trie: TokenTrie, prompt_len: int, *, renormalise: bool = False) -> None:
         """Take the number of tokens before the answer; `renormalise` makes the allowed tokens' probabilities add up to 1."""
@@ -46,7 +47,7 @@ class TrieLogitsProcessor(LogitsProcessor):
         """
         if input_ids.shape[1] < self._prompt_len:
             raise DataError(
-                f"prompt_len must be at most the {input_ids.shape[1]} tokens at hand, got {self._prompt_len}; "
+                f"prompt_len must be at most the {input_ids.shape[1]} given tokens, got {self._prompt_len}; "
                 "make a new processor for every prompt length"
             )
         if self._walker is None or self._walker.device != scores.device:
@@ -105,13 +106,13 @@ class TrieWalker:
         node_B = torch.zeros(len(token_BT), dtype=torch.int64, device=self.device)
         place_B = self._label_start_N[node_B]
         for token_B in token_BT.T:
-            known_B = node_B.clamp(min=0)
-            inside_B = place_B < self._label_start_N[known_B + 1]
+            clamped_B = node_B.clamp(min=0)
+            inside_B = place_B < self._label_start_N[clamped_B + 1]
             goes_on_B = inside_B & (self._label_T[place_B.clamp(max=len(self._label_T) - 1)] == token_B)
-            key_B = known_B * self._base + token_B
+            key_B = clamped_B * self._base + token_B
             child_B = torch.searchsorted(self._child_key_N, key_B).clamp(max=len(self._child_key_N) - 1)
             enters_B = ~inside_B & (self._child_key_N[child_B] == key_B) & (token_B < self._base)
-            next_B = torch.where(goes_on_B, known_B, torch.where(enters_B, child_B, OUTSIDE))
+            next_B = torch.where(goes_on_B, clamped_B, torch.where(enters_B, child_B, OUTSIDE))
             node_B = next_B.where(node_B != OUTSIDE, OUTSIDE)
             place_B = torch.where(goes_on_B, place_B + 1, self._label_start_N[node_B.clamp(min=0)] + 1)
         return node_B, place_B
@@ -132,10 +133,10 @@ def _item(trie: TokenTrie, tokens: list[int]) -> int | None:
     for token in tokens:
         if place == trie.label_start[node + 1]:
             choices, children = trie.children(node)
-            found = [int(child) for choice, child in zip(choices, children, strict=True) if choice == token]
-            if not found:
+            matches = [int(child) for choice, child in zip(choices, children, strict=True) if choice == token]
+            if not matches:
                 return None
-            node = found[0]
+            node = matches[0]
             place = int(trie.label_start[node])
         if trie.labels[place] != token:
             return None

@@ -1,11 +1,11 @@
-"""Prompts that were encoded before: users come back, and their history has hardly grown.
+"""Prefix cache: keys and values of earlier prompts, reused for repeated and extended ones.
 
-A token of a bidirectional part A sees what stands behind it, so only an identical part A can be taken again. Behind it,
-and in a causal one, whatever two prompts begin with alike has the same keys and values, and only the rest is encoded. The
-least recently used prompts are forgotten when their keys and values exceed a number of bytes.
+In a bidirectional part A every token sees the later ones, so only an identical part A is reused. Behind part A, and in
+a causal one, the common beginning of two prompts has the same keys and values, and only the rest is encoded. The least
+recently used prompts are evicted when the cache exceeds its size in bytes.
 
-Shape suffixes: R = B = requests, A = tokens of part A, T = tokens that are new, H = heads, G = heads of keys and values,
-E = size of a head, L = layers.
+Shape suffixes: R = B = requests, A = tokens of part A, T = tokens that are new, H = heads, G = heads of keys and
+values, E = size of a head, L = layers.
 """
 
 import copy
@@ -47,7 +47,7 @@ class Encoded:
 
 
 class PartACache:
-    """Encodes prompts, as far as they were not encoded before; the model's weights must not change in between."""
+    """Encodes the new parts of prompts and reuses the others; the model's weights must not change in between."""
 
     def __init__(
         self, model: Backbone, special: SpecialTokens, max_bytes: int, vectors: ItemVectors | None = None
@@ -61,7 +61,7 @@ class PartACache:
         self.num_bytes = 0
         """Memory of the keys and values that are kept."""
         self.num_reused = 0
-        """Tokens that did not have to be encoded, in all calls."""
+        """Reused tokens of all calls."""
 
     def encode(self, prompts: Sequence[Prompt]) -> PartAEncoder:
         """Return the keys and values of all prompts, padded at the end, as `encode_prompts` does.
@@ -70,30 +70,30 @@ class PartACache:
             ConfigError: a prompt is too long for the model.
         """
         keys = [_key_of(prompt) for prompt in prompts]
-        known = [self._find(key, prompt.part_a_len) for key, prompt in zip(keys, prompts, strict=True)]
-        if not any(size for _, size in known):
+        reused = [self._find(key, prompt.part_a_len) for key, prompt in zip(keys, prompts, strict=True)]
+        if not any(size for _, size in reused):
             encoder = encode_prompts(self._model, prompts, self._special, self._vectors)
         else:
-            encoder = self._complete(prompts, known)
+            encoder = self._complete(prompts, reused)
         for row, key in enumerate(keys):
             self._keep(key, encoder, row)
         return encoder
 
     def of_vectors(self, vectors: ItemVectors | None) -> "PartACache":
-        """Return a cache for a longer table of vectors that shares what was encoded; known items keep their vectors."""
+        """Return a cache for a longer table of vectors that shares the encoded prompts; earlier items keep theirs."""
         other = copy.copy(self)
         other._vectors = vectors
         return other
 
     def _find(self, key: PrefixKey, part_a_len: int) -> tuple[Encoded | None, int]:
-        """Return what was encoded, and how many of its first tokens serve this prompt.
+        """Return the cached prompt to reuse, and how many of its first tokens.
 
-        Prompts that are alike up to the end of part A are so with the same part A, which the inter ids tell.
+        Keys hold inter ids, so prompts that match up to the end of part A have the same part A.
         """
-        found = self._encoded.get(key)
-        if found is not None:
+        encoded = self._encoded.get(key)
+        if encoded is not None:
             self._encoded.move_to_end(key)
-            return found, len(key)
+            return encoded, len(key)
         fewest = 1 if self._model.part_a_is_causal else part_a_len + 1
         for size in range(len(key) - len(key) % BLOCK, fewest - 1, -BLOCK):
             others = self._beginning_to_keys.get(hash(key[:size]))
@@ -102,18 +102,18 @@ class PartACache:
                 return self._encoded[other], _common(key, other)
         return None, 0
 
-    def _complete(self, prompts: Sequence[Prompt], known: Sequence[tuple[Encoded | None, int]]) -> PartAEncoder:
-        """Take what is known and encode the rest."""
+    def _complete(self, prompts: Sequence[Prompt], reused: Sequence[tuple[Encoded | None, int]]) -> PartAEncoder:
+        """Copy the reused states and encode the rest."""
         check_position_id(self._model, max(prompt.last_position for prompt in prompts), "the longest prompt")
         device = self._model.device
         lens_R = torch.tensor([len(prompt.token_ids) for prompt in prompts], device=device)
         position_A = torch.arange(int(lens_R.max()), device=device)
         encoder = PartAEncoder(position_A < lens_R[:, None], is_causal=self._model.part_a_is_causal)
-        encoder.keys_LRGAE, encoder.values_LRGAE = self._known_states(known, len(position_A))
-        self.num_reused += sum(size for _, size in known)
-        rows = [row for row, (_, size) in enumerate(known) if size < len(prompts[row].token_ids)]
+        encoder.keys_LRGAE, encoder.values_LRGAE = self._reused_states(reused, len(position_A))
+        self.num_reused += sum(size for _, size in reused)
+        rows = [row for row, (_, size) in enumerate(reused) if size < len(prompts[row].token_ids)]
         if rows:
-            starts = [known[row][1] for row in rows]
+            starts = [reused[row][1] for row in rows]
             new = [prompts[row] for row in rows]
             num_new = max(len(prompt.token_ids) - start for prompt, start in zip(new, starts, strict=True))
             part_a_lens = [0 if encoder.is_causal else prompt.part_a_len for prompt in new]
@@ -132,18 +132,18 @@ class PartACache:
             read(self._model, ids, tail.keep, tail, self._vectors)
         return encoder
 
-    def _known_states(
-        self, known: Sequence[tuple[Encoded | None, int]], num_tokens: int
+    def _reused_states(
+        self, reused: Sequence[tuple[Encoded | None, int]], num_tokens: int
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """Return buffers for all layers with what is known at its place."""
-        example = next(found for found, _ in known if found is not None)
+        """Return buffers of all layers, filled with the reused states."""
+        example = next(encoded for encoded, _ in reused if encoded is not None)
         num_layers, num_heads, _, size = example.keys.shape
-        shape = (num_layers, len(known), num_heads, num_tokens, size)
+        shape = (num_layers, len(reused), num_heads, num_tokens, size)
         keys, values = example.keys.new_zeros(shape), example.keys.new_zeros(shape)
-        for row, (found, count) in enumerate(known):
-            if found is not None:
-                keys[:, row, :, :count] = found.keys[:, :, :count]
-                values[:, row, :, :count] = found.values[:, :, :count]
+        for row, (encoded, count) in enumerate(reused):
+            if encoded is not None:
+                keys[:, row, :, :count] = encoded.keys[:, :, :count]
+                values[:, row, :, :count] = encoded.values[:, :, :count]
         return list(keys.unbind(0)), list(values.unbind(0))
 
     def _keep(self, key: PrefixKey, encoder: PartAEncoder, row: int) -> None:
@@ -161,9 +161,9 @@ class PartACache:
         for size in range(BLOCK, len(key) + 1, BLOCK):
             self._beginning_to_keys.setdefault(hash(key[:size]), {})[key] = None
         while self.num_bytes > self._max_bytes:
-            self._forget(next(iter(self._encoded)))
+            self._evict(next(iter(self._encoded)))
 
-    def _forget(self, key: PrefixKey) -> None:
+    def _evict(self, key: PrefixKey) -> None:
         self.num_bytes -= self._encoded.pop(key).num_bytes
         for size in range(BLOCK, len(key) + 1, BLOCK):
             others = self._beginning_to_keys[hash(key[:size])]
@@ -173,7 +173,7 @@ class PartACache:
 
 
 class _Tail:
-    """Attention of the tokens behind what is known of some prompts; writes their keys and values to their places."""
+    """Attention of new tokens to the reused states and to each other; writes their keys and values into the buffers."""
 
     def __init__(
         self, encoder: PartAEncoder, row_B: Tensor, start_B: Tensor, part_a_len_B: Tensor, num_new: int
@@ -196,7 +196,7 @@ class _Tail:
         values_RGAE[row_X, :, place_X] = value_BGTE.transpose(1, 2)[self._is_token_BT]
 
     def __call__(self, layer: int, query_BHTE: Tensor, key_BGTE: Tensor, value_BGTE: Tensor) -> Tensor:
-        """Attend to what is known and what was written."""
+        """Attend to reused and new states."""
         del key_BGTE, value_BGTE
         keys_RGAE, values_RGAE = self._encoder.keys_LRGAE[layer], self._encoder.values_LRGAE[layer]
         return attend(query_BHTE, keys_RGAE[self._row_B], values_RGAE[self._row_B], self._visible_B1TA)

@@ -1,10 +1,10 @@
-"""Several prompts through the model, once, before anything is generated.
+"""Encode several prompts in one pass, before anything is generated.
 
-Only its keys and values are asked for, so a pass ends inside the last block as soon as these are there. On a CPU,
-prompts of different lengths lie one behind the other in one row, so that no padding is computed; elsewhere they are padded.
+Only keys and values are needed, so the pass ends inside the last block. On a CPU the prompts are packed into one row,
+so that no padding is computed; elsewhere they are padded.
 
-Shape suffixes: R = B = requests, A = tokens of part A of the longest request, T = tokens of a row, H = heads, G = heads of
-keys and values, E = size of a head.
+Shape suffixes: R = B = requests, A = tokens of part A of the longest request, T = tokens of a row, H = heads, G = heads
+of keys and values, E = size of a head.
 """
 
 from collections.abc import Callable, Sequence
@@ -66,13 +66,13 @@ def encode_prompts(
 def read(
     model: Backbone, ids_BT: Sequence[Tensor], keep: Keep, attention: Attention, vectors: ItemVectors | None = None
 ) -> None:
-    """Hand the keys and values of every layer to `keep`, and compute nothing behind those of the last one.
+    """Pass the keys and values of every layer to `keep`; the computation ends with those of the last layer.
 
     Args:
-        model: Reads.
+        model: The language model.
         ids_BT: Tokens, inter and intra position ids, the item that each token carries, and the items before it.
         keep: Called for every layer, before its attention.
-        attention: What tokens see.
+        attention: Decides which tokens a token sees.
         vectors: Of an entity head, if the model has one.
     """
     token_BT, inter_BT, intra_BT, item_BT, earlier_BTE = ids_BT
@@ -86,11 +86,11 @@ def read(
 
 
 class _AllKept(Exception):  # noqa: N818 - no error
-    """Leaves the model from within: nothing that it would compute further is asked for."""
+    """Ends a pass inside the model, after the last keys and values."""
 
 
 class _KeepingAttention:
-    """Hands keys and values on before they are attended to."""
+    """Passes keys and values on before it attends."""
 
     def __init__(self, keep: Keep, attention: Attention, num_layers: int) -> None:
         self._keep = keep
@@ -121,14 +121,14 @@ class Starts:
 
     def __init__(self, prompts: Sequence[Prompt], device: torch.device, vectors: ItemVectors | None = None) -> None:
         self.inter_R = torch.tensor([prompt.mask_position for prompt in prompts], device=device)
-        """Inter position id of all that is generated."""
+        """Inter position id of all generated tokens."""
         item_R = torch.tensor([prompt.last_item for prompt in prompts], device=device)
         earlier_RE = torch.tensor([prompt.items_before_last for prompt in prompts], device=device)
         self.added_RD = None if vectors is None else vectors.added(item_R, earlier_RE)
-        """What is added to its embedding, if anything is."""
+        """Residual that is added to its embedding, None without one."""
 
     def added_at(self, request_R: Tensor, num_tokens: int) -> Tensor | None:
-        """Return what is added to a step whose first token is the `[S]` of these requests, [R, T, D]."""
+        """Return the residuals of a step whose first token is the `[S]` of these requests, [R, T, D]."""
         if self.added_RD is None:
             return None
         added_RTD = self.added_RD.new_zeros((len(request_R), num_tokens, self.added_RD.shape[1]))

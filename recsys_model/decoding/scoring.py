@@ -1,7 +1,7 @@
 """Log-probabilities of the allowed next tokens of many beams at once.
 
-`trie`: normalised over the children of the beam's node, so a node with one child costs nothing and its child
-has log-probability 0. `lm`: normalised over the whole vocabulary, as the language model gives it.
+`trie`: normalised over the children of the beam's node, so an only child has log-probability 0 and needs no product.
+`lm`: normalised over the whole vocabulary, as the language model gives it.
 
 Shape suffixes: P = beams that are alive, C = children of all their nodes, U = different tokens among them,
 D = hidden size, V = vocabulary, N = nodes of the trie.
@@ -18,11 +18,11 @@ from recsys_model.backbones.base import Backbone
 from recsys_model.config import Scoring
 from recsys_model.entities.token_trie import TokenTrie
 
-# "in beta state", which is about the layout at large; set once: to catch a warning makes Python forget all it has told
+# the CSR layout is "in beta state"; filtered once, since catch_warnings() resets Python's once-per-location registry
 warnings.filterwarnings("ignore", message="Sparse CSR tensor support")
 
 DENSE_ADVANTAGE = {"cpu": 2}
-"""One output of a matrix product costs about this many times less than one picked out: on a CPU nothing is copied for it."""
+"""An output of a dense product costs about this many times less than a picked one; picking copies nothing on a CPU."""
 DENSE_ADVANTAGE_ELSEWHERE = 8
 MAX_GATHERED_ELEMENTS = 1 << 24
 """Largest number of matrix elements that are gathered at a time."""
@@ -88,7 +88,7 @@ class ChildScorer:
         """Return `hidden[row] . output_rows[token]` for every pair, in float32; a row's tokens are distinct."""
         device, matrix_VD = hidden_PD.device.type, self._model.output_matrix
         worth = DENSE_ADVANTAGE.get(device, DENSE_ADVANTAGE_ELSEWHERE) * len(token_C)
-        # there are at least as many different tokens as the fullest row has, which is known at once
+        # the size of the fullest row is a cheap lower bound of the number of different tokens
         if len(hidden_PD) * max(count_P.tolist(), default=0) <= worth:
             used_V = torch.zeros(self._model.config.vocab_size, dtype=torch.bool, device=token_C.device)
             used_V[token_C] = True
@@ -110,7 +110,7 @@ def _gathered_products(model: Backbone, hidden_PD: Tensor, row_C: Tensor, token_
 
 
 def _picked_products(hidden_PD: Tensor, output_VD: Tensor, count_P: Tensor, token_C: Tensor) -> Tensor:
-    """Return `hidden . output[token]` for the next `count` tokens of each row, on a CPU, where nothing is copied for it, [C].
+    """Return `hidden . output[token]` for the next `count` tokens of each row, on a CPU, without a copy, [C].
 
     >>> _picked_products(torch.tensor([[1.0], [2.0]]), torch.tensor([[3.0], [4.0]]), torch.tensor([1, 1]), torch.tensor([1, 0]))
     tensor([4., 6.])

@@ -29,7 +29,7 @@ from recsys_model.text.tokenizer import SpecialTokens
 
 
 class TextGenerator:
-    """Writes the text that fills the blank of a prompt; the model's weights may change between calls."""
+    """Generates the text of a prompt's blank; the model's weights may change between calls."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class TextGenerator:
     def generate(self, prompts: Sequence[Prompt]) -> list[GeneratedText]:
         """Return the best text for each prompt, without `[S]` and `[E]`.
 
-        Tokens that structure an example never come up, and probabilities are those of the others.
+        Control tokens are excluded, and probabilities are normalised over the other tokens.
 
         Raises:
             ConfigError: a prompt is too long for the model.
@@ -67,7 +67,7 @@ class TextGenerator:
 
     @torch.inference_mode()
     def generate_several(self, prompts: Sequence[Prompt]) -> list[list[GeneratedText]]:
-        """Return the texts that came to an end for each prompt, best first.
+        """Return the finished texts of each prompt, best first.
 
         There are `num_beams` or a few more, fewer where the search met `max_tokens` before.
 
@@ -77,7 +77,7 @@ class TextGenerator:
         return self._search_evaluating(prompts).finished_texts() if prompts else []
 
     def _search_evaluating(self, prompts: Sequence[Prompt]) -> TextSearch:
-        """Search with the model in evaluation mode, and leave it as it was."""
+        """Search in evaluation mode, and restore the previous mode."""
         was_training = self._model.training
         self._model.eval()
         try:
@@ -108,7 +108,7 @@ class TextGenerator:
         return search
 
     def _log_probs(self, hidden_RWD: Tensor) -> Tensor:
-        """Return log-probabilities of all tokens that may come up, `DEAD` for the others, [R, W, V]."""
+        """Return log-probabilities of all tokens, `DEAD` for control tokens, [R, W, V]."""
         logits_RWV = self._model.logits(hidden_RWD).float()
         return logits_RWV.index_fill(2, self._control_ids, DEAD).log_softmax(dim=-1)
 

@@ -1,4 +1,4 @@
-"""What the search for free text holds: beams with their tokens and position states, and finished texts.
+"""State of the search for free text: beams with tokens and position states, and finished texts.
 
 Everything here is on the CPU and small: the scores of 2W continuations per request and step.
 
@@ -30,16 +30,16 @@ class GeneratedText:
 
 @dataclass(frozen=True, slots=True)
 class TextBeam:
-    """A text that goes on."""
+    """An unfinished text."""
 
     token_ids: tuple[int, ...]
     """Its tokens, without `[S]`."""
     state: PositionState
-    """Where the position automaton stands after the last of them."""
+    """State of the position automaton after the last of them."""
     score: float
     """Sum of log-probabilities, `DEAD` for a slot that holds nothing."""
     parent: int
-    """The beam of the step before that it goes on from."""
+    """Its parent among the beams of the previous step."""
 
 
 class TextSearch:
@@ -73,7 +73,7 @@ class TextSearch:
 
     @property
     def parents(self) -> Tensor:
-        """The beam of the step before that each goes on from, [R, W]."""
+        """The parent of each beam among the beams of the previous step, [R, W]."""
         return torch.tensor([[beam.parent for beam in beams] for beams in self._beams])
 
     @property
@@ -87,7 +87,7 @@ class TextSearch:
         return torch.tensor([[beam.state.position for beam in beams] for beams in self._beams])
 
     def advance(self, score_RC: Tensor, beam_RC: Tensor, token_RC: Tensor) -> None:
-        """Take the best continuations of each request, best first: finish texts, choose the next beams."""
+        """Finish texts and choose the next beams from the best continuations of each request, best first."""
         rows = zip(self._requests, score_RC.tolist(), beam_RC.tolist(), token_RC.tolist(), strict=True)
         next_beams = [
             self._advance_request(request, self._beams[row], list(zip(*candidates, strict=True)))
@@ -98,7 +98,7 @@ class TextSearch:
         self._beams = [beams + [empty] * (num_beams - len(beams)) for beams in next_beams]
 
     def drop_done_requests(self) -> Tensor | None:
-        """Forget requests without beams once they are half of all; return the indices kept, None if all are."""
+        """Drop requests without beams once they are half of all; return the kept indices, None if all are kept."""
         kept = [row for row, beams in enumerate(self._beams) if beams and beams[0].score > DEAD]
         if 2 * len(kept) > len(self._beams):
             return None

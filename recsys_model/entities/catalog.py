@@ -1,6 +1,6 @@
 """The catalogue: items and attribute values with their unique texts and token ids.
 
-A catalogue index is the position of an item in `Catalog.items`; it is what the model side speaks about.
+A catalogue index is the position of an item in `Catalog.items`; the model side identifies items by it.
 On disk: `catalog.jsonl` (one item a line, in index order) and `attributes.jsonl`, UTF-8.
 """
 
@@ -22,7 +22,7 @@ ATTRIBUTES_NAME = "attributes.jsonl"
 
 
 class EntityEncoder(Protocol):
-    """What is needed of a tokenizer here."""
+    """The part of a tokenizer that this package uses."""
 
     def encode_entity(self, text: str) -> list[int]:
         """Return the token ids of `text`, at least one."""
@@ -34,7 +34,7 @@ class CatalogItem:
     """One item."""
 
     item_id: str
-    """The user's own name of the item."""
+    """The shop's name of the item."""
     title: str
     """The title as given; may be empty or shared with another item."""
     text: str
@@ -42,8 +42,8 @@ class CatalogItem:
     token_ids: tuple[int, ...]
     """Tokens of `text` with one leading blank; at least one."""
     field_token_ids: tuple[int, ...] = field(default=(), compare=False)
-    """Tokens of the texts that make its vector in an entity head, word by word; none where no head asks for them. They
-    do not tell items apart: an item that is described with other fields is the same."""
+    """Tokens of the texts that make its vector in an entity head, word by word; empty without such a head. They are not
+    compared: items that differ in them alone are equal."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def build_catalog(
 ) -> Catalog:
     """Tokenise the unique texts of `make_unique_texts` and the attribute values, each of which is kept once.
 
-    `field_texts` are the texts of each item that make its vector in an entity head, where there is to be one.
+    `field_texts` are the texts of each item that make its vector in an entity head; None without a head.
 
     Raises:
         DataError: the item columns differ in length, an item id occurs twice, two items have the same tokens,
@@ -132,8 +132,13 @@ def texts_of_fields(
         >>> texts_of_fields(["title", "categories"], "Red Tent", "Ada", ["Garden", "Tents"])
         ('Red Tent', 'Garden', 'Tents')
     """
-    known = {"title": (title,), "brand": (brand,), "categories": tuple(categories), "description": (description,)}
-    return tuple(text for name in fields for text in known[name] if text)
+    field_to_texts = {
+        "title": (title,),
+        "brand": (brand,),
+        "categories": tuple(categories),
+        "description": (description,),
+    }
+    return tuple(text for name in fields for text in field_to_texts[name] if text)
 
 
 def encode_words(texts: Iterable[str], encode: Callable[[str], Sequence[int]]) -> tuple[int, ...]:
@@ -160,7 +165,7 @@ def load_catalog(folder: Path) -> Catalog:
         fields = row.get("field_token_ids", [])
         if not isinstance(fields, list) or not all(isinstance(token, int) for token in fields):
             raise DataError(
-                f"{where} must have a list of token ids 'field_token_ids', or none; write the catalogue anew"
+                f"{where} must have a list of token ids 'field_token_ids', or none; write the catalogue again"
             )
         fields = tuple(fields)
         items.append(CatalogItem(row["item_id"], row["title"], row["text"], tuple(row["token_ids"]), fields))
@@ -180,7 +185,7 @@ def _row_of(item: CatalogItem) -> dict[str, Any]:
 
 
 def _check_items(items: Sequence[CatalogItem]) -> None:
-    """Every item needs an id of its own and tokens of its own."""
+    """Raise unless every item has unique ids and unique tokens."""
     item_ids: set[str] = set()
     tokens_to_item: dict[tuple[int, ...], CatalogItem] = {}
     for item in items:
@@ -200,7 +205,7 @@ def _check_items(items: Sequence[CatalogItem]) -> None:
 def _check_row(where: str, row: Any, field_to_type: dict[str, type]) -> None:
     for name, kind in field_to_type.items():
         if not isinstance(row, dict) or not isinstance(row.get(name), kind):
-            raise DataError(f"{where} must have a {kind.__name__} {name!r}; write the catalogue anew")
+            raise DataError(f"{where} must have a {kind.__name__} {name!r}; write the catalogue again")
 
 
 def _write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
@@ -210,7 +215,7 @@ def _write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
 
 
 def _read_lines(path: Path) -> Iterator[tuple[str, Any]]:
-    """Yield where each line is, for messages, and its content."""
+    """Yield the location of each line, for messages, and its content."""
     if not path.is_file():
         raise DataError(f"{path} is missing; the folder holds no catalogue")
     with path.open(encoding="utf-8") as file:
@@ -219,4 +224,4 @@ def _read_lines(path: Path) -> Iterator[tuple[str, Any]]:
             try:
                 yield where, json.loads(line)
             except ValueError as error:
-                raise DataError(f"{where} is not JSON: {error}; write the catalogue anew") from error
+                raise DataError(f"{where} is not JSON: {error}; write the catalogue again") from error

@@ -1,7 +1,7 @@
 """A TokenTrie whose long labels are cut into pieces, each a node of its own with one child.
 
-Where every token of a label costs something, as with `scoring: lm`, a search wants to stop half way through a long label
-instead of paying for all of it.
+With `scoring: lm` every token of a label is scored against the vocabulary, so a search must be able to stop inside a
+long label.
 
 Shape suffixes: N = nodes of the given trie, X = nodes of the new one.
 """

@@ -1,6 +1,6 @@
-"""What somebody wants to change in a catalogue becomes a CatalogEdit, or a list of what is wrong with it.
+"""Turn a requested change of a catalogue into a CatalogEdit, or into a list of its problems.
 
-All decisions are made here, once: unique texts and tokens. Whoever follows a catalogue only repeats the edit.
+Unique texts and tokens are decided here, once. Replicas of the catalogue only apply the edit.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,19 +21,19 @@ class NewItem:
     item_id: str
     """The owner's name of the item."""
     title: str
-    """May be shared with another item."""
+    """Other items may have the same title."""
     brand: str | None = None
-    """Tells items of one title apart."""
+    """Distinguishes items with the same title."""
     categories: tuple[str, ...] = ()
-    """Coarse to fine; the last one tells items of one title apart."""
+    """Coarse to fine; the last one distinguishes items with the same title."""
 
 
 @dataclass(frozen=True, slots=True)
 class EditProblem:
-    """One thing that is wrong with an edit."""
+    """One problem of an edit."""
 
     where: Path
-    """Path to what is wrong, for example `("add", 0, "id")`."""
+    """Path to the value, for example `("add", 0, "id")`."""
     message: str
     """The rule, and a way out."""
     kind: str
@@ -48,9 +48,9 @@ def resolve_edit(
     max_tokens: int,
     fields: Sequence[str] = (),
 ) -> CatalogEdit | list[EditProblem]:
-    """Return the edit that removes and adds these items, or all that is wrong with it.
+    """Return the edit that removes and adds these items, or all its problems.
 
-    The texts of items that stay do not change; a newcomer whose title is taken is told apart by brand, category or id.
+    The texts of items that stay do not change; a new item with a taken title is distinguished by brand, category or id.
     An item that comes back with the title it had, and no other brand or category, gets its text and index back.
     `max_tokens` is the longest item that the model can generate; `fields` make the vectors of its entity head.
     """
@@ -65,11 +65,11 @@ def resolve_edit(
         return tokens not in added and (index is None or index in freed)
 
     for place, item in enumerate(add):
-        found = _as_before(catalog, item, is_free) or _first_free(item, encoder, is_free, fields)
-        problem = _token_problem(("add", place, "title"), found, max_tokens)
+        new_item = _as_before(catalog, item, is_free) or _first_free(item, encoder, is_free, fields)
+        problem = _token_problem(("add", place, "title"), new_item, max_tokens)
         problems += [problem] if problem is not None else []
-        if found is not None:
-            added[found.token_ids] = found
+        if new_item is not None:
+            added[new_item.token_ids] = new_item
     if not problems and len(catalog) + len(added) == len(removed):
         problems.append(EditProblem(("remove",), "must leave at least 1 item in the catalogue", "empty_catalog"))
     return problems or CatalogEdit(removed=tuple(remove), added=tuple(added.values()))
@@ -82,9 +82,9 @@ def resolve_swap(
     max_tokens: int,
     fields: Sequence[str] = (),
 ) -> CatalogEdit | list[EditProblem]:
-    """Return the edit after which exactly these items are present, or all that is wrong with them.
+    """Return the edit after which exactly these items are present, or all its problems.
 
-    Texts are made unique as for a new data set; an item that comes out as it was is not touched.
+    Texts are made unique as for a new data set; the edit leaves out unchanged items.
     """
     problems = _id_problems("items", items, lambda _: False)
     if not items:
@@ -114,8 +114,8 @@ def _removal_problems(catalog: LiveCatalog, remove: Sequence[str]) -> list[EditP
         if item_id in seen:
             problems.append(EditProblem(where, f"{item_id!r} is listed twice; name it once", "duplicate_id"))
         elif catalog.index_of(item_id) is None:
-            known = catalog.references.index_of(item_id) is not None
-            reason = "was removed before" if known else "is not the id of an item"
+            was_present = catalog.references.index_of(item_id) is not None
+            reason = "was removed before" if was_present else "is not the id of an item"
             problems.append(EditProblem(where, f"{item_id!r} {reason}; leave it out", "unknown_item"))
         seen.add(item_id)
     return problems

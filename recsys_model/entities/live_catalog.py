@@ -1,8 +1,8 @@
 """LiveCatalog: one version of a catalogue that is edited while it serves.
 
-A version never changes, so a request that holds one sees one catalogue to its end; an edit makes the next version.
-Catalogue indices are given once: an item that is added takes the next one, an item that is removed keeps its own, for
-histories go on to tell of it. Copies share all items, so a version costs a few copies of dictionaries.
+A version never changes, so a request that holds one sees one catalogue to its end; an edit makes the next version. An
+added item takes the next catalogue index. A removed item keeps its own, because histories still refer to it. Versions
+share all items, so a version costs a few copies of dictionaries.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,12 +24,12 @@ class CatalogEdit:
     added: tuple[CatalogItem, ...] = ()
     """Items with their unique texts and tokens; one that was there before, in every field, gets its index back."""
     edit_id: str = ""
-    """Tells the edit from others that lead to the same version; empty if nobody will ask."""
+    """Identifies the edit among others that lead to the same version; may be empty."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CatalogUpdate:
-    """What somebody who holds a version needs to have the latest one."""
+    """The edits between a held version and the latest one."""
 
     edits: Sequence[CatalogEdit]
     """In their order."""
@@ -39,7 +39,7 @@ class CatalogUpdate:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LiveCatalog:
-    """All items that were ever known, and which of them are present."""
+    """All present and removed items of a catalogue."""
 
     version: int
     """Number of edits since the catalogue was loaded."""
@@ -67,21 +67,22 @@ class LiveCatalog:
         return index if index is not None and self.has(index) else None
 
     def has(self, index: int) -> bool:
-        """Say whether the item with this catalogue index is present."""
+        """Return whether the item with this catalogue index is present."""
         return self.tokens_to_index.get(self.items[index].token_ids) == index
 
     def find(self, reference: str, *, suggest: bool = True) -> int:
         """Return the catalogue index that an item id, title or text means, of removed items too.
 
         Raises:
-            DataError: nothing fits, or several items that are present have this title; `suggest` names what nearly fits.
+            DataError: nothing fits, or several items that are present have this title; with `suggest` it
+                names similar items.
         """
         return self.references.find(reference, suggest=suggest)
 
     def latest(self, index: int) -> int:
         """Return the catalogue index that the id of this item has now: another one where the item was replaced."""
-        found = self.references.index_of(self.items[index].item_id)
-        return index if found is None else found
+        latest = self.references.index_of(self.items[index].item_id)
+        return index if latest is None else latest
 
     def edited(self, edits: Iterable[CatalogEdit]) -> "LiveCatalog":
         """Return the version after these edits.

@@ -1,6 +1,6 @@
 """EntityPool: the trie over token ids that can be edited.
 
-The entities live in a `pygtrie.Trie`. Beside it the pool keeps a plain view for walking, one dict per node,
+The entities live in a `pygtrie.Trie`. The pool also keeps one dict per node for walking,
 because the position automaton takes one step per token of every text: a step is one dict look-up.
 """
 
@@ -62,7 +62,7 @@ class EntityPool:
             node = child
 
     def remove(self, entity: Sequence[int]) -> None:
-        """Remove an entity; others that begin like it, or that it begins like, stay.
+        """Remove an entity; others with a common beginning stay.
 
         Raises:
             DataError: it is not in the pool.
@@ -80,7 +80,7 @@ class EntityPool:
             del self._node_to_children[path[depth - 1]][key[depth - 1]]
 
     def child(self, node: PoolNode, token: int) -> PoolNode | None:
-        """Return the node that `token` leads to from `node`, None if no entity goes on like this."""
+        """Return the node that `token` leads to from `node`, None if no entity continues like this."""
         return self._node_to_children[node].get(token)
 
     def children(self, node: PoolNode) -> Mapping[int, PoolNode]:

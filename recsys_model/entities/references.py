@@ -1,6 +1,6 @@
 """Find an item by what a user typed: an item id, a title, or an item's unique text.
 
-The error for an unknown reference names the closest items.
+The error of an unknown reference names the closest items.
 """
 
 import copy
@@ -31,19 +31,19 @@ class ReferenceIndex:
     def edited(
         self, item_ids: Sequence[str], titles: Sequence[str], texts: Mapping[int, str], removed: Set[int]
     ) -> "ReferenceIndex":
-        """Return an index that also knows the items behind the last one, with these ids and titles.
+        """Return an index with further items, which have these ids and titles.
 
-        `texts` are those of all items that came or came back. A removed item is still found by its id, and by its
-        title or text where no other item has them.
+        `texts` are those of all added and restored items. A removed item is still found by its id, and by its title or
+        text if no other item has them.
         """
         other = copy.copy(self)
-        num_known = len(self._item_ids)
+        num_items = len(self._item_ids)
         other._item_ids = [*self._item_ids, *item_ids]
-        other._texts = [*self._texts, *(texts[num_known + place] for place in range(len(item_ids)))]
+        other._texts = [*self._texts, *(texts[num_items + place] for place in range(len(item_ids)))]
         other._item_id_to_index = self._item_id_to_index | {other._item_ids[index]: index for index in texts}
         other._text_to_index = self._text_to_index | {text: index for index, text in texts.items()}
         other._title_to_indices = self._title_to_indices.copy()
-        for index, title in enumerate(map(fold_whitespace, titles), start=num_known):
+        for index, title in enumerate(map(fold_whitespace, titles), start=num_items):
             other._title_to_indices[title] = [*other._title_to_indices.get(title, []), index]
         other._removed = removed
         return other
@@ -58,14 +58,14 @@ class ReferenceIndex:
         An item id wins over a title; a title counts only if no other item has it.
 
         Raises:
-            DataError: nothing fits, or several items have this title; the message names what would fit, with `suggest`
-                also what nearly does, which takes longer than all else.
+            DataError: no item fits, or several items have this title. The message names those
+                items; with `suggest` it names similar items, which is slow.
         """
         if reference in self._item_id_to_index:
             return self._item_id_to_index[reference]
         folded = fold_whitespace(reference)
-        known = self._title_to_indices.get(folded, []) if folded else []
-        indices = [index for index in known if index not in self._removed] or known[-1:]
+        same_title = self._title_to_indices.get(folded, []) if folded else []
+        indices = [index for index in same_title if index not in self._removed] or same_title[-1:]
         if len(indices) == 1:
             return indices[0]
         if len(indices) > 1:
@@ -79,7 +79,7 @@ class ReferenceIndex:
         raise DataError(f"no item has the id or title {reference!r}; {advice}")
 
     def prepare(self) -> None:
-        """Index what suggestions are made of, so that the first unknown reference does not wait for it."""
+        """Index the suggestions ahead of time, so that the first unknown reference does not wait for it."""
         self._suggestions.extend(self._item_ids, self._texts)
 
     def _advice(self, reference: str) -> str:

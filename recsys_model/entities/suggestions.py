@@ -1,7 +1,7 @@
-"""Suggest items for a reference that names none: ids with few other characters, texts that share words with it.
+"""Suggest items for an unknown reference: ids that differ in few characters, texts with common words.
 
-Letters are compared one by one, which is slow, so candidates are chosen first: the work for one reference hardly grows
-with the catalogue. What is indexed is kept, and shared by all versions of a catalogue that is edited.
+Comparing letters is slow, so an index chooses candidates first; the work for one reference hardly grows with the
+catalogue. All versions of an edited catalogue share the index.
 
 Shape suffixes: I = ids of one length, L = characters of these.
 """
@@ -20,11 +20,11 @@ MAX_SUGGESTIONS = 3
 MAX_OTHER_CHARACTERS = 2
 """Characters in which a suggested id may differ, at the same length."""
 MAX_SHARING = 50_000
-"""Texts looked at for words in common; the rarest words come first, those of half the catalogue tell little."""
+"""Texts searched for common words; the rarest words come first, since words of half the catalogue distinguish little."""
 
 
 class Suggestions:
-    """An index over ids and texts, made when first asked and then extended by what came since.
+    """An index over ids and texts; each call first adds the new ones.
 
     Only one thread at a time may extend it, which `extend` does ahead of time: a million texts take ten seconds.
 
@@ -49,11 +49,11 @@ class Suggestions:
         sharing = [index for index in self._sharing_words(reference) if index < len(texts) and index not in removed]
         text_to_index = {texts[index].lower(): index for index in sharing[:MAX_CANDIDATES]}
         close = difflib.get_close_matches(reference.lower(), text_to_index, n=MAX_SUGGESTIONS, cutoff=0.3)
-        found = [id_to_index[item_id] for item_id in ids] + [text_to_index[text] for text in close]
-        return list(dict.fromkeys(found))[:MAX_SUGGESTIONS]
+        indices = [id_to_index[item_id] for item_id in ids] + [text_to_index[text] for text in close]
+        return list(dict.fromkeys(indices))[:MAX_SUGGESTIONS]
 
     def extend(self, item_ids: Sequence[str], texts: Sequence[str]) -> None:
-        """Index what is not indexed yet."""
+        """Index the ids and texts that are not indexed yet."""
         new_ids: dict[int, list[int]] = defaultdict(list)
         for index in range(self._num_indexed, len(texts)):
             for piece in _pieces(texts[index]):
@@ -78,8 +78,8 @@ class Suggestions:
         """Return the items that share most words."""
         counts: Counter[int] = Counter()
         num_left = MAX_SHARING
-        known = [self._word_to_indices[piece] for piece in _pieces(reference) if piece in self._word_to_indices]
-        for indices in sorted(known, key=len):
+        index_lists = [self._word_to_indices[piece] for piece in _pieces(reference) if piece in self._word_to_indices]
+        for indices in sorted(index_lists, key=len):
             counts.update(indices[:num_left])
             num_left -= len(indices)
             if num_left <= 0:

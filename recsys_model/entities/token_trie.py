@@ -5,7 +5,7 @@ side by side. Nodes are numbered level by level and, inside a level, in the orde
 of a node are neighbours, sorted by their first token, and the items below a node are neighbours in `items`. Every
 sequence ends with `[E]`, so no sequence is a prefix of another and every leaf is one item.
 
-Shape suffixes: N = nodes, I = items, L = label tokens, X = rows at hand.
+Shape suffixes: N = nodes, I = items, L = label tokens, X = rows in work.
 """
 
 import itertools

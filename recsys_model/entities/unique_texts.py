@@ -1,6 +1,6 @@
-"""Give every item a text of its own, since two items may share a title.
+"""Make the texts of items unique, since items may share a title.
 
-Only what tells two items apart is appended, in a fixed order: brand, last category, short id.
+Only parts that differ are appended, in a fixed order: brand, last category, short id.
 The result depends on the set of items, not on their order.
 """
 
@@ -65,7 +65,7 @@ def make_unique_texts(
 
 
 def texts_of_newcomer(title: str, brand: str | None, categories: Sequence[str], item_id: str) -> Iterator[str]:
-    """Yield the texts that an item may have which joins others whose texts stay as they are, in order of preference.
+    """Yield the possible texts of an item that joins a catalogue of fixed texts, in order of preference.
 
     They are made of the same parts as those of `make_unique_texts`.
 
@@ -80,7 +80,7 @@ def texts_of_newcomer(title: str, brand: str | None, categories: Sequence[str], 
 
 
 def is_text_of(text: str, title: str, brand: str | None, categories: Sequence[str], item_id: str) -> bool:
-    """Say whether this module may have made `text` of these parts, whatever the other items were.
+    """Return whether this module may have made `text` of these parts, for any other items.
 
     >>> is_text_of("Comb (b7)", "Comb", "Ada", [], "b7"), is_text_of("Comb (Eve)", "Comb", "Ada", [], "b7")
     (True, False)
@@ -117,7 +117,7 @@ def _check_arguments(
 
 
 def _extend_equal_texts(texts: list[str], suffixes: Sequence[str], key: Callable[[str], Hashable]) -> bool:
-    """Append its suffix to every text that occurs more than once, where the suffixes differ; say if any did."""
+    """Append its suffix to every text that occurs more than once, if the suffixes differ; return whether any did."""
     key_to_indices: dict[Hashable, list[int]] = defaultdict(list)
     for index, text in enumerate(texts):
         key_to_indices[key(text)].append(index)

@@ -1,8 +1,8 @@
-"""Weights of a blended score, found by NDCG@10 on validation events.
+"""Fit the weights of a blended score by NDCG@10 on validation events.
 
-Each user brings some candidates that hold every item that a blend could put among its first ten: the best by the
-entity head, the best by tokens, and all that ever came later than one of the user's latest items. A part that does not help by
-more than the standard error of its gain stays out, since each part costs time.
+The candidates of a user hold every item that a blend could rank among its first ten: the best items by the entity head,
+the best by tokens, and all items that ever came later than one of the user's latest items. A part is left out unless
+its gain exceeds the standard error of the gain, since each part costs time.
 
 Shape suffixes: U = users, M = candidates of the user who has most.
 """
@@ -16,9 +16,9 @@ import numpy.typing as npt
 from recsys_model.entity_config import BlendWeights
 
 WEIGHTS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
-"""Weights that are tried beside the entity head's, which is 1."""
+"""Candidate weights of a part; the weight of the entity head is 1."""
 HISTORY_DECAYS = (0.0, 0.3, 0.5, 0.7, 0.85)
-"""How much earlier items of a history count in the counts, as is tried."""
+"""Candidate decays of earlier history items in the co-occurrence counts."""
 LARGEST_K = 10
 
 Floats = npt.NDArray[np.float32]
@@ -26,7 +26,7 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BlendCandidates:
-    """What a blend of each user's candidates is made of; padding has the entity score -inf."""
+    """The parts of the scores of each user's candidates; padding has the entity score -inf."""
 
     entity: Floats
     """Log-probability of each candidate by the entity head, [U, M]."""
@@ -37,13 +37,13 @@ class BlendCandidates:
 
 
 def find_blend(candidates: BlendCandidates) -> BlendWeights:
-    """Return the weights of the parts that cost no search; 0 for the counts where they do not help beyond doubt."""
+    """Return the weights of the parts without a search; 0 for the counts if their gain is within its standard error."""
     decay, weight = _best_weight(candidates.entity, candidates.log_counts, candidates.is_target)
     return BlendWeights(token=0.0, entity=1.0, co_occurrence=weight, history_decay=decay if weight > 0.0 else 0.0)
 
 
 def find_token_weight(candidates: BlendCandidates, token_UM: Floats, weights: BlendWeights) -> float:
-    """Return the weight of the tokens beside the other parts, 0 where they do not help beyond doubt.
+    """Return the weight of the tokens in addition to the other parts; 0 if their gain is within its standard error.
 
     `token_UM` is the log-probability of each candidate by the trie-guided generator, of the first users alone.
     """
@@ -66,7 +66,7 @@ def ndcg_of(score_UM: Floats, is_target_UM: npt.NDArray[np.bool_]) -> npt.NDArra
 def _best_weight(
     base_UM: Floats, variants: Mapping[float, Floats], is_target_UM: npt.NDArray[np.bool_]
 ) -> tuple[float, float]:
-    """Return the best variant of a part and its weight beside the base.
+    """Return the best variant of a part, and its weight when added to the base.
 
     The weight is 0 where its gain is not above the gain's standard error.
     """

@@ -1,4 +1,4 @@
-"""How often one item came later than another in training sequences, as sparse rows that a served model can hold."""
+"""Sparse co-occurrence counts: how often one item came later than another in training sequences."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from recsys_model.entity_head.pairs import Sequences, count_later_pairs
 from recsys_model.errors import CheckpointError
 
 SMALLEST_SHARE = 0.01
-"""Earlier items of a history that count less than this do not count."""
+"""Earlier items of a history with a smaller share are ignored."""
 
 
 @dataclass(frozen=True, eq=False)
 class CoOccurrenceCounts:
-    """For each item, the items that came later in a sequence and log(1 + their number of times)."""
+    """For each item, the items that came later in a sequence and log(1 + their counts)."""
 
     row_starts: npt.NDArray[np.int64]
     """The successors of item i are entries `row_starts[i] .. row_starts[i + 1] - 1`, [items + 1]."""
@@ -37,7 +37,7 @@ class CoOccurrenceCounts:
     def after_history(
         self, history: Sequence[int], decay: float
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-        """Return what came after the items of a history, ascending, and log(1 + n).
+        """Return the successors of the items of a history, ascending, and log(1 + n).
 
         n is the sum over the history, in which the last item counts once and each earlier one `decay` times the one
         behind it, until that is below `SMALLEST_SHARE`.
@@ -58,7 +58,7 @@ class CoOccurrenceCounts:
         if len(shares) == 1:
             return self.after(history[-1])
         rows = [(*self.after(item), share) for item, share in shares]
-        successors = np.concatenate([self.successors[:0], *(found for found, _, _ in rows)])
+        successors = np.concatenate([self.successors[:0], *(row_items for row_items, _, _ in rows)])
         counts = np.concatenate([np.zeros(0), *(share * np.expm1(logs.astype(np.float64)) for _, logs, share in rows)])
         items, place = np.unique(successors, return_inverse=True)
         return items, np.log1p(np.bincount(place, weights=counts, minlength=len(items))).astype(np.float32)

@@ -66,10 +66,7 @@ class _ItemCrossEntropy(torch.autograd.Function):
             hidden_bD, place_b = hidden_ND[start : start + size], place_N[start : start + size]
             score_bK = (hidden_bD @ vectors_KD.T).to(loss.dtype).add_(biases_K)
             if log_shares_K is not None:
-                # a row's own target is always among the items, so nothing is corrected there
-                row_b = torch.arange(len(place_b), device=place_b.device)
-                score_bK.sub_(log_shares_K)
-                score_bK[row_b, place_b] += log_shares_K[place_b]
+                _correct_sampling(score_bK, place_b, log_shares_K)
             row_x, place_x, is_scored_x = repeated.of_block(start, start + size)
             is_scored_x = is_scored_x.to(loss.dtype)
             score_bK.index_put_((row_x, place_x), repeat_bias_1 * is_scored_x, accumulate=True)
@@ -92,6 +89,13 @@ class _ItemCrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         (grad,) = grads
         return (*(saved * grad.to(saved.dtype) for saved in ctx.saved_tensors), None, None, None)
+
+
+def _correct_sampling(score_bK: Tensor, place_b: Tensor, log_shares_K: Tensor) -> None:
+    """Subtract the log-probabilities of being sampled, in place; a row's own target is always sampled."""
+    row_b = torch.arange(len(place_b), device=place_b.device)
+    score_bK.sub_(log_shares_K)
+    score_bK[row_b, place_b] += log_shares_K[place_b]
 
 
 def _loss_and_gradient(score_bK: Tensor, place_b: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,13 +1,13 @@
 """EntityHead: the trained tables from which item vectors, biases and input residuals are computed.
 
-An item vector is `e_i = P u_i + s r_i`: `u_i` is the mean of the language model's own word embeddings over the tokens of
-the item's texts (`texts.py`), in units of their usual size, and `r_i` a free residual, zero at first, `s` its scale. A state `h`
-scores an item by `h . e_i / temperature + b_i`, and by one more trained number where its history shows the item already.
-The same vector, through a matrix that starts at zero, is added to the input embeddings of the item's tokens; where a
-token carries the items before that one as well, each has a further matrix. So a head that was not trained changes nothing
-in the language model, and an item without a row in the tables has a vector, too.
+An item vector is `e_i = P u_i + s r_i`: `u_i` is the mean of the language model's own word embeddings over the tokens
+of the item's texts (`texts.py`), in units of their usual size, and `r_i` a free residual, zero at first, `s` its scale.
+A state `h` scores an item by `h . e_i / temperature + b_i`, and adds one more trained number if its history has the
+item already. The same vector, through a matrix that starts at zero, is added to the input embeddings of the item's
+tokens; a token that also carries the items before that one adds each through a further matrix. So a head that was not
+trained changes nothing in the language model, and an item without a row in the tables has a vector, too.
 
-Shape suffixes: N = items of the tables, K = items asked for, X = input items, E = earlier items of each, D = hidden size.
+Shape suffixes: N = items of the tables, K = requested items, X = input items, E = earlier items of each, D = hidden size.
 """
 
 import math
@@ -27,7 +27,7 @@ REPEAT_UNIT = 100.0
 
 
 class ItemTerms(NamedTuple):
-    """What the head computes for a step: the items that are scored, and what is added to the inputs.
+    """The tensors of one step: vectors and biases of the scored items, and residuals of the inputs.
 
     A tuple, because DeepSpeed's ZeRO 3 looks for tensors in what a module returns.
     """
@@ -39,7 +39,7 @@ class ItemTerms(NamedTuple):
     inputs: Tensor | None
     """Residuals of the input items, [X, D]; None where the head has no input residuals."""
     repeat_bias: Tensor | None
-    """What is added to the score of an item of the history, [1]; None where the head has no such number."""
+    """Bias on the score of an item of the history, [1]; None if the head has no repeat bias."""
 
 
 class EntityHead(nn.Module):
@@ -53,9 +53,9 @@ class EntityHead(nn.Module):
     def __init__(
         self, hidden_size: int, item_token_ids: Sequence[Sequence[int]], config: EntityConfig, *, is_new: bool = False
     ) -> None:
-        """Take the tokens of each item's texts; `is_new` is for a model whose weights are new, too.
+        """Take the tokens of each item's texts; `is_new` is for a model with new weights.
 
-        With new weights there is nothing that inputs must leave as it is, so their matrix starts as the identity.
+        A new model has no pretrained behaviour to preserve, so the input matrix starts as the identity.
         """
         super().__init__()
         num_items = len(item_token_ids)
@@ -78,7 +78,7 @@ class EntityHead(nn.Module):
         self.earlier_projections = nn.Parameter(earlier) if config.earlier_inputs else None
 
     def measure_words(self, model: Backbone) -> None:
-        """Take the usual size of the model's word embeddings as the unit; to be called once, before any training."""
+        """Set the unit to the root mean square of the model's word embeddings; call it once, before any training."""
         if self.texts is None:
             return
         with torch.no_grad():
@@ -112,7 +112,7 @@ class EntityHead(nn.Module):
 
     @property
     def repeat_bias(self) -> Tensor | None:
-        """What is added to the score of an item that the history shows, [1]; None without such a number."""
+        """Bias on the score of an item of the history, [1]; None if the head has no repeat bias."""
         return None if self.repeat_weight is None else self.repeat_weight * REPEAT_UNIT
 
     def item_vectors(self, model: Backbone) -> Tensor:

@@ -1,4 +1,4 @@
-"""How often one item came later than another in the same sequence, counted over all users.
+"""Count how often one item came later than another in the same sequence, over all users.
 
 Shape suffixes: E = events of all users one after the other, P = distinct pairs of items, N = items.
 """

@@ -1,4 +1,4 @@
-"""Which items a softmax sums over where the catalogue is too large: the targets of a batch and uniform negatives.
+"""Sample the items of a softmax over a large catalogue: the targets of a batch and uniform negatives.
 
 Shape suffixes: N = targets, K = items that are scored, I = items of the catalogue.
 """
@@ -18,7 +18,7 @@ class SampledItems:
     places: Tensor
     """Which of them each target is, [N]."""
     log_shares: Tensor
-    """Log-probability with which each came among them, were the targets of the batch drawn by `shares`, [K]."""
+    """Log-probability that each item is sampled, if the targets of the batch are drawn by `share_I`, [K]."""
 
 
 def sample_items(target_N: Tensor, num_negatives: int, share_I: Tensor) -> SampledItems:

@@ -1,4 +1,4 @@
-"""EntityScorer: a trained entity head over one catalogue, ready to score, with what its scores are blended with."""
+"""EntityScorer: a trained entity head over one catalogue, with the weights and counts of its blend."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ class EntityScorer:
     vectors: ItemVectors
     """Of all items of the catalogue."""
     blend: BlendWeights | None = None
-    """Weights of a blended score, where they were found."""
+    """Weights of a blended score; None if none were fitted."""
     counts: CoOccurrenceCounts | None = None
     """Training events of pairs of items."""
 
@@ -46,7 +46,7 @@ def build_scorer(
 
 
 def write_scorer(folder: Path, scorer: EntityScorer) -> None:
-    """Write the head of a scorer and what its scores are blended with into `folder`, which is created."""
+    """Write the head and the blend of a scorer into `folder`, which is created."""
     write_head(folder, scorer.head)
     if scorer.blend is not None and scorer.counts is not None:
         write_blend(folder, scorer.blend, scorer.counts)

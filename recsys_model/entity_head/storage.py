@@ -1,7 +1,8 @@
-"""An entity head on disk: a folder of safetensors and JSON beside the weights or the adapter of its language model.
+"""An entity head on disk: a folder of safetensors and JSON next to the weights or the adapter of its language model.
 
-`head.json` holds the settings, `head.safetensors` the tables, `blend.json` the weights of a blended score and
-`co_occurrence.safetensors` its counts; `items.json` names the items of the rows. Words are not among them: they come from the model and the catalogue.
+`head.json` holds the settings, `head.safetensors` the tables, `items.json` the item ids of their rows, `blend.json` the
+weights of a blended score and `co_occurrence.safetensors` its counts. Word vectors are not stored: they are computed
+from the model and the catalogue.
 """
 
 import dataclasses
@@ -29,7 +30,7 @@ ITEMS_FILE = "items.json"
 def write_head(folder: Path, head: EntityHead, dtype: torch.dtype | None = None) -> None:
     """Write settings and tables into `folder`, which is created; `dtype` converts the tables.
 
-    A blend of an earlier head is taken away: its weights were found for that one.
+    The blend of an earlier head is deleted, because its weights were fitted to that head.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name in (BLEND_FILE, COUNTS_FILE):
@@ -57,9 +58,9 @@ def load_head(folder: Path, hidden_size: int, item_token_ids: Sequence[Sequence[
         )
     head = EntityHead(hidden_size, item_token_ids[:num_items], config)
     expected = {name: tuple(tensor.shape) for name, tensor in head.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in tables.items()}
-    if found != expected:
-        raise CheckpointError(f"the entity head in {folder} must have the tables {expected}, got {found}; train again")
+    shapes = {name: tuple(tensor.shape) for name, tensor in tables.items()}
+    if shapes != expected:
+        raise CheckpointError(f"the entity head in {folder} must have the tables {expected}, got {shapes}; train again")
     head.load_state_dict({name: tensor.float() for name, tensor in tables.items()})
     return head.requires_grad_(False)
 
@@ -77,7 +78,7 @@ def load_tables(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def write_item_ids(folder: Path, item_ids: Sequence[str]) -> None:
-    """Write whose rows the tables hold, so that a later training can go on with them in another catalogue."""
+    """Write the item ids of the table rows, so that a later training can continue with another catalogue."""
     (folder / ITEMS_FILE).write_text(json.dumps(list(item_ids), ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -92,7 +93,7 @@ def load_item_ids(folder: Path) -> list[str]:
         item_ids = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise CheckpointError(
-            f"{path} does not tell whose rows the entity head has: {error}; train it again to go on from it"
+            f"{path} does not name the items of the entity head: {error}; train the head again to resume from it"
         ) from error
     if not isinstance(item_ids, list) or not all(isinstance(each, str) for each in item_ids):
         raise CheckpointError(f"{path} must hold a list of item ids, got {type(item_ids).__name__}")
@@ -120,7 +121,7 @@ def write_blend(folder: Path, weights: BlendWeights, counts: CoOccurrenceCounts)
 
 
 def load_blend(folder: Path) -> tuple[BlendWeights | None, CoOccurrenceCounts | None]:
-    """Read what `write_blend` wrote; nothing where it was not called.
+    """Read what `write_blend` wrote; None twice if the head has no blend.
 
     Raises:
         CheckpointError: a file is missing or damaged.

@@ -1,10 +1,10 @@
 """The words of an item's vector: the mean of the word embeddings over the tokens of its texts.
 
-A token counts by its inverse document frequency: what stands in few texts tells more of an item than a unit or a comma
-that stands in most of them. RESULTS.md says what that is worth.
+Tokens are weighted by inverse document frequency: a token of few texts identifies an item better than a unit or a
+comma. RESULTS.md has the measured gain.
 
-Shape suffixes: N = items, K = items asked for, D = hidden size, M = tokens of the texts of all items, U = different tokens
-among them, X = tokens of the texts of the items asked for.
+Shape suffixes: N = items, K = requested items, D = hidden size, M = tokens of the texts of all items, U = different
+tokens among them, X = tokens of the texts of the requested items.
 """
 
 from collections import Counter
@@ -25,7 +25,7 @@ from recsys_model.errors import CheckpointError
 
 
 class TokenWeights:
-    """How much each token counts in a mean; the items that a head is trained with decide it for all later ones."""
+    """Weights of the tokens in a mean, computed from the items that the head is trained with."""
 
     def __init__(self, item_token_ids: Sequence[Sequence[int]], kind: WordWeights) -> None:
         """Take the token ids of each item's texts."""
@@ -46,7 +46,7 @@ class TokenWeights:
 class ItemTexts(nn.Module):
     """The tokens of the items' texts, and the mean word embedding over them.
 
-    The tokens are no weights: they come from the catalogue whenever a head is built.
+    The tokens are not stored as weights: each head reads them from the catalogue.
     """
 
     token_ids: Tensor
@@ -76,9 +76,9 @@ class ItemTexts(nn.Module):
         self._by_token: tuple[Tensor, Tensor, Tensor] | None = None
 
     def by_token(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the texts the other way round: items [M] and shares [M] token by token, and offsets of the tokens [U + 1].
+        """Return the inverted index of the texts: items [M] and shares [M] by token, and offsets of the tokens [U + 1].
 
-        They are made by the first gradient, since a model that serves needs none.
+        The first gradient computes it, since a served model needs none.
         """
         if self._by_token is None or self._by_token[0].device != self.places.device:
             lens_N = self.offsets.diff()

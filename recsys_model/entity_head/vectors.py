@@ -1,4 +1,4 @@
-"""ItemVectors: what a trained entity head comes to at inference: a table of vectors, biases and input residuals.
+"""ItemVectors: the table of a trained entity head for inference: vectors, biases and input residuals.
 
 The table is computed once for a catalogue. Items that are added later get theirs from their words alone.
 
@@ -40,14 +40,14 @@ class ItemVectors:
     biases: Tensor
     """Of the scores, [N]."""
     inputs: Tensor | None
-    """What is added to the input embedding of an item's tokens, [N, D]; None where nothing is."""
+    """Residuals of the input embeddings of an item's tokens, [N, D]; None without input residuals."""
     repeat_bias: Tensor
-    """What is added to the score of an item that a request's history shows, [1]."""
+    """Bias on the score of an item of a request's history, [1]."""
     earlier_inputs: Tensor | None = None
-    """What is added where an item is the first, second, ... before the last one, [E, N, D]; None where nothing is."""
+    """Residuals of an item that is the first, second, ... before the last one, [E, N, D]; None without them."""
 
     def added(self, item_X: Tensor, earlier_XE: Tensor) -> Tensor | None:
-        """Return what is added to the embeddings of tokens that carry these items, [X, D]; zeros for negative ones."""
+        """Return the residuals of tokens that carry these items, [X, D]; negative items add nothing."""
         if self.inputs is None:
             return None
         added_XD = _rows(self.inputs, item_X)
@@ -68,7 +68,7 @@ def compute_vectors(head: EntityHead, model: Backbone, items: Sequence[ItemWithT
     num_trained = head.num_items
     if len(items) < num_trained:
         raise ConfigError(f"the entity head has {num_trained} items and the catalogue {len(items)}; they do not fit")
-    # clones: a head that goes on training must not change a table under whoever uses it
+    # clones, so that further training of the head does not change this table
     trained = _table(head, head.item_vectors(model).float(), head.biases.detach().float().clone())
     return extend_vectors(trained, head, model, items)
 

@@ -1,1 +1,1 @@
-"""Metrics of ranked recommendations, and the baselines that a model has to beat."""
+"""Metrics of recommendations and generated texts, and baselines."""

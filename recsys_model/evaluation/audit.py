@@ -1,12 +1,11 @@
-"""Can figures of HR and NDCG come from rankings with one positive per case?
+"""Audit HR and NDCG figures: can a ranking with one positive per case have them?
 
-A case is a hit at one rank r, or none. A hit counts 1 in HR@k and 1 / log2(r + 1) in NDCG@k for every k >= r.
-Let H and N be HR and NDCG at a cut-off j. Hits at the ranks j+1 .. k add to H some d >= 0, and to N
-anything between d / log2(k + 1), all at rank k, and d / log2(j + 2), all at rank j + 1: the points (H, N)
-that are possible at k are those possible at j plus a cone, cut off at H = 1. A figure that was given
-cuts out the strip that its rounding leaves. What remains is a convex polygon; it is empty exactly where no
-ranking has these figures, and before a figure cuts it, its extent is the exact bound on that figure,
-all figures before it taken together.
+A case is a hit at one rank r, or none. A hit counts 1 in HR@k and 1 / log2(r + 1) in NDCG@k for every k >= r. Let H and
+N be HR and NDCG at a cut-off j. Hits at the ranks j+1 .. k add to H some d >= 0, and to N anything between d / log2(k +
+1), all at rank k, and d / log2(j + 2), all at rank j + 1: the points (H, N) that are possible at k are those possible
+at j plus a cone, cut off at H = 1. A given figure cuts this region to the strip of its rounding. The rest is a convex
+polygon. It is empty exactly if no ranking has these figures; before a cut, its extent is the exact bound on the next
+figure, given all earlier ones.
 
 Nothing is assumed about the number of cases: shares are real numbers.
 """
@@ -37,9 +36,9 @@ class Figure:
     text: str
     """As printed."""
     value: float
-    """What it says."""
+    """Its value."""
     half_unit: float
-    """Half a unit of its last printed digit: the true value lies at most so far from it."""
+    """Half a unit of its last printed digit: the largest rounding error."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,9 +52,9 @@ class Broken:
     is_above: bool
     """Whether it is above the range; else it is below."""
     low: float
-    """What it would have to be at least, given the figures of `given`."""
+    """Smallest possible value, given the figures of `given`."""
     high: float
-    """What it would have to be at most."""
+    """Largest possible value."""
     given: tuple[str, ...]
     """Names and values of the figures that the bound follows from, as printed."""
 
@@ -67,7 +66,7 @@ class Broken:
 
 
 def parse_figure(text: str) -> Figure:
-    """Read a printed figure; the digits that were printed say how exact it is.
+    """Read a printed figure; its number of digits gives its rounding error.
 
     Raises:
         DataError: it is no decimal number.
@@ -89,7 +88,7 @@ def parse_figure(text: str) -> Figure:
 
 
 def exact_figures(values: Mapping[str, float]) -> dict[str, Figure]:
-    """Return computed values, called `hr_at_5` and so on, as figures without rounding."""
+    """Return computed values, such as `hr_at_5`, as figures without rounding."""
     return {
         name.replace("_at_", "@"): Figure(text=f"{value:.6f}", value=value, half_unit=0.0)
         for name, value in values.items()
@@ -97,7 +96,7 @@ def exact_figures(values: Mapping[str, float]) -> dict[str, Figure]:
 
 
 def check_possible(method: str, values: Mapping[str, float]) -> None:
-    """Refuse computed metrics, called `hr_at_5` and so on, that no ranking with one positive per case has.
+    """Refuse computed metrics, such as `hr_at_5`, that no ranking with one positive per case can have.
 
     Raises:
         DataError: with the bound that is broken.
@@ -144,7 +143,7 @@ def _in_order(figures: Mapping[str, Figure]) -> Iterator[tuple[int, Kind, Figure
 
 
 def _with_hits(polygon: Sequence[Point], reached: int, k: int) -> list[Point]:
-    """Add whatever hits at the ranks `reached + 1 .. k` can add, HR staying at most 1."""
+    """Add all possible hits at the ranks `reached + 1 .. k`; HR stays at most 1."""
     if k == reached:
         return list(polygon)
     least, most = 1.0 / math.log2(k + 1), 1.0 / math.log2(reached + 2)

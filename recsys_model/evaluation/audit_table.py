@@ -1,7 +1,7 @@
-"""A table of HR and NDCG figures as CSV, and which of its rows no ranking can have.
+"""Audit a CSV table of HR and NDCG figures: find the rows that no ranking can have.
 
-The columns are `method`, optionally `dataset` and `table`, and figures called `hr@K` or `ndcg@K`; a figure
-that is not known is left empty.
+The columns are `method`, optionally `dataset` and `table`, and figures called `hr@K` or `ndcg@K`; an unknown figure is
+left empty.
 """
 
 import csv
@@ -17,7 +17,7 @@ LABELS = ("table", "method", "dataset")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AuditedRow:
-    """One row and what was found."""
+    """One row and the bound that it breaks."""
 
     line: int
     """Number of its line in the file, 1 for the header."""
@@ -30,7 +30,7 @@ class AuditedRow:
 
 
 def audit_file(path: Path) -> list[AuditedRow]:
-    """Judge every row of a CSV file.
+    """Audit every row of a CSV file.
 
     Raises:
         DataError: it cannot be read, or is no such table; file and line are named.
@@ -45,7 +45,7 @@ def audit_file(path: Path) -> list[AuditedRow]:
 
 
 def audit_table(lines: Iterable[str]) -> list[AuditedRow]:
-    """Judge every row of a CSV table.
+    """Audit every row of a CSV table.
 
     Raises:
         DataError: a column is neither a label nor a figure, or a cell is no number; the line is named.

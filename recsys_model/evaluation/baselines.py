@@ -1,8 +1,7 @@
 """Rankers without a language model: popularity and last-item co-occurrence.
 
-Both rank the whole catalogue: a ranker turns a history into one integer per item, larger is better.
-Here no two are equal; of a ranker with equal ones the target comes last of its equals, so a rank never
-depends on how a sort breaks ties.
+A ranker turns a history into one sort key per item of the catalogue, larger is better. The keys of these two are
+distinct. With equal keys the target ranks last among its equals, so a rank never depends on how a sort breaks ties.
 
 Which co-occurrence? HR@10 on Amazon Beauty (test split, 22,363 users, 12,101 items, nothing removed / seen items
 removed): j anywhere later than i .0760 / .0779, j directly after i .0753 / .0757, neighbours in either order
@@ -26,14 +25,14 @@ class Ranker(Protocol):
     def sort_keys(self, history: Sequence[int] | np.ndarray, user: int | None = None) -> np.ndarray:
         """Return one int64 per item (N): larger is better, none is negative.
 
-        `user` is the user's place among the training sequences, for rankers that know users by their training;
-        None where it is not known.
+        `user` is the index of the user's training sequence, for rankers that learn user vectors; None if the user is
+        new.
         """
         ...
 
 
 class Popularity:
-    """The same ranking for everybody: number of known events, ties by catalogue index."""
+    """The same ranking for all users: number of training events, ties by catalogue index."""
 
     def __init__(self, sequences: Sequences, num_items: int):
         event_E = concatenated(sequences)
@@ -48,7 +47,7 @@ class Popularity:
 
 
 class CoOccurrence:
-    """Items by how often they came later than the user's last item in known sequences.
+    """Items by how often they came later than the user's last item in training sequences.
 
     Ties, and items that never followed, are in the order of popularity.
     `max_gap` bounds how many events may lie between two items of a pair, for very long sequences.
@@ -81,7 +80,7 @@ def keys_of_scores(score_N: np.ndarray) -> np.ndarray:
 
 
 def rank_by_keys(key_N: np.ndarray, target: int, excluded: Collection[int] = ()) -> int:
-    """Return the place of `target`, 1 for the first, when `excluded` items are taken out; 0 if it is one of them.
+    """Return the place of `target`, 1 for the first, without the `excluded` items; 0 if it is one of them.
 
     The target is the last of those whose keys equal its own.
 

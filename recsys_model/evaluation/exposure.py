@@ -1,7 +1,7 @@
-"""What a recommender shows: how much of the catalogue, how evenly, how popular.
+"""Exposure metrics: catalogue coverage, Gini index, popularity and long tail of the recommended items.
 
-*Catalogue coverage*: the share of all items that somebody is shown (Herlocker et al. 2004; Ge et al. 2010).
-*Gini index of exposure*: 0 where every item is shown equally often, (N - 1) / N where one item is shown alone
+*Catalogue coverage*: the share of all items that are shown to a user (Herlocker et al. 2004; Ge et al. 2010).
+*Gini index of exposure*: 0 if all items are shown equally often, (N - 1) / N if one item is shown alone
 (Gini 1912, on recommendations Fleder and Hosanagar 2009). *Mean popularity*: training events of the shown items,
 the mean over users of the mean over a list (Yin et al. 2012). *Long tail*: every item but the most popular fifth of
 the catalogue; its share is again a mean over users (Abdollahpouri et al. 2019).

@@ -1,4 +1,4 @@
-"""Hit rates of groups of users: by popularity of what they took, by length of their history, by ties in time.
+"""Hit rates of user groups: by popularity of the target, length of the history, ties in time.
 
 Shape suffixes: U = users, N = items of the catalogue.
 """
@@ -19,7 +19,7 @@ _NORMAL_975 = 1.959963984540054  # 97.5 % quantile of the normal distribution
 
 
 def wilson_interval(num_hits: int, num_users: int) -> Estimate:
-    """Return the share of hits with its 95 % score interval (Wilson 1927), which is sound for few users and for no hit.
+    """Return the share of hits with its 95 % score interval (Wilson 1927), which is valid for few users and for no hit.
 
     A bootstrap of a group without any hit would claim an interval of width zero.
 
@@ -52,7 +52,7 @@ def popularity_deciles(popularity_N: np.ndarray) -> np.ndarray:
 def length_groups(lengths: Sequence[int], max_groups: int = MAX_LENGTH_GROUPS) -> list[tuple[int, int]]:
     """Return the shortest and longest history of each group, ascending; groups hold about equally many users.
 
-    Users of one length are never parted, so there may be fewer groups, and some larger ones.
+    Users with the same length stay together, so groups may be fewer, and some larger.
 
     Example:
         >>> length_groups([4, 4, 4, 4, 5, 6, 7, 90], max_groups=4)

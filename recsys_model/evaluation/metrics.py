@@ -1,6 +1,6 @@
 """Hit rate and NDCG where every case has exactly one right item.
 
-A rank is 1 for the first place; 0 says that the item is not among those returned.
+A rank is 1 for the first place, and 0 if the item was not returned.
 NDCG@k with one positive is 1 / log2(rank + 1) for a rank up to k, else 0.
 
 Shape suffixes: U = users.
@@ -14,7 +14,7 @@ from recsys_model.errors import DataError
 from recsys_model.evaluation.intervals import Estimate, bootstrap_mean
 
 METRIC_NAMES: tuple[str, ...] = ("hr_at_1", "hr_at_5", "hr_at_10", "ndcg_at_5", "ndcg_at_10")
-"""What a sequential recommendation is measured by (paper, Table 3)."""
+"""Metrics of sequential recommendation (paper, Table 3)."""
 
 
 def rank_in(items: Sequence[object], target: object) -> int:
@@ -57,7 +57,7 @@ def measure_difference(
     """Return every metric of `ranks` minus that of `other_ranks`, paired: both rankers' gains of a user are drawn together.
 
     Raises:
-        DataError: the two do not rank for equally many users.
+        DataError: the numbers of users differ.
     """
     if len(ranks) != len(other_ranks):
         raise DataError(f"paired ranks must be of the same users, got {len(ranks)} and {len(other_ranks)}")

@@ -1,4 +1,4 @@
-"""Item-based neighbours: items that the same users took are near, whatever the order.
+"""Item-based neighbours: items of the same users are similar, whatever their order.
 
 The cosine of two items' sets of users, added up over the items of a history (Sarwar et al. 2001, for what was taken
 rather than rated). Not cornac's class: its cosine looks at common users alone and its score is a weighted mean of
@@ -27,7 +27,7 @@ class ItemNeighbours:
         distinct = [np.array(list(dict.fromkeys(np.asarray(sequence).tolist())), np.int64) for sequence in sequences]
         users_N = np.bincount(np.concatenate([np.zeros(0, np.int64), *distinct]), minlength=num_items)
         one_way, count = count_later_pairs(distinct, num_items, MAX_GAP)
-        # each pair in both directions; the order of two items of a user says nothing here
+        # each pair in both directions, since the order of two items does not matter here
         first, second = np.divmod(one_way, num_items)
         pair_P = np.concatenate([one_way, second * num_items + first])
         pair_P, place_P = np.unique(pair_P, return_inverse=True)

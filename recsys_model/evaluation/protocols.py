@@ -1,4 +1,4 @@
-"""What a ranking is measured on: which events are targets, which items compete, and how to say so in one sentence.
+"""Evaluation protocols: target events, candidates of the ranking, and one sentence that states each.
 
 Figures are comparable only under the same protocol; every table carries the statements of the one that it used.
 """
@@ -15,7 +15,7 @@ from recsys_model.text.negatives import draw_negatives, shuffled_with
 
 @dataclass(frozen=True, slots=True)
 class EventSplit:
-    """Indices of one user's events, in the user's order; what is not named is not used."""
+    """Indices of one user's events, in the user's order; other events are not used."""
 
     train: range
     """Events to train on."""
@@ -32,11 +32,11 @@ class Protocol:
     split: Literal["leave_one_out", "temporal"] = "leave_one_out"
     """Which events are targets; see `leave_one_out` and `temporal_split`."""
     competitors: Literal["catalogue", "sampled", "given"] = "catalogue"
-    """Whom the target has to beat: every item, seeded negatives, or the candidates that the data name."""
+    """Candidates of the ranking: every item, seeded negatives, or the candidates in the data."""
     num_negatives: int = 99
     """Negatives of each user with `competitors: sampled`."""
     exclude_seen: bool = False
-    """With `competitors: catalogue`, whether items of the user's history are taken out."""
+    """With `competitors: catalogue`, whether items of the user's history are excluded."""
 
     def __post_init__(self) -> None:
         require(self.num_negatives >= 1, f"protocol.num_negatives must be at least 1, got {self.num_negatives}")
@@ -110,9 +110,9 @@ def temporal_split(timestamps: Sequence[float], valid_from: float, test_from: fl
 def sampled_candidates(
     seed: int, user_id: str, target: int, own_items: Collection[int], num_items: int, num_negatives: int = 99
 ) -> list[int]:
-    """Return the target among negatives that depend on (seed, user) alone, in an order that tells nothing.
+    """Return the target among negatives that depend on (seed, user) alone, in an uninformative order.
 
-    `own_items` are all items of the user, so two methods, or two targets, of a user meet the same negatives.
+    `own_items` are all items of the user, so all methods and targets of a user get the same negatives.
 
     Raises:
         DataError: the catalogue has too few items that the user never took.

@@ -1,8 +1,8 @@
-"""What well trained sequential models reach on published data sets, for comparison with baselines of one's own.
+"""Published results of well trained sequential models, for comparison with own baselines.
 
 A data set is recognised by its numbers of users, items and events. Figures hold under one protocol: leave-one-out with
-the events in the published order, the target against the whole catalogue, items of the history taken out, the
-validation event told at test time.
+the events in the published order, the target ranked against the whole catalogue without the items of the history, the
+validation event part of the test history.
 
 Sources:
     Beauty and Toys: 5-core reviews of Amazon until 2014 in the order of S3-Rec (arXiv 2008.07873) and P5
@@ -10,8 +10,8 @@ Sources:
     SASRec and the last item alone: public training logs of a SASRec with the softmax over all items (hidden size 64,
         2 blocks, 1 head, dropout 0.6, histories of 50, at most 200 passes, the best by validation NDCG@10), on these
         events and under this protocol; the range is that of five seeds.
-    BSARec (arXiv 2312.10325): a public leaderboard of the same pipeline, mean of five seeds. It is no baseline here and
-        only says what else is reached on these data.
+    BSARec (arXiv 2312.10325): a public leaderboard of the same pipeline, mean of five seeds. It is not a
+        baseline here, only an orientation.
 """
 
 from collections.abc import Mapping
@@ -38,10 +38,10 @@ class PublicFigure:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PublicDataset:
-    """A published data set and what is reached on it."""
+    """A published data set and published results on it."""
 
     name: str
-    """As a reader meets it."""
+    """Its name in reports."""
     num_users: int
     """Users with events."""
     num_items: int
@@ -51,7 +51,7 @@ class PublicDataset:
     figures: Mapping[str, Mapping[str, PublicFigure]]
     """Model -> metric -> figure."""
     orientation: Mapping[str, Mapping[str, PublicFigure]]
-    """The same of models that are no baseline here, by the name that a reader meets."""
+    """The same for models that are no baselines here, by their name in reports."""
 
 
 def _figures(source: str, hr: tuple[float, float], ndcg: tuple[float, float]) -> dict[str, PublicFigure]:
@@ -82,11 +82,11 @@ PUBLIC_DATASETS = (
         orientation={"BSARec": _figures(_LEADERBOARD, (0.1050, 0.1050), (0.0650, 0.0650))},
     ),
 )
-"""All that are recognised."""
+"""All recognised data sets."""
 
 
 def recognise(num_users: int, num_items: int, num_events: int) -> PublicDataset | None:
-    """Return the published data set with exactly these counts, None where there is none.
+    """Return the published data set with exactly these counts, None without one.
 
     Example:
         >>> recognise(19_412, 11_924, 167_597).name, recognise(19_412, 11_924, 167_596)

@@ -20,7 +20,7 @@ def rating_stats(predicted_U: np.ndarray, true_U: np.ndarray) -> np.ndarray:
     """Return squared error, absolute error and 1 for every case, [U, X].
 
     Raises:
-        DataError: the two differ in length, or hold something that is no number.
+        DataError: the two differ in length, or hold a value that is not finite.
     """
     predicted_U, true_U = np.asarray(predicted_U, dtype=np.float64), np.asarray(true_U, dtype=np.float64)
     if predicted_U.shape != true_U.shape:

@@ -1,4 +1,4 @@
-"""Bootstrap intervals of figures that are no plain means over users, such as RMSE and BLEU.
+"""Bootstrap intervals of figures that are not plain means over users, such as RMSE and BLEU.
 
 Such a figure is a function of totals over users: of squared errors, or of matching word groups. A resample draws
 users with replacement, so it is a weight per user; weights times the users' statistics give its totals.

@@ -1,11 +1,11 @@
 """SASRec (Kang and McAuley 2018): a small causal transformer over item numbers, the sequential baseline.
 
-It knows no text and no ray. Input and output share the vectors of the items. Training is in `sasrec_training`, which
-takes the softmax over all items in place of one sampled negative; that, the dropout and the number of passes are what
-makes the baseline strong.
+It uses no text and no Ray. Input and output share the vectors of the items. Training is in `sasrec_training`, with the
+softmax over all items in place of one sampled negative; this loss, the dropout and the number of passes make the
+baseline strong.
 
-Rows are padded behind their last event. Attention is causal, so no event ever sees the padding, and what comes out at
-padding is not used.
+Rows are padded behind their last event. Attention is causal, so no event sees the padding, and states at padding are
+not used.
 
 Shape suffixes: B = users of a batch, T = events of the longest history, D = width, H = heads, N = items.
 """
@@ -31,13 +31,13 @@ class SASRecConfig:
     hidden_size: int = 64
     """Width of the item vectors."""
     num_blocks: int = 2
-    """Transformer blocks; with none the model knows the last item alone."""
+    """Transformer blocks; with 0 the model uses the last item alone."""
     num_heads: int = 1
     """Attention heads; they divide `hidden_size`."""
     dropout: float = 0.6
     """Of the inputs, the attention weights and each branch of a block."""
     max_history: int = 50
-    """Last events of a user that are looked at."""
+    """Length of the history: the last events of a user."""
     learning_rate: float = 5e-4
     """Of Adam, constant, without weight decay."""
     batch_users: int = 512
@@ -45,7 +45,7 @@ class SASRecConfig:
     max_passes: int = 200
     """Passes over the training events at most."""
     patience: int = 20
-    """Training ends after so many passes in a row without a better validation NDCG@10."""
+    """Training ends after so many consecutive passes without a better validation NDCG@10."""
 
     def __post_init__(self) -> None:
         for name in ("hidden_size", "num_heads", "max_history", "batch_users", "max_passes", "patience"):
@@ -111,7 +111,7 @@ class _Block(nn.Module):
 
 
 class SASRecRanker:
-    """A trained model as a ranker of the whole catalogue; it is told a history and does not know users."""
+    """A trained model as a ranker of the whole catalogue; it uses the history, not the user."""
 
     def __init__(self, model: SASRec) -> None:
         self._model = model.eval()

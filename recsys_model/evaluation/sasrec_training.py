@@ -1,14 +1,13 @@
 """Train SASRec until its validation NDCG@10 stops improving, and keep the best pass.
 
 Every event of a training sequence but the first is a target; the loss is the cross-entropy over all items. Each user's
-validation event follows the training sequence and is never trained on: it only chooses the pass. Items of the training
-sequence are taken out of the validation ranking, as in the test.
+validation event follows the training sequence and is never trained on: it only selects the pass. The validation ranking
+excludes the items of the training sequence, as the test does.
 
-A training may write its state to a file after each pass; the next call with that file goes on behind that pass, and ends
-with the same weights as a training that was not interrupted.
+A training may write its state to a file after each pass. The next call with that file resumes after that pass and ends
+with the same weights as an uninterrupted training.
 
-The users of a step are drawn at random. They are computed in groups of similar length, so that
-little padding is computed.
+The users of a step are drawn at random and computed in groups of similar length, which saves padding.
 
 Shape suffixes: B = users of a group, T = events of the longest history, E = targets, D = width, N = items.
 """
@@ -32,7 +31,7 @@ from recsys_model.evaluation.metrics import ndcg_gains
 from recsys_model.evaluation.sasrec import SASRec, SASRecConfig, SASRecRanker
 
 GROUP_USERS = 64
-"""Users computed together in training: a group's histories differ little in length."""
+"""Users computed together in training, with histories of similar length."""
 RANKED_USERS = 256
 """Users ranked together in validation: bounds the scores at 256 x N floats."""
 
@@ -51,7 +50,7 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class TrainedSASRec:
-    """What a training came to."""
+    """The result of a training."""
 
     model: SASRec
     """With the weights of the kept pass."""
@@ -79,13 +78,13 @@ def train_sasrec(
 
     Args:
         sequences: Catalogue indices of each user's training events, in order.
-        validation_items: The event of each user that follows them, None where there is none.
+        validation_items: The validation event of each user, None without one.
         num_items: Items of the catalogue.
         config: Sizes and settings.
         seed: Of the weights, the order of users and the dropout.
-        on_pass: Is called with each pass when it ends.
-        state_file: Written after each pass. Where it exists, training goes on from it: it must come from a call with
-            the same arguments.
+        on_pass: Called after each pass.
+        state_file: Written after each pass. If it exists, training resumes from it; it must come from a call with the
+            same arguments.
 
     Raises:
         CheckpointError: the file cannot be read as the state of such a training.
@@ -93,19 +92,19 @@ def train_sasrec(
             training diverged.
     """
     trained = [np.asarray(sequence)[-config.max_history - 1 :] for sequence in sequences if len(sequence) >= 2]
-    asked = [
+    validation_cases = [
         (np.asarray(sequence), item)
         for sequence, item in zip(sequences, validation_items, strict=True)
         if item is not None and len(sequence) > 0
     ]
-    _require_users(len(trained), len(asked))
+    _require_cases(len(trained), len(validation_cases))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         training = _Training(SASRec(num_items, config), config, np.random.default_rng(seed))
         if state_file is not None and state_file.exists():
             training.load(state_file)
-        while training.goes_on:
-            training.run_pass(trained, asked)
+        while training.has_next_pass:
+            training.run_pass(trained, validation_cases)
             if state_file is not None:
                 training.save(state_file)
             on_pass(training.passes[-1])
@@ -123,15 +122,15 @@ class _Training:
         self._kept_weights = copy.deepcopy(model.state_dict())
 
     @property
-    def goes_on(self) -> bool:
-        """Whether another pass is to be made."""
+    def has_next_pass(self) -> bool:
+        """Whether another pass follows."""
         num_passes = len(self.passes)
         return num_passes < self._config.max_passes and num_passes - self._kept < self._config.patience
 
-    def run_pass(self, sequences: list[np.ndarray], asked: list[tuple[np.ndarray, int]]) -> None:
+    def run_pass(self, sequences: list[np.ndarray], validation_cases: list[tuple[np.ndarray, int]]) -> None:
         """Train on all sequences once and rank the validation events."""
         loss = _train_pass(self._model, self._optimizer, sequences, self._config.batch_users, self._generator)
-        self.passes.append(Pass(len(self.passes) + 1, loss, validation_ndcg(self._model, asked)))
+        self.passes.append(Pass(len(self.passes) + 1, loss, validation_ndcg(self._model, validation_cases)))
         if self._kept == 0 or self.passes[-1].validation_ndcg > self.passes[self._kept - 1].validation_ndcg:
             self._kept, self._kept_weights = len(self.passes), copy.deepcopy(self._model.state_dict())
 
@@ -141,7 +140,7 @@ class _Training:
         return TrainedSASRec(self._model, self.passes, self._kept)
 
     def save(self, path: Path) -> None:
-        """Write everything that the next pass depends on; the file is replaced as a whole."""
+        """Write the state that the next pass depends on; the file is replaced atomically."""
         state = {
             "weights": self._model.state_dict(),
             "optimizer": self._optimizer.state_dict(),
@@ -159,7 +158,7 @@ class _Training:
         partial.replace(path)
 
     def load(self, path: Path) -> None:
-        """Go back to the pass behind which `save` was called."""
+        """Restore the state after the pass that called `save`."""
         try:
             state: dict[str, Any] = torch.load(path, weights_only=True)
             self._model.load_state_dict(state["weights"])
@@ -171,7 +170,7 @@ class _Training:
         except (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, pickle.UnpicklingError) as error:
             reason = " ".join(str(error).split())
             raise CheckpointError(
-                f"{path} cannot be read as the state of a training of sasrec ({reason}); delete it to train anew"
+                f"{path} cannot be read as the state of a training of sasrec ({reason}); delete it to train from the start"
             ) from error
 
 
@@ -215,23 +214,23 @@ def _states(model: SASRec, sequences: Sequence[np.ndarray]) -> torch.Tensor:
 
 
 @torch.no_grad()
-def validation_ndcg(model: SASRec, asked: Sequence[tuple[np.ndarray, int]]) -> float:
-    """Return the mean NDCG@10 of the items that follow the sequences, whose own items are taken out."""
+def validation_ndcg(model: SASRec, validation_cases: Sequence[tuple[np.ndarray, int]]) -> float:
+    """Return the mean NDCG@10 of the items that follow the sequences, without the items of the sequences."""
     model.eval()
-    in_order = sorted(asked, key=lambda row: len(row[0]))
+    in_order = sorted(validation_cases, key=lambda row: len(row[0]))
     groups = [in_order[start : start + RANKED_USERS] for start in range(0, len(in_order), RANKED_USERS)]
     return float(np.mean(np.concatenate([ndcg_gains(_ranks(model, group), 10) for group in groups])))
 
 
-def _ranks(model: SASRec, asked: Sequence[tuple[np.ndarray, int]]) -> np.ndarray:
+def _ranks(model: SASRec, validation_cases: Sequence[tuple[np.ndarray, int]]) -> np.ndarray:
     """Return the rank of each item (B), 0 for one that the sequence has; the target is the last of its equals."""
-    recent = [sequence[-model.config.max_history :] for sequence, _ in asked]
-    row_B = torch.arange(len(asked))
+    recent = [sequence[-model.config.max_history :] for sequence, _ in validation_cases]
+    row_B = torch.arange(len(validation_cases))
     last_B = torch.tensor([len(sequence) - 1 for sequence in recent])
-    target_B = torch.tensor([item for _, item in asked])
+    target_B = torch.tensor([item for _, item in validation_cases])
     score_BN = model(_padded(recent))[row_B, last_B] @ model.items.weight.T
     own_B1 = score_BN[row_B, target_B][:, None]
-    for row, (sequence, _) in enumerate(asked):
+    for row, (sequence, _) in enumerate(validation_cases):
         score_BN[row, torch.from_numpy(sequence)] = -torch.inf
     is_seen_B = torch.isneginf(score_BN[row_B, target_B])
     return torch.where(is_seen_B, 0, (score_BN >= own_B1).sum(dim=1)).numpy()
@@ -245,9 +244,9 @@ def _padded(sequences: Sequence[np.ndarray]) -> torch.Tensor:
     return torch.from_numpy(items_BT)
 
 
-def _require_users(num_trained: int, num_asked: int) -> None:
-    if num_trained == 0 or num_asked == 0:
+def _require_cases(num_trained: int, num_validation: int) -> None:
+    if num_trained == 0 or num_validation == 0:
         raise DataError(
             "sasrec and last_item must have a user with two training events and one with a validation event, got "
-            f"{num_trained} and {num_asked} users; take them out of evaluate.baselines"
+            f"{num_trained} and {num_validation} users; take them out of evaluate.baselines"
         )

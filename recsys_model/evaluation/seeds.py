@@ -1,8 +1,8 @@
 """Compare two ways of training over the same users and several seeds.
 
-Chance has two sources: which users were asked, and how each training happened to go. Each gets an interval of its own:
+Differences have two random sources, the drawn users and the trainings. Each gets its own interval:
 
-- over users: a user's difference is the mean over the seeds, and users are drawn anew (bootstrap);
+- over users: a user's difference is the mean over the seeds, and users are resampled (bootstrap);
 - over seeds: the mean difference of each seed is one draw from a normal distribution (Student's t).
 
 A verdict needs both to lie on the same side of zero, so it is wrong at most as often as the weaker of the two.
@@ -27,7 +27,7 @@ STUDENT_T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SeedComparison:
-    """How far one way of training lies from another."""
+    """The difference between two ways of training."""
 
     over_users: Estimate
     """Mean difference over seeds and users, with the 95 % interval over users."""

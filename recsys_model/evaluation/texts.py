@@ -1,7 +1,7 @@
 """Generated texts against one reference each: BLEU through sacrebleu, ROUGE through rouge-score (paper, Tables 5, 6).
 
 All figures are in per cent. BLEU-n is the corpus figure, with word groups up to n words, sacrebleu's own tokens
-("13a") and smoothing ("exp"); it is a function of summed counts, which is what is resampled. ROUGE is the mean
+("13a") and smoothing ("exp"); it is a function of summed counts, which are resampled. ROUGE is the mean
 F-measure over texts, with word stems.
 
 Shape suffixes: U = users (or texts), X = statistics of a text.
@@ -21,7 +21,7 @@ from recsys_model.evaluation.resampling import FigureOfTotals, bootstrap_totals,
 ROUGE_NAMES: dict[str, str] = {"rouge_1": "rouge1", "rouge_2": "rouge2", "rouge_l": "rougeL"}
 """Our name -> the library's."""
 STATEMENT = "BLEU: corpus figure of sacrebleu, tokens 13a; ROUGE: mean F of rouge-score with stems; all in per cent."
-"""What exactly is measured, for tables."""
+"""Statement of the metrics, for tables."""
 
 
 def bleu_stats(generated: Sequence[str], references: Sequence[str], order: int) -> np.ndarray:
@@ -52,7 +52,7 @@ def bleu_figure(order: int) -> FigureOfTotals:
 
 def rouge_stats(generated: Sequence[str], references: Sequence[str]) -> dict[str, np.ndarray]:
     """Return by name the F-measure in per cent and 1 for each text, [U, 2]."""
-    # given, since the scorer writes a line to the log wherever it makes its own
+    # given explicitly, since the scorer logs a line for each tokenizer of its own
     scorer = RougeScorer(list(ROUGE_NAMES.values()), tokenizer=DefaultTokenizer(use_stemmer=True))
     scores = [scorer.score(other, text) for text, other in zip(generated, references, strict=True)]
     return {

@@ -1,6 +1,6 @@
-"""Accuracy and AUC of yes/no questions, asked about one right and one wrong item of every user.
+"""Accuracy and AUC of yes/no questions about one right and one wrong item of every user.
 
-A score is the log-odds of "yes", or any number that grows with the belief in it. AUC is the share of all pairs of a
+A score is the log-odds of "yes", or any number that increases with it. AUC is the share of all pairs of a
 right and a wrong question, also of two users, in which the right one has the higher score; ties count half.
 
 Shape suffixes: U = users, V = distinct scores, S = resamples of one chunk.

@@ -1,1 +1,1 @@
-"""What RecSysLLM changes in GLM: masks, spans and positions that respect entities."""
+"""The changes of RecSysLLM to GLM: masks, spans and positions that respect entities."""

@@ -1,4 +1,4 @@
-"""Examples of different lengths become one batch: each in a padded row of its own, or several in a row.
+"""Make one batch of examples of different lengths: one padded row each, or several packed into a row.
 
 Padding stands on the right, where the causal mask of part B hides it from every real token. Examples that share a
 row do not see each other (`recsys_model.backbones.packed`).
@@ -36,7 +36,7 @@ class Batch:
     intra_position_ids: Tensor
     """[B, T]."""
     labels: Tensor
-    """Targets, [B, T]; `IGNORED_LABEL` where there is none."""
+    """Targets, [B, T]; `IGNORED_LABEL` elsewhere."""
     trie_nodes: Tensor
     """Node of the item trie at which a target is chosen, [B, T]; `WHOLE_VOCABULARY` elsewhere."""
     part_a_lens: Tensor
@@ -48,11 +48,11 @@ class Batch:
     item_targets: Tensor
     """Catalogue index of the item that begins with each target, [B, T]; `NO_ITEM` elsewhere."""
     history: HistoryItems
-    """What each item target sees in its history; targets in the order of the rows."""
+    """Items in the history of each item target; targets in the order of the rows."""
     num_tokens: int
     """Tokens that are not padding."""
     segments: Segments | None = None
-    """Where the examples lie if several share a row."""
+    """Positions of the examples in packed rows."""
 
     @property
     def num_targets(self) -> int:
@@ -91,7 +91,7 @@ COLUMNS = {
     "earlier_items": NO_EARLIER,
     "item_targets": NO_ITEM,
 }
-"""Columns of an example beside its tokens, and what stands for padding."""
+"""Columns of an example other than its tokens, and their padding values."""
 
 
 def pad_examples(examples: Sequence[Example], pad_token: int) -> Batch:
@@ -110,7 +110,7 @@ def pad_examples(examples: Sequence[Example], pad_token: int) -> Batch:
 
 
 def pack_examples(examples: Sequence[Example], pad_token: int, row_tokens: int) -> Batch:
-    """Lay examples one behind the other in rows of about equal length, of at most `row_tokens` where they fit."""
+    """Pack examples into rows of about equal length, at most `row_tokens` unless one example is longer."""
     rows = fill_rows([len(example.token_ids) for example in examples], row_tokens)
     chosen = [[examples[index] for index in row] for row in rows]
     lens = tuple(tuple(len(example.token_ids) for example in row) for row in chosen)
@@ -129,13 +129,13 @@ def pack_examples(examples: Sequence[Example], pad_token: int, row_tokens: int) 
 
 
 class ExampleCollator:
-    """Draws an example for each text and makes a batch of them; the draw depends only on the text's key.
+    """Draws an example for each text and collates them to a batch; the draw depends only on the text's key.
 
     A question hides its answer and nothing else, so nothing is drawn for it.
     """
 
     def __init__(self, builder: ExampleBuilder, pad_token: int, row_tokens: int | None = None) -> None:
-        """Take the tokens of a row in which examples are packed; none pads each in a row of its own."""
+        """Take the tokens of a packed row; None pads each example in its own row."""
         self._builder = builder
         self._pad_token = pad_token
         self._row_tokens = row_tokens

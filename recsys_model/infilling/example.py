@@ -1,4 +1,4 @@
-"""One blank-infilling example: part A, the text with its blanks, and part B, what was hidden.
+"""One blank-infilling example: part A, the text with its blanks, and part B, the hidden spans.
 
 Part A is bidirectional. Part B holds the spans in chronological order (`span_order: shuffled`, as in
 GLM, is the ablation), each as `[S] span` on the input side and `span [E]` on the target side; it
@@ -25,16 +25,16 @@ from recsys_model.infilling.masking import (
     sentence_level_spans,
 )
 from recsys_model.infilling.part_a import corrupt
-from recsys_model.infilling.positions import PositionAutomaton, known_span_ids
+from recsys_model.infilling.positions import PositionAutomaton, gold_span_ids
 from recsys_model.text.task_text import TaskText
 from recsys_model.text.textualize import TokenizedText
 from recsys_model.text.tokenizer import SpecialTokens
 
 IGNORED_LABEL = -100
 WHOLE_VOCABULARY = -1
-"""Stands in `trie_nodes` for a target that is normalised over the whole vocabulary."""
+"""Value in `trie_nodes` for a target that is normalised over the whole vocabulary."""
 FORCED_TOKEN = -2
-"""The same for an item's token that the catalogue leaves no choice, where such tokens have a weight of their own."""
+"""Value in `trie_nodes` for a token without an alternative in the trie, if such tokens have their own loss weight."""
 OBJECTIVES = ("entity", "sentence", "document", "next_item")
 
 
@@ -91,7 +91,7 @@ class ExampleBuilder:
             DataError: the text has no token, or the supervised task is drawn and it has no item.
         """
         if not text.token_ids:
-            raise DataError("a text needs at least 1 token of which something can be hidden, got 0")
+            raise DataError("a text needs at least 1 token to hide, got 0; leave it out")
         choice = int(np.searchsorted(self._cumulative, rng.random(), side="right"))
         name = OBJECTIVES[min(choice, len(OBJECTIVES) - 1)]
         if name == "next_item" and self._asks_for_all:
@@ -105,7 +105,7 @@ class ExampleBuilder:
         return self.lay_out(text, spans, mask_token, order)
 
     def ask_for_item(self, text: TokenizedText, entity: int) -> Example:
-        """Return the supervised example: what stands before an entity as the prompt, the entity as the answer."""
+        """Return the supervised example: the text before an entity is the prompt, the entity is the answer."""
         prompt = text.before(entity)
         span = (len(prompt), text.entity_ends[entity])
         prompt.add_entity(text.token_ids[slice(*span)], text.entity_items[entity])
@@ -132,15 +132,15 @@ class ExampleBuilder:
     def _lay_out_items(self, text: TokenizedText, *, only_last: bool = False) -> Example:
         """Lay the items of a text out as one blank; each, or only the last, is a target.
 
-        Tokens are targets where they are told: of all items, or with `history: vectors` of the last one.
+        The tokens of all items are targets; with `history: vectors` only those of the last item.
         """
-        tells_tokens = self._objective.history == "tokens"
+        with_tokens = self._objective.history == "tokens"
         entities = [entity for entity, item in enumerate(text.entity_items) if item >= 0]
         last_start, last_end = text.entity_starts[entities[-1]], text.entity_ends[entities[-1]]
         history = text.before(entities[-1])
-        row = lay_out_history(history, self._special, self._objective.intra_mode, tells_tokens=tells_tokens)
-        told = text.token_ids[last_start:last_end]
-        row.add_item(self._special.start, told, text.entity_items[entities[-1]])
+        row = lay_out_history(history, self._special, self._objective.intra_mode, with_tokens=with_tokens)
+        item_tokens = text.token_ids[last_start:last_end]
+        row.add_item(self._special.start, item_tokens, text.entity_items[entities[-1]])
         part_a, num_tokens = row.part_a, len(row.token_ids)
         labels, trie_nodes = [IGNORED_LABEL] * num_tokens, [WHOLE_VOCABULARY] * num_tokens
         item_targets = [NO_ITEM] * num_tokens
@@ -149,7 +149,7 @@ class ExampleBuilder:
             if only_last and not is_last:
                 continue
             item_targets[place] = row.items[number]
-            if tells_tokens or is_last:
+            if with_tokens or is_last:
                 start, end = text.entity_starts[entity], text.entity_ends[entity]
                 chosen = slice(place, place + end - start + 1)
                 labels[chosen], trie_nodes[chosen] = self._targets(text, start, end)
@@ -204,7 +204,7 @@ class ExampleBuilder:
 
     def _span_intra_ids(self, text: TokenizedText, start: int, end: int) -> list[int]:
         if self._objective.segmentation == "gold":
-            return known_span_ids(start, end, text.entity_starts, text.entity_ends, self._objective.intra_mode)
+            return gold_span_ids(start, end, text.entity_starts, text.entity_ends, self._objective.intra_mode)
         return self._automaton.span_ids(text.token_ids[start:end])
 
     def _targets(self, text: TokenizedText, start: int, end: int) -> tuple[list[int], list[int]]:

@@ -1,4 +1,4 @@
-"""Which items the history of each item target shows, so that a repeated item can be scored apart from the others.
+"""Find the items in the history of each item target, for the repeat bias of the entity head.
 
 Shape suffixes: N = item targets of a batch, X = pairs of a target and an item of its history.
 """
@@ -15,7 +15,7 @@ from recsys_model.infilling.item_places import NO_ITEM
 
 
 class ExampleItems(Protocol):
-    """What is needed of an example here."""
+    """The fields of an example that this file reads."""
 
     part_a_len: int
     """Tokens of part A."""
@@ -27,7 +27,7 @@ class ExampleItems(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HistoryItems:
-    """Pairs of a target and an item that it sees in its history, each once, target by target."""
+    """Distinct pairs of a target and an item of its history, target by target."""
 
     targets: Tensor
     """Which target, counted over the batch, [X], ascending."""
@@ -44,7 +44,7 @@ class HistoryItems:
 
 
 def find_history_items(examples: Sequence[ExampleItems]) -> HistoryItems:
-    """Return what the targets of these examples see: items of part A, and of part B those that stand before."""
+    """Return the visible items of each target: those of part A, and those of part B before it."""
     items: list[int] = []
     starts = [0]
     for example in examples:

@@ -1,13 +1,13 @@
-"""Where the tokens of an item are chosen in the item trie, and where the catalogue leaves no choice (`item_loss: trie`)."""
+"""Where the tokens of an item are chosen in the trie, and which have no alternative (`item_loss: trie`)."""
 
 from recsys_model.entities.token_trie import TokenTrie
 
 FORCED = -1
-"""Stands in a path for a token that nothing else could take the place of."""
+"""Value in a path for a token without an alternative."""
 
 
 class ItemPaths:
-    """The choices on the way to each item, found once and kept."""
+    """The choices on the path to each item, cached."""
 
     def __init__(self, trie: TokenTrie) -> None:
         self._trie = trie
@@ -16,10 +16,10 @@ class ItemPaths:
 
     def of(self, item: int) -> list[int]:
         """Return the node at which each token of the item, and `[E]`, is chosen; `FORCED` where there is no choice."""
-        found = self._item_to_path.get(item)
-        if found is None:
-            found = self._item_to_path[item] = self._path_to(self._item_to_leaf[item])
-        return found
+        path = self._item_to_path.get(item)
+        if path is None:
+            path = self._item_to_path[item] = self._path_to(self._item_to_leaf[item])
+        return path
 
     def _path_to(self, leaf: int) -> list[int]:
         trie = self._trie

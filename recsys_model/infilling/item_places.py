@@ -1,6 +1,6 @@
-"""Where a text carries the identity of its items: residuals of the entity head on inputs, items as targets.
+"""Which tokens of a text carry items: residuals of the entity head on inputs, items as targets.
 
-The functions speak of a text without its frame, and of the spans that hide parts of it.
+All functions take a text without `[CLS]` and `[EOS]`, and spans that hide parts of it.
 """
 
 import bisect
@@ -11,15 +11,15 @@ from recsys_model.infilling.masking import Span
 from recsys_model.text.textualize import TokenizedText
 
 NO_ITEM = -1
-"""Stands in `input_items`, `earlier_items` and `item_targets` where there is none."""
+"""Value in `input_items`, `earlier_items` and `item_targets` for no item."""
 NO_EARLIER = (NO_ITEM,) * NUM_EARLIER
-"""Stands in `earlier_items` of a token that carries none."""
+"""Value in `earlier_items` of a token that carries no earlier items."""
 
 
 def visible_input_items(text: TokenizedText, spans: Sequence[Span]) -> list[int]:
     """Return, for each token of a text, the item whose residual it carries in part A, or `NO_ITEM`.
 
-    These are the tokens of an item and the one behind it; of an item of which a span hides anything, none.
+    These are the tokens of an item and the one behind it; none if a span hides part of the item.
     """
     items = [NO_ITEM] * len(text)
     for start, end, item in zip(text.entity_starts, text.entity_ends, text.entity_items, strict=True):

@@ -1,11 +1,10 @@
-"""`next_item_target: all`: what comes after a text's first item is one document-level blank, with every item a target.
+"""`next_item_target: all`: the text from its first item on is one document-level blank, and every item is a target.
 
 Part A is the text in front of the first item and one `[gMASK]`. Part B has, for each item, an `[S]` that carries the
 vector of the item before it (with `entity.earlier_inputs` also those of the two items before that one) and whose state
-predicts the item, and then the item's tokens; with `history: vectors` these
-are left out of all items but the last, so that a known item is one token. What a text tells between two items stands in
-front of the second's `[S]`, unless it is a separator alone. So nothing of a later event is visible to an earlier one,
-and a longer history keeps the keys and values of a shorter one.
+predicts the item, and then the item's tokens; with `history: vectors` these are left out of all items but the last, so
+that an item of the history is one token. Text between two items precedes the `[S]` of the second one, unless it is a
+lone separator. So no event sees a later one, and a longer history reuses the keys and values of a shorter one.
 
 The inter position id of part B counts items: it begins with the place of `[gMASK]` and grows by 1 with each.
 """
@@ -22,15 +21,15 @@ from recsys_model.text.textualize import TokenizedText
 from recsys_model.text.tokenizer import SpecialTokens
 
 START_ID = 1
-"""Intra position id of `[S]`; an item behind it is one unit with it in every mode, so its tokens count on."""
+"""Intra position id of `[S]`; the item behind it is one unit with it in every mode, so its tokens count on."""
 
 
 @dataclass(slots=True)
 class ItemRow:
-    """Part A of a text, and what of part B stands in front of the next `[S]`."""
+    """Part A of a text, and part B up to the next `[S]`."""
 
     part_a: PartA
-    """What the text tells before its first item, and the blank."""
+    """The text before its first item, and the blank."""
     token_ids: list[int] = field(default_factory=list)
     """Part B so far."""
     inter_position_ids: list[int] = field(default_factory=list)
@@ -42,7 +41,7 @@ class ItemRow:
     earlier_items: list[tuple[int, ...]] = field(default_factory=list)
     """The items before that one, the latest first, or `NO_EARLIER`."""
     start_places: list[int] = field(default_factory=list)
-    """Where in part B the `[S]` of each item stands."""
+    """Index in part B of the `[S]` of each item."""
     items: list[int] = field(default_factory=list)
     """The items so far."""
 
@@ -63,7 +62,7 @@ class ItemRow:
         return (*latest, *NO_EARLIER[len(latest) :])
 
     def add_item(self, start_token: int, token_ids: Sequence[int], item: int) -> None:
-        """Append the `[S]` of an item and those of its tokens that are told."""
+        """Append the `[S]` of an item and the given tokens of the item."""
         self.start_places.append(len(self.token_ids))
         self._add(start_token, START_ID, self.last_item)
         for intra_id, token in enumerate(token_ids, start=START_ID + 1):
@@ -71,7 +70,7 @@ class ItemRow:
         self.items.append(item)
 
     def add_text(self, token_ids: Sequence[int], intra_ids: Sequence[int]) -> None:
-        """Append what the text tells behind an item; its first token carries the item."""
+        """Append text behind an item; its first token carries the item."""
         for place, (token, intra_id) in enumerate(zip(token_ids, intra_ids, strict=True)):
             self._add(token, intra_id, self.last_item if place == 0 else NO_ITEM)
 
@@ -84,9 +83,9 @@ class ItemRow:
 
 
 def lay_out_history(
-    text: TokenizedText, special: SpecialTokens, intra_mode: IntraMode, *, tells_tokens: bool
+    text: TokenizedText, special: SpecialTokens, intra_mode: IntraMode, *, with_tokens: bool
 ) -> ItemRow:
-    """Return the row of a history: a text that ends in front of the item that is asked for."""
+    """Return the row of a history: a text that ends before its target."""
     entities = [entity for entity, item in enumerate(text.entity_items) if item >= 0]
     first = text.entity_starts[entities[0]] if entities else len(text)
     part_a, _ = corrupt(text.first_tokens(first), [(first, first)], special.gmask, special, intra_mode)
@@ -95,14 +94,14 @@ def lay_out_history(
     stops = [*(text.entity_starts[entity] for entity in entities[1:]), len(text)]
     for entity, stop in zip(entities, stops, strict=False):
         start, end = text.entity_starts[entity], text.entity_ends[entity]
-        told = text.token_ids[start:end] if tells_tokens else []
-        row.add_item(special.start, told, text.entity_items[entity])
-        if _tells_something(text, end, stop):
+        item_tokens = text.token_ids[start:end] if with_tokens else []
+        row.add_item(special.start, item_tokens, text.entity_items[entity])
+        if _is_more_than_separator(text, end, stop):
             row.add_text(text.token_ids[end:stop], intra_T[end:stop])
     return row
 
 
-def _tells_something(text: TokenizedText, start: int, end: int) -> bool:
+def _is_more_than_separator(text: TokenizedText, start: int, end: int) -> bool:
     """Whether text between two items is more than a separator of one token."""
     has_entity = bisect.bisect_left(text.entity_starts, start) < bisect.bisect_left(text.entity_starts, end)
     return end - start > 1 or has_entity

@@ -1,4 +1,4 @@
-"""Which tokens of a text are hidden: spans of whole units, in chronological order.
+"""Draw the hidden spans of a text: whole units, in chronological order.
 
 A unit is one entity or one separate token; an entity is never split (paper, Mask Mechanism). With
 `mask_units: token`, the ablation, every token is a unit. Spans are half-open token ranges of the

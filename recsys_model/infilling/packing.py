@@ -1,7 +1,7 @@
-"""Which examples share a row.
+"""Pack examples into rows.
 
-A row has no limit that a model would know of: position ids count inside an example and nothing is seen across
-examples. Which examples make up a batch does not change, so neither does what a step learns.
+Position ids count inside an example and attention does not cross examples, so a row may be longer than the sequence
+length of the model. Packing does not change which examples form a batch, so a step learns the same.
 """
 
 from collections.abc import Sequence

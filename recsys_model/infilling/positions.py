@@ -2,8 +2,8 @@
 
 One automaton numbers part B in both phases. While generating, the length of the answer is not
 known, so the id of each token is decided when the token is fed back (paper, Inference Phase and
-Figure 2): a token that goes on along an entity of the pool grows the count, any other restarts it.
-With `segmentation: gold` the known boundaries number part B while training instead.
+Figure 2): a token that continues an entity of the pool increases the count, any other restarts it.
+With `segmentation: gold` the entity boundaries of the text number part B while training.
 """
 
 import bisect
@@ -16,7 +16,7 @@ IntraMode = Literal["paper", "run", "glm"]
 
 
 class PositionState(NamedTuple):
-    """Where the automaton stands after the last token that was fed; a tuple, since one is made for every token."""
+    """State of the automaton after the last fed token; a tuple, since one is made for every token."""
 
     node: int | None
     """Node of the entity pool reached by the current entity, or none outside every entity."""
@@ -81,17 +81,17 @@ def part_a_intra_ids(
     return ids
 
 
-def known_span_ids(
+def gold_span_ids(
     start: int, end: int, entity_starts: Sequence[int], entity_ends: Sequence[int], mode: IntraMode = "paper"
 ) -> list[int]:
-    """Return the ids of `[S]` and of the tokens of a span whose entities are known (`segmentation: gold`).
+    """Return the ids of `[S]` and of the tokens of a span with given entities (`segmentation: gold`).
 
-    What a span hides of an entity that it cuts is a unit, counted from its first hidden token.
+    The hidden part of an entity that the span cuts is a unit, counted from its first hidden token.
 
     Example:
-        >>> known_span_ids(0, 5, [0, 3], [2, 5])
+        >>> gold_span_ids(0, 5, [0, 3], [2, 5])
         [1, 2, 3, 1, 1, 2]
-        >>> known_span_ids(0, 5, [3], [5], mode="run")
+        >>> gold_span_ids(0, 5, [3], [5], mode="run")
         [1, 2, 3, 4, 1, 2]
     """
     size = end - start

@@ -1,4 +1,4 @@
-"""Prompt: what a model reads of a request before it generates.
+"""The prompt of a request: the tokens that the model reads before it generates.
 
 The history stands in part A in front of one `[gMASK]`, as in the paper. For models trained with
 `next_item_target: all` it stands in part B from its first item on, as in their training (`item_row`).
@@ -17,7 +17,7 @@ from recsys_model.text.tokenizer import SpecialTokens
 
 @dataclass(slots=True)
 class Prompt:
-    """Part A, and what of part B is there before a search begins; the `[S]` of the last blank is fed with its first step."""
+    """Part A and the history in part B; a search feeds the `[S]` of the last blank with its first step."""
 
     token_ids: list[int]
     """Part A, then the history of part B."""
@@ -38,7 +38,7 @@ class Prompt:
     items_before_last: tuple[int, ...]
     """The items before `last_item`, the latest first, or `NO_EARLIER`."""
     history: tuple[int, ...]
-    """The items that the text tells of, the latest last."""
+    """The items of the text, the latest last."""
 
     @property
     def last_position(self) -> int:
@@ -51,14 +51,14 @@ def build_prompt(
 ) -> Prompt:
     """Return the prompt of a request: the text, and one blank at its end, `[gMASK]`.
 
-    With another layout than `text`, what comes after the first item stands in part B (`item_row`).
+    With another layout than `text`, the text from its first item on is in part B (`item_row`).
     """
     if layout == "text":
         end = len(text)
         part_a, _ = corrupt(text, [(end, end)], special.gmask, special, intra_mode)
         row = ItemRow(part_a)
     else:
-        row = lay_out_history(text, special, intra_mode, tells_tokens=layout == "tokens")
+        row = lay_out_history(text, special, intra_mode, with_tokens=layout == "tokens")
         part_a = row.part_a
     return Prompt(
         token_ids=part_a.token_ids + row.token_ids,

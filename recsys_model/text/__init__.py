@@ -1,1 +1,1 @@
-"""From tables to text whose entities are known."""
+"""Turns table rows into text with marked entities."""

@@ -1,8 +1,7 @@
-"""The texts of many examples at once: token for token what `Textualizer` writes one by one.
+"""Build the texts of many examples at once, token for token as `Textualizer` builds one.
 
-A text is a row of pieces (a title, what is told of an event, a full stop), each tokenised once. The events
-of a batch become rows of piece ids, and the texts are gathered from the pieces' tokens by array operations,
-so that no object is made for an event.
+A text is a sequence of pieces (a title, a field of an event, a full stop), and each piece is tokenised once. Events
+become rows of piece ids. Array operations gather the tokens, so no Python object is created per event.
 
 Shape suffixes: N = events of the batch, F = pieces of an event, E = texts, H = events of all histories,
 K = those of them that fit, S = pieces of all texts.
@@ -28,7 +27,7 @@ from recsys_model.text.textualize import (
     SENTENCE_END,
     Behaviour,
     EntityTokens,
-    tell,
+    describe_field,
 )
 from recsys_model.text.tokenizer import Tokenizer
 
@@ -50,7 +49,7 @@ class Events:
 
 
 class BatchTextualizer:
-    """Builds the texts of whole batches; one a worker, so that few texts are tokenised twice."""
+    """Builds the texts of whole batches; one instance per worker, since it caches tokens."""
 
     def __init__(
         self,
@@ -64,18 +63,18 @@ class BatchTextualizer:
         self.catalog = catalog
         """Items and attributes."""
         self.item_categories = item_categories
-        """Categories of each item, coarse to fine; nothing at all where none is known."""
+        """Categories of each item, coarse to fine; empty if the catalogue has none."""
         self.encode_text = lru_cache(maxsize=65536)(tokenizer.encode_text)
         """Text -> its tokens."""
         self._encode_entity = lru_cache(maxsize=65536)(tokenizer.encode_entity)
 
     def encode_attribute(self, value: str) -> Sequence[int]:
         """Return the tokens of an attribute value, also of one that the catalogue lacks."""
-        known = self.catalog.attributes.get(value)
-        return self._encode_entity(value) if known is None else known
+        token_ids = self.catalog.attributes.get(value)
+        return self._encode_entity(value) if token_ids is None else token_ids
 
     def open(self, events: Events) -> "EventTexts":
-        """Return what builds texts of these events."""
+        """Return a builder of texts over these events."""
         return EventTexts(self, events)
 
 
@@ -86,7 +85,7 @@ class EventTexts:
         self._textualizer = textualizer
         self._config = textualizer.config
         self._pieces = Pieces()
-        self._piece_NF = self._tell_events(events)
+        self._piece_NF = self._event_pieces(events)
         self._answer_end = self._pieces.add("answer", (), ends_sentence=True)
 
     def build(self, history: Ragged, target_E: Ints, features: Sequence[Mapping[str, str]]) -> Texts:
@@ -100,7 +99,7 @@ class EventTexts:
         Raises:
             DataError: a target alone is longer than `max_tokens`.
         """
-        opening_E = np.array([self._opening(known) for known in features], dtype=np.int64)
+        opening_E = np.array([self._opening(user_features) for user_features in features], dtype=np.int64)
         answer_E = self._piece_NF[target_E, 0]
         room_E = self._config.max_tokens - NUM_FRAME_TOKENS - self._lengths(opening_E) - self._lengths(answer_E)
         if len(room_E) and room_E.min() < 0:
@@ -108,32 +107,34 @@ class EventTexts:
             raise DataError(
                 f"text.max_tokens is {self._config.max_tokens}, too small for an item of {longest} tokens; raise it"
             )
-        told = [self._features(known, room) for known, room in zip(features, room_E.tolist(), strict=True)]
-        room_E = room_E - np.array([length for _, length in told], dtype=np.int64)
-        feature_pieces = Ragged.of_lists([pieces for pieces, _ in told])
+        feature_rows = [
+            self._features(user_features, room) for user_features, room in zip(features, room_E.tolist(), strict=True)
+        ]
+        room_E = room_E - np.array([length for _, length in feature_rows], dtype=np.int64)
+        feature_pieces = Ragged.of_lists([pieces for pieces, _ in feature_rows])
         piece_KF, num_kept_E = self._latest_that_fit(history, room_E)
         return self._gather(feature_pieces, opening_E, piece_KF, num_kept_E, answer_E)
 
-    def _tell_events(self, events: Events) -> Ints:
-        """Return the pieces of each event's sentence: its item, what is told of it, and the full stop."""
+    def _event_pieces(self, events: Events) -> Ints:
+        """Return the pieces of each event's sentence: its item, its fields and the full stop, [N, F]."""
         item_I, item_N = np.unique(events.items, return_inverse=True)
         tokens = self._textualizer.catalog.items
         ids_I = [self._pieces.add(("item", item), tokens[item].token_ids, item=item) for item in item_I.tolist()]
         columns = [np.array(ids_I, dtype=np.int64)[item_N]]
-        columns += [self._tell_field(events, name) for name in self._config.behaviour_fields]
+        columns += [self._field_pieces(events, name) for name in self._config.behaviour_fields]
         end = self._plain(SENTENCE_END, ends_sentence=True)
         return np.stack([*columns, np.full(len(item_N), end)], axis=1)
 
-    def _tell_field(self, events: Events, name: str) -> Ints:
-        """Return the piece that tells one field of each event; one of no tokens where it is unknown."""
+    def _field_pieces(self, events: Events, name: str) -> Ints:
+        """Return the piece of one field of each event, [N]; an empty piece if the field is unknown."""
         _, first_V, value_N = np.unique(self._field_keys(events, name), return_index=True, return_inverse=True)
-        texts_V = [tell(self._behaviour(events, event), name) for event in first_V.tolist()]
+        texts_V = [describe_field(self._behaviour(events, event), name) for event in first_V.tolist()]
         ids_V = [-1 if text is None else self._plain(f"{FEATURE_SEPARATOR} {text}") for text in texts_V]
         unknown = self._pieces.add("unknown", ())
         return np.array([unknown if piece < 0 else piece for piece in ids_V], dtype=np.int64)[value_N]
 
     def _field_keys(self, events: Events, name: str) -> npt.NDArray[np.generic]:
-        """Return keys (N) that are equal only where the same is told."""
+        """Return a key of each event (N); events with equal keys have the same text of this field."""
         if name == "action":
             return events.actions
         if name == "categories":
@@ -160,25 +161,25 @@ class EventTexts:
         return self._plain(f" {HISTORY_OPENING}" if features else HISTORY_OPENING)
 
     def _features(self, features: Mapping[str, str], room: int) -> tuple[list[int], int]:
-        """Return the pieces that tell as many features as fit into `room` tokens, and their tokens' number."""
-        told: list[int] = []
+        """Return the pieces of as many features as fit into `room` tokens, and their number of tokens."""
+        pieces: list[int] = []
         end = self._plain(SENTENCE_END, ends_sentence=True)
         length = self._pieces.num_tokens[end]
         for name, value in features.items():
-            opening = self._plain(f"{FEATURE_SEPARATOR} {name}" if told else f"{FEATURES_OPENING} {name}")
+            opening = self._plain(f"{FEATURE_SEPARATOR} {name}" if pieces else f"{FEATURES_OPENING} {name}")
             entity = self._pieces.add(("value", value), self._textualizer.encode_attribute(value), item=ATTRIBUTE)
             length += self._pieces.num_tokens[opening] + self._pieces.num_tokens[entity]
             if length > room:
                 length -= self._pieces.num_tokens[opening] + self._pieces.num_tokens[entity]
                 break
-            told += [opening, entity]
-        return ([*told, end], length) if told else ([], 0)
+            pieces += [opening, entity]
+        return ([*pieces, end], length) if pieces else ([], 0)
 
     def _lengths(self, pieces: Ints) -> Ints:
         return self._pieces.arrays()[1][pieces]
 
     def _latest_that_fit(self, history: Ragged, room_E: Ints) -> tuple[Ints, Ints]:
-        """Return the pieces of the events that fit, oldest left out first, and how many each text keeps."""
+        """Return the pieces of the latest events that fit, and the number of events in each text."""
         piece_HF = self._piece_NF[history.values]
         text_H = np.repeat(np.arange(len(room_E)), history.lengths)
         total_H = np.append(0, np.cumsum(self._lengths(piece_HF).sum(axis=1)))

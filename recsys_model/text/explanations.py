@@ -1,7 +1,7 @@
-"""Pairs of a feature word and the sentence that explains a choice with it, found in review texts by plain counting.
+"""Extract explanations from reviews: a feature word and the sentence that has it.
 
-Data sets with explanations were made with parsers of sentiment phrases; where the data has none, this rule of
-our own stands in, and `STATEMENT` has to stand beside every figure that rests on it. English only, no tagger:
+Published data sets extract explanations with sentiment parsers. For data without explanations this project has its own
+rule, and every figure that depends on it must carry `STATEMENT`. English only, without a part-of-speech tagger:
 
 1. A review is cut into sentences at `.`, `!`, `?` followed by white space.
 2. After a determiner ("the", "my", ...) words that are not function words are followed to the end of their run:
@@ -12,7 +12,7 @@ our own stands in, and `STATEMENT` has to stand beside every figure that rests o
 4. A review is explained by its sentence of `MIN_WORDS` to `MAX_WORDS` words that holds the feature with most
    votes; ties go to the earlier place. A review without one is not explained.
 
-Features are to be counted in training reviews alone.
+Count features in training reviews only.
 """
 
 import re
@@ -46,7 +46,7 @@ whether which while who whom whose why will with within without won't would woul
 """
 DETERMINERS = frozenset(_DETERMINERS.split())
 FUNCTION_WORDS = DETERMINERS | frozenset(_OTHERS.split())
-"""Words that are neither features nor part of what leads to one."""
+"""Words that are never features and end a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Explanation:
 
 @dataclass(slots=True)
 class WordCounts:
-    """What is counted in reviews; the counts of parts add up to those of the whole."""
+    """Word counts of reviews; counts of several parts add up."""
 
     occurrences: Counter[str] = field(default_factory=Counter)
     """Word -> how often it occurs."""
@@ -76,7 +76,7 @@ class WordCounts:
 
 
 class FeatureWords:
-    """The feature words of a collection of reviews, or of what was counted in one."""
+    """The feature words of a collection of reviews, or of its word counts."""
 
     def __init__(
         self,

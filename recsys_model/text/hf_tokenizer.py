@@ -1,7 +1,7 @@
 """Tokenizers of published causal models: `tokenizer.json` of Hugging Face, or the vocabulary in a GGUF file.
 
-What is changed: no text ever becomes a control token, for added tokens are taken out of the text's reach; and no
-blank is put before a text, since texts and entities are encoded piece by piece.
+Two changes: no text encodes to a control token, because control tokens get names that no text can spell; and no blank
+is added before a text, because texts and entities are encoded separately.
 """
 
 import json
@@ -18,7 +18,7 @@ from recsys_model.text.tokenizer import BACKEND_FILE, Tokenizer
 SETTINGS_FILE = "tokenizer_config.json"
 MODEL_FILE = "config.json"
 OUT_OF_REACH = "\U0010ffff"
-"""No character; begins the names of control tokens, so that not even their spelling leads to them."""
+"""A noncharacter; put before the names of control tokens, so that no text can spell them."""
 _END_NAMES = ("<|endoftext|>", "</s>")
 
 
@@ -89,7 +89,7 @@ def _control_tokens(name_to_id: dict[str, int], role_to_name: Mapping[str, str |
 
 
 def _out_of_reach(document: dict[str, Any], control_names: set[str]) -> dict[str, Any]:
-    """Return a document whose control tokens keep their ids, but are spelled as no text is."""
+    """Return the document with unreachable names of its control tokens; their ids stay."""
     model = dict(document["model"])
 
     def spelled(name: str) -> str:
@@ -105,7 +105,7 @@ def _out_of_reach(document: dict[str, Any], control_names: set[str]) -> dict[str
 
 
 def _without_blanks(part: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Take out of a step, or of a sequence of them, what adds a blank before a text or strips it afterwards."""
+    """Remove the parts of a step, or of a sequence of steps, that add a leading blank or strip it."""
     if part is None or part["type"] in ("Prepend", "Strip"):
         return None
     if part["type"] == "Sequence":

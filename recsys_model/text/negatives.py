@@ -1,4 +1,4 @@
-"""Items that a user never took, drawn by a key: the wrong ones among candidates."""
+"""Draw negatives by a key: items that the user never took."""
 
 import random
 from collections.abc import Collection
@@ -38,7 +38,7 @@ def draw_negatives(key: tuple[int | str, ...], own_items: Collection[int], num_i
 
 
 def shuffled_with(key: tuple[int | str, ...], item: int, negatives: Collection[int]) -> list[int]:
-    """Return an item and its negatives in an order that depends on the key, so its place tells nothing."""
+    """Shuffle an item and its negatives by the key, so that the position of the item has no information."""
     rng = random.Random(stable_seed("order", *key))
     ranks = [(rng.random(), candidate) for candidate in sorted({item, *negatives})]
     return [candidate for _, candidate in sorted(ranks)]

@@ -1,6 +1,6 @@
-"""Pieces of text whose tokens are known, and texts gathered from them by array operations.
+"""Tokenised pieces of text, and texts gathered from them by array operations.
 
-Shape suffixes: P = known pieces, E = texts, S = pieces of all texts, T = tokens of all texts.
+Shape suffixes: P = pieces, E = texts, S = pieces of all texts, T = tokens of all texts.
 """
 
 import itertools
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from recsys_model.text.ragged import Ints, Ragged, offsets_of, places_in
 
 PLAIN = -2
-"""Stands for the item of a piece that is no entity."""
+"""Item of a piece that is not an entity."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,7 +33,7 @@ class Texts:
 
 
 class Pieces:
-    """Texts whose tokens are known, and what they stand for."""
+    """Tokenised texts, each with the entity that it is."""
 
     def __init__(self) -> None:
         self._key_to_piece: dict[object, int] = {}
@@ -45,7 +45,7 @@ class Pieces:
         """Tokens of each piece."""
 
     def add(self, key: object, tokens: Sequence[int], *, item: int = PLAIN, ends_sentence: bool = False) -> int:
-        """Return the id of the piece of this key, which is new or known."""
+        """Return the id of the piece with this key; a new key adds a piece."""
         piece = self._key_to_piece.setdefault(key, len(self._tokens))
         if piece == len(self._tokens):
             self._tokens.append(tokens)

@@ -1,4 +1,4 @@
-"""Which kind of published tokenizer a path holds.
+"""Load a published tokenizer; the first of these files in its folder decides its kind.
 
 `tokenizer.json`                a causal model of Hugging Face, or one that this project wrote
 `vocab.json`, `merges.txt`      glm-10b and glm-2b (GPT-2's BPE)

@@ -1,7 +1,6 @@
-"""A SentencePiece model as the vocabulary of a tokenizer: piece ids are token ids, whitespace may have pieces.
+"""A SentencePiece model as a tokenizer backend: piece ids are token ids, whitespace may have pieces.
 
-Which published files these are, and how they are read, is in `recsys_model.text.sentencepieces`. Needs the package
-sentencepiece.
+`recsys_model.text.sentencepieces` reads the published files. Needs the package sentencepiece.
 """
 
 import importlib
@@ -47,12 +46,12 @@ class SentencePieceBackend:
         return self._processor.get_piece_size()
 
     def id_of(self, name: str) -> int | None:
-        """Return the id of a piece by its name, if there is one of this name."""
+        """Return the id of a piece by its name, None if there is no such piece."""
         token = self._processor.piece_to_id(name)
         return token if self._processor.id_to_piece(token) == name else None
 
     def encode(self, text: str, *, add_special_tokens: bool = False) -> PieceEncoding:
-        """Return the ids of a text; whitespace that has a piece becomes that, whatever stands around it."""
+        """Return the ids of a text; whitespace with a piece of its own always becomes that piece."""
         del add_special_tokens
         ids: list[int] = []
         start = 0
@@ -91,7 +90,7 @@ def load_backend(path: Path) -> SentencePieceBackend:
 
 
 def optional_package(name: str) -> Any:
-    """Import a module of SentencePiece, or of what it needs.
+    """Import a module of SentencePiece or of its dependencies.
 
     Raises:
         CheckpointError: it is not installed.

@@ -1,17 +1,17 @@
 """Tokenizers of published models that are one SentencePiece file: ChatGLM-6B and the Chinese GLMs.
 
-The file is read and written anew once, so that the ids of its pieces are the token ids of the model, and so that no
-text reaches a command token: as control pieces these have an id, but SentencePiece never finds them in a text. No
-blank is put before a text, since texts and entities are encoded piece by piece.
+The model is rewritten after reading. Its piece ids become the token ids of the language model, and command tokens
+become control pieces, which SentencePiece never finds in a text. No blank is added before a text, because texts and
+entities are encoded separately.
 
-Assumed of the published files, which were not at hand when this was written:
+Assumptions about the published files, which were not available when this was written:
 
 - `ice_text.model` (ChatGLM-6B): ids begin behind `num_image_tokens` of `tokenizer_config.json`, 20,000 where it says
   nothing. The first revisions of the file end before the command tokens; their code appends `COMMANDS`, a tab, runs of
   2 to 80 blanks and the 256 bytes, in this order. Later revisions hold them. Line breaks are the piece `<n>`.
 - `cog-pretrain.model` (glm-10b-chinese, glm-large-chinese): `added_tokens.json` gives the command tokens behind it.
 
-Ids that `config.json` names are compared with those found, so a wrong assumption is an error, not a wrong token.
+Ids in `config.json` are compared with those of the pieces, so a wrong assumption is an error, not a wrong token.
 """
 
 import json
@@ -43,15 +43,15 @@ _ROLE_TO_KEY = {"gmask": "gmask_token_id", "mask": "mask_token_id", "start": "bo
 
 
 def load_chatglm_tokenizer(folder: Path) -> Tokenizer:
-    """Read the tokenizer of ChatGLM-6B: `ice_text.model`, `tokenizer_config.json` and `config.json`, if they are there.
+    """Read the tokenizer of ChatGLM-6B: `ice_text.model`, `tokenizer_config.json` and `config.json`, if they exist.
 
     Raises:
-        CheckpointError: a file is damaged, or `config.json` names other ids than are found.
+        CheckpointError: a file is damaged, or `config.json` has other ids than the pieces.
     """
     settings, model = (_read_object(folder / name) for name in ("tokenizer_config.json", "config.json"))
     proto = _read_proto(folder / CHATGLM_FILE)
-    known = {piece.piece for piece in proto.pieces}
-    if COMMANDS[0] not in known:
+    piece_names = {piece.piece for piece in proto.pieces}
+    if COMMANDS[0] not in piece_names:
         _append(proto, [*COMMANDS, TAB, *BLANKS])
         _append(proto, [f"<0x{byte:02X}>" for byte in range(NUM_BYTES)], kind=_BYTE)
         proto.trainer_spec.byte_fallback = True
@@ -95,7 +95,7 @@ def load_chinese_glm_tokenizer(folder: Path) -> Tokenizer:
 
 
 def _build_backend(proto: Any, control_names: set[str], num_image_tokens: int) -> SentencePieceBackend:
-    """Take control tokens out of the reach of text, move all ids behind the image tokens, and put no blank before."""
+    """Make control tokens unreachable for text, move all ids behind the image tokens, and add no leading blank."""
     for piece in proto.pieces:
         if piece.piece in control_names:
             piece.type = _CONTROL
@@ -105,7 +105,7 @@ def _build_backend(proto: Any, control_names: set[str], num_image_tokens: int) -
     proto.pieces.extend(text_pieces)
     proto.normalizer_spec.add_dummy_prefix = False
     proto.normalizer_spec.remove_extra_whitespaces = False
-    # samples of what the file gave before it was changed, which some versions of the package know by name
+    # self-test samples of the unchanged file; only some versions of the package have this field
     proto.DiscardUnknownFields()
     if "self_test_data" in proto.DESCRIPTOR.fields_by_name:
         proto.ClearField("self_test_data")
@@ -130,7 +130,7 @@ def _read_proto(path: Path) -> Any:
 
 
 def _read_object(path: Path) -> Mapping[str, Any]:
-    """Return the content of a JSON file, nothing where there is none."""
+    """Return the content of a JSON file, empty without a file."""
     if not path.is_file():
         return {}
     try:

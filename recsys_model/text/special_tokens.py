@@ -1,4 +1,4 @@
-"""Which tokens of a published vocabulary structure an example, where its family has no tokens for that.
+"""Choose the tokens of a published vocabulary that structure an example.
 
 The rule, in this order, for `[S]`, `[E]`, `[gMASK]`, `[MASK]`, `[sMASK]`:
 
@@ -7,9 +7,9 @@ The rule, in this order, for `[S]`, `[E]`, `[gMASK]`, `[MASK]`, `[sMASK]`:
 3. other control tokens by id, but not those that begin, end or pad a text (SmolLM2's `<repo_name>`);
 4. rows of the word embedding behind the vocabulary.
 
-Rows come last: nothing ever trained them, they may be equal, and adapters do not change them. Where too few are
-left for all mask tokens, sentence and entity level take the document level's, as in glm-large. `[CLS]` is the
-token that begins a text, if there is one, and `[EOS]` the one that ends it.
+Rows come last: they are untrained, may be equal, and adapters do not change them. With too few tokens left, the
+sentence and entity level use the mask token of the document level, as in glm-large. `[CLS]` is the token that begins a
+text, if there is one, and `[EOS]` the one that ends it.
 """
 
 import re
@@ -33,7 +33,7 @@ RESERVED = re.compile(r"reserved|unused|dummy|placeholder|extra")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ControlTokens:
-    """What a published tokenizer says of its own tokens."""
+    """The control tokens that a published tokenizer declares."""
 
     name_to_id: Mapping[str, int]
     """All control tokens."""
@@ -42,7 +42,7 @@ class ControlTokens:
     end: int | None
     """Ends a text."""
     pad: int | None
-    """Fills a batch up."""
+    """Pads a batch."""
 
 
 def choose_special(control: ControlTokens, spare_rows: Sequence[int], source: str) -> SpecialTokens:

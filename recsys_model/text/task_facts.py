@@ -1,4 +1,4 @@
-"""What is known of one event of a user, from which tasks are asked."""
+"""The facts about one event of a user, from which questions are built."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,31 +13,31 @@ LOWEST_RATING, HIGHEST_RATING = 1, 5
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TaskFacts:
-    """One event, what came before it, and what the user wrote about it; unknown things are empty or none."""
+    """One event, the events before it, and its review; unknown facts are empty or None."""
 
     target: int | None = None
-    """Catalogue index of the item that the user took; none while serving, when only a question is needed."""
+    """Catalogue index of the item that the user took; None while serving, when only a question is needed."""
     features: Mapping[str, str] = field(default_factory=dict)
     """Features of the user."""
     history: Sequence[Behaviour] = ()
     """Events before this one, oldest first."""
-    asked: int | None = None
-    """Item that a yes/no question asks about, where it is not the target."""
+    question_item: int | None = None
+    """Item that a question asks about, where it is not the target."""
     candidates: Sequence[int] = ()
-    """Items to choose from, in the order in which they are told."""
+    """Items to choose from, in the order of the question."""
     rating: float | None = None
-    """What the user gave, 1 to 5."""
+    """Rating by the user, 1 to 5."""
     review: str = ""
-    """What the user wrote."""
+    """Review by the user."""
     summary: str = ""
-    """The headline that the user gave to the review."""
+    """Headline of the review."""
     feature: str = ""
     """The hint word of the explanation."""
     explanation: str = ""
     """The sentence of the review that explains the choice."""
 
     def answer(self, kind: AnswerKind) -> str | int | None:
-        """Return the answer of a task: a catalogue index if it is an item, else a text; None if it is not known.
+        """Return the answer of a task: a catalogue index for an item, else a text; None if it is unknown.
 
         Raises:
             DataError: the rating lies outside 1 to 5, or the target is not among the candidates.
@@ -56,8 +56,8 @@ class TaskFacts:
 
     @property
     def asked_item(self) -> int | None:
-        """The item that a question tells about, if there is one."""
-        return self.target if self.asked is None else self.asked
+        """The item that a question is about, if there is one."""
+        return self.target if self.question_item is None else self.question_item
 
     def _check_candidates(self) -> None:
         if self.target is not None and self.candidates and self.target not in self.candidates:
@@ -68,9 +68,9 @@ class TaskFacts:
 
 
 def can_ask(task: Task, facts: TaskFacts) -> bool:
-    """Say whether all that a question of the task needs is known, its answer included.
+    """Return whether the required fields and the answer of a task are known.
 
-    Candidates, and a yes/no question's item, are drawn when a question is asked, so they need not be there yet.
+    Candidates and the item of a yes/no question are drawn later, so they may be missing.
     """
     values = {
         "history": facts.history,
@@ -93,7 +93,7 @@ def rating_answer(rating: float) -> str:
     """
     if not LOWEST_RATING <= rating <= HIGHEST_RATING:
         raise DataError(
-            f"a rating must be from {LOWEST_RATING} to {HIGHEST_RATING} to be asked for, got {rating:g}; rescale it"
+            f"a rating must be from {LOWEST_RATING} to {HIGHEST_RATING} to be an answer, got {rating:g}; rescale it"
         )
     return str(math.floor(rating + 0.5))
 

@@ -1,6 +1,6 @@
 """Values of template fields as tokens: titles and feature values are entities, all other words are text.
 
-Values are tokenised apart from the template and from each other and always begin with a blank.
+Each value is tokenised separately and begins with a blank.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,12 +15,12 @@ from recsys_model.text.textualize import (
     Behaviour,
     EntityTokens,
     TokenizedText,
-    tell,
+    describe_field,
 )
 from recsys_model.text.tokenizer import Tokenizer
 
 LIST_SEPARATOR = ";"
-"""Stands between behaviours and between candidates; a token of its own, so one inside a title separates nothing."""
+"""Separates behaviours and candidates; it is tokenised separately, so the same character in a title does not."""
 
 
 @dataclass(slots=True)
@@ -30,7 +30,7 @@ class Value:
     field: str
     """Name of the field."""
     pieces: list[TokenizedText]
-    """Behaviours, features or candidates in order, or the whole as one piece; none if nothing is known."""
+    """Behaviours, features or candidates in order, or the value as one piece; empty if the fact is unknown."""
 
     def __len__(self) -> int:
         return sum(len(piece) for piece in self.pieces)
@@ -58,7 +58,7 @@ class FieldWriter:
         return TokenizedText(token_ids=list(self._encode_text(text)))
 
     def free_text(self, text: str) -> TokenizedText:
-        """Return what a user wrote, or an answer in words; its tokens are all separate tokens."""
+        """Return a review or an answer in words; all its tokens are separate tokens."""
         return TokenizedText(token_ids=self._tokenizer.encode_text(f" {fold(text)}"))
 
     def item(self, item: int) -> TokenizedText:
@@ -68,7 +68,7 @@ class FieldWriter:
         return text
 
     def value(self, name: str, facts: TaskFacts) -> Value:
-        """Return what is told in a field; without pieces if nothing is known."""
+        """Return the value of a field; it has no pieces if the fact is unknown."""
         if name == "user":
             return Value(name, self._named(facts.features))
         if name == "attributes":
@@ -112,13 +112,13 @@ class FieldWriter:
     def _behaviour(self, behaviour: Behaviour) -> TokenizedText:
         text = self.item(behaviour.item)
         for name in self._config.behaviour_fields:
-            told = tell(behaviour, name)
-            if told is not None:
-                text.add_text(self._encode_text(f"{FEATURE_SEPARATOR} {told}"))
+            field_text = describe_field(behaviour, name)
+            if field_text is not None:
+                text.add_text(self._encode_text(f"{FEATURE_SEPARATOR} {field_text}"))
         return text
 
     def _attribute(self, value: str) -> TokenizedText:
         text = TokenizedText()
-        known = self._catalog.attributes.get(value)
-        text.add_entity(self._encode_entity(value) if known is None else known, ATTRIBUTE)
+        token_ids = self._catalog.attributes.get(value)
+        text.add_entity(self._encode_entity(value) if token_ids is None else token_ids, ATTRIBUTE)
         return text

@@ -1,9 +1,9 @@
-"""Shorten a question until it fits: what is dropped first, and what never is.
+"""Shorten a question until it fits: the order in which its parts are dropped.
 
 1. The oldest behaviours go first; the latest one stays.
 2. Then a review is cut at its end, between two tokens but never inside a character.
-3. Optional parts of the template go, the last one first, only where 1 and 2 together are not enough, a review
-   counting as `MIN_REVIEW_TOKENS` long.
+3. Optional parts of the template are dropped, the last one first, only if 1 and 2 are not enough; a review then counts
+   as `MIN_REVIEW_TOKENS` tokens.
 
 Words of the template, the item that is asked about, candidates and the answer are never cut.
 """
@@ -20,7 +20,7 @@ MIN_REVIEW_TOKENS = 16
 MAX_CHARACTER_TOKENS = 4
 """A character has at most four bytes in UTF-8, and no tokenizer here splits a byte."""
 REPLACEMENT = "\ufffd"
-"""What a tokenizer decodes half a character to."""
+"""The character that a tokenizer decodes part of a character to."""
 
 
 @dataclass(slots=True)
@@ -51,8 +51,8 @@ def fit(
         optional = [index for index, part in enumerate(kept) if part.is_optional]
         if not optional:
             raise UnaskableError(
-                f"template {template_id}: the question needs at least {needed} tokens and text.max_tokens leaves {room} "
-                "beside the answer; raise it, or ask with fewer candidates"
+                f"template {template_id}: the question needs at least {needed} tokens, but text.max_tokens leaves {room} next to "
+                "the answer; raise it, or lower the number of candidates"
             )
         del kept[optional[-1]]
     values = [value for part in kept for value in part.values]
@@ -69,7 +69,7 @@ def fit(
 
 
 def first_whole(text: TokenizedText, num_tokens: int, decode: Callable[[Sequence[int]], str]) -> TokenizedText:
-    """Return the first tokens of a text, without the beginning of a character that they would cut."""
+    """Return the first tokens of a text; a character that they would cut is left out."""
     for end in range(num_tokens, max(num_tokens - MAX_CHARACTER_TOKENS, 0), -1):
         if not decode(text.token_ids[:end]).endswith(REPLACEMENT):
             return text.first_tokens(end)

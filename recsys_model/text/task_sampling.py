@@ -1,4 +1,4 @@
-"""Multi-task training: which task, in which words, an event is asked in an epoch.
+"""Draw the task and the template of an event in each epoch (multi-task training).
 
 Everything is drawn by the key (seed, user, target, epoch), never from a shared stream, so an example does not
 depend on the order in which examples are made. Unseen templates are never drawn.
@@ -34,7 +34,7 @@ def trained_families(config: TasksConfig) -> tuple[str, ...]:
 
 
 def only_family(config: TasksConfig, family: str) -> TasksConfig:
-    """Return settings with which every event is asked a question of one family, if it can be."""
+    """Return settings with which every event with the necessary facts gets a question of one family."""
     weights: dict[str, Any] = {f"{name}_weight": float(name == family) for name in FAMILIES}
     return dataclasses.replace(config, template_share=1.0, **weights)
 
@@ -48,10 +48,10 @@ class TaskSampler:
         self._family_to_weight = {name: getattr(config, f"{name}_weight") for name in FAMILIES}
 
     def draw(self, facts: TaskFacts, key: DrawKey) -> Template | None:
-        """Return a template, or None if the event is to be told plainly, without a question.
+        """Return a template; None: the event is trained as plain text.
 
-        A family is drawn by weight from those that can be asked with what is known; then one of its tasks and one
-        of the task's seen templates, each alike.
+        A family is drawn by weight among those whose facts are known, then one of its tasks and one of the task's seen
+        templates, both uniformly.
         """
         rng = random.Random(stable_seed("task", *key))
         if rng.random() >= self._config.template_share:
@@ -78,7 +78,7 @@ class TaskSampler:
 def with_choices(
     task: Task, facts: TaskFacts, own_items: Collection[int], num_items: int, config: TasksConfig, key: DrawKey
 ) -> TaskFacts:
-    """Add what a question of the task offers: candidates, or for a yes/no question in `no_share` of the draws a wrong item.
+    """Add the drawn facts of a question: candidates, or a wrong item for a `no_share` of the yes/no questions.
 
     Raises:
         UnaskableError: the catalogue has too few items that the user never took.
@@ -89,7 +89,7 @@ def with_choices(
         negatives = _negatives(key, own_items, num_items, config.num_candidates - 1)
         return dataclasses.replace(facts, candidates=shuffled_with(key, facts.target, negatives))
     if task.answer == "yes_no" and random.Random(stable_seed("no", *key)).random() < config.no_share:
-        return dataclasses.replace(facts, asked=_negatives(key, own_items, num_items, 1)[0])
+        return dataclasses.replace(facts, question_item=_negatives(key, own_items, num_items, 1)[0])
     return facts
 
 

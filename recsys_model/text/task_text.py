@@ -1,7 +1,7 @@
-"""A template and what is known become a question and its answer, as one text whose entities are known.
+"""Build a question and its answer from a template and facts, as one text with marked entities.
 
-The answer stands behind the question and begins with a blank, as every entity does, so hiding it as the only
-span, in one `[gMASK]`, gives the supervised example, and the question alone gives the prompt of a request.
+The answer follows the question and begins with a blank, as every entity does. With the answer hidden as the only span,
+one `[gMASK]`, the text is the supervised example; the question alone is the prompt of a request.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ class TaskText:
     text: TokenizedText
     """Both, without `[CLS]` and `[EOS]`."""
     answer_start: int
-    """First token of the answer, which goes on to the end."""
+    """First token of the answer, which ends the text."""
     task: str
     """Name of the task."""
     template_id: str
@@ -53,7 +53,7 @@ class TaskText:
 
 
 class TaskTextBuilder:
-    """Asks any task about any event."""
+    """Builds the question and the answer of any task about any event."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class TaskTextBuilder:
         config: TextConfig,
         item_attributes: Sequence[Mapping[str, str]] = (),
     ) -> None:
-        """Take the attributes of every item, by catalogue index, or nothing where none are known."""
+        """Take the attributes of every item, by catalogue index; empty if none are known."""
         self._writer = FieldWriter(tokenizer, catalog, config, item_attributes)
         self._tokenizer = tokenizer
         self._max_tokens = config.max_tokens

@@ -1,4 +1,4 @@
-"""The tasks that a model is asked: what a question tells, and what its answer is (paper, Implementation; P5).
+"""The tasks: the fields of each question and the kind of its answer (paper, Implementation; P5).
 
 Seven families: the five of P5 (Geng et al. 2022, arXiv 2203.13366) and the two of the paper's industrial data.
 A family is one task or two variants of it.
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 AnswerKind = Literal["item", "rating", "yes_no", "explanation", "summary"]
-"""What is asked for: an item of the catalogue, a choice of `CHOICES`, or free text."""
+"""Kind of an answer: an item of the catalogue, a choice of `CHOICES`, or free text."""
 
 FIELDS: tuple[str, ...] = (
     "user",
@@ -21,7 +21,7 @@ FIELDS: tuple[str, ...] = (
     "review",
     "summary",
 )
-"""What a template can tell: features of the user, past behaviours, the item that is asked about and its attributes,
+"""Fields of templates: features of the user, past behaviours, the item of the question and its attributes,
 items to choose from, the hint word of an explanation, and the rating, text and headline of a review."""
 
 CHOICES: dict[str, tuple[str, ...]] = {"rating": ("1", "2", "3", "4", "5"), "yes_no": ("yes", "no")}
@@ -39,15 +39,15 @@ class Task:
     answer: AnswerKind
     """What the answer is."""
     required: tuple[str, ...]
-    """Fields that every template tells; without their values the question cannot be asked."""
+    """Fields of every template; without their values the question cannot be built."""
     offered: tuple[str, ...] = ()
-    """Fields that every template tells where their values are known."""
+    """Fields of every template, in an optional part."""
     allowed: tuple[str, ...] = ()
-    """Further fields that a template may tell where their values are known."""
+    """Further fields that a template may have, in an optional part."""
 
     @property
     def optional(self) -> tuple[str, ...]:
-        """Fields whose values need not be known."""
+        """Fields whose values may be unknown."""
         return self.offered + self.allowed
 
 

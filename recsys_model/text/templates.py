@@ -1,7 +1,7 @@
 """The question templates of all tasks, read from `templates.toml` and checked.
 
-A template is plain text with fields (`{item}`) and optional parts in brackets, which are left out where a field
-in them has no value. It is taken apart once; values are never searched for braces or brackets.
+A template is plain text with fields (`{item}`) and optional parts in brackets. An optional part is left out if one of
+its fields has no value. Templates are parsed once; values are never searched for braces or brackets.
 """
 
 import re
@@ -60,7 +60,7 @@ class Template:
     text: str
     """As written in the file."""
     parts: tuple[Part, ...]
-    """The text, taken apart."""
+    """The parsed text."""
 
 
 class TemplateSet:
@@ -93,7 +93,8 @@ class TemplateSet:
         """
         if (task, split) not in self._by_task:
             raise ConfigError(
-                f"templates are of a task ({', '.join(TASKS)}) and {' or '.join(TEMPLATE_SPLITS)}; got {task!r} and {split!r}"
+                f"templates are of a task ({', '.join(TASKS)}) and {' or '.join(TEMPLATE_SPLITS)}; "
+                f"got {task!r} and {split!r}"
             )
         return self._by_task[task, split]
 
@@ -142,7 +143,7 @@ def _task_templates(task: Task, tables: Mapping[str, Any]) -> Iterator[Template]
 
 
 def _parts(template_id: str, text: str) -> Iterator[Part]:
-    """Take a template apart at its brackets."""
+    """Split a template at its brackets."""
     is_first = True
     for index, chunk in enumerate(_BRACKETS.split(text)):
         if chunk:
@@ -177,8 +178,8 @@ def _check_fields(template_id: str, task: Task, parts: tuple[Part, ...]) -> None
             raise ConfigError(f"template {template_id}: a part in brackets must have a field, got {part.pieces}")
     for name in outside + inside:
         if name not in task.required + task.optional:
-            known = "" if name in FIELDS else f", which is none of {', '.join(FIELDS)}"
-            raise ConfigError(f"template {template_id}: {task.name} has no field {name!r}{known}; take it out")
+            hint = "" if name in FIELDS else f", which is none of {', '.join(FIELDS)}"
+            raise ConfigError(f"template {template_id}: {task.name} has no field {name!r}{hint}; take it out")
         if (outside + inside).count(name) > 1:
             raise ConfigError(f"template {template_id}: field {name!r} must occur once, got it again")
     for name in task.required:

@@ -1,9 +1,9 @@
-"""User features and behaviours become one text whose entities are known (paper, Data Phase).
+"""Turn user features and behaviours into one text with marked entities (paper, Data Phase).
 
     User: age 25-34, city Berlin. History: Red Tent, buy. Red Tent Pole. Camping Stove
 
 Values of features and titles of items are entities; everything else is plain text. A behaviour is
-a sentence, closed by a full stop of its own, so a full stop inside a title ends nothing.
+a sentence with its own full stop, so a full stop inside a title does not end one.
 """
 
 import bisect
@@ -19,7 +19,7 @@ from recsys_model.errors import DataError
 from recsys_model.text.tokenizer import Tokenizer
 
 ATTRIBUTE = -1
-"""Stands in `entity_items` for an entity that is not an item."""
+"""Value in `entity_items` for an entity that is not an item."""
 NUM_FRAME_TOKENS = 2
 """`[CLS]` and `[EOS]`."""
 FEATURES_OPENING = "User:"
@@ -38,7 +38,7 @@ class TokenizedEntity(Protocol):
 
 
 class EntityTokens(Protocol):
-    """What this module needs of a catalogue."""
+    """The part of a catalogue that this module uses."""
 
     @property
     def items(self) -> Sequence[TokenizedEntity]:
@@ -64,7 +64,7 @@ class Behaviour:
     categories: tuple[str, ...] = ()
     """Categories of the item, coarse to fine."""
     rating: float | None = None
-    """What the user gave, if known."""
+    """Rating by the user, if known."""
 
 
 @dataclass(slots=True)
@@ -137,7 +137,7 @@ class Textualizer:
         self._encode_entity = lru_cache(maxsize=65536)(tokenizer.encode_entity)
 
     def of_catalog(self, catalog: EntityTokens) -> "Textualizer":
-        """Return one for another catalogue that shares what was tokenised so far."""
+        """Return a textualizer of another catalogue that shares the token cache."""
         other = copy.copy(self)
         other._catalog = catalog
         return other
@@ -171,7 +171,7 @@ class Textualizer:
         return text
 
     def _features(self, features: Mapping[str, str], room: int) -> TokenizedText:
-        """Tell as many features as fit into `room` tokens, as one sentence."""
+        """Return as many features as fit into `room` tokens, as one sentence."""
         if not features:
             return TokenizedText()
         text = TokenizedText()
@@ -203,20 +203,20 @@ class Textualizer:
         sentence = TokenizedText()
         sentence.add_entity(self._catalog.items[behaviour.item].token_ids, behaviour.item)
         for name in self._config.behaviour_fields:
-            told = tell(behaviour, name)
-            if told is not None:
-                sentence.add_text(self._encode_text(f"{FEATURE_SEPARATOR} {told}"))
+            field_text = describe_field(behaviour, name)
+            if field_text is not None:
+                sentence.add_text(self._encode_text(f"{FEATURE_SEPARATOR} {field_text}"))
         sentence.add_text(self._encode_text(SENTENCE_END))
         sentence.end_sentence()
         return sentence
 
     def _attribute(self, value: str) -> Sequence[int]:
-        known = self._catalog.attributes.get(value)
-        return self._encode_entity(value) if known is None else known
+        token_ids = self._catalog.attributes.get(value)
+        return self._encode_entity(value) if token_ids is None else token_ids
 
 
-def tell(behaviour: Behaviour, name: str) -> str | None:
-    """Return what is told of one field of a behaviour (see `TextConfig.behaviour_fields`), if it is known."""
+def describe_field(behaviour: Behaviour, name: str) -> str | None:
+    """Return the text of one field of a behaviour (see `TextConfig.behaviour_fields`), None if it is unknown."""
     if name == "action":
         return behaviour.action
     if name == "categories":

@@ -1,8 +1,7 @@
-"""Piecewise tokenisation: text and entities are encoded apart, so neighbours never change an entity's tokens.
+"""Piecewise tokenisation: text and entities are encoded separately, so neighbours never change an entity's tokens.
 
-Special tokens have ids of their own beyond the reach of text: `[MASK]` inside a title is six
-ordinary characters. Here: a byte-level BPE trained on a catalogue, and GLM's GPT-2 BPE; for the
-tokenizers of other models see `recsys_model.text.pretrained`.
+No text encodes to a special token: `[MASK]` inside a title is six ordinary characters. This file has the byte-level BPE
+that is trained on a catalogue and GLM's GPT-2 BPE; `recsys_model.text.pretrained` loads the tokenizers of other models.
 """
 
 import dataclasses
@@ -31,7 +30,7 @@ class SpecialTokens:
     """Ids of the tokens that structure an example."""
 
     pad: int
-    """Fills a batch up."""
+    """Pads a batch."""
     eos: int | None
     """`<|endoftext|>`, ends part A; none where the model has nothing there (ChatGLM-6B)."""
     start: int
@@ -64,7 +63,7 @@ class Encoding(Protocol):
 
 
 class Backend(Protocol):
-    """What is needed of a tokenizer of the package `tokenizers`, or of one that acts like it."""
+    """The interface of a tokenizer of the package `tokenizers`."""
 
     def encode(self, text: str, /, *, add_special_tokens: bool) -> Encoding:
         """Encode a text."""
@@ -80,7 +79,7 @@ class Backend(Protocol):
 
 
 class Tokenizer:
-    """A vocabulary and the special ids beside it.
+    """A vocabulary and the ids of its special tokens.
 
     `vocab_size` counts the rows that the word embedding needs.
 
@@ -95,7 +94,7 @@ class Tokenizer:
     def __init__(
         self, backend: Backend, special: SpecialTokens, vocab_size: int, backend_file: str = BACKEND_FILE
     ) -> None:
-        """Take the name of the file that `write` gives to the vocabulary; the name tells `load_tokenizer` its kind."""
+        """Take the name of the file that `write` gives to the vocabulary; `load_tokenizer` recognises its kind by the name."""
         self.special = special
         self.vocab_size = vocab_size
         self._backend = backend
@@ -106,7 +105,7 @@ class Tokenizer:
         """Return the token ids of plain text; never a special id.
 
         Raises:
-            DataError: the text spells a special token in a way that the tokenizer cannot tell from it.
+            DataError: the tokenizer encodes the text to a special token.
         """
         ids = self._backend.encode(text, add_special_tokens=False).ids
         if not self._special_ids.isdisjoint(ids):
@@ -153,7 +152,7 @@ def load_tokenizer(folder: Path) -> Tokenizer:
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int, *, merge_words: bool = False) -> Tokenizer:
-    """Train a byte-level BPE on texts; fewer tokens than `vocab_size` come out where the texts are few.
+    """Train a byte-level BPE on texts; few texts give fewer tokens than `vocab_size`.
 
     With `merge_words` one token may span several words ("Nail Lacquer,"), which makes titles shorter.
 

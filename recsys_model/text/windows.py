@@ -1,7 +1,7 @@
 """Sample a history from long, medium and short-term behaviour (paper, Data Phase).
 
-Windows are measured back from the time of the target. The paper gives the shares 10 / 30 / 60 %;
-quotas, what happens to those that a window cannot fill, and the seed are this project's choice:
+Windows are measured back from the time of the target. The paper gives the shares 10 / 30 / 60 %.
+The quotas, the use of unfilled quotas and the seed are this project's choice:
 
 - quotas come from the largest remainder, the more recent window first where remainders tie;
 - a window with too few events gives what is left of its quota to the next more recent one that has

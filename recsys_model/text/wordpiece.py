@@ -1,7 +1,7 @@
 """BERT word pieces, the tokenizer of glm-large and glm-515m.
 
-These models know one mask token, `[MASK]`: entity, sentence and document level blanks all are it.
-Their `[S]` and `[E]` lie behind BERT's vocabulary, in rows that only GLM has.
+These models have one mask token, `[MASK]`, for entity, sentence and document level. Their `[S]` and `[E]` are rows
+behind BERT's vocabulary.
 """
 
 import json

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 def apply_lora(model: Backbone, config: LoraConfig) -> "PeftModel":
     """Freeze `model` and return it with trainable adapters, which change nothing at first.
 
-    Tables that the published weights do not have are trained along as a whole.
+    Tables that the published weights lack are trained in full.
 
     Raises:
         ConfigError: the rank exceeds the smallest dimension of a linear, or there is no position table to train.
     """
-    # takes as long to import as torch itself, and training without adapters does not need it
+    # as slow to import as torch, and training without adapters does not need it
     from peft import LoraConfig as PeftLoraConfig
     from peft import PeftModel, get_peft_model
 

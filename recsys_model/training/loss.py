@@ -93,7 +93,7 @@ class InfillingLoss(nn.Module):
         return LossSums(token, entity)
 
     def _sample(self, target_N: Tensor) -> SampledItems | None:
-        """Return the items that a softmax sums over, None for all of them."""
+        """Return the sampled items of the softmax, None for all items."""
         if self.head is None or self.head.config.negatives == 0 or not self.training or not len(target_N):
             return None
         return sample_items(target_N, self.head.config.negatives, self.item_shares)
@@ -148,7 +148,7 @@ class InfillingLoss(nn.Module):
         return 1.0 if self.head is None else self.head.temperature
 
     def _attention(self, batch: Batch) -> Attention:
-        """Return what lets every token see its own example alone."""
+        """Return an attention in which every token sees its own example alone."""
         if batch.segments is None:
             return FullAttention(self._backbone.visible(batch.part_a_lens, batch.token_ids.shape[1]))
         return packed_attention(batch.segments, part_a_is_causal=self._backbone.part_a_is_causal)
@@ -186,7 +186,7 @@ class InfillingLoss(nn.Module):
 
     @property
     def _backbone(self) -> Backbone:
-        """What peft passes all names on to that it does not know itself."""
+        """The backbone; the wrapper of peft forwards all its attributes."""
         return cast(Backbone, self.model)
 
 

@@ -1,4 +1,4 @@
-"""Which parameters decay, and how the learning rate rises and falls."""
+"""Groups of parameters by weight decay, and the schedule of the learning rate."""
 
 import math
 
@@ -11,7 +11,7 @@ from recsys_model.entity_head.head import EntityHead
 def parameter_groups(model: nn.Module, config: OptimizerConfig) -> list[dict[str, object]]:
     """Return AdamW's groups of trainable parameters: matrices of linears decay, everything else does not.
 
-    The tables of an entity head are embeddings, and its matrices begin as the identity or as nothing.
+    The tables of an entity head are embeddings, and its matrices start as the identity or as zero.
     """
     tables = (module for module in model.modules() if isinstance(module, nn.Embedding | EntityHead))
     embeddings = {id(parameter) for module in tables for parameter in module.parameters(recurse=False)}

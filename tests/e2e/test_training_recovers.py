@@ -130,7 +130,7 @@ def test_after_a_killed_driver_the_command_goes_on_when_asked_and_refuses_when_n
 
     refused = subprocess.run(train_command(config_file), capture_output=True, text=True, env=own_environment())
     assert refused.returncode == 1
-    assert "pass --resume to go on with it, or --overwrite to start anew" in refused.stderr
+    assert "pass --resume to continue it, or --overwrite to start over" in refused.stderr
     assert not config.checkpoint_folder.exists()
 
     resumed = subprocess.run(

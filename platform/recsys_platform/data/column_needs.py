@@ -1,4 +1,4 @@
-"""Which columns of the tables the settings of a run need; all tables are opened and checked before any work starts."""
+"""Open all tables of a run, and check that they have the columns that its settings need."""
 
 import dataclasses
 import logging
@@ -35,7 +35,7 @@ def open_tables(config: RunConfig) -> Tables:
     for name in item_fields(config):
         if name not in items.columns:
             logger.warning(
-                "entity.fields names %s, but input.items.path %s has no such column; item vectors do without it",
+                "entity.fields names %s, but input.items.path %s has no such column; item vectors are built without it",
                 name,
                 items.files.path,
             )
@@ -50,5 +50,5 @@ def open_tables(config: RunConfig) -> Tables:
 
 
 def item_fields(config: RunConfig) -> tuple[str, ...]:
-    """Return the texts that make the item vectors of the entity head; none without such a head."""
+    """Return the texts that make the item vectors of the entity head; empty without such a head."""
     return config.entity.fields if config.entity.enabled and config.entity.words else ()

@@ -1,4 +1,4 @@
-"""What the data stage asks of Ray Data: its settings, and errors without Ray's traceback around them."""
+"""Ray Data settings of the data stage, and errors without Ray's traceback."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,12 +11,12 @@ from recsys_model.errors import RecsysError
 
 @contextmanager
 def ray_data_settings() -> Iterator[None]:
-    """Set what this stage needs of Ray Data, and put everything back afterwards."""
+    """Set the Ray Data options of this stage, and restore the previous ones afterwards."""
     context = DataContext.get_current()
     previous = context.shuffle_strategy, context.raise_original_map_exception
-    # with given boundaries the fastest of five, two to three times as fast as the hash shuffles (tests/benchmarks/data_shuffle.py)
+    # the fastest of five with given boundaries, two to three times as fast as the hash shuffles (tests/benchmarks/data_shuffle.py)
     context.shuffle_strategy = ShuffleStrategy.SORT_SHUFFLE_PULL_BASED
-    # an error in the user's data reaches the user as itself
+    # an error in the user's data is raised as itself
     context.raise_original_map_exception = True
     try:
         yield
@@ -26,7 +26,7 @@ def ray_data_settings() -> Iterator[None]:
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """Turn what a worker raised because of the input into the error itself, without Ray's traceback around it."""
+    """Raise an input error of a worker as itself, without Ray's traceback."""
     try:
         yield
     except RayError as error:
@@ -37,7 +37,7 @@ def plain_errors() -> Iterator[None]:
 
 
 def _root_cause(error: BaseException) -> BaseException:
-    """Follow `cause` (Ray) and `__cause__` (Python) to where it began."""
+    """Follow `cause` (Ray) and `__cause__` (Python) to the first error."""
     while (cause := getattr(error, "cause", None) or error.__cause__) is not None:
         error = cause
     return error

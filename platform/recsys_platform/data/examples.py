@@ -1,7 +1,7 @@
-"""Sequences become training, validation and test examples, one validation and one test target a user.
+"""Turn sequences into training, validation and test examples, with one validation and one test target per user.
 
-What is held out, by `recsys_platform.splits`, is never a training target nor part of a training history.
-A bucket's users stay columns: the texts of a thousand examples are made at once, and objects only where tasks are asked.
+Held-out events (`recsys_platform.splits`) are never a training target nor part of a training history. Users stay
+columns: the texts of a thousand examples are built at once, and Python objects are created only for tasks.
 
 Shape suffixes: U = users of the bucket, N = their events, E = examples of one table.
 """
@@ -24,7 +24,7 @@ from recsys_platform.splits import DatasetSplit, SplitName
 from recsys_platform.task_columns import FACT_FIELDS
 
 ROWS_PER_TABLE = 1000
-"""Examples that are made at once."""
+"""Examples that are built at once."""
 INDICES = pa.list_(pa.int32())
 EXAMPLE_SCHEMA = pa.schema(
     [
@@ -56,13 +56,13 @@ class ExampleBuilder:
     ) -> None:
         """Take the settings; without a `dataset_split`, each user's last two events are held out."""
         self.textualizer = textualizer
-        """Makes the texts."""
+        """Builds the texts."""
         self.window = window
         """How histories are sampled."""
         self.seed = seed
-        """Seed of what is drawn."""
+        """Seed of all draws."""
         self.facts = facts
-        """Collects what tasks are asked from, if any are."""
+        """Collects the facts for tasks; None without tasks."""
         self.schema = EXAMPLE_SCHEMA if facts is None else pa.schema([*EXAMPLE_SCHEMA, *FACT_FIELDS])
         """Columns of the examples."""
         self._data = data
@@ -74,7 +74,7 @@ class ExampleBuilder:
         return BucketExamples(self, users, features)
 
     def target_indices(self, user_id: str, timestamps: Sequence[float], split: SplitName) -> Sequence[int]:
-        """Return which of a user's events are asked for in a split, ascending."""
+        """Return the indices of a user's targets in a split, ascending."""
         if len(timestamps) < self._data.min_user_interactions:
             return ()
         if split == "train":
@@ -102,8 +102,8 @@ class BucketExamples:
         self._events = _read_events(users)
         self._times: list[float] = self._events.timestamps.tolist()
         self._texts = builder.textualizer.open(self._events)
-        asked = iter_users(users, builder.textualizer.item_categories) if builder.facts is not None else ()
-        self._sequences = list(asked)
+        sequences = iter_users(users, builder.textualizer.item_categories) if builder.facts is not None else ()
+        self._sequences = list(sequences)
 
     def iter_tables(self, split: SplitName) -> Iterator[pa.Table]:
         """Yield the examples of a split by user and target, `ROWS_PER_TABLE` at a time."""
@@ -141,7 +141,7 @@ class BucketExamples:
         return pa.table(columns | self._collect_facts(cases, sampled, features, split), schema=self._builder.schema)
 
     def _sample(self, cases: Sequence[tuple[int, int]]) -> list[list[int]]:
-        """Return which events of its user each example tells of."""
+        """Return the history of each example, as indices of events of its user."""
         histories = []
         for user, index in cases:
             first = int(self._offsets_U[user])
@@ -157,15 +157,15 @@ class BucketExamples:
         features: Sequence[Mapping[str, str]],
         split: SplitName,
     ) -> dict[str, pa.ChunkedArray]:
-        """Return the columns from which tasks are asked; none where none are."""
+        """Return the task columns; empty without tasks."""
         facts = self._builder.facts
         if facts is None:
             return {}
         rows = []
-        for (user, index), known, places in zip(cases, features, sampled.to_lists(), strict=True):
+        for (user, index), user_features, places in zip(cases, features, sampled.to_lists(), strict=True):
             sequence = self._sequences[user]
             history = [sequence.behaviours[place] for place in places]
-            rows.append(facts.columns(sequence, known, history, index, split))
+            rows.append(facts.columns(sequence, user_features, history, index, split))
         table = pa.Table.from_pylist(rows, schema=pa.schema(FACT_FIELDS))
         return {name: table[name] for name in table.column_names}
 

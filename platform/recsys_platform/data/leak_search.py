@@ -1,6 +1,6 @@
-"""The leak checks of `leaks` over all users of a run, on Ray Data.
+"""Run the leak checks of `leaks` over all users of a run, on Ray Data.
 
-Of each test case some 30 bytes come back to the driver, which holds the users' features anyway.
+Each test case returns some 30 bytes to the driver, which holds the users' features anyway.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,16 +29,16 @@ TRAINED_SCHEMA = pa.schema([("example", pa.uint64())])
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lookups:
-    """What every worker needs to collect cases."""
+    """The data that every worker needs to collect cases."""
 
     name_to_item: Mapping[str, int]
     """Texts that name one item -> its catalogue index."""
     feature_names: tuple[str, ...]
-    """Features that the model is told."""
+    """Features in the texts of the model."""
     min_interactions: int
     """Users with fewer events have no case."""
     dataset_split: DatasetSplit
-    """Which events train, and which is the target."""
+    """The training events and the target of each user."""
 
 
 def find_leaks(
@@ -49,15 +49,15 @@ def find_leaks(
     min_interactions: int,
     dataset_split: DatasetSplit,
 ) -> list[Finding]:
-    """Go over the sequences twice and return the finding of every check.
+    """Read the sequences twice and return the finding of every check.
 
     Args:
-        sequences: Buckets of users, at hand.
+        sequences: Buckets of users, materialised.
         catalog: Items by catalogue index.
         features: Bucket -> features of its users.
-        feature_names: Features that the model is told.
+        feature_names: Features in the texts of the model.
         min_interactions: Users with fewer events have no case.
-        dataset_split: Which events train, and which is the target.
+        dataset_split: The training events and the target of each user.
     """
     ids, titles, texts = zip(*((item.item_id, item.title, item.text) for item in catalog.items), strict=True)
     lookups = Lookups(
@@ -75,8 +75,8 @@ def find_leaks(
 
 
 def _run(sequences: ray.data.Dataset, look: partial[pa.Table], schema: pa.Schema) -> pa.Table:
-    found = sequences.map_batches(look, batch_size=None, batch_format="pyarrow", zero_copy_batch=True)
-    blocks: list[Any] = list(found.iter_batches(batch_size=None, batch_format="pyarrow"))
+    results = sequences.map_batches(look, batch_size=None, batch_format="pyarrow", zero_copy_batch=True)
+    blocks: list[Any] = list(results.iter_batches(batch_size=None, batch_format="pyarrow"))
     return pa.concat_tables([schema.empty_table(), *(block.cast(schema) for block in blocks if block.num_rows > 0)])
 
 
@@ -84,11 +84,11 @@ def _collect_block(block: pa.Table, lookups_ref: ray.ObjectRef, features: Mappin
     lookups: Lookups = ray.get(lookups_ref)
     tables = [CASES_SCHEMA.empty_table()]
     for bucket, users, _ in iter_buckets(block):
-        known = ray.get(features[bucket]) if bucket in features else {}
+        user_features = ray.get(features[bucket]) if bucket in features else {}
         tables.append(
             collect_cases(
                 users,
-                known,
+                user_features,
                 lookups.feature_names,
                 lookups.name_to_item,
                 lookups.min_interactions,
@@ -100,8 +100,8 @@ def _collect_block(block: pa.Table, lookups_ref: ray.ObjectRef, features: Mappin
 
 def _search_block(block: pa.Table, examples_ref: ray.ObjectRef, lookups_ref: ray.ObjectRef) -> pa.Table:
     test_examples, lookups = ray.get([examples_ref, lookups_ref])
-    found = [
+    hashes = [
         find_trained_on(users, test_examples, lookups.min_interactions, lookups.dataset_split)
         for _, users, _ in iter_buckets(block)
     ]
-    return pa.table({"example": pa.chunked_array(found, pa.uint64())}, schema=TRAINED_SCHEMA)
+    return pa.table({"example": pa.chunked_array(hashes, pa.uint64())}, schema=TRAINED_SCHEMA)

@@ -1,16 +1,16 @@
-"""Does the input give test targets away?
+"""Check whether the input reveals test targets (leaks).
 
-A case is a user's test target and what comes before it. Five things are looked for:
+A case is a user's test target and the events before it. The checks:
 
 - the target in its own input: a feature of the user that names it, or the same item at the same time in the history;
 - items numbered in the order in which the sequences visit them, so that the next one is the number after the last
-  (the numbers of P5); certain where the model is told the numbers, else only noted;
+  (the numbers of P5); certain if the texts of the model have the numbers, else only a note;
 - events of the history that happened after the target;
 - the same example, items and times, in training, from a user under another id.
 
-A feature or a number may fit by chance. How often is known: if targets were dealt out anew among the
-cases, `sum over items of claims(item) * targets(item) / cases`. Only what exceeds it by three standard
-deviations counts.
+A feature or a number may match by chance. The expected number of matches, with targets permuted among the cases, is
+`sum over items of claims(item) * targets(item) / cases`. Only the excess over it by more than three standard deviations
+counts.
 
 Shape suffixes: C = cases, F = features of users, N = items of the catalogue.
 """
@@ -46,29 +46,29 @@ CASES_SCHEMA = pa.schema(
 )
 """One row a case: 8-byte hash of the example; for each feature the unseen item that it names, -1 for none."""
 SHOWN_SHARE = 0.001
-"""Share of the cases from which on a finding is worth a line on the screen."""
+"""Share of the cases above which a finding is shown on the terminal."""
 NUM_DEVIATIONS = 3.0
 NUMBERED = re.compile(r"(.*?)([0-9]{1,15})")
 MIN_NUMBERED_SHARE = 0.5
-"""Share of the catalogue that must be called alike but for a number to count as numbered."""
+"""Share of the catalogue whose names must be equal up to a number, for the catalogue to count as numbered."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """What one check found."""
+    """The result of one check."""
 
     check: str
-    """Name of the check, and of the feature where it looks at one."""
+    """Name of the check, and of its feature, if any."""
     cases: int
-    """Cases that it concerns."""
+    """Affected cases."""
     expected: float
-    """Cases that chance would give."""
+    """Expected cases by chance."""
     num_cases: int
     """All cases."""
     is_certain: bool
-    """Whether the model would be told; else it is only noted."""
+    """Whether the model would see it; otherwise it is only a note."""
     meaning: str
-    """What it says, in words."""
+    """Description of the result."""
 
     @property
     def share(self) -> float:
@@ -99,7 +99,7 @@ def collect_cases(
     min_interactions: int,
     dataset_split: DatasetSplit,
 ) -> pa.Table:
-    """Return what the checks need of each user's test case.
+    """Return the facts of each user's test case that the checks need.
 
     Args:
         users: Columns user_id, items and timestamps, events in order.
@@ -107,7 +107,7 @@ def collect_cases(
         feature_names: Features in the order of `named_items`.
         name_to_item: Texts that name one item -> its catalogue index.
         min_interactions: Users with fewer events have no case.
-        dataset_split: Which event is the target; those behind it play no part.
+        dataset_split: Decides which event is the target; later events are ignored.
 
     Returns:
         A table in the layout of `CASES_SCHEMA`.
@@ -119,8 +119,8 @@ def collect_cases(
             continue
         items, times = all_items[: index + 1], all_times[: index + 1]
         target, time, history = items[-1], times[-1], items[:-1]
-        known = features.get(user_id, {})
-        named = [name_to_item.get(known.get(name, ""), -1) for name in feature_names]
+        user_features = features.get(user_id, {})
+        named = [name_to_item.get(user_features.get(name, ""), -1) for name in feature_names]
         rows.append(
             {
                 "previous_item": history[-1],
@@ -143,7 +143,7 @@ def find_trained_on(
         users: As for `collect_cases`.
         test_examples: Hashes of all test examples, ascending.
         min_interactions: As for `collect_cases`.
-        dataset_split: Which events train.
+        dataset_split: Decides which events train.
     """
     hashes = [
         prefix
@@ -162,13 +162,13 @@ def judge_cases(
     item_texts: Sequence[str],
     feature_names: Sequence[str],
 ) -> list[Finding]:
-    """Return the finding of every check, also of those that found nothing.
+    """Return the finding of every check, including empty ones.
 
     Args:
         cases: All cases, in the layout of `CASES_SCHEMA`.
         trained_on: Hashes of test examples that occur in training.
         item_ids: Id of each item of the catalogue (N).
-        item_texts: What the model is told of each item (N).
+        item_texts: Text of each item in the texts of the model (N).
         feature_names: Features in the order of `named_items` (F).
     """
     target_C = _column(cases, "target_item")
@@ -192,7 +192,7 @@ def judge_cases(
 
 
 def refuse_leaks(findings: Sequence[Finding], max_share: float) -> None:
-    """Raise if a certain leak concerns more than `max_share` of the cases.
+    """Raise if a certain leak affects more than `max_share` of the cases.
 
     Raises:
         DataError: with every such leak.
@@ -208,7 +208,7 @@ def refuse_leaks(findings: Sequence[Finding], max_share: float) -> None:
 
 
 def names_of_items(item_ids: Sequence[str], titles: Sequence[str], texts: Sequence[str]) -> dict[str, int]:
-    """Return what names exactly one item -> its catalogue index: id, text, title, and the number in a numbered id."""
+    """Return unambiguous names -> catalogue index: ids, texts, titles, and the numbers of numbered ids."""
     numbers = [str(number) if number is not None else "" for number in number_items(item_ids)]
     name_to_item: dict[str, int] = {}
     for names in (numbers, titles, texts, item_ids):
@@ -218,7 +218,7 @@ def names_of_items(item_ids: Sequence[str], titles: Sequence[str], texts: Sequen
 
 
 def number_items(names: Sequence[str]) -> list[int | None]:
-    """Return each item's number (N) where at least half of the names are alike but for a number at the end.
+    """Return each item's number (N), if at least half of the names are equal up to a number at the end.
 
     Example:
         >>> number_items(["item_4", "item_5", "Tent"]), number_items(["Tent 4", "Lamp 5", "Stove 6"])
@@ -233,7 +233,7 @@ def number_items(names: Sequence[str]) -> list[int | None]:
 
 
 def claim_next_numbers(names: Sequence[str], previous_C: ItemIndices) -> ItemIndices:
-    """Return for each case (C) the item whose number follows that of the previous item, -1 where there is none."""
+    """Return for each case (C) the item whose number follows that of the previous item, -1 without one."""
     numbers = number_items(names)
     number_to_item = {number: item for item, number in enumerate(numbers) if number is not None}
     next_N = [-1 if number is None else number_to_item.get(number + 1, -1) for number in numbers]
@@ -275,7 +275,7 @@ def _iter_sequences(users: pa.Table, min_interactions: int) -> Iterator[tuple[st
 
 
 def _hash_prefixes(items: Sequence[int], times: Sequence[float]) -> Iterator[int]:
-    """Yield one hash for the first event, the first two, ... and all of them."""
+    """Yield the hash of the first event, of the first two, ... and of all events."""
     digest = hashlib.blake2b(digest_size=8)
     for item, time in zip(items, times, strict=True):
         digest.update(struct.pack("<qd", item, time))

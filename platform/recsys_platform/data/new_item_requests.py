@@ -1,9 +1,9 @@
-"""What a dataset keeps of its new items (`data.new_items`), apart from everything that trains.
+"""Write the new items of a dataset (`data.new_items`) and the requests that have them as targets.
 
-It lies in `new_items/`:
+Both are in `new_items/`, separate from the training data:
 
-items.jsonl        the items, as `recsys items add` and POST /v1/items take them
-requests/*.parquet users as an endpoint is asked about them, and the item that each took next
+items.jsonl        the items, in the format of `recsys items add` and POST /v1/items
+requests/*.parquet requests of users to an endpoint, and the item that each user took next
 """
 
 import json
@@ -54,7 +54,7 @@ WRITTEN_SCHEMA = pa.schema(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RequestSettings:
-    """What decides about the users that are asked."""
+    """Settings that select the users and their targets."""
 
     item_ids: tuple[str, ...]
     """Ids of the known items, then of the new ones."""
@@ -65,7 +65,7 @@ class RequestSettings:
     dataset_split: DatasetSplit
     """Which events train."""
     min_interactions: int
-    """Events of a user, the one asked for included, below which nobody is asked."""
+    """Smallest number of events of a user, the target included."""
 
 
 def write_new_items(
@@ -75,11 +75,11 @@ def write_new_items(
     settings: RequestSettings,
     bucket_to_features_ref: Mapping[int, ray.ObjectRef],
 ) -> dict[str, int]:
-    """Write what is kept of new items into a dataset folder; `sequences` still hold their events.
+    """Write the new items and their requests into a dataset folder; `sequences` still hold their events.
 
     Returns:
-        `items`, their `events`, the `users` who have any, those `asked` about one of them, and `others`, who are asked
-        about a known item instead.
+        `items`, their `events`, the `users` with such events, those `asked` for a new item, and the `others`,
+        asked for a known item.
     """
     (folder / NEW_ITEMS_FOLDER / REQUESTS_FOLDER).mkdir(parents=True)
     lines = [json.dumps(_as_posted(new, place), ensure_ascii=False) + "\n" for place in range(len(new.item_ids))]
@@ -99,8 +99,8 @@ def build_requests(
 ) -> list[dict[str, Any]]:
     """Return the rows of `REQUESTS_SCHEMA` for the users of a bucket, at most one each.
 
-    Asked for is the user's last event of a new item, if the model was trained on no later event of the user. Users
-    without such an event are asked for their test event, as every evaluation does.
+    The target is the user's last event of a new item, unless the model was trained on a later event of the user.
+    Without such an event the target is the test event, as in every evaluation.
     """
     rows = []
     for user in users.to_pylist():
@@ -125,7 +125,7 @@ def build_requests(
 
 
 def _new_target(user: Mapping[str, Any], known_places: Sequence[int], settings: RequestSettings) -> int | None:
-    """Return the place of the event of a new item that the user is asked for."""
+    """Return the index of the user's target among events of new items, None without one."""
     last = max((place for place, item in enumerate(user["items"]) if item >= settings.num_known), default=None)
     if last is None:
         return None
@@ -138,7 +138,7 @@ def _new_target(user: Mapping[str, Any], known_places: Sequence[int], settings: 
 
 
 def _known_target(user: Mapping[str, Any], known_places: Sequence[int], settings: RequestSettings) -> int | None:
-    """Return the place of the user's test event."""
+    """Return the index of the user's test event, None without one."""
     if len(known_places) < settings.min_interactions:
         return None
     target = settings.dataset_split.target([user["timestamps"][place] for place in known_places], "test")
@@ -157,9 +157,9 @@ def _event(user: Mapping[str, Any], place: int, settings: RequestSettings) -> di
 
 
 def _as_posted(new: Items, place: int) -> dict[str, Any]:
-    known = {"brand": new.brands[place], "categories": list(new.categories[place])}
+    further = {"brand": new.brands[place], "categories": list(new.categories[place])}
     return {"id": new.item_ids[place], "title": new.titles[place]} | {
-        key: value for key, value in known.items() if value
+        key: value for key, value in further.items() if value
     }
 
 
@@ -175,8 +175,13 @@ def _write_block(
         path = Path(folder) / NEW_ITEMS_FOLDER / REQUESTS_FOLDER / f"part-{bucket:05d}.parquet"
         write_table(path, pa.Table.from_pylist(rows, schema=REQUESTS_SCHEMA))
         num_new = [sum(item >= settings.num_known for item in items) for items in users["items"].to_pylist()]
-        asked = sum(row["is_new"] for row in rows)
+        num_asked = sum(row["is_new"] for row in rows)
         counts.append(
-            {"events": sum(num_new), "users": sum(map(bool, num_new)), "asked": asked, "others": len(rows) - asked}
+            {
+                "events": sum(num_new),
+                "users": sum(map(bool, num_new)),
+                "asked": num_asked,
+                "others": len(rows) - num_asked,
+            }
         )
     return pa.Table.from_pylist(counts, schema=WRITTEN_SCHEMA)

@@ -1,8 +1,8 @@
-"""Items that nobody has bought yet (`data.new_items`): drawn, and held out with all their events.
+"""Hold out new items (`data.new_items`): draw items and remove all their events.
 
-Their events are read together with all others, so that order and duplicates are judged alike, and taken out of the
-sequences before anything is counted, learnt or written. Known items have the first catalogue indices, new ones the rest.
-`new_item_requests.py` writes what is kept of them.
+Their events are read together with all others, so that order and duplicates are handled alike, and removed from the
+sequences before any counting or training. Known items have the first catalogue indices, new items the rest.
+`new_item_requests.py` writes the new items.
 
 Shape suffixes: U = users of a bucket, N = their events.
 """
@@ -24,10 +24,10 @@ MAX_TITLE = 2_000
 
 
 def hold_out(items: Items, share: float, seed: int) -> tuple[Items, Items]:
-    """Return the items that stay known, in their order, and the new ones; a share of 0 takes none.
+    """Return the known items, in their order, and the new ones; a share of 0 draws none.
 
-    Drawn by a hash of (seed, item id), so that the order of the table has no say; never one without a title, for its
-    text is all that a new item has.
+    The draw is by a hash of (seed, item id), independent of the order of the table. Items without a title are not
+    drawn, since the text is all that a new item has.
 
     Raises:
         DataError: too few items have a title, or none would stay.
@@ -35,8 +35,8 @@ def hold_out(items: Items, share: float, seed: int) -> tuple[Items, Items]:
     Example:
         >>> shop = Items(item_ids=["a", "b", "c"], titles=["Tent", "", "Lamp"], brands=[None] * 3, categories=[()] * 3,
         ...              prices=[None] * 3, descriptions=[None] * 3)
-        >>> known, new = hold_out(shop, 0.5, seed=0)
-        >>> sorted([*known.item_ids, *new.item_ids]), len(new.item_ids)
+        >>> known_items, new_items = hold_out(shop, 0.5, seed=0)
+        >>> sorted([*known_items.item_ids, *new_items.item_ids]), len(new_items.item_ids)
         (['a', 'b', 'c'], 2)
     """
     if share == 0.0:
@@ -49,9 +49,9 @@ def hold_out(items: Items, share: float, seed: int) -> tuple[Items, Items]:
             "and at least one must stay known; lower data.new_items"
         )
     drawn = set(sorted(eligible, key=lambda place: rank_of(seed, items.item_ids[place]))[:number])
-    known = items.at([place for place in range(len(items.item_ids)) if place not in drawn])
-    known.rejects = items.rejects
-    return known, items.at(sorted(drawn))
+    known_items = items.at([place for place in range(len(items.item_ids)) if place not in drawn])
+    known_items.rejects = items.rejects
+    return known_items, items.at(sorted(drawn))
 
 
 def drop_new_events(sequences: ray.data.Dataset, num_known: int) -> ray.data.Dataset:
@@ -61,7 +61,7 @@ def drop_new_events(sequences: ray.data.Dataset, num_known: int) -> ray.data.Dat
 
 
 def without_new_events(block: pa.Table, num_known: int) -> pa.Table:
-    """Return a block of buckets with events of the catalogue indices below `num_known` alone; rejects stay."""
+    """Return a block of buckets with only the events of catalogue indices below `num_known`; rejects stay."""
     if block.num_rows == 0:
         return block
     kept = [_known_events(users, num_known) for _, users, _ in iter_buckets(block)]
@@ -75,7 +75,7 @@ def without_new_events(block: pa.Table, num_known: int) -> pa.Table:
 
 
 def _known_events(users: pa.Table, num_known: int) -> pa.Table:
-    """Return users with events of known items alone, those who keep one."""
+    """Return the users with their events of known items; users without one are dropped."""
     lists = flatten(users["items"])
     lengths_U = pc.list_value_length(lists).to_numpy().astype(np.int64)
     is_known_N = lists.flatten().to_numpy() < num_known

@@ -1,7 +1,7 @@
-"""What is learned of training reviews before examples are written: feature words, and texts for the tokenizer.
+"""Collect feature words and tokenizer texts from training reviews, before examples are written.
 
-Training reviews are those of the events that train. Each bucket is counted where it lies; the driver
-adds up counts and keeps a bounded sample of the texts, so its memory does not grow with the table.
+Training reviews are those of training events. The workers count their buckets; the driver adds up the counts and keeps
+a bounded sample of the texts, so its memory does not grow with the table.
 """
 
 import heapq
@@ -43,7 +43,7 @@ class Reviews:
     num_reviews: int = 0
     """Training reviews that are not empty."""
     lowest_rating: float | None = None
-    """Over all events, held-out ones too; None where there is no rating."""
+    """Over all events, held-out ones included; None without a rating."""
     highest_rating: float | None = None
     """Over all events."""
     counts: WordCounts = field(default_factory=WordCounts)
@@ -58,7 +58,7 @@ class Reviews:
 
 
 def survey_reviews(sequences: ray.data.Dataset, seed: int, dataset_split: DatasetSplit) -> Reviews:
-    """Go over the sequences once."""
+    """Collect both in one pass over the sequences."""
     reviews = Reviews()
     ratings: list[float] = []
     look = partial(_survey_block, seed=seed, dataset_split=dataset_split)

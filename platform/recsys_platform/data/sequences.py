@@ -1,10 +1,10 @@
-"""Checked interactions become one sequence per user.
+"""Group checked interactions into one sequence per user.
 
-Rows meet by `bucket`, a hash of the user whose range depends on the number of rows alone, so what is
-written later does not depend on the number of blocks. The output has one row per bucket, with the
-bucket's users and rejects as lists of structs: a row is never split, whatever Ray Data does to blocks.
+Rows are shuffled by `bucket`, a hash of the user. Its range depends on the number of rows alone, so the output files do
+not depend on the number of blocks. The output has one row per bucket, with the bucket's users and rejects as lists of
+structs: a row is never split, whatever Ray Data does to blocks.
 
-`tie_order` says in which order a user's events stand.
+`tie_order` defines the order of a user's events.
 """
 
 from collections.abc import Iterator, Sequence
@@ -39,7 +39,7 @@ USER = pa.struct(
 )
 """One user's accepted interactions in order."""
 REVIEWED_USER = pa.struct([*USER, ("reviews", pa.list_(pa.large_string())), ("summaries", pa.list_(pa.large_string()))])
-"""The same with what the user wrote, null where it is nothing."""
+"""The same with reviews and summaries, null if the user wrote none."""
 REJECT = pa.struct([("row", pa.int64()), ("reason", pa.string()), ("values", pa.string())])
 BUCKET_SCHEMA = pa.schema([("bucket", pa.int32()), ("users", pa.list_(USER)), ("rejects", pa.list_(REJECT))])
 """Users are sorted by id, rejects by row."""
@@ -85,7 +85,7 @@ def partition_boundaries(num_buckets: int, num_blocks: int) -> list[int | float]
         ([2, 4, 6], [1, 2], [8])
     """
     num_partitions = min(num_blocks, num_buckets)
-    # without any boundary Ray Data would sample its own, so one partition is asked for as it and an empty one
+    # without a boundary Ray Data would sample its own; for one partition the boundary creates an empty second one
     return [num_buckets * index // num_partitions for index in range(1, num_partitions)] or [num_buckets]
 
 
@@ -102,10 +102,10 @@ def build_sequences(
 
     Args:
         table: The interactions.
-        item_ids: Ids of the catalogue; the only thing that every worker holds whole.
+        item_ids: Ids of the catalogue; the only whole table that every worker holds.
         num_blocks: Partitions of the shuffle.
-        uses_rating: Whether a rating that is no number spoils its row.
-        keeps_reviews: Whether what users wrote goes along.
+        uses_rating: Whether a rating that is not a number rejects its row.
+        keeps_reviews: Whether review texts are kept.
         tie_seed: Seed of the order of events with equal times; None keeps the table's order.
     """
     num_buckets = count_buckets(table.num_rows)
@@ -181,7 +181,7 @@ def _check_block(
 def _group_partition(
     checked: pa.Table, item_ids_ref: ray.ObjectRef, *, keeps_reviews: bool, tie_seed: int | None
 ) -> pa.Table:
-    """Group one partition of the shuffle; one that got no bucket arrives without columns."""
+    """Group one partition of the shuffle; a partition without buckets has no columns."""
     if checked.num_rows == 0:
         return (REVIEWED_BUCKET_SCHEMA if keeps_reviews else BUCKET_SCHEMA).empty_table()
     return group_by_user(checked, ray.get(item_ids_ref), tie_seed)
@@ -200,7 +200,7 @@ def _find_repeated(accepted: pa.Table) -> pa.Array:
 
 
 def _describe_repeated(repeated: pa.Table, item_ids: pa.Array) -> pa.Table:
-    """Return duplicates as rejects, with the columns that are still at hand."""
+    """Return duplicates as rejects, with the columns that still exist."""
     described = repeated.select(["user_id", "timestamp"]).append_column("item_id", item_ids.take(repeated["item"]))
     values = [to_json(row) for row in described.to_pylist()]
     return pa.table(
@@ -214,7 +214,7 @@ def _describe_repeated(repeated: pa.Table, item_ids: pa.Array) -> pa.Table:
 
 
 def _build_sequences(ordered: pa.Table) -> pa.Table:
-    """Return one row per user: bucket, user id and the lists of `USER`, of events that stand in order."""
+    """Return one row per user: bucket, user id and the lists of `USER`, of ordered events."""
     starts = _run_starts(ordered["user_id"])
     offsets = pa.array(np.append(starts, ordered.num_rows), pa.int32())
     firsts = pa.array(starts, pa.int64())

@@ -3,8 +3,8 @@
     interactions -> check -> shuffle by user -> sequences -> examples, interactions, rejects (one file per bucket)
     items, users -> catalogue, tokenizer, features
     sequences -> leak checks, ties in time
-    sequences -> feature words of training reviews, where tasks are asked
-    new items (`data.new_items`) -> taken out of all this, kept apart
+    sequences -> feature words of training reviews, if the run has tasks
+    new items (`data.new_items`) -> removed from all of these, written separately
 
 Memory does not grow with the interactions: they stream through Ray Data, whose shuffle spills to disk.
 """
@@ -12,6 +12,7 @@ Memory does not grow with the interactions: they stream through Ray Data, whose 
 import json
 import logging
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ from recsys_platform.data.new_items import drop_new_events, hold_out
 from recsys_platform.data.reviews import Reviews, survey_reviews
 from recsys_platform.data.sequences import build_sequences, count_buckets, count_partitions
 from recsys_platform.data.survey import Survey, survey_sequences
-from recsys_platform.data.task_needs import check_ratings, count_tasks, keeps_reviews, tells_ratings
+from recsys_platform.data.task_needs import check_ratings, count_tasks, keeps_reviews, needs_ratings
 from recsys_platform.data.task_texts import iter_task_texts
 from recsys_platform.data.temporal_split import find_split
 from recsys_platform.data.tie_findings import describe_ties
@@ -62,7 +63,7 @@ def run_data(config: RunConfig, *, overwrite: bool = False) -> dict[str, Any]:
         `{"dataset": folder, "counts": ..., "seconds": ...}`.
 
     Raises:
-        DataError: the input breaks its contract or gives test targets away; nothing is left behind.
+        DataError: the input breaks its contract or reveals test targets; no file is left.
         CheckpointError: the dataset exists and must not be overwritten.
     """
     started = time.monotonic()
@@ -83,77 +84,105 @@ def run_data(config: RunConfig, *, overwrite: bool = False) -> dict[str, Any]:
 
 def _write_dataset(config: RunConfig, tables: Tables, folder: Path) -> dict[str, Any]:
     """Write everything but the manifest and return the counts."""
-    items, num_restricted = _read_items(config, tables)
+    items, restriction_counts = _read_items(config, tables)
     items, new_items = hold_out(items, config.data.new_items, config.seed)
     users = read_users(tables, config.input.max_reject_share)
     logger.info("%d items and %d rows of users accepted", len(items.item_ids), len(users.user_ids))
-    asks = bool(trained_families(config.tasks))
-    named = "rating" in config.text.behaviour_fields or "rating" in config.input.interactions.columns
-    all_sequences = build_sequences(
-        tables.interactions,
-        [*items.item_ids, *new_items.item_ids],
-        config.data.num_blocks or count_partitions(tables.interactions.num_rows, _num_cpus()),
-        uses_rating=named or tells_ratings(config.tasks),
-        keeps_reviews=keeps_reviews(config.tasks, tables.interactions),
-        tie_seed=config.seed if config.data.tie_order == "seeded" else None,
-    ).materialize()
-    num_known = len(items.item_ids)
-    sequences = drop_new_events(all_sequences, num_known).materialize() if new_items.item_ids else all_sequences
+    all_sequences = _build_all_sequences(config, tables, [*items.item_ids, *new_items.item_ids])
+    sequences = all_sequences
+    if new_items.item_ids:
+        sequences = drop_new_events(all_sequences, len(items.item_ids)).materialize()
     dataset_split = find_split(sequences, config.data)
-    survey = survey_sequences(sequences, config, dataset_split, items.item_ids)
-    survey.rejects.check_share("interactions", tables.interactions.num_rows, config.input.max_reject_share)
-    if survey.num_interactions == 0:
-        raise DataError(f"input.interactions.path {tables.interactions.files.path} has no accepted row")
-    logger.info("%d interactions of %d users accepted", survey.num_interactions, survey.num_users)
-    reviews = _survey_reviews(config, sequences, dataset_split) if asks else None
+    survey = _survey(config, tables, sequences, dataset_split, items.item_ids)
+    reviews = _survey_reviews(config, sequences, dataset_split) if trained_families(config.tasks) else None
     catalog, num_changed = _write_vocabulary(config, tables, items, users, folder, reviews)
-    words = None if reviews is None else reviews.words
-    shared_ref = ray.put(
-        Shared(catalog=catalog, item_categories=items.categories, words=words, dataset_split=dataset_split)
-    )
     features = _put_features(users, count_buckets(tables.interactions.num_rows))
-    findings = find_leaks(
-        sequences, catalog, features, tables.features, config.data.min_user_interactions, dataset_split
-    )
-    refuse_leaks(findings, config.data.max_leak_share)
-    build_writer = (config, str(folder), shared_ref, features, survey.max_eval_rank)
-    written = sequences.map_batches(
-        BucketWriter,
-        fn_constructor_args=build_writer,
-        batch_size=None,
-        batch_format="pyarrow",
-        zero_copy_batch=True,
-        compute=_one_actor_per_cpu(sequences.num_blocks()),
-    ).take_all()
-    examples: dict[str, int] = {split: sum(row[split] for row in written) for split in SPLIT_NAMES}
-    leaks = [finding.to_dict() for finding in findings]
-    counts = _count(items, users, survey, examples) | {
+    leaks = find_leaks(sequences, catalog, features, tables.features, config.data.min_user_interactions, dataset_split)
+    refuse_leaks(leaks, config.data.max_leak_share)
+    words = None if reviews is None else reviews.words
+    shared = Shared(catalog=catalog, item_categories=items.categories, words=words, dataset_split=dataset_split)
+    written = _write_buckets(config, folder, sequences, shared, features, survey.max_eval_rank)
+    counts = _count(items, users, survey, written) | {
         "texts_made_unique": num_changed,
-        "leaks": leaks,
+        "leaks": [finding.to_dict() for finding in leaks],
         "split": dataset_split.to_dict(),
         "ties": describe_ties(survey.ties, config.data.tie_order, config.seed),
     }
     if reviews is not None:
         counts["tasks"] = count_tasks(config.tasks, reviews, written)
     if new_items.item_ids:
-        asking = RequestSettings(
-            item_ids=(*items.item_ids, *new_items.item_ids),
-            num_known=num_known,
-            categories=tuple(names[-1] if names else None for names in items.categories),
-            dataset_split=dataset_split,
-            min_interactions=config.data.min_user_interactions,
-        )
-        counts["new_items"] = write_new_items(folder, new_items, all_sequences, asking, features)
-    return counts | num_restricted
+        settings = _request_settings(config, items, new_items, dataset_split)
+        counts["new_items"] = write_new_items(folder, new_items, all_sequences, settings, features)
+    return counts | restriction_counts
+
+
+def _build_all_sequences(config: RunConfig, tables: Tables, item_ids: Sequence[str]) -> ray.data.Dataset:
+    """Check, shuffle and order the interactions; the sequences stay in the object store for several passes."""
+    named = "rating" in config.text.behaviour_fields or "rating" in config.input.interactions.columns
+    return build_sequences(
+        tables.interactions,
+        item_ids,
+        config.data.num_blocks or count_partitions(tables.interactions.num_rows, _num_cpus()),
+        uses_rating=named or needs_ratings(config.tasks),
+        keeps_reviews=keeps_reviews(config.tasks, tables.interactions),
+        tie_seed=config.seed if config.data.tie_order == "seeded" else None,
+    ).materialize()
+
+
+def _survey(
+    config: RunConfig,
+    tables: Tables,
+    sequences: ray.data.Dataset,
+    dataset_split: DatasetSplit,
+    item_ids: Sequence[str],
+) -> Survey:
+    """Count the sequences; raise if too many interactions were rejected, or all of them."""
+    survey = survey_sequences(sequences, config, dataset_split, item_ids)
+    survey.rejects.check_share("interactions", tables.interactions.num_rows, config.input.max_reject_share)
+    if survey.num_interactions == 0:
+        raise DataError(f"input.interactions.path {tables.interactions.files.path} has no accepted row")
+    logger.info("%d interactions of %d users accepted", survey.num_interactions, survey.num_users)
+    return survey
+
+
+def _write_buckets(
+    config: RunConfig,
+    folder: Path,
+    sequences: ray.data.Dataset,
+    shared: Shared,
+    features: dict[int, ray.ObjectRef],
+    max_eval_rank: int | None,
+) -> list[dict[str, Any]]:
+    """Write interactions, rejects and examples of all buckets; return one row of `WRITTEN_SCHEMA` a bucket."""
+    return sequences.map_batches(
+        BucketWriter,
+        fn_constructor_args=(config, str(folder), ray.put(shared), features, max_eval_rank),
+        batch_size=None,
+        batch_format="pyarrow",
+        zero_copy_batch=True,
+        compute=_one_actor_per_cpu(sequences.num_blocks()),
+    ).take_all()
+
+
+def _request_settings(
+    config: RunConfig, items: Items, new_items: Items, dataset_split: DatasetSplit
+) -> RequestSettings:
+    return RequestSettings(
+        item_ids=(*items.item_ids, *new_items.item_ids),
+        num_known=len(items.item_ids),
+        categories=tuple(names[-1] if names else None for names in items.categories),
+        dataset_split=dataset_split,
+        min_interactions=config.data.min_user_interactions,
+    )
 
 
 def _read_items(config: RunConfig, tables: Tables) -> tuple[Items, dict[str, int]]:
-    """Return the catalogue's items, and what `input.catalog` changed of the table's."""
+    """Return the items of the catalogue, and counts of what `input.catalog` changed in the table."""
     items = read_items(tables, config.input.max_reject_share)
     if config.input.catalog == "items":
         return items, {}
-    items, num_unused, num_untold = restrict_items(items, find_item_ids(tables.interactions))
-    return items, {"items_left_out": num_unused, "items_without_row": num_untold}
+    items, num_unused, num_added = restrict_items(items, find_item_ids(tables.interactions))
+    return items, {"items_left_out": num_unused, "items_without_row": num_added}
 
 
 def _survey_reviews(config: RunConfig, sequences: ray.data.Dataset, dataset_split: DatasetSplit) -> Reviews:
@@ -166,7 +195,7 @@ def _survey_reviews(config: RunConfig, sequences: ray.data.Dataset, dataset_spli
 def _write_vocabulary(
     config: RunConfig, tables: Tables, items: Items, users: Users, folder: Path, reviews: Reviews | None
 ) -> tuple[Catalog, int]:
-    """Write tokenizer, catalogue, settings and the rejects of the whole tables; for tasks, what is known of items."""
+    """Write tokenizer, catalogue, settings and the rejects of items and users; for tasks, the facts about items."""
     texts = () if reviews is None else iter_task_texts(reviews, items)
     tokenizer, catalog, num_changed = build_vocabulary(config, items, users, tables.features, texts)
     if reviews is not None:
@@ -197,7 +226,7 @@ def _num_cpus() -> int:
     return int(ray.cluster_resources().get("CPU", 1))
 
 
-def _count(items: Items, users: Users, survey: Survey, examples: dict[str, int]) -> dict[str, Any]:
+def _count(items: Items, users: Users, survey: Survey, written: Sequence[dict[str, Any]]) -> dict[str, Any]:
     rejects = {
         "interactions": survey.rejects.counts,
         "items": summarize(items.rejects).counts,
@@ -210,5 +239,5 @@ def _count(items: Items, users: Users, survey: Survey, examples: dict[str, int])
         "users_too_short": survey.num_short_users,
         "users_with_features": len(users.user_ids),
         "rejects": {table: dict(sorted(counts.items())) for table, counts in rejects.items()},
-        "examples": examples,
+        "examples": {split: sum(row[split] for row in written) for split in SPLIT_NAMES},
     }

@@ -1,4 +1,4 @@
-"""What is known of all sequences before examples are written: counts, rejects, ties in time, the validation users."""
+"""Count all sequences before examples are written: users, rejects, ties in time, validation users."""
 
 import heapq
 from collections import Counter
@@ -38,7 +38,7 @@ class Survey:
     num_users: int = 0
     """Users with an accepted interaction."""
     num_short_users: int = 0
-    """Users with too few of them to give an example."""
+    """Users with too few interactions for an example."""
     num_interactions: int = 0
     """Accepted interactions."""
     rejects: RejectSummary = field(default_factory=RejectSummary)
@@ -46,13 +46,13 @@ class Survey:
     ties: Counter[str] = field(default_factory=Counter)
     """Ties in time, as `tie_counts.count_ties` counts them."""
     max_eval_rank: int | None = None
-    """Largest `rank_of` of the validation users; None takes all."""
+    """Largest `rank_of` of the validation users; None: all users."""
 
 
 def survey_sequences(
     sequences: ray.data.Dataset, config: RunConfig, dataset_split: DatasetSplit, item_ids: Sequence[str]
 ) -> Survey:
-    """Go over the sequences once; what comes back to the driver does not grow with the table."""
+    """Survey in one pass over the sequences; the data that returns to the driver does not grow with the table."""
     look = partial(
         _survey_block,
         min_interactions=config.data.min_user_interactions,
@@ -107,8 +107,8 @@ def _survey_bucket(
     ranks: list[int] = []
     if max_eval_users > 0:
         long_enough = users.filter(pc.invert(is_short))
-        asked = zip(long_enough["user_id"].to_pylist(), long_enough["timestamps"].to_pylist(), strict=True)
-        users_to_ask = (user_id for user_id, times in asked if dataset_split.target(times, "valid") is not None)
+        user_times = zip(long_enough["user_id"].to_pylist(), long_enough["timestamps"].to_pylist(), strict=True)
+        users_to_ask = (user_id for user_id, times in user_times if dataset_split.target(times, "valid") is not None)
         ranks = heapq.nsmallest(max_eval_users, (rank_of(seed, user_id) for user_id in users_to_ask))
     reasons = Counter(rejects["reason"].to_pylist())
     return {

@@ -1,4 +1,4 @@
-"""Which columns the trained task families need, and whether the tables have what they need."""
+"""Check that the tables have the columns and values that the trained task families need."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -41,19 +41,19 @@ def check_columns(tasks: TasksConfig, interactions: Table) -> None:
                 )
 
 
-def tells_ratings(tasks: TasksConfig) -> bool:
-    """Return whether a rating may be asked for or told in a question."""
+def needs_ratings(tasks: TasksConfig) -> bool:
+    """Return whether a question or an answer may have a rating."""
     return any(family in NEEDS for family in trained_families(tasks))
 
 
 def keeps_reviews(tasks: TasksConfig, interactions: Table) -> bool:
-    """Return whether what users wrote is needed and there."""
+    """Return whether review texts are needed and available."""
     needed = {name for family in trained_families(tasks) for group in NEEDS.get(family, ()) for name in group}
     return bool(needed & REVIEW_COLUMNS & interactions.columns.keys())
 
 
 def check_ratings(tasks: TasksConfig, lowest: float | None, highest: float | None) -> None:
-    """Raise if ratings are asked for and some lie outside of what can be answered; None where there is no rating.
+    """Raise if ratings are answers and some are outside the answers; None without a rating.
 
     Raises:
         DataError: they do.
@@ -64,28 +64,30 @@ def check_ratings(tasks: TasksConfig, lowest: float | None, highest: float | Non
     if lowest < LOWEST_RATING or highest > HIGHEST_RATING:
         weights = " and ".join(f"tasks.{family}_weight" for family in families)
         raise DataError(
-            f"input.interactions: ratings must be from {LOWEST_RATING} to {HIGHEST_RATING} to be asked for, got "
+            f"input.interactions: ratings must be from {LOWEST_RATING} to {HIGHEST_RATING} to be answers, got "
             f"{lowest:g} to {highest:g}; rescale them, or set {weights} to 0"
         )
 
 
 def count_tasks(tasks: TasksConfig, reviews: Reviews, written: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what a manifest tells of tasks: how many examples of each split can be asked which, and of explanations.
+    """Return the task counts of a manifest: examples of each split per task, and counts of explanations.
 
     Args:
         tasks: The run's settings.
-        reviews: What was learned of training reviews.
+        reviews: Counts of the training reviews.
         written: Rows of `WRITTEN_SCHEMA`.
 
     Raises:
         DataError: a trained family cannot be asked of any training example.
     """
-    asked: Counter[tuple[str, str]] = Counter()
+    split_task_to_count: Counter[tuple[str, str]] = Counter()
     for row in written:
-        asked.update({(entry["split"], entry["task"]): entry["count"] for entry in row["asked"]})
+        split_task_to_count.update({(entry["split"], entry["task"]): entry["count"] for entry in row["asked"]})
     names = [name for name, task in TASKS.items() if task.family in trained_families(tasks)]
-    counts: dict[str, Any] = {split: {name: asked[split, name] for name in names} for split in SPLIT_NAMES}
-    _check_asked(tasks, counts["train"])
+    counts: dict[str, Any] = {
+        split: {name: split_task_to_count[split, name] for name in names} for split in SPLIT_NAMES
+    }
+    _check_trained(tasks, counts["train"])
     if "explanation" in trained_families(tasks):
         counts["explanations"] = {
             "statement": STATEMENT,
@@ -95,11 +97,11 @@ def count_tasks(tasks: TasksConfig, reviews: Reviews, written: Sequence[Mapping[
     return counts
 
 
-def _check_asked(tasks: TasksConfig, task_to_count: Mapping[str, int]) -> None:
+def _check_trained(tasks: TasksConfig, task_to_count: Mapping[str, int]) -> None:
     for family in trained_families(tasks):
         names = [name for name, task in TASKS.items() if task.family == family]
         if not any(task_to_count[name] for name in names):
             raise DataError(
-                f"tasks.{family}_weight is {getattr(tasks, f'{family}_weight'):g}, but no training example can be "
-                f"asked {' or '.join(names)}: what it needs is empty everywhere; set the weight to 0"
+                f"tasks.{family}_weight is {getattr(tasks, f'{family}_weight'):g}, but no training example has the "
+                f"facts of {' or '.join(names)}; fill their columns, or set the weight to 0"
             )

@@ -1,4 +1,4 @@
-"""The columns from which tasks are asked, for each example: what is known of the target's event and around it."""
+"""Task columns of each example: the facts from which questions are built."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -16,7 +16,7 @@ from recsys_platform.task_columns import to_columns
 
 
 class FactWriter:
-    """Collects the facts of each example and counts which tasks can be asked of it."""
+    """Collects the facts of each example, and counts the examples of each task."""
 
     def __init__(self, tasks: TasksConfig, words: FeatureWords, dataset_split: DatasetSplit) -> None:
         families = trained_families(tasks)
@@ -24,7 +24,7 @@ class FactWriter:
         self._words = words
         self._split = dataset_split
         self.counts: Counter[tuple[SplitName, str]] = Counter()
-        """(split, task of a trained family) -> examples so far that can be asked it."""
+        """(split, task of a trained family) -> examples so far with the facts of the task."""
 
     def columns(
         self,

@@ -1,4 +1,4 @@
-"""The words that questions and their answers are made of, for a tokenizer that is trained on the shop's own texts."""
+"""Texts of questions and answers, for a tokenizer that is trained on the shop's own texts."""
 
 from collections.abc import Iterator
 

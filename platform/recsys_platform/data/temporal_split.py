@@ -1,7 +1,7 @@
-"""The two moments of a temporal split, exactly, in a few passes over the sequences.
+"""Find the two moments of a temporal split exactly, in a few passes over the sequences.
 
 Nothing is sorted and memory does not grow with the interactions: each pass counts the events from each of some
-thousand moments on, and the next pass looks between the two moments that enclose the wanted count.
+thousand moments on, and the next pass searches between the two moments that enclose the wanted count.
 """
 
 from functools import partial
@@ -24,10 +24,10 @@ Moments = npt.NDArray[np.float64]
 
 
 def find_split(sequences: ray.data.Dataset, data: DataConfig) -> DatasetSplit:
-    """Return how the sequences are to be split; without any event there is nothing to cut.
+    """Return the split of the sequences; leave-one-out if there are no events.
 
     Raises:
-        DataError: so many events share a time that a period would have none.
+        DataError: so many events share a time that a period would have no event.
     """
     if data.split == "leave_one_out":
         return DatasetSplit()
@@ -45,7 +45,10 @@ def find_split(sequences: ray.data.Dataset, data: DataConfig) -> DatasetSplit:
 
 
 def find_moments(sequences: ray.data.Dataset, valid_share: float, test_share: float) -> tuple[float, float]:
-    """Return from when on at most both shares of all events happen, and from when on at most the test's; there must be events."""
+    """Return the earliest times from which on at most both shares, and at most the test share, of the events happen.
+
+    There must be events.
+    """
     num_events, _, first, last = _count(sequences, np.zeros(0))
     valid_from, test_from = (
         _earliest(sequences, int(share * num_events + 1e-9), first, last)
@@ -55,7 +58,7 @@ def find_moments(sequences: ray.data.Dataset, valid_share: float, test_share: fl
 
 
 def _earliest(sequences: ray.data.Dataset, max_events: int, first: float, last: float) -> float:
-    """Return the earliest time of an event from which on at most so many events happen; just after the last if none is."""
+    """Return the earliest time of an event from which on at most `max_events` happen; just after the last without one."""
     too_early, late_enough = np.nextafter(first, -np.inf), np.nextafter(last, np.inf)
     while True:
         moments = np.unique(np.linspace(too_early, late_enough, NUM_MOMENTS))
@@ -67,14 +70,14 @@ def _earliest(sequences: ray.data.Dataset, max_events: int, first: float, last: 
         if between == (too_early, late_enough) or from_moment[place - 1] == from_moment[place]:
             break
         too_early, late_enough = between
-    _, _, found, _ = _count(sequences, np.zeros(0), at_least=late_enough)
-    return found if np.isfinite(found) else late_enough
+    _, _, next_time, _ = _count(sequences, np.zeros(0), at_least=late_enough)
+    return next_time if np.isfinite(next_time) else late_enough
 
 
 def _count(
     sequences: ray.data.Dataset, moments: Moments, at_least: float = -np.inf
 ) -> tuple[int, npt.NDArray[np.int64], float, float]:
-    """Return the number of events, of those from each moment on, and the first and last time that is at least so late."""
+    """Return the numbers of all events and of those from each moment on, and the first and last time from `at_least` on."""
     look = partial(_count_block, moments=moments, at_least=at_least)
     total, num_events, first, last = np.zeros(len(moments), dtype=np.int64), 0, np.inf, -np.inf
     for row in sequences.map_batches(look, batch_size=None, batch_format="pyarrow").iter_rows():

@@ -1,4 +1,4 @@
-"""Counts ties in time, and whether their order follows the ids of the items.
+"""Count ties in time, and test whether their order follows the item ids.
 
 A pair is two adjacent events of one user. It is tied if both have the same time, else apart. By each order of ids
 (as text, by number, by a hash as the control) a pair is ascending if the later event has the larger id. Pairs of one

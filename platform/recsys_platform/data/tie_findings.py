@@ -1,4 +1,4 @@
-"""What the counts of ties say, in figures and in sentences.
+"""Judge the counts of ties: figures, statements and a finding.
 
 Does the order of tied events follow the ids? In random order one pair in two is ascending. In the order in which the
 events really happened the share is near that of pairs on different times, which need not be one half: users may take
@@ -70,7 +70,7 @@ class OrderShares:
 
 
 def describe_ties(counts: Mapping[str, int], tie_order: TieOrder, seed: int) -> dict[str, Any]:
-    """Return what a manifest tells of ties, as plain JSON.
+    """Return the entry of ties in a manifest, as plain JSON.
 
     Args:
         counts: Sums of `tie_counts.count_ties` over all buckets.
@@ -86,7 +86,7 @@ def describe_ties(counts: Mapping[str, int], tie_order: TieOrder, seed: int) -> 
         split: {"all": counts.get(split, 0), "decided": counts.get(f"{split}/decided", 0)} for split in HELD_OUT
     }
     pairs = {kind: counts.get(kind, 0) for kind in ("tied", "apart")}
-    statements = [_tell_counts(pairs, targets)]
+    statements = [_describe_counts(pairs, targets)]
     if tie_order == "seeded":
         statements.append(
             f"Events of a user with equal times are ordered by a hash of (seed {seed}, user id, item id), not as in the "
@@ -95,10 +95,10 @@ def describe_ties(counts: Mapping[str, int], tie_order: TieOrder, seed: int) -> 
     return {
         "order": tie_order,
         "pairs": pairs,
-        "orders": {order: found.to_dict() for order, found in shares.items()},
+        "orders": {order: share.to_dict() for order, share in shares.items()},
         "targets": targets,
         "statements": statements,
-        "finding": _tell_finding(shares, tie_order),
+        "finding": _describe_finding(shares, tie_order),
     }
 
 
@@ -111,7 +111,7 @@ def _shares(counts: Mapping[str, int], order: str) -> OrderShares:
     )
 
 
-def _tell_counts(pairs: Mapping[str, int], targets: Mapping[str, Mapping[str, int]]) -> str:
+def _describe_counts(pairs: Mapping[str, int], targets: Mapping[str, Mapping[str, int]]) -> str:
     if pairs["tied"] == 0:
         return "No two adjacent events of a user have the same time."
     decided = " and ".join(
@@ -124,12 +124,12 @@ def _tell_counts(pairs: Mapping[str, int], targets: Mapping[str, Mapping[str, in
     )
 
 
-def _tell_finding(shares: Mapping[str, OrderShares], tie_order: TieOrder) -> str | None:
+def _describe_finding(shares: Mapping[str, OrderShares], tie_order: TieOrder) -> str | None:
     """Return one sentence on the order of ids that ties follow most clearly; the hash is the control, not a finding."""
-    found = [order for order, each in shares.items() if each.follows is not None and order != "hash"]
-    if not found:
+    followed = [order for order, each in shares.items() if each.follows is not None and order != "hash"]
+    if not followed:
         return None
-    order = max(found, key=lambda name: abs((shares[name].tied_share or 0.0) - 0.5))
+    order = max(followed, key=lambda name: abs((shares[name].tied_share or 0.0) - 0.5))
     share = shares[order]
     apart = "" if share.apart_share is None else f", {share.apart_share:.1%} of pairs with different times"
     control = "" if shares["hash"].tied_share is None else f" and {shares['hash'].tied_share:.1%} by a hash of the ids"

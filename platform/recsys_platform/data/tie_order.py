@@ -1,11 +1,11 @@
-"""The order of one user's events, and what it is where times tie.
+"""Order the events of one user, with a rule for equal times.
 
-The table's order is `position` where the table has it (times tie, and are coarser), else the time; the row number
-breaks what ties are left. `position` comes before the time: where the two contradict each other, `position` decides.
+The table's order is `position` if the table has it (times tie, and are coarser), else the time; the row number breaks
+the remaining ties. If `position` and time contradict each other, `position` decides.
 
-The seeded order keeps all of this but the order inside a run: adjacent events of one user with equal times. These are
-sorted by a hash of (seed, user id, item id), so neither the file nor the number of blocks has a say. Two events with
-the same item in a run have the same hash and keep the table's order.
+The seeded order changes only the order inside a run: adjacent events of one user with equal times. It sorts a run by a
+hash of (seed, user id, item id), independent of the file and of the number of blocks. Two events with the same item in
+a run have the same hash and keep the table's order.
 
 Shape suffix: E = events.
 """

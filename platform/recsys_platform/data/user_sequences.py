@@ -1,4 +1,4 @@
-"""One user's interactions as objects, for what is asked or drawn user by user."""
+"""The interactions of single users, and the rank by which users are drawn."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -18,13 +18,13 @@ class UserSequence:
     behaviours: tuple[Behaviour, ...]
     """The events."""
     reviews: tuple[str, ...] = ()
-    """What the user wrote of each event, empty where nothing; nothing at all where no task needs it."""
+    """Review of each event, empty without one; an empty tuple if no task needs reviews."""
     summaries: tuple[str, ...] = ()
     """The headline of each review."""
 
 
 def iter_users(users: pa.Table, item_categories: Sequence[tuple[str, ...]]) -> Iterator[UserSequence]:
-    """Yield the users of a bucket, in its order; without `item_categories` none is known."""
+    """Yield the users of a bucket, in its order; without `item_categories` behaviours have no categories."""
     for row in users.to_pylist():
         events = zip(row["items"], row["timestamps"], row["ratings"], row["actions"], strict=True)
         yield UserSequence(
@@ -45,6 +45,6 @@ def iter_users(users: pa.Table, item_categories: Sequence[tuple[str, ...]]) -> I
 
 
 def rank_of(seed: int, user_id: str) -> int:
-    """Return a 64-bit rank of the user; where users are drawn, those with the smallest ranks are."""
+    """Return a 64-bit rank of the user; draws of users take the smallest ranks."""
     key = f"{seed}\x1f{user_id}".encode("utf-8", "surrogatepass")
     return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big")

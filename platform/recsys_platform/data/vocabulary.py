@@ -1,4 +1,4 @@
-"""The shop's vocabulary: the tokenizer, and the catalogue of entities."""
+"""Build the shop's vocabulary: the tokenizer, and the catalogue of entities."""
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,13 +18,13 @@ def build_vocabulary(
 ) -> tuple[Tokenizer, Catalog, int]:
     """Return the tokenizer, the catalogue, and the number of items whose text had to be made unique.
 
-    A tokenizer that is trained here also reads `further_texts`: what questions and their answers are made of.
+    A tokenizer that is trained here also reads `further_texts`: the texts of questions and answers.
     """
     path = config.tokenizer.path
     published = None if path is None else load_pretrained_tokenizer(Path(path))
     key = str if published is None else lambda text: tuple(published.encode_entity(text))
     texts, num_changed = make_unique_texts(items.titles, items.brands, items.categories, items.item_ids, key)
-    values = sorted({value for known in users.features for value in known.values()})
+    values = sorted({value for user_features in users.features for value in user_features.values()})
     corpus = itertools.chain(texts, values, _fixed_words(features), further_texts)
     tokenizer = published or train_tokenizer(
         corpus, config.tokenizer.vocab_size, merge_words=config.tokenizer.merge_words
@@ -46,6 +46,6 @@ def field_texts(config: RunConfig, items: Items, texts: Sequence[str]) -> list[t
 
 
 def _fixed_words(features: Sequence[str]) -> Iterator[str]:
-    """Return what the textualizer puts around entities."""
+    """Yield the words that the textualizer puts around entities."""
     yield from (FEATURES_OPENING, HISTORY_OPENING, SENTENCE_END, FEATURE_SEPARATOR)
     yield from features

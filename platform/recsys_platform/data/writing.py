@@ -1,4 +1,4 @@
-"""Writes one bucket's files: interactions, rejects, and the examples of each split.
+"""Write one bucket's files: interactions, rejects, and the examples of each split.
 
 A file's name and bytes depend on its bucket alone: rows are sorted by user and target, row groups have
 a fixed size, and no bucket shares a file with another. Any number of blocks writes the same files.
@@ -27,36 +27,35 @@ from recsys_platform.file_names import TOKENIZER_FOLDER
 from recsys_platform.splits import SPLIT_NAMES, DatasetSplit
 
 ROWS_PER_GROUP = ROWS_PER_TABLE
-"""Small enough for training to stream, large enough to compress."""
+"""Small enough to stream in training, large enough to compress."""
 INTERACTIONS_SCHEMA = pa.schema(
     [("user_id", pa.string()), ("items", pa.list_(pa.int32())), ("timestamps", pa.list_(pa.float64()))]
 )
 
 ASKED = pa.struct([("split", pa.string()), ("task", pa.string()), ("count", pa.int64())])
 WRITTEN_SCHEMA = pa.schema([*((split, pa.int64()) for split in SPLIT_NAMES), ("asked", pa.list_(ASKED))])
-"""Examples of each split, and how many can be asked which task."""
+"""Examples of each split, and of each task."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shared:
-    """What every writer needs, put into the object store once."""
+    """The data that every writer needs, put into the object store once."""
 
     catalog: Catalog
     """Items and attributes."""
     item_categories: list[tuple[str, ...]]
     """Categories of each item of the catalogue."""
     words: FeatureWords | None
-    """Features of explanations; None where no tasks are asked."""
+    """Features of explanations; None without tasks."""
     dataset_split: DatasetSplit
     """Which events train, validate and test."""
 
 
 class BucketWriter:
-    """A callable for `map_batches` that writes the buckets of a block and returns what it counted.
+    """A callable for `map_batches` that writes the buckets of a block and returns their counts.
 
-    It runs as an actor, so the tokenizer and the catalogue are set up once per worker. They are at its first
-    block, not before: Ray may still be starting a worker when the others have written the last block, and
-    the folder it would read from has got its final name by then.
+    It runs as an actor, so the tokenizer and the catalogue are loaded once per worker. They are loaded at its first
+    block, not before: Ray may still start a worker after the last block was written and the folder got its final name.
     """
 
     def __init__(
@@ -115,15 +114,17 @@ class BucketWriter:
         for split in SPLIT_NAMES:
             path = self._folder / "examples" / split / name
             counts[split] = write_tables(path, self._builder.schema, examples.iter_tables(split))
-        return {**counts, "asked": self._take_asked()}
+        return {**counts, "asked": self._take_task_counts()}
 
-    def _take_asked(self) -> list[dict[str, Any]]:
-        """Return which tasks can be asked of the examples since the last call, and start counting anew."""
+    def _take_task_counts(self) -> list[dict[str, Any]]:
+        """Return the task counts of the examples since the last call, and reset them."""
         if self._facts is None:
             return []
-        asked = [{"split": split, "task": task, "count": count} for (split, task), count in self._facts.counts.items()]
+        task_counts = [
+            {"split": split, "task": task, "count": count} for (split, task), count in self._facts.counts.items()
+        ]
         self._facts.counts.clear()
-        return asked
+        return task_counts
 
 
 def write_table(path: Path, table: pa.Table) -> None:

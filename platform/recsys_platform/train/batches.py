@@ -1,4 +1,4 @@
-"""From the rows of the training split to the masked batches of one worker."""
+"""Build one worker's masked batches from the rows of the training split."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""The blend of a finished training: counts of training events, and weights found on validation events.
+"""Fit the blend of a finished training: counts of training events, and weights on validation events.
 
 One task of the Ray cluster scores the validation users with the trained weights. Test events are never read.
 
@@ -41,9 +41,10 @@ logger = logging.getLogger(__name__)
 MAX_USERS = 5000
 """Validation users whose items are scored, drawn by seed."""
 MAX_TOKEN_USERS = 1000
-"""Of these, users whose tokens are searched, which takes longer."""
+"""Of these, users whose items are searched by tokens, which takes longer."""
 NUM_BEST = 200
-"""Candidates of a user by the entity head, beside all that ever came later than one of the user's latest items."""
+"""Candidates of a user by the entity head, in addition to all items that ever came later than one of the user's latest
+items."""
 NUM_BY_TOKENS = 50
 """Items of a user that are searched by tokens."""
 BATCH_USERS = 64
@@ -58,14 +59,14 @@ class ValidationCase:
     target: int
     """Catalogue index of the held-out item."""
     excluded: tuple[int, ...]
-    """Catalogue indices that do not compete."""
+    """Catalogue indices that are excluded from the ranking."""
 
 
 def add_blend(config: RunConfig, folder: Path) -> None:
-    """Find the blend of the trained model in `folder`, laid out as a checkpoint, and write it there."""
+    """Fit the blend of the trained model in `folder`, which has the layout of a checkpoint, and write it there."""
     train = config.train
     resources = {"num_cpus": train.cpus_per_worker, "num_gpus": 1 if train.use_gpu else 0}
-    # inside a trial of Ray Tune, the default strategy keeps out of the trial's own tenth of a CPU
+    # do not schedule inside the Tune trial's placement group (0.1 CPU)
     task = ray.remote(scheduling_strategy="DEFAULT", **resources)(find_run_blend)
     started = time.monotonic()
     weights, counts = ray.get(task.remote(config, folder))
@@ -160,13 +161,15 @@ def _candidates_of(
 def _by_tokens(
     generator: TrieGuidedGenerator, cases: Sequence[ValidationCase], items_UM: NDArray[np.int64]
 ) -> NDArray[np.float32]:
-    """Return the log-probabilities of the candidates by tokens; those that a search did not find share its last one."""
+    """Return the log-probabilities of the candidates by tokens; candidates outside a search result get its lowest."""
     token_UM = np.zeros(items_UM.shape, dtype=np.float32)
     for start in tqdm(range(0, len(cases), BATCH_USERS), desc="searching by tokens", mininterval=10.0):
         some = cases[start : start + BATCH_USERS]
         answers = generator.recommend([case.prompt for case in some], NUM_BY_TOKENS, [case.excluded for case in some])
-        for place, found in enumerate(answers, start=start):
-            if found:
-                item_to_score = {each.item: each.score for each in found}
-                token_UM[place] = [item_to_score.get(item, found[-1].score) for item in items_UM[place].tolist()]
+        for place, recommendations in enumerate(answers, start=start):
+            if recommendations:
+                item_to_score = {each.item: each.score for each in recommendations}
+                token_UM[place] = [
+                    item_to_score.get(item, recommendations[-1].score) for item in items_UM[place].tolist()
+                ]
     return token_UM

@@ -1,4 +1,4 @@
-"""What a run needs to go on at the exact step: DeepSpeed's state of every worker, and the progress."""
+"""Training checkpoints: DeepSpeed's state of every worker and the progress, to resume at the exact step."""
 
 import dataclasses
 import json
@@ -19,7 +19,7 @@ PROGRESS_FILE = "progress.json"
 
 @contextmanager
 def saved_checkpoint(engine: Engine, progress: Progress, best: BestSoFar) -> Iterator[ray.train.Checkpoint]:
-    """Write a checkpoint into a temporary folder for as long as the context lasts; every worker takes part."""
+    """Write a checkpoint into a temporary folder that exists during the context; every worker takes part."""
     with tempfile.TemporaryDirectory(prefix="recsys-") as name:
         engine.save(Path(name))
         if dist.get_rank() == 0:

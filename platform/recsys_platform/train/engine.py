@@ -1,4 +1,4 @@
-"""A DeepSpeed engine around one model: steps whose gradients do not depend on how a batch is shared.
+"""A DeepSpeed engine around one model: gradients do not depend on the number of workers.
 
 The loss of a step is the mean over all targets of the global batch, so a worker's sum is scaled
 by the number of workers over that count: DeepSpeed averages over workers and micro steps.
@@ -32,14 +32,14 @@ class RankedBatch:
     batch: Batch
     """One item target an example."""
     seen: list[Tensor]
-    """Catalogue indices that do not compete with each target."""
+    """Catalogue indices that are excluded from the ranking of each target."""
     counts: bool
-    """False where a worker only keeps step with the others."""
+    """False for a batch that only keeps the workers in step."""
 
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """What one optimiser step did."""
+    """Losses, counts and gradient norm of one optimiser step."""
 
     token_loss_sum: float
     """Summed token loss of this worker's share."""
@@ -61,7 +61,7 @@ def deepspeed_config(config: RunConfig) -> dict[str, Any]:
     return {
         "train_micro_batch_size_per_gpu": train.batch_size,
         "gradient_accumulation_steps": train.accumulation_steps,
-        # without ZeRO, DeepSpeed clips but does not tell the norm; `Engine` clips then
+        # without ZeRO, DeepSpeed clips but does not report the norm, so `Engine` clips
         "gradient_clipping": config.optimizer.max_grad_norm if train.zero_stage > 0 else 0.0,
         "zero_optimization": {"stage": train.zero_stage},
         "bf16": {"enabled": train.precision == "bf16"},
@@ -130,8 +130,8 @@ class Engine:
         ranks: list[int] = []
         for ranked in batches:
             seen = [items.to(self._device) for items in ranked.seen]
-            found = self._engine(ranked.batch.to(self._device), seen)
-            ranks += found.tolist() if ranked.counts else []
+            batch_ranks = self._engine(ranked.batch.to(self._device), seen)
+            ranks += batch_ranks.tolist() if ranked.counts else []
         return ranks
 
     def sum_over_workers(self, *values: float) -> list[float]:
@@ -142,7 +142,7 @@ class Engine:
 
     @contextmanager
     def whole_weights(self) -> Iterator[None]:
-        """Keep every worker's copy of the weights whole; ZeRO 3 has them in shares otherwise."""
+        """Gather the weights on every worker during the context; ZeRO 3 shards them."""
         if self._config.train.zero_stage < 3:
             yield
             return
@@ -157,7 +157,7 @@ class Engine:
         self._engine.save_checkpoint(str(folder), tag=TAG, exclude_frozen_parameters=True)
 
     def load(self, folder: Path) -> None:
-        """Go on from what `save` wrote with equally many workers.
+        """Resume from the state that `save` wrote with the same number of workers.
 
         Raises:
             CheckpointError: the folder does not hold such a state.
@@ -165,7 +165,7 @@ class Engine:
         frozen = any(not parameter.requires_grad for parameter in self._engine.module.parameters())
         path, _ = self._engine.load_checkpoint(str(folder), tag=TAG, load_module_strict=not frozen)
         if path is None:
-            raise CheckpointError(f"{folder} holds no state of DeepSpeed; start anew with --overwrite")
+            raise CheckpointError(f"{folder} holds no state of DeepSpeed; start over with --overwrite")
 
 
 def _initialise(module: nn.Module, config: RunConfig, device: torch.device) -> Any:

@@ -1,7 +1,7 @@
-"""The entity head that a run trains: a new one, or the one that its `model.weights` were trained with.
+"""Build the entity head that a run trains: a new one, or the one of its `model.weights`.
 
-A head that goes on keeps the rows of the items that it knows, whatever their places in the two catalogues; the others
-begin with their words alone.
+A resumed head keeps the rows of its items, whatever their indices in the two catalogues; other items start from their
+words alone.
 """
 
 import dataclasses
@@ -26,22 +26,22 @@ from recsys_platform.config.run import RunConfig
 logger = logging.getLogger(__name__)
 
 FREE_SETTINGS = ("enabled", "negatives")
-"""Settings of a head that say nothing about its tables and scores."""
+"""Settings of a head that do not affect its tables and scores."""
 
 
 def check_head(config: RunConfig) -> None:
-    """Raise where a setting needs an entity head and the run has none, or the head does not fit the run.
+    """Raise if a setting needs an entity head that the run lacks, or if the head does not fit the run.
 
     Raises:
         ConfigError: naming the setting.
-        CheckpointError: the head that the run would go on with is damaged.
+        CheckpointError: the head that the run would resume is damaged.
     """
-    _check_known_head(config)
-    knows_items_by_vectors = config.objective.history == "vectors"
+    _check_trained_head(config)
+    needs_input_vectors = config.objective.history == "vectors"
     require(
-        not knows_items_by_vectors or (config.entity.enabled and config.entity.inputs),
-        "objective.history vectors tells the history by the vectors of the entity head alone; set entity.enabled and "
-        "entity.inputs to true, or objective.history to tokens",
+        not needs_input_vectors or (config.entity.enabled and config.entity.inputs),
+        "objective.history vectors needs the vectors of an entity head as inputs, and the run has none; set entity.enabled "
+        "and entity.inputs to true, or objective.history to tokens",
     )
     if config.entity.enabled:
         require(
@@ -65,7 +65,7 @@ def build_head(config: RunConfig, model: nn.Module, catalog: Catalog) -> EntityH
     """Return the entity head of a model, None where the run has none.
 
     Raises:
-        CheckpointError: the run goes on with a head that is damaged or does not fit the model.
+        CheckpointError: the run resumes a head that is damaged or does not fit the model.
     """
     if not config.entity.enabled:
         return None
@@ -73,16 +73,16 @@ def build_head(config: RunConfig, model: nn.Module, catalog: Catalog) -> EntityH
     dtype = torch.bfloat16 if config.train.precision == "bf16" else torch.float32
     tokens = [tokens_of(item) for item in catalog.items]
     head = EntityHead(geometry.hidden_size, tokens, config.entity, is_new=config.model.weights is None)
-    known = known_head_folder(config)
-    if known is None:
+    trained = trained_head_folder(config)
+    if trained is None:
         head.measure_words(cast(Backbone, model))
     else:
-        _take_over(head, known, [item.item_id for item in catalog.items])
+        _take_over(head, trained, [item.item_id for item in catalog.items])
     return head.to(dtype)
 
 
-def known_head_folder(config: RunConfig) -> Path | None:
-    """Return where the head lies that belongs to the run's `model.weights`; None where there is none."""
+def trained_head_folder(config: RunConfig) -> Path | None:
+    """Return the folder of the head that the run's `model.weights` were trained with, None without one."""
     if config.model.weights is None:
         return None
     weights = Path(config.model.weights)
@@ -90,9 +90,9 @@ def known_head_folder(config: RunConfig) -> Path | None:
     return folder if (weights / MANIFEST_NAME).is_file() and folder.is_dir() else None
 
 
-def _check_known_head(config: RunConfig) -> None:
-    """Raise unless the run goes on with the head of its weights as that was trained."""
-    folder = known_head_folder(config)
+def _check_trained_head(config: RunConfig) -> None:
+    """Raise unless the settings of the run are those of the head of its weights."""
+    folder = trained_head_folder(config)
     if folder is None:
         return
     without = "or point model.weights at the weights/ folder in it to leave that head out"
@@ -111,22 +111,22 @@ def _check_known_head(config: RunConfig) -> None:
 
 
 def _take_over(head: EntityHead, folder: Path, item_ids: list[str]) -> None:
-    """Fill a head with what a trained one knows of its items."""
-    known_ids = load_item_ids(folder)
+    """Copy the rows of common items, and the other tables, from a trained head."""
+    trained_ids = load_item_ids(folder)
     tables = load_tables(folder)
-    place_of = {item_id: place for place, item_id in enumerate(known_ids)}
-    known = [(place, place_of[item_id]) for place, item_id in enumerate(item_ids) if item_id in place_of]
-    ours, theirs = (torch.tensor([pair[side] for pair in known], dtype=torch.int64) for side in (0, 1))
+    place_of = {item_id: place for place, item_id in enumerate(trained_ids)}
+    row_pairs = [(place, place_of[item_id]) for place, item_id in enumerate(item_ids) if item_id in place_of]
+    ours, theirs = (torch.tensor([pair[side] for pair in row_pairs], dtype=torch.int64) for side in (0, 1))
     state = head.state_dict()
     for name, table in state.items():
-        found = tables.get(name)
+        trained = tables.get(name)
         per_item = name in ("residuals", "biases")
-        expected = (len(known_ids), *table.shape[1:]) if per_item else tuple(table.shape)
-        if found is None or tuple(found.shape) != expected:
-            shape = None if found is None else tuple(found.shape)
+        expected = (len(trained_ids), *table.shape[1:]) if per_item else tuple(table.shape)
+        if trained is None or tuple(trained.shape) != expected:
+            shape = None if trained is None else tuple(trained.shape)
             raise CheckpointError(f"the entity head in {folder} must have {name} of shape {expected}, got {shape}")
         if per_item:
-            table[ours] = found[theirs].to(table.dtype)
+            table[ours] = trained[theirs].to(table.dtype)
         else:
-            table.copy_(found)
-    logger.info("entity head of %s: %d of %d items are known to it", folder, len(known), len(item_ids))
+            table.copy_(trained)
+    logger.info("entity head of %s: it has rows of %d of %d items", folder, len(row_pairs), len(item_ids))

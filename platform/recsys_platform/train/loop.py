@@ -1,4 +1,4 @@
-"""What each training worker runs: steps, validation, checkpoints, and going on after a restart."""
+"""The training loop of one worker: steps, validation, checkpoints, and resuming after a restart."""
 
 import logging
 import math
@@ -48,7 +48,7 @@ BEST = "best"
 
 
 def train_loop(settings: dict[str, Any]) -> None:
-    """Train until the end of the run; `settings` has its `config` and the `folder` for what it writes."""
+    """Train until the end of the run; `settings` has its `config` and its output `folder`."""
     config: RunConfig = settings["config"]
     _prepare_process(config)
     TrainingRun(config, Path(settings["folder"])).run()
@@ -86,14 +86,16 @@ class TrainingRun:
         }
         self._engine = Engine(loss, config, get_device())
         self._best = BestSoFar()
+        self._log: MetricsLog | None = None
+        self._window = StepWindow()
 
     def run(self) -> None:
         """Train from the last checkpoint, or from the beginning, to the end."""
         train, progress = self._config.train, self._progress
         self._best = restore_checkpoint(self._engine, progress)
         record_start(self._folder, progress.step)
-        self._log = MetricsLog(self._folder, progress, self._batches.steps_per_epoch) if self._is_first else None
-        self._window = StepWindow()
+        if self._is_first:
+            self._log = MetricsLog(self._folder, progress, self._batches.steps_per_epoch)
         batches = prefetched(self._batches.from_step(progress.step))
         while not (progress.is_finished or self._is_out_of_patience):
             self._train_step(batches)
@@ -112,7 +114,7 @@ class TrainingRun:
         return patience is not None and self._best.num_since >= patience
 
     def _validates(self, *, at_epoch_end: bool) -> bool:
-        """Whether to validate now; ranking all validation users costs more than a loss, so epochs do not ask for it."""
+        """Whether to validate now; not after an epoch if that includes the ranking, which costs more than a loss."""
         progress, train = self._progress, self._config.train
         at_own_step = progress.step % train.validate_every_steps == 0 or progress.is_finished
         return at_own_step or (at_epoch_end and self._ranking is None)
@@ -121,7 +123,7 @@ class TrainingRun:
         if self._config.train.keep == "last":
             write_weights(self._folder / FINAL, self._engine, self._counts)
         elif self._is_first and (self._folder / BEST).is_dir():
-            # without one, the run was finished before and only its checkpoint is to be made anew
+            # without this folder the run had finished before and only its checkpoint artifact is written again
             shutil.rmtree(self._folder / FINAL, ignore_errors=True)
             (self._folder / BEST).replace(self._folder / FINAL)
 
@@ -146,19 +148,23 @@ class TrainingRun:
         self._window = StepWindow()
 
     def _validate_and_save(self) -> None:
-        """Measure validation losses and ranking and report them with a checkpoint; waits for all workers."""
+        """Measure validation losses and ranking, and report them with a checkpoint; waits for all workers."""
         metrics = {name: self._engine.mean_loss(batches) for name, batches in self._validation.items()}
         if self._ranking is not None:
             metrics |= self._ranking.measure(self._engine)
         self._write(metrics)
         if self._config.train.keep == "best" and self._best.take(metrics[BEST_METRIC], self._progress.step):
             write_weights(self._folder / BEST, self._engine, self._counts)
-        told = {"step": self._progress.step, "epoch": self._progress.step / self._batches.steps_per_epoch, **metrics}
+        report_metrics = {
+            "step": self._progress.step,
+            "epoch": self._progress.step / self._batches.steps_per_epoch,
+            **metrics,
+        }
         with saved_checkpoint(self._engine, self._progress, self._best) as checkpoint:
-            ray.train.report(told, checkpoint=checkpoint)
+            ray.train.report(report_metrics, checkpoint=checkpoint)
 
     def _write(self, metrics: dict[str, float]) -> None:
-        """Log metrics, the same on all workers, and end a run that has gone astray before its weights are saved."""
+        """Log metrics, which are the same on all workers; stop a diverged run before its weights are saved."""
         wrong = {name: value for name, value in metrics.items() if not math.isfinite(value)}
         require(not wrong, f"training diverged at step {self._progress.step}: {wrong}; lower optimizer.learning_rate")
         if self._log is not None:
@@ -166,12 +172,12 @@ class TrainingRun:
 
 
 def _prepare_process(config: RunConfig) -> None:
-    """Set threads and log levels of a worker; what it logs shows up at the driver."""
+    """Set threads and log levels of a worker; the driver shows its log."""
     torch.set_num_threads(config.train.cpus_per_worker)
     logging.basicConfig()
     logging.getLogger("recsys_platform").setLevel(logging.INFO)
     silence_reports()
-    # renamings of torch that concern DeepSpeed
+    # deprecated torch names in DeepSpeed
     warnings.filterwarnings("ignore", category=FutureWarning, module="torch")
 
 

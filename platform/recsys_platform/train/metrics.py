@@ -1,7 +1,7 @@
 """Metrics of a training run: JSON lines, TensorBoard and one readable line on the terminal.
 
-The files lie on the storage that all nodes share and grow while the run goes on. After a restart
-what was written behind the checkpoint is taken back, so each step appears once.
+The files are on storage that all nodes share; a run appends to them. After a restart, lines later than the checkpoint
+are removed, so each step appears once.
 """
 
 import json
@@ -62,7 +62,7 @@ class StepWindow:
         self._learning_rate = self._grad_norm = 0.0
 
     def add(self, result: StepResult, learning_rate: float, seconds: float, waited_s: float) -> None:
-        """Count one step; `waited_s` of its `seconds` passed before its data were there."""
+        """Count one step; `waited_s` of its `seconds` were spent waiting for data."""
         self._token_loss_sum += result.token_loss_sum
         self._entity_loss_sum += result.entity_loss_sum
         self._num_targets += result.num_targets
@@ -83,7 +83,7 @@ class StepWindow:
         return self._entity_loss_sum
 
     def metrics(self, token_loss_sum: float, entity_loss_sum: float, objective: ObjectiveConfig) -> dict[str, float]:
-        """Return the metrics of the window, given the losses summed over all workers; `train/loss` is what is minimised."""
+        """Return the metrics of the window, given the losses summed over all workers; `train/loss` is the minimised loss."""
         seconds = max(self._seconds, 1e-9)
         token_loss = token_loss_sum / max(self._num_targets, 1)
         parts: dict[str, float] = {}
@@ -119,7 +119,7 @@ def _readable_progress(progress: Progress) -> str:
 
 
 def _readable_metrics(metrics: dict[str, float]) -> str:
-    """Write metrics for people.
+    """Format metrics for the terminal.
 
     Example:
         >>> _readable_metrics({"train/tokens_per_s": 12345.6, "train/learning_rate": 0.00012})

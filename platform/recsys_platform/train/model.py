@@ -1,4 +1,4 @@
-"""The model that a run trains: new or loaded, with or without adapters."""
+"""Build the model that a run trains: new or loaded, with or without adapters."""
 
 import dataclasses
 from pathlib import Path
@@ -35,7 +35,7 @@ def check_model(config: RunConfig, vocab_size: int) -> Geometry:
     if config.model.weights is None:
         require(
             not config.lora.enabled,
-            "lora.enabled needs model.weights: adapters on random weights learn nothing of use. "
+            "lora.enabled needs model.weights: adapters on random weights learn nothing useful. "
             "Set lora.enabled to false to train all weights of a new model",
         )
         geometry = config.model.geometry(vocab_size)
@@ -60,11 +60,11 @@ def check_model(config: RunConfig, vocab_size: int) -> Geometry:
 
 
 def with_precision(config: RunConfig) -> RunConfig:
-    """Return the run with `train.precision` decided where it is `auto`, by the machine that starts it."""
+    """Return the run with `train.precision: auto` resolved on the machine that starts it."""
     train = config.train
     if train.precision != "auto":
         return config
-    is_fast = train.use_gpu or torch.cpu._is_avx512_bf16_supported()  # PyTorch has no public question for it
+    is_fast = train.use_gpu or torch.cpu._is_avx512_bf16_supported()  # PyTorch has no public function for it
     precision = "bf16" if is_fast and train.zero_stage >= 1 else "fp32"
     return dataclasses.replace(config, train=dataclasses.replace(train, precision=precision))
 
@@ -123,7 +123,7 @@ def _prepared(model: Backbone, config: RunConfig) -> Backbone:
 
 
 def write_trained(folder: Path, model: nn.Module, head: EntityHead | None = None) -> None:
-    """Write all weights, or only the adapter where one was trained, and the entity head beside them."""
+    """Write all weights, or only the adapter if one was trained, and the entity head."""
     if head is not None:
         write_head(folder / ENTITIES_FOLDER, head, torch.float32)
     if isinstance(model, Backbone):

@@ -1,7 +1,7 @@
-"""The data of the next steps, made ready by a thread while the present step runs.
+"""Prefetch the batches of the next steps in a thread while the present step runs.
 
-PyTorch lets go of Python's lock while it computes, so on a GPU, or with a core to spare, making batches costs no
-time. The order stays, and so does what is drawn: each draw has a generator of its own, never the one that a step seeds.
+PyTorch releases the GIL while it computes, so building batches is free on a GPU or with a spare core. Order and draws
+do not change: each draw has its own generator, never the one that a step seeds.
 """
 
 from collections import deque
@@ -10,13 +10,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 STEPS_AHEAD = 4
-"""Steps whose batches are ready or being made; a new chunk of rows takes as long as some steps."""
+"""Steps whose batches are ready or in work; reading a new chunk of rows takes as long as several steps."""
 
 Item = TypeVar("Item")
 
 
 def prefetched(items: Iterator[Item], num_ahead: int = STEPS_AHEAD) -> Iterator[Item]:
-    """Yield the items in their order, up to `num_ahead` of them made ahead; what making one raises comes in its place.
+    """Yield the items in their order, up to `num_ahead` built ahead; exceptions are re-raised at the item's position.
 
     Example:
         >>> list(prefetched(iter("abc"), num_ahead=2))

@@ -1,4 +1,4 @@
-"""How far a run has come: by optimiser steps or by the clock, whichever is further."""
+"""The progress of a run: by optimiser steps or by the clock, whichever is further."""
 
 import time
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from collections.abc import Callable
 class Progress:
     """Counts steps and training time; set-up before `start` costs no time.
 
-    A run ends after `num_steps`, or after `max_minutes` where they are given and over earlier.
+    A run ends after `num_steps` or after `max_minutes`, whichever comes first.
     """
 
     def __init__(
@@ -21,7 +21,7 @@ class Progress:
         self._started = clock()
 
     def start(self, step: int = 0, elapsed_s: float = 0.0) -> None:
-        """Begin, or go on after `step` steps and `elapsed_s` seconds of training."""
+        """Start, or resume after `step` steps and `elapsed_s` seconds of training."""
         self.step, self.elapsed_s = step, elapsed_s
         self._started = self._clock() - elapsed_s
 
@@ -36,12 +36,12 @@ class Progress:
 
     @property
     def share_done(self) -> float:
-        """How much of the run is over, 0 to 1."""
+        """Completed share of the run, 0 to 1."""
         return self._share(self.step)
 
     @property
     def share_after_step(self) -> float:
-        """How much will be over after the next step: where the schedule of the learning rate stands in it."""
+        """The share after the next step, which the learning rate schedule uses."""
         return self._share(self.step + 1)
 
     @property

@@ -1,6 +1,6 @@
-"""Questions in place of plain texts: which rows are asked, and what, in which epoch.
+"""Build questions from rows: which row becomes which question in which epoch.
 
-A draw depends on (seed, user, target, epoch) alone, so a run that goes on at a step asks what it would have asked.
+A draw depends on (seed, user, target, epoch) alone, so a resumed run builds the same questions.
 """
 
 from collections import Counter
@@ -23,11 +23,11 @@ from recsys_platform.train.sampler import validation_rows
 FREE_TEXT = ("explanation", "review")
 """Families with answers in free text."""
 NUM_TRIED = 256
-"""Training rows that are asked a question of each family before a training starts."""
+"""Training rows on which every family is tried before a training starts."""
 
 
 class Questions:
-    """Asks rows of one dataset, in seen templates."""
+    """Builds questions from rows of one dataset, with seen templates."""
 
     def __init__(self, source: TaskSource, tasks: TasksConfig) -> None:
         self._source = source
@@ -35,15 +35,15 @@ class Questions:
         self._sampler = TaskSampler(load_templates(), tasks)
 
     def ask(self, row: dict[str, Any], key: DrawKey) -> TaskText | None:
-        """Return the question of a row, or None if it is to be told plainly: so it was drawn, or it cannot be asked."""
+        """Return the question of a row; None: the row is trained as plain text."""
         try:
             return self.try_to_ask(row, key)
         except UnaskableError:
-            # a long training does not end for one row; `check_questions` told how many there are
+            # one row must not end a long training; `check_questions` warned of such rows
             return None
 
     def try_to_ask(self, row: dict[str, Any], key: DrawKey) -> TaskText | None:
-        """Return the question of a row, or None if none was drawn.
+        """Return the question of a row, None if none was drawn.
 
         Raises:
             UnaskableError: it does not fit, or the catalogue has too few items.
@@ -53,7 +53,7 @@ class Questions:
         return None if template is None else self._source.ask(template, facts, row["own_items"], self._tasks, key)
 
     def of_family(self, family: str) -> "Questions":
-        """Return what asks every row that can be asked a question of one family."""
+        """Return a builder of questions of one family from every possible row."""
         return Questions(self._source, only_family(self._tasks, family))
 
 
@@ -67,7 +67,7 @@ def load_questions(tasks: TasksConfig, dataset_folder: Path) -> Questions | None
 
 
 def check_tasks(config: RunConfig, dataset: Manifest) -> None:
-    """Raise unless the dataset's training examples can be asked all families that the run trains.
+    """Raise unless the dataset's training examples have the facts of all families that the run trains.
 
     Raises:
         ConfigError: one of them cannot be asked.
@@ -82,7 +82,7 @@ def check_tasks(config: RunConfig, dataset: Manifest) -> None:
 
 
 def check_questions(config: RunConfig) -> list[str]:
-    """Return a warning for each trained family of which some questions cannot be asked; such rows are told plainly.
+    """Return a warning for each trained family with impossible questions; such rows are trained as plain text.
 
     Raises:
         ConfigError: no question of a family can be asked.
@@ -95,28 +95,30 @@ def check_questions(config: RunConfig) -> list[str]:
     rows = reader.read(validation_rows(reader.num_rows, NUM_TRIED, config.seed)).select(FACT_COLUMNS).to_pylist()
     warnings = []
     for family in trained_families(config.tasks):
-        asker, reasons, num_asked = questions.of_family(family), Counter[str](), 0
+        family_questions, reasons, num_asked = questions.of_family(family), Counter[str](), 0
         for row in rows:
             try:
-                num_asked += asker.try_to_ask(row, (config.seed, row["user_id"], row["target_index"], 0)) is not None
+                num_asked += (
+                    family_questions.try_to_ask(row, (config.seed, row["user_id"], row["target_index"], 0)) is not None
+                )
             except UnaskableError as error:
                 reasons[str(error)] += 1
         num_failed = reasons.total()
         if num_failed and not num_asked:
             raise ConfigError(
                 f"tasks.{family}_weight is {getattr(config.tasks, f'{family}_weight'):g}, but none of {num_failed} "
-                f"questions that were tried can be asked; most often: {reasons.most_common(1)[0][0]}"
+                f"questions of a sample can be asked; most often: {reasons.most_common(1)[0][0]}"
             )
         if num_failed:
             warnings.append(
-                f"{num_failed} of {num_failed + num_asked} {family} questions that were tried cannot be asked, and their "
-                f"rows are told plainly; most often: {reasons.most_common(1)[0][0]}"
+                f"{num_failed} of {num_failed + num_asked} {family} questions of a sample cannot be asked, and "
+                f"their rows are trained as plain text; most often: {reasons.most_common(1)[0][0]}"
             )
     return warnings
 
 
 def warnings_of(config: RunConfig) -> list[str]:
-    """Return what a user should know of the run's settings before a long training.
+    """Return warnings about the run's settings, for the time before a long training.
 
     Example:
         >>> from recsys_platform.config.input import InputConfig, TableConfig
@@ -128,6 +130,6 @@ def warnings_of(config: RunConfig) -> list[str]:
     if not families or config.objective.intra_mode != "paper":
         return []
     return [
-        f"objective.intra_mode is paper, with which all words of a free text share two position ids: answers of "
-        f"{' and '.join(families)} lose and repeat words, of small models above all; run counts the words"
+        f"objective.intra_mode is paper, so all words of a free text share two position ids, and small models lose and "
+        f"repeat words in answers of {' and '.join(families)}; set it to run, which counts the words"
     ]

@@ -1,4 +1,4 @@
-"""Ranks of the validation targets among all items, by the entity head: what `train.keep: best` goes by.
+"""Rank the validation targets among all items with the entity head; `train.keep: best` uses NDCG@10 of these ranks.
 
 One forward pass of the histories and one product with the item vectors: cheap enough for all validation users.
 """
@@ -62,7 +62,7 @@ class ValidationRanking:
             if self._row_tokens is None:
                 yield RankedBatch(pad_examples(examples, self._pad_token), seen, counts)
                 continue
-            # packed examples lie row by row, and so do their targets
+            # packing reorders examples row by row, and so their targets
             packed_rows = fill_rows([len(example.token_ids) for example in examples], self._row_tokens)
             batch = pack_examples(examples, self._pad_token, self._row_tokens)
             yield RankedBatch(batch, [seen[place] for row in packed_rows for place in row], counts)
@@ -70,7 +70,7 @@ class ValidationRanking:
 
 @dataclass(slots=True)
 class BestSoFar:
-    """The best validation of a run, and how many came after it."""
+    """The best validation of a run, and the number of later ones."""
 
     value: float = -1.0
     """Its metric; below 0 before the first."""

@@ -1,7 +1,7 @@
-"""All private names of Ray and DeepSpeed that a training uses, each with a reason and with a way on without it.
+"""All private names of Ray and DeepSpeed that a training uses, each with a reason and a fallback.
 
-Read in Ray 2.60 and DeepSpeed 0.19. None of them is needed to train: where a later version has moved a name, the training
-runs as that version does by itself. A test of each name fails then and says which function here can go.
+Read in Ray 2.60 and DeepSpeed 0.19. A training does not need them: if a later version has moved a name, the
+training runs with the default of that version. A test of each name then fails and names the function to delete.
 """
 
 import logging
@@ -52,11 +52,11 @@ def silence_reports() -> None:
 
 
 def leave_out_shm_comm() -> None:
-    """Tell DeepSpeed that its op for shared memory does not fit this machine; gloo does without.
+    """Tell DeepSpeed that its op for shared memory does not fit this machine; gloo does not need it.
 
     DeepSpeed 0.19 builds the op when it starts on a CPU, which takes minutes and a compiler, and has no switch for it.
-    Delete it when there is one. The first import of DeepSpeed decides about its accelerator, so what decides about that
-    must be set before.
+    Delete it when there is one. The first import of DeepSpeed selects its accelerator, so set `DS_ACCELERATOR` before
+    this call.
     """
     import deepspeed
 

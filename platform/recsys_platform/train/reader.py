@@ -1,7 +1,7 @@
-"""Examples of one split, read straight from their Parquet files by row number.
+"""Read the examples of one split from their Parquet files by row number.
 
-Each worker reads what it needs with pyarrow: all workers agree on the order by arithmetic, make
-equally many steps, and can start at any step, none of which a streamed split offers.
+Each worker reads its rows with pyarrow. All workers compute the same order, make the same number of steps, and can
+start at any step; a streamed split offers none of these.
 """
 
 from collections import OrderedDict
@@ -22,12 +22,12 @@ from recsys_model.text.textualize import TokenizedText
 TEXT_COLUMNS = ("token_ids", "entity_starts", "entity_ends", "entity_items", "sentence_ends")
 KEY_COLUMNS = ("user_id", "target_index")
 KEPT_BYTES = 256 * 2**20
-"""Of row groups that a reader keeps in memory; a chunk of shuffled rows touches many groups, and the next the same ones."""
+"""Size of the cached row groups; a chunk of shuffled rows reads many groups, and the next chunk reads the same ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One user text and what identifies it."""
+    """One user text and its key."""
 
     text: TokenizedText
     """The text, the target as its last entity."""
@@ -64,7 +64,7 @@ class ExampleReader:
         return sum(self.group_sizes)
 
     def read(self, rows: NDArray[np.int64]) -> pa.Table:
-        """Return these rows in this order; a row may be asked for more than once."""
+        """Return these rows in this order; rows may repeat."""
         group_of_row = np.searchsorted(self._group_ends, rows, side="right")
         groups = np.unique(group_of_row)
         tables = [self._read_group(group) for group in groups]
@@ -99,7 +99,7 @@ class ExampleReader:
 
 
 def item_shares(folder: Path, num_items: int) -> torch.Tensor:
-    """Return the share of each item among all items that the examples in a folder tell of or ask for, [items]."""
+    """Return the share of each item among all items in the texts of a folder's examples, [items]."""
     counts = np.zeros(num_items, dtype=np.int64)
     for path in sorted(folder.glob("*.parquet")):
         with pq.ParquetFile(path) as file:

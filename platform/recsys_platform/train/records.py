@@ -1,9 +1,9 @@
-"""Small files that the workers of a run leave on the shared storage, and the stage reads.
+"""Small files on shared storage that the workers of a run write and the stage reads.
 
-starts.jsonl     one line for each time that the workers started
+starts.jsonl     one line per start of the workers
 workers.json     where each worker of the latest start runs
 metrics.jsonl    see `recsys_platform.train.metrics`
-best/            what `train.keep: best` has kept so far, as in final/
+best/            the weights of `train.keep: best` so far, as in final/
 final/           the trained weights or adapter with the entity head, and the number of parameters
 """
 
@@ -26,7 +26,7 @@ PARAMETERS_FILE = "parameters.json"
 
 
 def record_start(folder: Path, step: int) -> None:
-    """Note that the workers of a run started, or started again, at `step`; all of them take part."""
+    """Record a start or restart of the workers at `step`; all workers take part."""
     mine = {"worker_rank": dist.get_rank(), "host": socket.gethostname(), "pid": os.getpid()}
     workers: list[Any] = [None] * dist.get_world_size()
     dist.all_gather_object(workers, mine)
@@ -36,12 +36,12 @@ def record_start(folder: Path, step: int) -> None:
 
 
 def resumed_at_steps(folder: Path) -> list[int]:
-    """Return the steps at which a run went on after its first start."""
+    """Return the steps at which a run was resumed."""
     return [line["step"] for line in read_json_lines(folder / STARTS_FILE)[1:]]
 
 
 def write_weights(folder: Path, engine: Engine, counts: dict[str, int]) -> None:
-    """Write what was trained and the number of parameters; all workers take part, rank 0 writes."""
+    """Write the trained weights and the number of parameters; all workers take part, rank 0 writes."""
     with engine.whole_weights():
         if dist.get_rank() == 0:
             shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""What the training stage tells of a run: figures as JSON and the learning curve as a picture."""
+"""The report of a training run: figures as JSON and the learning curve as a picture."""
 
 import json
 from pathlib import Path
@@ -34,7 +34,7 @@ def build_report(run_folder: Path, final_folder: Path, keep: str) -> dict[str, A
 
 
 def _kept(lines: list[dict[str, Any]], keep: str) -> str:
-    """Say which weights were kept; of equal validations the first one's."""
+    """Describe the kept weights; of equal validations those of the first one."""
     values = {line["step"]: line[BEST_METRIC] for line in lines if BEST_METRIC in line}
     if keep == "last" or not values:
         return "the last step"

@@ -1,4 +1,4 @@
-"""The folder of an unfinished run: started once, gone on with only on request, and only as it was started."""
+"""Create the folder of a run; resume it only with --resume and identical settings."""
 
 import json
 import shutil
@@ -10,11 +10,11 @@ from recsys_platform.config.run import RunConfig, config_to_dict
 
 RUN_FILE = "run.json"
 SECTIONS = ("name", "seed", "model", "entity", "objective", "tasks", "lora", "optimizer", "train")
-"""What of a configuration shapes the training; the dataset is known by its digest."""
+"""Sections of a configuration that shape the training; a digest identifies the dataset."""
 
 
 def identity_of_run(config: RunConfig, dataset_digest: str, weights_digest: str | None) -> dict[str, Any]:
-    """Return what must be equal for a run to be gone on with."""
+    """Return the settings and digests that must be equal to resume a run."""
     settings = config_to_dict(config)
     return {
         "dataset_digest": dataset_digest,
@@ -24,7 +24,7 @@ def identity_of_run(config: RunConfig, dataset_digest: str, weights_digest: str 
 
 
 def open_run_folder(folder: Path, identity: dict[str, Any], *, resume: bool, overwrite: bool) -> None:
-    """Make the folder of a run, or check that it holds the very run to go on with.
+    """Create the folder of a run, or check that it holds the run to resume.
 
     Raises:
         CheckpointError: there is an unfinished run and neither `resume` nor `overwrite`; or nothing to resume; or
@@ -35,7 +35,7 @@ def open_run_folder(folder: Path, identity: dict[str, Any], *, resume: bool, ove
         return
     if folder.exists() and not overwrite:
         raise CheckpointError(
-            f"{folder} holds an unfinished training; pass --resume to go on with it, or --overwrite to start anew"
+            f"{folder} holds an unfinished training; pass --resume to continue it, or --overwrite to start over"
         )
     if folder.exists():
         shutil.rmtree(folder)
@@ -53,13 +53,13 @@ def _check_same_run(folder: Path, identity: dict[str, Any]) -> None:
         raise CheckpointError(
             f"{folder} was started differently and cannot be resumed like this:\n  "
             + "\n  ".join(different)
-            + "\nrestore these settings, or pass --overwrite to start anew"
+            + "\nrestore these settings, or pass --overwrite to start over"
         )
 
 
-def _differences(started: Any, asked: Any, path: str = "") -> list[str]:
+def _differences(started: Any, current: Any, path: str = "") -> list[str]:
     """Name every setting that differs, with both values."""
-    if isinstance(started, dict) and isinstance(asked, dict):
-        keys = sorted(started.keys() | asked.keys())
-        return [line for key in keys for line in _differences(started.get(key), asked.get(key), f"{path}{key}.")]
-    return [] if started == asked else [f"{path[:-1]}: started with {started!r}, now {asked!r}"]
+    if isinstance(started, dict) and isinstance(current, dict):
+        keys = sorted(started.keys() | current.keys())
+        return [line for key in keys for line in _differences(started.get(key), current.get(key), f"{path}{key}.")]
+    return [] if started == current else [f"{path[:-1]}: started with {started!r}, now {current!r}"]

@@ -1,11 +1,11 @@
-"""Which rows of a split are read, in which order and by which worker; numbers only, no files.
+"""The order of the rows of a split, and the share of each worker; numbers only, no files.
 
-The order of an epoch depends on the seed, the epoch and the size of the global batch, never on how many
-workers share that batch. Row groups are shuffled and taken in chunks, rows are shuffled inside
-a chunk, and neighbours in a window are sorted by length, so that a batch needs little padding.
+The order of an epoch depends on the seed, the epoch and the global batch size, not on the number of workers. Row groups
+are shuffled and taken in chunks, rows are shuffled inside a chunk, and neighbours in a window are sorted by length, so
+that a batch needs little padding.
 
-What a chunk leaves over is trained on with the next one. Every row comes exactly once an epoch;
-only the last batch is filled up with rows from the beginning of the same epoch.
+Rows left over from a chunk join the next one. Every row occurs exactly once per epoch; only the last batch is filled up
+with rows from the beginning of the epoch.
 """
 
 from collections.abc import Iterator, Sequence
@@ -32,7 +32,7 @@ class Chunk:
     number: int
     """Counts from 0 within the epoch."""
     first_batch: int
-    """Batches of the epoch that lie before this chunk."""
+    """Batches of the epoch before this chunk."""
     rows: Rows
     """Row numbers over the whole split, shuffled; a multiple of the global batch."""
 
@@ -55,7 +55,7 @@ class EpochOrder:
         self.num_batches = count_batches(int(self._group_sizes.sum()), global_batch_size)
 
     def chunks(self, start_batch: int = 0) -> Iterator[Chunk]:
-        """Yield the chunks from the one that holds `start_batch` on."""
+        """Yield the chunks, beginning with the one that holds `start_batch`."""
         first_batch = 0
         beginning = left_over = np.empty(0, dtype=np.int64)
         for number, groups in enumerate(self._chunked_groups()):

@@ -9,7 +9,7 @@ from typing import Any
 
 from ray.train.torch import TorchConfig
 
-# ray.train has the same classes, but a type checker sees a union of the old and the new one there
+# ray.train exports the same classes, but type checkers see a union of the old and the new ones there
 from ray.train.v2.api.callback import UserCallback
 from ray.train.v2.api.config import CheckpointConfig, FailureConfig, LoggingConfig, ScalingConfig
 from ray.train.v2.api.config import RunConfig as RayRunConfig
@@ -47,7 +47,8 @@ def run_train(
 ) -> dict[str, Any]:
     """Train on the run's dataset and write its checkpoint artifact; Ray must be initialised.
 
-    The artifact holds the weights that `train.keep` says, and with an entity head the blend of its scores. `callbacks` see what the workers report.
+    The artifact holds the weights selected by `train.keep`, and with an entity head the blend of its scores.
+    `callbacks` receive the reports of the workers.
 
     Raises:
         ConfigError: the settings contradict each other, the dataset or the weights.
@@ -63,7 +64,7 @@ def run_train(
         logger.warning("%s", warning)
     weights_digest = None if config.model.weights is None else verified_digest(Path(config.model.weights))
     if config.model.weights is not None and is_gguf(Path(config.model.weights)):
-        logger.warning("every worker unpacks %s anew; `recsys convert` does it once for all", config.model.weights)
+        logger.warning("every worker unpacks %s again; run `recsys convert` once to avoid that", config.model.weights)
     folder = config.folder / RUN_FOLDER
     identity = identity_of_run(config, dataset.digest, weights_digest)
     open_run_folder(folder, identity, resume=resume, overwrite=overwrite)
@@ -75,7 +76,7 @@ def run_train(
 
 
 def can_resume(config: RunConfig) -> bool:
-    """Return whether the run has an unfinished training that `run_train(config, resume=True)` would go on with."""
+    """Return whether the run has an unfinished training that `run_train(config, resume=True)` would resume."""
     return (config.folder / RUN_FOLDER / RUN_FILE).is_file()
 
 
@@ -101,7 +102,7 @@ def check_dataset(config: RunConfig, dataset: Manifest) -> None:
 
 
 def build_trainer(config: RunConfig, folder: Path, callbacks: Sequence[UserCallback] = ()) -> Trainer:
-    """Return a trainer that is not started; it writes into `folder`, which all nodes must see."""
+    """Return an unstarted trainer; it writes into `folder`, which all nodes must share."""
     train = config.train
     resources = {"CPU": float(train.cpus_per_worker), **({"GPU": 1.0} if train.use_gpu else {})}
     return Trainer(
@@ -117,7 +118,7 @@ def build_trainer(config: RunConfig, folder: Path, callbacks: Sequence[UserCallb
             checkpoint_config=CheckpointConfig(num_to_keep=train.keep_checkpoints),
             failure_config=FailureConfig(max_failures=train.max_failures),
             callbacks=list(callbacks),
-            # its own lines tell of resources and reports; ours of steps, losses and the time left
+            # Ray's own lines are about resources and reports; ours about steps, losses and the time left
             logging_config=LoggingConfig(log_level="WARNING"),
         ),
     )
@@ -133,7 +134,7 @@ def fit(trainer: Trainer) -> None:
         trainer.fit()
     except TrainingFailedError as error:
         raise CheckpointError(
-            f"training failed: {error}\nmend the cause, then go on from the last checkpoint with --resume"
+            f"training failed: {error}\nfix the cause, then resume from the last checkpoint with --resume"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""What a run measures on held-out events while it trains: next item, and each task family that it trains."""
+"""Validation losses during a training: the next item, and each trained task family."""
 
 import logging
 
@@ -18,7 +18,7 @@ from recsys_platform.train.sampler import Rows, share_of_batches, validation_row
 logger = logging.getLogger(__name__)
 
 VALIDATION = "validation"
-"""Stands for the epoch where questions are drawn for a validation loss."""
+"""Takes the place of the epoch in the draws of validation questions."""
 Validation = dict[str, list[tuple[Batch, bool]]]
 """Name of a loss -> this worker's batches, and whether each counts."""
 
@@ -28,8 +28,8 @@ def build_validation(
 ) -> Validation:
     """Return the batches of `eval/loss`, the next item without a question, and of `eval/loss_<family>`.
 
-    The families share `train.max_validation_batches` among them, at least one batch each, so that all together cost
-    about as much as the next item alone.
+    The families share `train.max_validation_batches`, at least one batch each, so that all together cost about as much
+    as the next item alone.
     """
     reader = ExampleReader(config.dataset_folder / "examples" / "valid", () if questions is None else FACT_COLUMNS)
     micro_batch_size, world_size = config.train.batch_size, dist.get_world_size()
@@ -69,10 +69,10 @@ def build_validation_batches(
     worker_rank: int,
     num_workers: int,
 ) -> list[tuple[Batch, bool]]:
-    """Return this worker's batches of next-item examples: what the model will be asked when it serves.
+    """Return this worker's batches of next-item examples, the task of serving.
 
-    ZeRO 3 gathers weights in each forward pass, so all workers need equally many batches. Where others still
-    have rows and this worker has none, it repeats a row; the second value says whether a batch counts.
+    ZeRO 3 gathers weights in each forward pass, so all workers need the same number of batches. A worker without rows
+    repeats one; the second value says whether a batch counts.
     """
 
     def batch_of(part: Rows) -> Batch:
@@ -95,14 +95,13 @@ def build_question_batches(
     worker_rank: int,
     num_workers: int,
 ) -> list[tuple[Batch, bool]]:
-    """Return this worker's batches of questions about those of the rows that can be asked one.
+    """Return this worker's batches of questions, built from the rows with the necessary facts.
 
-    All workers get equally many, as with `build_validation_batches`.
-
-    The wording depends on seed and row alone, so that the losses of a run can be compared with each other.
+    All workers get the same number of batches, as with `build_validation_batches`. The questions depend on seed and row
+    alone, so that the losses of a run are comparable.
     """
     table = reader.read(rows).select(FACT_COLUMNS).to_pylist()
-    asked = [questions.ask(row, (seed, row["user_id"], row["target_index"], VALIDATION)) for row in table]
-    examples = [builder.ask(task) for task in asked if task is not None]
+    tasks = [questions.ask(row, (seed, row["user_id"], row["target_index"], VALIDATION)) for row in table]
+    examples = [builder.ask(task) for task in tasks if task is not None]
     parts = share_of_batches(np.arange(len(examples)), micro_batch_size, worker_rank, num_workers)
     return [(pad_examples([examples[place] for place in part], pad_token), counts) for part, counts in parts]

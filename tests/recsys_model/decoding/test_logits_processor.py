@@ -76,7 +76,7 @@ def test_renormalised_scores_are_probabilities_over_what_is_allowed():
 
 def test_a_prompt_shorter_than_promised_is_refused():
     processor = TrieLogitsProcessor(build_token_trie([(1,)], END), 3)
-    with pytest.raises(DataError, match="at most the 2 tokens at hand, got 3"):
+    with pytest.raises(DataError, match="at most the 2 given tokens, got 3"):
         processor(torch.tensor([[8, 8]]), torch.zeros(1, VOCAB))
 
 

@@ -37,7 +37,7 @@ FACTS = [
         target=item,
         history=[Behaviour(item=(item + 1) % 4, timestamp=0.0)],
         rating=float(item + 2),
-        asked=item if item % 2 == 0 else 0,
+        question_item=item if item % 2 == 0 else 0,
         review=SENTENCES[item] * 2,
         summary=SENTENCES[-item],
         explanation=SENTENCES[item],

@@ -168,9 +168,11 @@ def test_a_training_that_has_ended_is_not_made_again(tmp_path, monkeypatch):
 def test_a_state_of_another_model_or_a_damaged_one_is_refused(tmp_path):
     state_file = tmp_path / "state.pt"
     train_sasrec(RING, NEXT, NUM_ITEMS, SASRecConfig(**SMALL, max_passes=1), seed=0, state_file=state_file)
-    with pytest.raises(CheckpointError, match=r"state.pt cannot be read as the state .* delete it to train anew"):
+    with pytest.raises(
+        CheckpointError, match=r"state.pt cannot be read as the state .* delete it to train from the start"
+    ):
         train_sasrec(RING, NEXT, NUM_ITEMS + 1, SASRecConfig(**SMALL), seed=0, state_file=state_file)
 
     state_file.write_bytes(state_file.read_bytes()[:1000])
-    with pytest.raises(CheckpointError, match="delete it to train anew"):
+    with pytest.raises(CheckpointError, match="delete it to train from the start"):
         train_sasrec(RING, NEXT, NUM_ITEMS, SASRecConfig(**SMALL), seed=0, state_file=state_file)

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys_model.entities.pool import EntityPool
-from recsys_model.infilling.positions import IntraMode, PositionAutomaton, known_span_ids, part_a_intra_ids
+from recsys_model.infilling.positions import IntraMode, PositionAutomaton, gold_span_ids, part_a_intra_ids
 
 TOKENS = st.integers(0, 3)
 POOLS = st.lists(st.lists(TOKENS, min_size=1, max_size=4), min_size=1, max_size=6)
@@ -49,17 +49,17 @@ def test_part_a_numbers_entities_from_1_and_everything_else_0() -> None:
 def test_gold_boundaries_keep_plain_text_that_looks_like_an_entity_apart() -> None:
     automaton = PositionAutomaton(EntityPool([(1, 2)]))
     assert automaton.span_ids([8, 1, 2]) == [1, 2, 1, 2], "1 2 is plain text here, but the automaton cannot know"
-    assert known_span_ids(0, 3, [], []) == [1, 2, 1, 1]
+    assert gold_span_ids(0, 3, [], []) == [1, 2, 1, 1]
 
 
 def test_gold_boundaries_part_two_entities_that_together_are_a_third() -> None:
     automaton = PositionAutomaton(EntityPool([(1,), (2,), (1, 2)]))
     assert automaton.span_ids([1, 2]) == [1, 2, 3]
-    assert known_span_ids(0, 2, [0, 1], [1, 2]) == [1, 2, 1]
+    assert gold_span_ids(0, 2, [0, 1], [1, 2]) == [1, 2, 1]
 
 
 def test_rest_of_a_cut_entity_counts_from_its_first_hidden_token() -> None:
-    assert known_span_ids(2, 8, [0, 6], [4, 10]) == [1, 2, 3, 1, 1, 1, 2]
+    assert gold_span_ids(2, 8, [0, 6], [4, 10]) == [1, 2, 3, 1, 1, 1, 2]
 
 
 def slow_ids(pool: list[list[int]], tokens: list[int]) -> list[int]:

@@ -44,7 +44,7 @@ def shops(draw: st.DrawFn) -> tuple[Catalog, list[dict[str, str]], TaskFacts]:
         history=[
             Behaviour(item=item, timestamp=0.0) for item in draw(st.lists(st.integers(0, 3), min_size=1, max_size=5))
         ],
-        asked=draw(st.sampled_from([None, 2])),
+        question_item=draw(st.sampled_from([None, 2])),
         candidates=draw(st.permutations([0, 1, 2])),
         rating=draw(st.sampled_from([1.0, 4.0])),
         review=draw(VALUE),
@@ -58,7 +58,7 @@ def shops(draw: st.DrawFn) -> tuple[Catalog, list[dict[str, str]], TaskFacts]:
 def written(catalog: Catalog, attributes: Sequence[Mapping[str, str]], facts: TaskFacts) -> dict[str, str]:
     """The value of every field as plain text, put together without tokens."""
     texts = [item.text for item in catalog.items]
-    asked = 1 if facts.asked is None else facts.asked
+    asked = 1 if facts.question_item is None else facts.question_item
     return {
         "user": ", ".join(f"{name} {value}" for name, value in facts.features.items()),
         "attributes": ", ".join(f"{name} {value}" for name, value in attributes[asked].items()),
@@ -86,7 +86,7 @@ def answers(catalog: Catalog, facts: TaskFacts) -> dict[str, str]:
     return {
         "item": catalog.items[1].text,
         "rating": f"{facts.rating:g}",
-        "yes_no": "yes" if facts.asked is None else "no",
+        "yes_no": "yes" if facts.question_item is None else "no",
         "explanation": " ".join(facts.explanation.split()),
         "summary": " ".join(facts.summary.split()),
     }
@@ -116,7 +116,7 @@ def test_question_and_answer_come_back_by_decoding(shop, template: Template) -> 
 def test_entities_are_the_values_that_were_given_and_nothing_else(shop, template: Template) -> None:
     catalog, attributes, facts = shop
     text = built(shop, template, 4096).text
-    asked = 1 if facts.asked is None else facts.asked
+    asked = 1 if facts.question_item is None else facts.question_item
     values = {
         "user": [(ATTRIBUTE, f" {value}") for value in facts.features.values()],
         "attributes": [(ATTRIBUTE, f" {value}") for value in attributes[asked].values()],

@@ -107,7 +107,7 @@ def test_candidates_hold_the_target_once_and_otherwise_items_that_the_user_never
 def test_yes_no_questions_ask_about_a_wrong_item_in_the_given_share() -> None:
     def asked(no_share: float) -> list[int | None]:
         config, task = TasksConfig(no_share=no_share), TASKS["direct_yes_no"]
-        return [with_choices(task, facts(), {0, 1}, 9, config, (0, "ann", n)).asked for n in range(1000)]
+        return [with_choices(task, facts(), {0, 1}, 9, config, (0, "ann", n)).question_item for n in range(1000)]
 
     wrong = [item for item in asked(0.3) if item is not None]
     assert len(wrong) == pytest.approx(300, abs=75)

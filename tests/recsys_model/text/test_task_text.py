@@ -142,7 +142,7 @@ def test_parts_of_which_nothing_is_known_are_left_out() -> None:
 
 
 def test_a_yes_no_question_about_another_item_tells_that_item_and_its_attributes_and_is_answered_no() -> None:
-    question, answer, entities = told(build("direct_yes_no/fit", asked=2, history=HISTORY[:1]))
+    question, answer, entities = told(build("direct_yes_no/fit", question_item=2, history=HISTORY[:1]))
     assert question == (
         "Purchases so far: Red Tent. Is Stove; Fuel, 2, brand Volt, category Fuel, the right thing to show now? yes or no:"
     )
@@ -169,7 +169,7 @@ def test_a_rating_is_asked_as_one_of_five_rounded_half_up(rating: float, answer:
 @pytest.mark.parametrize(
     ("template_id", "changes", "message"),
     [
-        ("rating/stars", {"rating": 5.5}, "a rating must be from 1 to 5 to be asked for, got 5.5"),
+        ("rating/stars", {"rating": 5.5}, "a rating must be from 1 to 5 to be an answer, got 5.5"),
         ("rating/stars", {"rating": None}, r"rating/stars: the answer \(rating\) must be known"),
         ("rating/stars", {"history": []}, "rating/stars: field 'history' must have a value"),
         ("review_summary/gist", {"review": " \n"}, "review_summary/gist: field 'review' must have a value"),
@@ -207,7 +207,9 @@ def test_optional_parts_go_before_the_latest_behaviour_and_nothing_else_goes() -
     )
     num_tokens = len(TOKENIZER.encode_text(minimal)) + len(CATALOG.items[1].token_ids) + 2
     assert told(build(template_id, {"max_tokens": num_tokens}))[0] == minimal
-    with pytest.raises(DataError, match=r"next_item/session: the question needs at least \d+ tokens and .* leaves \d+"):
+    with pytest.raises(
+        DataError, match=r"next_item/session: the question needs at least \d+ tokens, but .* leaves \d+"
+    ):
         build(template_id, {"max_tokens": num_tokens - 1})
 
 
@@ -236,7 +238,7 @@ def test_a_review_that_holds_the_replacement_character_is_cut_too() -> None:
 
 def test_candidates_are_never_dropped() -> None:
     num_tokens = len(build("direct_choose/best", features={}, history=HISTORY[:1]).text) + 2
-    with pytest.raises(DataError, match="ask with fewer candidates"):
+    with pytest.raises(DataError, match="lower the number of candidates"):
         build("direct_choose/best", {"max_tokens": num_tokens - 1}, features={}, history=HISTORY[:1])
 
 
@@ -278,12 +280,12 @@ def test_an_answer_that_is_an_item_is_laid_out_as_the_supervised_path_does() -> 
 def test_a_question_without_an_answer_is_the_one_that_was_trained_on() -> None:
     builder = TaskTextBuilder(TOKENIZER, CATALOG, TextConfig(), ATTRIBUTES)
     template = TEMPLATES["direct_yes_no/fit"]
-    served = builder.question(template, facts(target=None, asked=1, rating=None, explanation=""), answer_len=1)
+    served = builder.question(template, facts(target=None, question_item=1, rating=None, explanation=""), answer_len=1)
     assert served == build("direct_yes_no/fit").question
 
 
 def test_choices_have_the_tokens_of_the_answers() -> None:
     builder = TaskTextBuilder(TOKENIZER, CATALOG, TextConfig())
     assert [answer_ids(build("rating/stars", rating=float(r))) for r in range(1, 6)] == builder.choices("rating")
-    assert [answer_ids(build("direct_yes_no/buy", asked=item)) for item in (1, 0)] == builder.choices("yes_no")
+    assert [answer_ids(build("direct_yes_no/buy", question_item=item)) for item in (1, 0)] == builder.choices("yes_no")
     assert all(a != b for a, b in itertools.combinations(builder.choices("rating"), 2))

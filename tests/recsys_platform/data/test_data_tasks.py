@@ -145,7 +145,7 @@ def test_ratings_beyond_five_stars_stop_the_stage(tmp_path):
     path = tmp_path / "late.parquet"
     rows = [row | {"rating": 10.0} for row in pq.read_table(path).to_pylist()]
     pq.write_table(pa.Table.from_pylist(rows), path)
-    with pytest.raises(DataError, match=r"ratings must be from 1 to 5 to be asked for, got 1 to 10; rescale them"):
+    with pytest.raises(DataError, match=r"ratings must be from 1 to 5 to be answers, got 1 to 10; rescale them"):
         run_data(config)
 
 
@@ -154,7 +154,9 @@ def test_a_family_whose_column_is_empty_everywhere_stops_the_stage(tmp_path):
     for part in ("early", "late"):
         rows = [row | {"review_text": ""} for row in pq.read_table(tmp_path / f"{part}.parquet").to_pylist()]
         pq.write_table(pa.Table.from_pylist(rows), tmp_path / f"{part}.parquet")
-    with pytest.raises(DataError, match=r"tasks\.explanation_weight is 1, but no training example can be asked expl"):
+    with pytest.raises(
+        DataError, match=r"tasks\.explanation_weight is 1, but no training example has the facts of expl"
+    ):
         run_data(config)
 
 

@@ -127,5 +127,5 @@ def test_serving_refuses_a_bundle_of_another_version_before_anything_is_started(
     with write_artifact(config.bundle_folder, "bundle", config_to_dict(config)) as (folder, _):
         write_bundle(folder, shop_bundle.model, shop_bundle.tokenizer, shop_bundle.catalog, shop_bundle.settings)
         (folder / "bundle.json").write_text(json.dumps(older))
-    with pytest.raises(CheckpointError, match=r"reuse_mb.*make it anew from its checkpoint"):
+    with pytest.raises(CheckpointError, match=r"reuse_mb.*build it again from its checkpoint"):
         ensure_bundle(config)

@@ -19,7 +19,7 @@ def test_a_run_is_started_once_and_gone_on_with_on_request_only(tmp_path, config
     identity = identity_of_run(config, "d1", None)
     open_run_folder(tmp_path / "run", identity, resume=False, overwrite=False)
 
-    with pytest.raises(CheckpointError, match="pass --resume to go on with it, or --overwrite"):
+    with pytest.raises(CheckpointError, match="pass --resume to continue it, or --overwrite"):
         open_run_folder(tmp_path / "run", identity, resume=False, overwrite=False)
     open_run_folder(tmp_path / "run", identity, resume=True, overwrite=False)
     assert json.loads((tmp_path / "run" / RUN_FILE).read_text()) == identity

@@ -130,7 +130,7 @@ def test_a_finished_or_unfinished_run_is_not_overwritten_unasked(one_worker):
         run_train(config, resume=True)
     unfinished = beside(config, "unfinished")
     (unfinished.folder / RUN_FOLDER).mkdir(parents=True)
-    with pytest.raises(CheckpointError, match="pass --resume to go on with it"):
+    with pytest.raises(CheckpointError, match="pass --resume to continue it"):
         run_train(unfinished)
     assert not can_resume(unfinished)
 

@@ -1,1 +1,1 @@
-"""The tables of a shop: files, rows and columns are read and judged by the input contract; knows nothing of texts or models."""
+"""Read the tables of a shop and check them against the input contract; independent of texts and models."""

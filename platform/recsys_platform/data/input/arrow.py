@@ -10,7 +10,7 @@ import pyarrow.compute
 Mask = npt.NDArray[np.bool_]
 
 pc: Any = pyarrow.compute
-"""Its functions are generated when it is imported, so no type checker knows them."""
+"""Its functions are generated at import, so type checkers do not know them."""
 
 
 def flatten(column: pa.Array | pa.ChunkedArray) -> Any:

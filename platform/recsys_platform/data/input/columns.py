@@ -1,4 +1,4 @@
-"""Columns of user input become ids, times, numbers and text, one meaning each, whatever type they came in.
+"""Convert columns of user input to ids, times, numbers and text, from any type.
 
 Each function returns an array in which null means missing, and masks of the rows that carry a value
 that cannot be read; the caller decides what is rejected.
@@ -19,7 +19,7 @@ from recsys_model.errors import DataError
 from recsys_platform.data.input.arrow import Mask, flatten, pc, to_mask
 
 MAX_SECONDS = 1e11
-"""From here on (the year 5138) a number is no time in seconds; milliseconds since 2001 are above it."""
+"""From here on (the year 5138) a number is not a time in seconds; milliseconds since 2001 are above it."""
 CATEGORY_SEPARATOR = "|"
 NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
 
@@ -29,11 +29,11 @@ class Numbers:
     """A column of numbers."""
 
     values: npt.NDArray[np.float64]
-    """NaN where there is none."""
+    """NaN without a number."""
     is_null: Mask
     """No value was given."""
     is_unparsable: Mask
-    """A value was given that is no number or time."""
+    """A value was given that is not a number or time."""
 
 
 def to_ids(column: pa.ChunkedArray, name: str) -> pa.Array:

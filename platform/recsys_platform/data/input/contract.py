@@ -1,8 +1,8 @@
-"""The input contract: which rows are accepted, and why the others are not.
+"""The input contract: checks rows, and gives each rejected row its reason.
 
-Interactions are checked block by block on the cluster, items and users as whole tables. Nothing is
-dropped in silence: every other row is a reject with its number and the first reason that applies.
-Exact duplicates of interactions are found later, where the rows of one user meet.
+Interactions are checked block by block on the cluster, items and users as whole tables. No row is dropped silently:
+every rejected row is listed with its number and the first reason that applies. Exact duplicates of interactions are
+found later, where the rows of one user meet.
 """
 
 import hashlib
@@ -41,10 +41,10 @@ CHECKED_SCHEMA = pa.schema(
         ("values", pa.string()),
     ]
 )
-"""A checked interaction. `bucket` is a hash of the user, `details` one of the columns that only duplicates need;
-rejected rows have a reason and their values, and go the same way as their user's accepted ones."""
+"""A checked interaction. `bucket` is a hash of the user, `details` one of the columns that only
+duplicates need. Rejected rows have a reason and their values, and share the bucket of their user."""
 REVIEW_FIELDS = (pa.field("review_text", pa.large_string()), pa.field("summary", pa.large_string()))
-"""Further columns of a checked interaction where tasks need what users wrote."""
+"""Further columns of a checked interaction, if tasks need review texts."""
 CHECKED_REVIEWS_SCHEMA = pa.schema([*CHECKED_SCHEMA, *REVIEW_FIELDS])
 
 
@@ -63,7 +63,7 @@ class Items:
     prices: list[str | None] = field(default_factory=list)
     """Prices as text, where known."""
     descriptions: list[str | None] = field(default_factory=list)
-    """Descriptions, where known and asked for."""
+    """Descriptions, if known and requested."""
     rejects: list[Reject] = field(default_factory=list)
     """Rows that were left out, and those without a title, which stay."""
 
@@ -94,14 +94,14 @@ class Users:
 def check_interactions(
     block: pa.Table, item_ids: pa.Array, num_buckets: int, *, uses_rating: bool, keeps_reviews: bool = False
 ) -> pa.Table:
-    """Judge one block of interactions.
+    """Check one block of interactions.
 
     Args:
         block: Rows as `sources` reads them.
         item_ids: Ids of the catalogue, in its order.
         num_buckets: Range of the hash of the user.
-        uses_rating: Whether a rating that is no number spoils the row.
-        keeps_reviews: Whether what users wrote goes along.
+        uses_rating: Whether a rating that is not a number rejects the row.
+        keeps_reviews: Whether review texts are kept.
 
     Returns:
         All rows, in the layout of `CHECKED_SCHEMA`, or `CHECKED_REVIEWS_SCHEMA` with reviews.
@@ -145,7 +145,7 @@ def check_interactions(
 
 
 def check_items(table: pa.Table) -> Items:
-    """Judge the items; one without a title is reported and stays, for a substitute text can be made."""
+    """Check the items; an item without a title is reported and kept, since it gets a substitute text."""
     verdict = Verdict(table.num_rows)
     item_ids = columns.to_ids(table["item_id"], "item_id")
     titles = columns.to_texts(table["title"])
@@ -167,7 +167,7 @@ def check_items(table: pa.Table) -> Items:
 
 
 def check_users(table: pa.Table, features: tuple[str, ...]) -> Users:
-    """Judge the users; a feature that is null is left out of that user's features."""
+    """Check the users; null features are left out."""
     verdict = Verdict(table.num_rows)
     user_ids = columns.to_ids(table["user_id"], "user_id")
     _check_ids(table, user_ids, verdict)
@@ -188,7 +188,7 @@ def bucket_of(user_id: str | None, num_buckets: int) -> int:
 
 
 def _texts(table: pa.Table, name: str) -> list[str | None]:
-    """Return a column as text, nothing but None where the table lacks it."""
+    """Return a column as text; all None if the table lacks it."""
     return columns.to_texts(table[name]) if name in table.column_names else [None] * table.num_rows
 
 
@@ -202,7 +202,7 @@ def _check_ids(table: pa.Table, ids: pa.Array, verdict: Verdict) -> None:
 
 
 def _check_positions(block: pa.Table, verdict: Verdict) -> np.ndarray:
-    """Return the positions; 0 everywhere where the table has none."""
+    """Return the positions; all 0 if the table has none."""
     if "position" not in block.column_names:
         return np.zeros(block.num_rows)
     positions = columns.to_numbers(block["position"])
@@ -221,20 +221,20 @@ def _check_ratings(block: pa.Table, verdict: Verdict, *, uses_rating: bool) -> n
 
 def _buckets(user_ids: pa.Array, num_buckets: int) -> pa.Array:
     encoded = user_ids.dictionary_encode()
-    known = [bucket_of(user_id, num_buckets) for user_id in encoded.dictionary.to_pylist()]
-    table = np.array([*known, bucket_of(None, num_buckets)], dtype=np.int32)
-    return pa.array(table[encoded.indices.fill_null(len(known)).to_numpy(zero_copy_only=False)])
+    buckets = [bucket_of(user_id, num_buckets) for user_id in encoded.dictionary.to_pylist()]
+    table = np.array([*buckets, bucket_of(None, num_buckets)], dtype=np.int32)
+    return pa.array(table[encoded.indices.fill_null(len(buckets)).to_numpy(zero_copy_only=False)])
 
 
 def _hash_details(block: pa.Table) -> np.ndarray:
-    """Hash the columns beside user, item, time and position, so that only equal rows are duplicates; 0 for none."""
+    """Hash the columns other than user, item, time and position, so that only equal rows are duplicates; 0 if all are null."""
     names = [name for name in INTERACTION_OPTIONAL if name != "position" and name in block.column_names]
     hashes = np.zeros(block.num_rows, dtype=np.int64)
     if all(block[name].null_count == block.num_rows for name in names):
         return hashes
     for index, row in enumerate(block.select(names).to_pylist()):
-        known = {name: value for name, value in row.items() if value is not None}
-        if known:
-            digest = hashlib.blake2b(repr(known).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        present = {name: value for name, value in row.items() if value is not None}
+        if present:
+            digest = hashlib.blake2b(repr(present).encode("utf-8", "surrogatepass"), digest_size=8).digest()
             hashes[index] = int.from_bytes(digest, "big", signed=True)
     return hashes

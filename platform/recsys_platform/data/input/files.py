@@ -1,4 +1,4 @@
-"""Where a table's files lie: files or folders, on a local disk or in object storage, through pyarrow."""
+"""Find the files of a table: files or folders, on a local disk or in object storage, through pyarrow."""
 
 import itertools
 from dataclasses import dataclass
@@ -89,7 +89,7 @@ def _list_files(filesystem: pyarrow.fs.FileSystem, root: str) -> tuple[str, ...]
     if info.type != pyarrow.fs.FileType.Directory:
         return ()
     below = filesystem.get_file_info(pyarrow.fs.FileSelector(root, recursive=True))
-    files = [found.path for found in below if found.type == pyarrow.fs.FileType.File and found.size != 0]
+    files = [entry.path for entry in below if entry.type == pyarrow.fs.FileType.File and entry.size != 0]
     return tuple(sorted(path for path in files if not _is_hidden(path, root)))
 
 

@@ -1,4 +1,4 @@
-"""The catalogue as it occurs in the interactions (`input.catalog: interactions`)."""
+"""Restrict the catalogue to the items of the interactions (`input.catalog: interactions`)."""
 
 import pyarrow as pa
 
@@ -18,7 +18,7 @@ def find_item_ids(interactions: Table) -> set[str]:
 
 
 def restrict_items(items: Items, item_ids: set[str]) -> tuple[Items, int, int]:
-    """Return exactly the given items: known ones in the order of their table, then the others by id, without a title.
+    """Return exactly the given items: those of the table in its order, then the others by id, without a title.
 
     Returns:
         The items, how many were left out, and how many were added.

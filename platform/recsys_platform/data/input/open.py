@@ -1,4 +1,4 @@
-"""Opens the tables of a shop, and reads those of items and users whole.
+"""Open the tables of a shop, and read those of items and users as a whole.
 
 Items and users are held in memory by the driver; interactions never are.
 """
@@ -21,13 +21,13 @@ class Tables:
     """The input tables, opened and their columns checked."""
 
     interactions: Table
-    """User, item, time and what is optional."""
+    """User, item, time and optional columns."""
     items: Table
-    """Id, title and what is optional."""
+    """Id, title and optional columns."""
     users: Table | None
     """Id and features, if there is such a table."""
     features: tuple[str, ...]
-    """The feature columns of `users` that the model is told."""
+    """The feature columns of `users` in the texts of the model."""
 
 
 def open_interactions(settings: InputConfig) -> Table:
@@ -68,10 +68,10 @@ def open_users(settings: InputConfig) -> tuple[Table | None, tuple[str, ...]]:
 
 
 def read_items(tables: Tables, max_reject_share: float) -> Items:
-    """Read and judge the items.
+    """Read and check the items.
 
     Raises:
-        DataError: too many rejects, or nothing is left.
+        DataError: too many rejects, or no accepted row.
     """
     items = contract.check_items(read_whole(tables.items))
     _check_rejects("items", items.rejects, tables.items, max_reject_share)
@@ -81,7 +81,7 @@ def read_items(tables: Tables, max_reject_share: float) -> Items:
 
 
 def read_users(tables: Tables, max_reject_share: float) -> Users:
-    """Read and judge the users; without a users table there are none.
+    """Read and check the users; empty without a users table.
 
     Raises:
         DataError: too many rejects.

@@ -1,4 +1,4 @@
-"""CSV and JSON lines as records of text, one by one, so that one malformed line costs one row.
+"""Read CSV and JSON lines as records of text, one by one, so that a malformed line costs one row.
 
 Arrow's own readers give up a whole file for one bad line and guess types from the first block
 (`007` becomes 7); tables large enough to care about speed are Parquet.
@@ -17,11 +17,11 @@ Record = dict[str, str | None]
 SCANNED_FOR_COLUMNS = 1000
 MAX_REPORTED_CHARACTERS = 500
 MALFORMED = "#malformed"
-"""Column with the text of a line that is no record, else null."""
+"""Column with the text of a line that is not a record, else null."""
 
 
 class MalformedLine:
-    """A line that is no record, and what it looks like."""
+    """A line that is not a record, and its text."""
 
     def __init__(self, text: str) -> None:
         self.text = text[:MAX_REPORTED_CHARACTERS]

@@ -1,4 +1,4 @@
-"""Rows that were not accepted as they are: their reasons, their numbers, and when there are too many."""
+"""Rejected rows: their numbers and reasons, and the limit on their share."""
 
 import heapq
 import json
@@ -23,7 +23,7 @@ NUM_SAMPLES = 3
 
 @dataclass(frozen=True, slots=True, order=True)
 class Reject:
-    """One row that was not accepted as it is."""
+    """One rejected or reported row."""
 
     row: int
     """0-based number in the table."""
@@ -43,7 +43,7 @@ class RejectSummary:
     """The rejects with the smallest row numbers, at most three."""
 
     def add(self, counts: Counter[str], samples: Iterable[Reject]) -> None:
-        """Take in the rejects of another part of the table."""
+        """Add the rejects of another part of the table."""
         self.counts.update(counts)
         self.samples = heapq.nsmallest(NUM_SAMPLES, [*self.samples, *samples])
 
@@ -66,7 +66,7 @@ class RejectSummary:
 
 
 def summarize(rejects: Sequence[Reject]) -> RejectSummary:
-    """Count rejects that are all at hand."""
+    """Count the rejects of a whole table."""
     summary = RejectSummary()
     summary.add(Counter(reject.reason for reject in rejects), rejects)
     return summary
@@ -97,7 +97,7 @@ class Verdict:
             self.reasons[mask & self.is_accepted] = reason
 
     def list_rejects(self, block: pa.Table) -> list[Reject]:
-        """Return the rejected rows of the block that was judged."""
+        """Return the rejected rows of the checked block."""
         indices = np.flatnonzero(~self.is_accepted)
         rows = block[ROW].take(pa.array(indices)).to_pylist()
         return list(map(Reject, rows, self.reasons[indices].tolist(), describe_rows(block, indices)))

@@ -1,11 +1,11 @@
-"""Input tables as Ray datasets whose rows know their number.
+"""Read input tables as Ray datasets with row numbers.
 
-`ray.data.read_*` does not tell a row's number, guesses the types of CSV columns and fails on one bad
-line; the data source here plans its reads from file footers and line counts instead, so that a reject
-can be found again in the user's file. A task reads one Parquet row group, or one text file, in pieces.
+`ray.data.read_*` has no row numbers, guesses the types of CSV columns and fails on one bad line. This data source plans
+its reads from file footers and line counts, so that a reject can be located in the user's file. A task reads one
+Parquet row group, or one text file, in pieces.
 
 Every block has the columns of `Table.columns` under our names, and two more: `#row`, the 0-based
-number in the table, and `#malformed`, the text of a line that is no record, else null.
+number in the table, and `#malformed`, the text of a line that is not a record, else null.
 """
 
 import itertools
@@ -95,16 +95,16 @@ def _read_row_group(table: Table, chunk: Chunk) -> Iterator[pa.Table]:
     names = list(table.columns)
     with table.files.open_filesystem().open_input_file(chunk.path) as source:
         file = pq.ParquetFile(source)
-        found = set(file.schema_arrow.names)
-        lacking = [theirs for theirs in table.columns.values() if theirs not in found]
+        file_columns = set(file.schema_arrow.names)
+        lacking = [theirs for theirs in table.columns.values() if theirs not in file_columns]
         if lacking:
             raise DataError(f"{chunk.path} (input.{table.files.table}) lacks the columns {lacking} of the first file")
         theirs = list(table.columns.values())
-        # an imported table tells of the lines that were none
-        told = [MALFORMED] if MALFORMED in found else []
-        for batch in file.iter_batches(ROWS_PER_BLOCK, row_groups=[chunk.row_group], columns=[*theirs, *told]):
+        # imported tables carry malformed lines in this column
+        extra_columns = [MALFORMED] if MALFORMED in file_columns else []
+        for batch in file.iter_batches(ROWS_PER_BLOCK, row_groups=[chunk.row_group], columns=[*theirs, *extra_columns]):
             whole = pa.Table.from_batches([batch])
-            malformed = whole[MALFORMED] if told else pa.nulls(whole.num_rows, pa.string())
+            malformed = whole[MALFORMED] if extra_columns else pa.nulls(whole.num_rows, pa.string())
             yield whole.select(theirs).rename_columns(names).append_column(MALFORMED, malformed)
 
 

@@ -1,6 +1,6 @@
-"""Opening an input table: its columns are checked and its rows counted before any work starts.
+"""Open an input table: check its columns and count its rows before any work starts.
 
-The counts give every row of a folder of files its number, so that a reject can be found again.
+The counts give every row of a folder of files its number, so that a reject can be located.
 """
 
 import itertools
@@ -22,7 +22,7 @@ FOOTER_THREADS = 16
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Chunk:
-    """What one task reads."""
+    """The rows that one task reads."""
 
     path: str
     """The file."""
@@ -39,7 +39,7 @@ class Table:
     """A table whose columns were checked and whose rows are counted, not yet read."""
 
     files: TableFiles
-    """Where it lies."""
+    """Its files."""
     columns: Mapping[str, str]
     """Our name -> its name in the table, for the columns that are read."""
     chunks: tuple[Chunk, ...]
@@ -61,7 +61,7 @@ def open_table(
 
     Args:
         name: `interactions`, `items` or `users`.
-        config: Where it lies and how its columns are called.
+        config: Its path and the names of its columns.
         required: Our names of the columns that it must have.
         optional: Our names of those that are read where they exist; None reads all others.
 
@@ -70,8 +70,8 @@ def open_table(
     """
     files = find_files(name, config)
     try:
-        found = _find_columns(files)
-        columns = _map_columns(files, config, found, required, optional)
+        names = _find_columns(files)
+        columns = _map_columns(files, config, names, required, optional)
         chunks = _plan_parquet(files) if files.format == "parquet" else _plan_text(files)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"input.{name}.path {config.path} cannot be read as {files.format}: {error}") from error
@@ -91,30 +91,32 @@ def _find_columns(files: TableFiles) -> list[str]:
 def _map_columns(
     files: TableFiles,
     config: TableConfig,
-    found: Sequence[str],
+    names: Sequence[str],
     required: Sequence[str],
     optional: Sequence[str] | None,
 ) -> dict[str, str]:
-    """Decide which column of the table is which of ours."""
+    """Map our column names to those of the table."""
     where = f"input.{files.table}"
     if optional is not None:
         unknown = sorted(set(config.columns) - {*required, *optional})
         if unknown:
-            raise DataError(f"{where}.columns: {unknown} are no columns of ours; known: {[*required, *optional]}")
+            raise DataError(
+                f"{where}.columns: {unknown} are not columns of the contract; it has:  {[*required, *optional]}"
+            )
     mapping = {name: config.columns.get(name, name) for name in required}
     if optional is None:
         taken = {*mapping.values(), *config.columns.values()}
-        optional = [*config.columns, *(name for name in found if name not in taken)]
+        optional = [*config.columns, *(name for name in names if name not in taken)]
     mapping |= {
         name: config.columns.get(name, name)
         for name in optional
-        if name in config.columns or (name in found and name not in mapping)
+        if name in config.columns or (name in names and name not in mapping)
     }
     lacking = [theirs if ours == theirs else f"{theirs} (our {ours})" for ours, theirs in mapping.items()]
-    lacking = [text for text, theirs in zip(lacking, mapping.values(), strict=True) if theirs not in found]
+    lacking = [text for text, theirs in zip(lacking, mapping.values(), strict=True) if theirs not in names]
     if lacking:
         raise DataError(
-            f"{where}.path {config.path} lacks the columns {lacking}; it has {sorted(found)}. "
+            f"{where}.path {config.path} lacks the columns {lacking}; it has {sorted(names)}. "
             f"Name them in {where}.columns, as `our_name: their_name`"
         )
     return mapping

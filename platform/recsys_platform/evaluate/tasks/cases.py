@@ -128,4 +128,4 @@ class CaseBuilder:
         yield facts
         if task.answer == "yes_no":
             [wrong] = draw_negatives((self._seed, event.user_id), {*event.own_items, facts.target}, self._num_items, 1)
-            yield dataclasses.replace(facts, asked=wrong)
+            yield dataclasses.replace(facts, question_item=wrong)

@@ -108,7 +108,9 @@ def test_a_mapped_optional_column_must_exist(tmp_path):
 
 def test_a_column_that_is_none_of_ours_cannot_be_mapped(tmp_path):
     write_csv(tmp_path / "table.csv")
-    with pytest.raises(DataError, match=r"input.interactions.columns: \['stars'\] are no columns of ours; known: "):
+    with pytest.raises(
+        DataError, match=r"input.interactions.columns: \['stars'\] are not columns of the contract; it has: "
+    ):
         read(tmp_path / "table.csv", columns={"stars": "extra"})
 
 

@@ -91,7 +91,7 @@ def test_yes_no_is_asked_about_the_target_and_about_an_item_that_the_user_never_
         assert wrong.facts.answer("yes_no") == "no"
         assert wrong.facts.asked_item not in wrong.event.own_items
         assert right.template_id == wrong.template_id
-    assert len({case.facts.asked for case in cases[1::2]}) > 5
+    assert len({case.facts.question_item for case in cases[1::2]}) > 5
 
 
 def test_the_drawn_users_do_not_depend_on_the_order_of_the_files():

@@ -104,7 +104,7 @@ def test_next_items_are_ranked_in_the_whole_catalogue(exclude_seen, co_occurrenc
 
 def test_yes_no_pairs_give_accuracy_and_auc():
     def pair(user: str, wrong: int, odds: tuple[float, float]):
-        facts = [{"target": 1}, {"target": 1, "asked": wrong}]
+        facts = [{"target": 1}, {"target": 1, "question_item": wrong}]
         scores = [log(1 / (1 + math.exp(-value)), 1 / (1 + math.exp(value))) for value in odds]
         return [
             (question("direct_yes_no", user, **known), TaskAnswer(question="", scores=each))

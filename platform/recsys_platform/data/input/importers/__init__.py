@@ -1,1 +1,1 @@
-"""Folders of published data sets become the tables of the input contract."""
+"""Convert folders of published data sets to the tables of the input contract."""

@@ -25,7 +25,7 @@ REVIEW_COLUMNS = (
 )
 ITEM_COLUMNS = ("item_id", "title", "brand", "categories", "price", "description")
 PAGE_SOURCE = re.compile(r"getTime\(|var aPageStart|<span ")
-"""What stands in place of a title where the crawl of 2018 went wrong."""
+"""Text in place of a title if the crawl of 2018 failed."""
 PRICE = re.compile(r"\$?\s*([0-9][0-9,]*(?:\.[0-9]+)?)")
 
 
@@ -101,7 +101,7 @@ def to_categories(value: Any) -> list[str]:
 
 
 def to_price(value: Any) -> str | None:
-    """Return an amount in dollars; None for a range or a text that is none.
+    """Return an amount in dollars; None for a range or another text.
 
     Example:
         >>> to_price("$1,012.99"), to_price(9.5), to_price("$1.00 - $2.00")
@@ -112,7 +112,7 @@ def to_price(value: Any) -> str | None:
 
 
 def _votes(record: dict[str, Any]) -> str | None:
-    """Return how many found the review helpful."""
+    """Return the number of helpful votes."""
     helpful = record.get("helpful")
     if isinstance(helpful, list) and helpful:
         return _text(helpful[0])

@@ -14,7 +14,7 @@ from recsys_platform.data.input.files import filesystem_of
 
 @dataclass(frozen=True, slots=True)
 class SourceFolder:
-    """The files that lie directly in a folder; hidden ones and folders below it are left aside."""
+    """The files directly in a folder, without hidden files and subfolders."""
 
     path: str
     """As the configuration has it: a local path or a URI."""
@@ -29,7 +29,7 @@ class SourceFolder:
     def read_lines(self, name: str) -> Iterator[str]:
         """Yield the lines of a file without their ends, `.gz` unpacked.
 
-        A line that is no UTF-8 is Latin-1, as in the published MovieLens files.
+        A line that is not UTF-8 is read as Latin-1, as in the published MovieLens files.
 
         Raises:
             DataError: the file cannot be read.
@@ -56,10 +56,10 @@ def open_folder(path: str) -> SourceFolder:
     try:
         filesystem, root = filesystem_of(path)
         is_folder = filesystem.get_file_info(root).type == pyarrow.fs.FileType.Directory
-        found = filesystem.get_file_info(pyarrow.fs.FileSelector(root)) if is_folder else []
+        entries = filesystem.get_file_info(pyarrow.fs.FileSelector(root)) if is_folder else []
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"input.folder {path} cannot be read: {error}") from error
-    paths = [info.path for info in found if info.type == pyarrow.fs.FileType.File]
+    paths = [info.path for info in entries if info.type == pyarrow.fs.FileType.File]
     names = {PurePosixPath(file).name: file for file in sorted(paths)}
     visible = {name: file for name, file in names.items() if not name.startswith((".", "_"))}
     if not visible:

@@ -1,7 +1,7 @@
-"""Recognises the format of `input.folder` and makes its tables the run's input.
+"""Recognise the format of `input.folder` and make its tables the run's input.
 
 A folder with tables of our own layout is used as it is; any other becomes Parquet under `<run>/tables`,
-complete or absent. That folder stays, so that the row number of a reject leads to its row.
+complete or absent. That folder is kept, so that a reject can be located by its row number.
 """
 
 import dataclasses
@@ -31,7 +31,7 @@ FORMATS: dict[str, tuple[Callable[[SourceFolder], Source | None], str]] = {
     "recbole": (recbole.find_recbole, recbole.NEEDS),
     "p5": (p5.find_p5, p5.NEEDS),
 }
-"""Name -> what finds the format in a folder, and what it needs there."""
+"""Name -> the function that finds the format in a folder, and the files that it needs."""
 TABLES_NEED = "interactions and items, and if wanted users, as .parquet, .csv or .jsonl"
 
 
@@ -42,11 +42,11 @@ class InputReport:
     format: str
     """`tables`, or the format that was imported."""
     why: str
-    """What it was recognised by."""
+    """Reason of the recognition."""
     files: tuple[str, ...] = ()
     """Names of the files that were read."""
     notes: tuple[str, ...] = ()
-    """What a user should know of how they were read."""
+    """Notes for the user about the reading."""
     rows: dict[str, int] = field(default_factory=dict)
     """Rows that were imported, by table."""
 
@@ -59,7 +59,7 @@ def resolve_input(config: RunConfig) -> tuple[RunConfig, InputReport]:
     """Return the run with tables in place of its folder, and where they came from.
 
     Raises:
-        DataError: the folder cannot be read, or its format is unclear or not the one that was asked for.
+        DataError: the folder cannot be read, or its format is ambiguous or not `input.format`.
     """
     if config.input.folder is None:
         return config, InputReport(format="tables", why="input.interactions and input.items name them")
@@ -77,18 +77,20 @@ def recognise(folder: SourceFolder, wanted: str) -> tuple[str, Source | None]:
     """Return the name of the folder's format and what it holds, None for tables of our own layout.
 
     Raises:
-        DataError: nothing fits, or several formats do.
+        DataError: no format fits, or several do.
     """
     candidates = FORMATS if wanted == "auto" else {name: FORMATS[name] for name in FORMATS if name == wanted}
     sources = {name: source for name, (find, _) in candidates.items() if (source := find(folder)) is not None}
-    found: dict[str, Source | None] = dict(sources)
+    matches: dict[str, Source | None] = dict(sources)
     if wanted in ("auto", "tables") and {"interactions", "items"} <= set(_find_tables(folder)):
-        found["tables"] = None
-    if len(found) == 1:
-        return next(iter(found.items()))
+        matches["tables"] = None
+    if len(matches) == 1:
+        return next(iter(matches.items()))
     names = list(folder.names[:20])
-    if found:
-        raise DataError(f"input.folder {folder.path} fits the formats {sorted(found)}; set input.format to one of them")
+    if matches:
+        raise DataError(
+            f"input.folder {folder.path} fits the formats {sorted(matches)}; set input.format to one of them"
+        )
     needs = {name: need for name, (_, need) in FORMATS.items()} | {"tables": TABLES_NEED}
     expected = "; ".join(f"{name} needs {need}" for name, need in needs.items() if wanted in ("auto", name))
     raise DataError(f"input.folder {folder.path} is in no format known here: {expected}. It has the files {names}")
@@ -105,17 +107,17 @@ def _use_tables(settings: InputConfig, folder: SourceFolder) -> tuple[InputConfi
 
 def _find_tables(folder: SourceFolder) -> dict[str, str]:
     """Return table -> file name, for the files that are called like our tables."""
-    found: dict[str, str] = {}
+    table_to_file: dict[str, str] = {}
     for name in folder.names:
         path = PurePosixPath(name.removesuffix(".gz"))
         if path.stem in ("interactions", "items", "users") and path.suffix in ENDING_TO_FORMAT:
-            if path.stem in found:
+            if path.stem in table_to_file:
                 raise DataError(
-                    f"input.folder {folder.path} must have one file called {path.stem}, got {found[path.stem]} and "
-                    f"{name}; move one away"
+                    f"input.folder {folder.path} must have one file called {path.stem}, got "
+                    f"{table_to_file[path.stem]} and {name}; move one away"
                 )
-            found[path.stem] = name
-    return found
+            table_to_file[path.stem] = name
+    return table_to_file
 
 
 def _import(config: RunConfig, name: str, source: Source) -> tuple[InputConfig, InputReport]:

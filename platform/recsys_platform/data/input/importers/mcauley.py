@@ -1,7 +1,7 @@
 """Amazon reviews of McAuley's group: a file of reviews and, where there is one, a file of metadata.
 
-The files are told apart by what their first record has, not by their names. Metadata describe a whole
-department; only items that somebody reviewed become the catalogue, as in the published protocols.
+The first record identifies the kind of a file, not its name. Metadata describe a whole department; only reviewed items
+become the catalogue, as in the published protocols.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -1,7 +1,7 @@
 """The sequence files of P5 and S3-Rec: one user a line, `user item item ...`, in the order of the events.
 
 The numbers were given to items in the order in which the sequences visit them, so a model that sees them can
-guess the next one. `datamaps.json` leads back to the ids of the shop, and metadata to titles.
+guess the next one. `datamaps.json` maps them to the ids of the shop, and metadata give titles.
 """
 
 import json
@@ -27,11 +27,11 @@ def find_p5(folder: SourceFolder) -> Source | None:
     Raises:
         DataError: it has several, or several files of metadata, or damaged maps of ids.
     """
-    found = [name for name in folder.names if name == SEQUENCES or _attributes_of(name) in folder.names]
-    if not found:
+    sequence_files = [name for name in folder.names if name == SEQUENCES or _attributes_of(name) in folder.names]
+    if not sequence_files:
         return None
     metadata = [name for name, record in first_records(folder).items() if is_metadata(record)]
-    for kind, names in (("sequences", found), ("metadata", metadata)):
+    for kind, names in (("sequences", sequence_files), ("metadata", metadata)):
         if len(names) > 1:
             raise DataError(
                 f"input.folder {folder.path} must have one file of {kind}, got {names}; move the others away"
@@ -39,9 +39,9 @@ def find_p5(folder: SourceFolder) -> Source | None:
     maps = (ID_MAPS,) if ID_MAPS in folder.names else ()
     user_ids, item_ids = (_read_map(folder, name) if maps else {} for name in ("id2user", "id2item"))
     return Source(
-        why=f"{found[0]} has lines of a user and items",
-        files=(*found, *maps, *metadata),
-        interactions=RowTable(columns=COLUMNS, read=lambda: _read(folder, found[0], user_ids, item_ids)),
+        why=f"{sequence_files[0]} has lines of a user and items",
+        files=(*sequence_files, *maps, *metadata),
+        interactions=RowTable(columns=COLUMNS, read=lambda: _read(folder, sequence_files[0], user_ids, item_ids)),
         items=metadata_table(folder, metadata),
         users=None,
         keeps_unused_items=False,
@@ -50,7 +50,7 @@ def find_p5(folder: SourceFolder) -> Source | None:
 
 
 def _attributes_of(name: str) -> str:
-    """Return the name of the attributes that S3-Rec has beside `NAME.txt`."""
+    """Return the name of S3-Rec's attributes file for `NAME.txt`."""
     return name.removesuffix(".txt") + ATTRIBUTES if name.endswith(".txt") else ""
 
 

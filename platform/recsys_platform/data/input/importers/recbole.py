@@ -1,7 +1,7 @@
 """RecBole's atomic files: NAME.inter, and NAME.item and NAME.user where they exist.
 
 The header gives each field a type: `token` (an id or one value), `token_seq` (blanks between values), `float`,
-`float_seq`. Field names are free; those in common use are known here.
+`float_seq`. Field names are free; common ones are recognised.
 """
 
 import ast
@@ -61,14 +61,16 @@ def find_recbole(folder: SourceFolder) -> Source | None:
 def _table(
     folder: SourceFolder,
     name: str,
-    known: Mapping[str, tuple[str, ...]],
+    ours_to_names: Mapping[str, tuple[str, ...]],
     required: tuple[str, ...],
     *,
     keeps_others: bool = False,
 ) -> RowTable:
     header = _read_header(folder, name)
-    ours_to_field = {ours: next((field for field in fields if field in header), None) for ours, fields in known.items()}
-    lacking = {ours: known[ours] for ours in required if ours_to_field[ours] is None}
+    ours_to_field = {
+        ours: next((field for field in fields if field in header), None) for ours, fields in ours_to_names.items()
+    }
+    lacking = {ours: ours_to_names[ours] for ours in required if ours_to_field[ours] is None}
     if lacking:
         raise DataError(f"{name} in input.folder {folder.path} lacks a field of {lacking}; it has {list(header)}")
     field_to_ours = {field: ours for ours, field in ours_to_field.items() if field is not None}

@@ -1,4 +1,4 @@
-"""What an importer finds in a folder: three tables whose rows are read when they are written.
+"""The result of an importer: three tables whose rows are read lazily.
 
 Columns are those of the input contract, and features of users; every value is text as the file has it,
 so that the contract alone decides what is an id, a time or a number. Categories are lists of texts.
@@ -29,16 +29,16 @@ class Source:
     """A folder that was recognised."""
 
     why: str
-    """What it was recognised by."""
+    """Reason of the recognition."""
     files: tuple[str, ...]
     """Names of the files that are read."""
     interactions: RowTable
-    """Who had to do with what, and when."""
+    """The interactions."""
     items: RowTable | None
-    """What is known of items, if anything."""
+    """The items, None without a file of items."""
     users: RowTable | None
-    """What is known of users, if anything."""
+    """The users, None without a file of users."""
     keeps_unused_items: bool
     """Whether an item without any interaction belongs to the catalogue."""
     notes: tuple[str, ...] = ()
-    """What a user should know of how the files were read."""
+    """Notes for the user about the reading."""

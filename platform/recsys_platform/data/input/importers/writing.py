@@ -1,6 +1,6 @@
-"""Writes what an importer reads as Parquet, row by row: memory does not grow with the interactions.
+"""Write the rows of an importer as Parquet, row by row: memory does not grow with the interactions.
 
-A line that is no record becomes a row with nothing but its text, so it is counted among the rejects.
+A malformed line becomes a row with only its text, so it is counted among the rejects.
 """
 
 import itertools
@@ -20,12 +20,12 @@ ROWS_PER_GROUP = 65536
 def write_source(source: Source, folder: Path) -> dict[str, int]:
     """Write `interactions.parquet`, `items.parquet` and, where there are users, `users.parquet`.
 
-    Items of the interactions that no item table knows are added without a title. Only the ids of items
+    Items of the interactions that are missing in the item table are added without a title. Only the ids of items
     are held in memory.
 
     Returns:
-        `interactions`, `items` and `users`: rows written; `items_unused`: items left out because nobody had
-        to do with them; `items_added`: items that only the interactions know.
+        `interactions`, `items` and `users`: rows written; `items_unused`: items without an
+        interaction, left out; `items_added`: items of the interactions that the item table lacks.
     """
     used: set[str] = set()
     counts = {"interactions": _write(folder, "interactions", source.interactions, used)}
@@ -38,7 +38,7 @@ def write_source(source: Source, folder: Path) -> dict[str, int]:
 
 
 class _Catalog:
-    """The items that are written: those listed, if they are wanted, and those that only interactions know."""
+    """The written items: the wanted ones of the table, and those of the interactions that it lacks."""
 
     def __init__(self, source: Source, used: set[str]) -> None:
         self._source = source
