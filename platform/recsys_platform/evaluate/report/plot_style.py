@@ -9,9 +9,10 @@ import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from recsys_platform.evaluate.report.document import one_line
@@ -49,6 +50,18 @@ DARK = Theme(
     model="#56b4e9",
     others=("#e8873a", "#2fc499", "#dd9cc0", "#f0c24b", "#8ea6ff", "#ffffff"),
 )
+
+
+class LineStyle(TypedDict):
+    """What matplotlib's `plot` is told of a line."""
+
+    color: str
+    marker: str
+    linestyle: str | tuple[int, tuple[int, ...]]
+    linewidth: float
+    zorder: float
+
+
 # seven markers and five lines for six colours: no two of two hundred methods look alike
 MARKERS = ("s", "^", "D", "v", "P", "X", "<")
 LINES = ("--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)))
@@ -84,17 +97,24 @@ def to_png(draw: Callable[[Theme], Figure], theme: Theme) -> bytes:
     return buffer.getvalue()
 
 
-def line_style(theme: Theme, place: int) -> dict[str, Any]:
+def new_figure(height: float) -> tuple[Figure, Axes]:
+    """Return a figure of the width of a page and its axes; the height is in inches."""
+    figure = Figure(figsize=(7.0, height), layout="constrained")
+    return figure, figure.subplots()
+
+
+def line_style(theme: Theme, place: int) -> LineStyle:
     """Return colour, marker and line of a method; place 0 is the model, which is drawn strongest."""
     if place == 0:
-        return {"color": theme.model, "marker": "o", "linestyle": "-", "linewidth": 2.4, "zorder": 5}
+        return LineStyle(color=theme.model, marker="o", linestyle="-", linewidth=2.4, zorder=5)
     index = place - 1
-    return {
-        "color": theme.others[index % len(theme.others)],
-        "marker": MARKERS[index % len(MARKERS)],
-        "linestyle": LINES[index % len(LINES)],
-        "linewidth": 1.4,
-    }
+    return LineStyle(
+        color=theme.others[index % len(theme.others)],
+        marker=MARKERS[index % len(MARKERS)],
+        linestyle=LINES[index % len(LINES)],
+        linewidth=1.4,
+        zorder=2,
+    )
 
 
 def label(text: str, width: int = 26) -> str:

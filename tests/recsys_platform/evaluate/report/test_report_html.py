@@ -5,11 +5,12 @@ import re
 
 import pytest
 
+from recsys_platform.evaluate.report.content import Report
 from recsys_platform.evaluate.report.document import Document, one_line
 from recsys_platform.evaluate.report.html_page import STYLE, Image, render_html
 from recsys_platform.evaluate.report.write import build_document
 from tests.recsys_platform.evaluate.report.page_reader import PageReader
-from tests.recsys_platform.evaluate.report.tiny_report import HOSTILE, tiny_report
+from tests.recsys_platform.evaluate.report.tiny_report import HOSTILE, report_of, tiny_document, tiny_report
 
 
 def page_of(document: Document) -> str:
@@ -105,19 +106,19 @@ def test_hostile_texts_are_shown_and_change_nothing_of_the_page(hostile):
     assert reader.tables[-1][1] == [one_line(hostile), "1"]
 
 
-def poisoned(text: str) -> dict:
+def poisoned(text: str) -> Report:
     """Return the report with a text in every place that comes from data."""
-    report = tiny_report()
-    report["name"] = text or "empty"
-    report["method_titles"]["popularity"] = text or "popularity"
-    report["examples"] = [
+    document = tiny_document()
+    document["name"] = text or "empty"
+    document["method_titles"]["popularity"] = text or "popularity"
+    document["examples"] = [
         {"user_id": text, "num_history": 2, "history": [text, text], "truth": text, "rank": 1, "recommended": [text]}
     ]
-    for task in report["tasks"]:
+    for task in document["tasks"]:
         task["examples"] = [{"question": text, "truth": text, "answer": text}]
-    report["versions"] = {text: "1"}
-    report["config"]["name"] = text
-    return report
+    document["versions"] = {text: "1"}
+    document["config"]["name"] = text
+    return report_of(document)
 
 
 def test_control_characters_and_changes_of_direction_are_left_out():
