@@ -34,6 +34,10 @@ class Theme:
     """What is evaluated."""
     others: tuple[str, ...]
     """Other methods, in order; used again from the front where there are more."""
+    better: str
+    """A change that helps."""
+    worse: str
+    """A change that hurts."""
 
 
 LIGHT = Theme(
@@ -42,6 +46,8 @@ LIGHT = Theme(
     grid="#d5d5d5",
     model="#0072b2",
     others=("#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"),
+    better="#009e73",
+    worse="#d55e00",
 )
 DARK = Theme(
     page="#16181b",
@@ -49,6 +55,8 @@ DARK = Theme(
     grid="#3b3f45",
     model="#56b4e9",
     others=("#e8873a", "#2fc499", "#dd9cc0", "#f0c24b", "#8ea6ff", "#ffffff"),
+    better="#2fc499",
+    worse="#e8873a",
 )
 
 
