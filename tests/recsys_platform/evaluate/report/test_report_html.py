@@ -2,12 +2,13 @@
 
 import base64
 import re
+from typing import get_args
 
 import pytest
 
 from recsys_platform.evaluate.report.content import Report
-from recsys_platform.evaluate.report.document import Document, one_line
-from recsys_platform.evaluate.report.html_page import STYLE, Image, render_html
+from recsys_platform.evaluate.report.document import Block, Code, Document, Section, Table, one_line
+from recsys_platform.evaluate.report.html_page import FOLDER, STYLE, Image, render_html
 from recsys_platform.evaluate.report.write import build_document
 from tests.recsys_platform.evaluate.report.page_reader import PageReader
 from tests.recsys_platform.evaluate.report.tiny_report import HOSTILE, report_of, tiny_document, tiny_report
@@ -130,3 +131,26 @@ def test_control_characters_and_changes_of_direction_are_left_out():
 
 def test_a_line_has_no_character_that_cannot_be_written():
     assert one_line("a\ud800b\tc").encode("utf-8") == b"ab c"
+
+
+def test_rows_that_stand_out_have_a_strong_name():
+    table = Table("ranks", ["rank", "HR@1"], [["2", "0.2"], ["8", "0.5"]], marked=frozenset({1}))
+
+    assert PageReader(page_of(Document("Run", [Section("Ranks", [table])]))).strong == ["8"]
+
+
+def test_code_keeps_its_lines_and_blanks_and_is_escaped():
+    text = "{\n  'a': \"<b>\"\n}"
+
+    page = page_of(Document("Run", [Section("Settings", [Code(text)])]))
+
+    assert "<code>{\n  &#39;a&#39;: &#34;&lt;b&gt;&#34;\n}</code>" in page
+
+
+def test_no_template_turns_escaping_off_and_every_kind_of_block_has_a_place():
+    templates = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.jinja")}
+
+    assert set(templates) == {"report.html.jinja", "blocks.html.jinja"}
+    assert not re.search(r"\bsafe\b|autoescape", "".join(templates.values()))
+    tests = re.findall(r"if block is (\w+) %", templates["blocks.html.jinja"])
+    assert sorted(tests) == sorted(kind.__name__.lower() for kind in get_args(Block))
