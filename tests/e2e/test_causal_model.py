@@ -92,7 +92,7 @@ def finished(ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> tup
     config = build_config(document)
     run_data(config)
     run_train(config)
-    return config, run_evaluate(config)
+    return config, run_evaluate(config).to_json()
 
 
 def test_texts_are_in_the_models_own_tokens_between_its_own_control_tokens(finished: tuple[RunConfig, dict]) -> None:

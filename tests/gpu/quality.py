@@ -148,7 +148,7 @@ class Quality:
 
     def _evaluate(self, scoring: str) -> None:
         decoding = dataclasses.replace(self._run.decoding, scoring=scoring)
-        result = run_evaluate(dataclasses.replace(self._run, decoding=decoding), overwrite=True)
+        result = run_evaluate(dataclasses.replace(self._run, decoding=decoding), overwrite=True).to_json()
         found = {key: result[key] for key in ("num_users", "seconds", "metrics", "difference", "protocol")}
         self._record.update(evaluation={**self._record.figures.get("evaluation", {}), scoring: found})
 

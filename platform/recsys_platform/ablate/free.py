@@ -43,9 +43,9 @@ class FreeGenerationWorker:
     def recommend(self, batch: CaseBatch) -> list[tuple[int, Ranked]]:
         """Return, for each case of the batch, its place among all cases and `k` items or `INVALID`."""
         prompts = [self._settings.prompt(case.text, self._tokenizer.special) for _, case in batch]
-        found = self._generator.generate_several(prompts)
+        text_lists = self._generator.generate_several(prompts)
         answers = []
-        for (place, case), texts in zip(batch, found, strict=True):
+        for (place, case), texts in zip(batch, text_lists, strict=True):
             words = [self._tokenizer.decode(text.token_ids) for text in texts]
             excluded = case.seen_items if self._settings.exclude_seen else frozenset()
             answers.append((place, Ranked(rank_texts(words, self._text_to_item, self._k, excluded))))

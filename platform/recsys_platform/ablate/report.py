@@ -21,6 +21,7 @@ from recsys_platform.ablate.variants import (
     source_of_free_generation,
 )
 from recsys_platform.artifacts import open_artifact
+from recsys_platform.evaluate.report.wording import number, title_of
 
 
 def build_report(
@@ -58,9 +59,7 @@ def describe(report: Mapping[str, Any]) -> list[str]:
     """Return the sentences above the table."""
     steps, seeds = report["steps"], ", ".join(map(str, report["seeds"]))
     event = "last event" if report["split"] == "test" else "last event but one"
-    baselines = ", ".join(
-        f"{name.replace('_', ' ')} {value:.4f}" for name, value in report["baselines_hr_at_10"].items()
-    )
+    baselines = ", ".join(f"{title_of(name)} {number(value)}" for name, value in report["baselines_hr_at_10"].items())
     lines = [
         "Each row is the base with only the named settings changed; all else is the same, seeds and users too.",
         _describe_steps(steps["min"], steps["max"]),

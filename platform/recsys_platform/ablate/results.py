@@ -11,9 +11,12 @@ import pyarrow.parquet as pq
 from recsys_model.errors import DataError
 from recsys_model.evaluation.metrics import METRIC_NAMES, gains
 from recsys_model.evaluation.seeds import SeedComparison, compare_over_seeds
+from recsys_platform.evaluate.ranking.rankings import RANKS_FILE, rank_column
+from recsys_platform.evaluate.report.measured import CATALOGUE
+from recsys_platform.evaluate.report.wording import MODEL
 
-RANKS_FILE = "ranks.parquet"
-RANK_COLUMN = "rank_recsysllm"
+RANK_COLUMN = rank_column(CATALOGUE, MODEL)
+"""Column of the model's ranks in the whole catalogue."""
 DECIDING = "ndcg_at_10"
 """The metric that the verdict is about: it uses the place of every hit."""
 

@@ -4,7 +4,6 @@ Every run is an ordinary run folder, so `recsys evaluate`, `bundle` and `serve` 
 """
 
 import dataclasses
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ import pyarrow.parquet as pq
 
 from recsys_model.evaluation.metrics import rank_in
 from recsys_platform.ablate.free import INVALID, FreeGenerationWorker
-from recsys_platform.ablate.results import RANK_COLUMN, RANKS_FILE
+from recsys_platform.ablate.results import RANK_COLUMN
 from recsys_platform.ablate.variants import (
     Variant,
     build_run,
@@ -27,8 +26,11 @@ from recsys_platform.artifacts import Manifest, check_parent, open_artifact, wri
 from recsys_platform.config.run import RunConfig, config_to_dict
 from recsys_platform.data.stage import run_data
 from recsys_platform.evaluate.ranking.cases import Case, load_evaluation_data
+from recsys_platform.evaluate.ranking.rankings import LARGEST_K, RANKS_FILE
 from recsys_platform.evaluate.ranking.workers import recommend_for_all
-from recsys_platform.evaluate.stage import LARGEST_K, run_evaluate
+from recsys_platform.evaluate.report.json_format import write_json
+from recsys_platform.evaluate.report.write import JSON_FILE
+from recsys_platform.evaluate.stage import run_evaluate
 from recsys_platform.evaluate.worker_model import WorkerSettings
 from recsys_platform.reuse import check_settings, data_settings
 from recsys_platform.train.stage import can_resume, run_train
@@ -124,24 +126,24 @@ def finish_free_generation(ablation: Ablation, seed: int) -> None:
         check_settings(evaluation.config, {name: settings[name] for name in FREE_NAMES}, folder)
         return
     cases = load_evaluation_data(run.dataset_folder, base.evaluate.split, base.evaluate.num_users, base.seed).cases
-    found = _generate_freely(run, cases)
+    item_lists = _generate_freely(run, cases)
     parents = {"dataset": checkpoint.parents["dataset"], "checkpoint": checkpoint.digest}
     with write_artifact(folder, "evaluation", settings, parents, overwrite=ablation.overwrite) as (partial, counts):
-        counts |= count_invalid(found)
-        (partial / "report.json").write_text(json.dumps(counts, indent=1) + "\n", encoding="utf-8")
-        _write_ranks(partial / RANKS_FILE, cases, found)
+        counts |= count_invalid(item_lists)
+        write_json(partial / JSON_FILE, counts)
+        _write_ranks(partial / RANKS_FILE, cases, item_lists)
 
 
-def count_invalid(found: Sequence[Sequence[int]]) -> dict[str, Any]:
+def count_invalid(item_lists: Sequence[Sequence[int]]) -> dict[str, Any]:
     """Return the share of texts that name no item, among all and among the first ones.
 
     Example:
         >>> count_invalid([[4, -1, -1, 2], [-1, 3, -1, -1]])
         {'users': 2, 'invalid_share': 0.625, 'invalid_first_share': 0.5}
     """
-    invalid = [[item == INVALID for item in items] for items in found]
+    invalid = [[item == INVALID for item in items] for items in item_lists]
     return {
-        "users": len(found),
+        "users": len(item_lists),
         "invalid_share": sum(map(sum, invalid)) / sum(map(len, invalid)),
         "invalid_first_share": sum(flags[0] for flags in invalid) / len(invalid),
     }
@@ -150,7 +152,7 @@ def count_invalid(found: Sequence[Sequence[int]]) -> dict[str, Any]:
 def _generate_freely(run: RunConfig, cases: Sequence[Case]) -> list[list[int]]:
     evaluate = run.evaluate
     settings = WorkerSettings.of(run, run.objective)
-    found = recommend_for_all(
+    ranked_cases = recommend_for_all(
         cases,
         settings,
         k=LARGEST_K,
@@ -158,16 +160,15 @@ def _generate_freely(run: RunConfig, cases: Sequence[Case]) -> list[list[int]]:
         batch_size=evaluate.batch_size,
         worker=FreeGenerationWorker,
     )
-    return [ranked.items for ranked in found]
+    return [ranked.items for ranked in ranked_cases]
 
 
-def _write_ranks(path: Path, cases: Sequence[Case], found: Sequence[Sequence[int]]) -> None:
+def _write_ranks(path: Path, cases: Sequence[Case], item_lists: Sequence[Sequence[int]]) -> None:
+    ranks = [rank_in(items, case.target_item) for items, case in zip(item_lists, cases, strict=True)]
     columns = {
         "user_id": pa.array([case.user_id for case in cases], type=pa.string()),
         "target_item": pa.array([case.target_item for case in cases], type=pa.int32()),
-        RANK_COLUMN: pa.array(
-            [rank_in(items, case.target_item) for items, case in zip(found, cases, strict=True)], type=pa.int32()
-        ),
-        "recommended": pa.array(found, type=pa.list_(pa.int32())),
+        RANK_COLUMN: pa.array(ranks, type=pa.int32()),
+        "recommended": pa.array(item_lists, type=pa.list_(pa.int32())),
     }
     pq.write_table(pa.table(columns), path)

@@ -1,6 +1,5 @@
 """The ablation: every variant and seed trained and evaluated, and one table of what each change is worth."""
 
-import json
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -26,6 +25,7 @@ from recsys_platform.ablate.variants import (
 )
 from recsys_platform.artifacts import Manifest, package_versions, write_artifact
 from recsys_platform.config.run import RunConfig, config_to_dict
+from recsys_platform.evaluate.report.json_format import write_json
 
 logger = logging.getLogger(__name__)
 
@@ -137,7 +137,6 @@ def do_all(jobs: Sequence[Job]) -> dict[str, str]:
 
 
 def _write_files(folder: Path, report: dict[str, Any]) -> None:
-    text = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False)
-    (folder / JSON_FILE).write_text(text + "\n", encoding="utf-8")
+    write_json(folder / JSON_FILE, report)
     (folder / MARKDOWN_FILE).write_text(format_ablation(report, PLOT_FILE), encoding="utf-8")
     draw_differences(folder / PLOT_FILE, report)

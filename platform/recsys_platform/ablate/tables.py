@@ -4,22 +4,27 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from recsys_platform.ablate.results import DECIDING
+from recsys_platform.evaluate.report.document import Table
+from recsys_platform.evaluate.report.markdown import escape, format_table
+from recsys_platform.evaluate.report.measured import MeasuredValue
+from recsys_platform.evaluate.report.wording import CHIEF_METRIC, UNKNOWN, estimate, metric_title, number
 
+_CHIEF, _DECIDING = metric_title(CHIEF_METRIC), metric_title(DECIDING)
 HEAD = (
-    *("variant", "what is changed", "HR@10", "NDCG@10", "HR@10 minus base, users"),
-    *("NDCG@10 minus base, users", "over seeds", "verdict"),
+    *("variant", "what is changed", _CHIEF, _DECIDING, f"{_CHIEF} minus base, users"),
+    *(f"{_DECIDING} minus base, users", "over seeds", "verdict"),
 )
-GENERATION_HEAD = ("generation", "HR@1", "HR@5", "HR@10", "invalid of all", "invalid of the first")
-NONE = "-"
+GENERATION_METRICS = ("hr_at_1", "hr_at_5", "hr_at_10")
+GENERATION_HEAD = ("generation", *map(metric_title, GENERATION_METRICS), "invalid of all", "invalid of the first")
 
 
 def format_ablation(report: Mapping[str, Any], plot_file: str) -> str:
     """Return the whole ablation as Markdown."""
     parts = [
-        f"# Ablation of {report['name']}",
+        f"# Ablation of {escape(report['name'])}",
         "\n".join(f"- {line}" for line in report["statements"]),
         format_rows(report["rows"]),
-        f"![NDCG@10 of every variant minus the base]({plot_file})",
+        f"![{_DECIDING} of every variant minus the base]({plot_file})",
     ]
     if report["free_generation"] is not None:
         parts += ["## Without the trie", format_free_generation(report["free_generation"])]
@@ -28,7 +33,7 @@ def format_ablation(report: Mapping[str, Any], plot_file: str) -> str:
 
 def format_rows(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return the table, one row a variant."""
-    return _format_table(HEAD, [_cells(row) for row in rows])
+    return format_table(Table("Variants", HEAD, [_cells(row) for row in rows]))
 
 
 def format_free_generation(free: Mapping[str, Any]) -> str:
@@ -39,45 +44,42 @@ def format_free_generation(free: Mapping[str, Any]) -> str:
     sentences = (
         f"The same trained models ({free['source']}) write ten texts for each user by beam search over the whole "
         "vocabulary, with as many beams. A text that equals no text of the catalogue is invalid and keeps its place. "
-        f"Without the trie minus with it, NDCG@10: {_interval(deciding)} over users, "
-        f"{_interval(deciding['over_seeds'])} over seeds; verdict on leaving the trie out: {free['verdict']}."
+        f"Without the trie minus with it, {_DECIDING}: {_difference(deciding)} over users, "
+        f"{_difference(deciding['over_seeds'])} over seeds; verdict on leaving the trie out: {free['verdict']}."
     )
     invalid = [f"{free[name]:.1%}" for name in ("invalid_share", "invalid_first_share")]
     rows = [
-        [title, *(_mean(free["metrics"][way][metric]) for metric in ("hr_at_1", "hr_at_5", "hr_at_10")), *shares]
+        [title, *(_mean(free["metrics"][way][metric]) for metric in GENERATION_METRICS), *shares]
         for way, title, shares in (("guided", "trie-guided", ["0.0%", "0.0%"]), ("free", "free", invalid))
     ]
-    return f"{sentences}\n\n{_format_table(GENERATION_HEAD, rows)}"
+    return f"{sentences}\n\n{format_table(Table('Ways of generating', GENERATION_HEAD, rows))}"
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
-    changes = ", ".join(f"`{name}: {value}`" for name, value in row["changes"].items())
+    changes = ", ".join(f"{name}: {value}" for name, value in row["changes"].items())
     metrics, differences = row["metrics"], row["differences"]
-    deciding = None if differences is None else differences[DECIDING]
+    chief, deciding = (None if differences is None else differences[name] for name in (CHIEF_METRIC, DECIDING))
     return [
         row["variant"],
         f"{row['title']}; {changes}" if changes else row["title"],
-        *(NONE if metrics is None else _mean(metrics[name]) for name in ("hr_at_10", DECIDING)),
-        NONE if differences is None else _interval(differences["hr_at_10"]),
-        _interval(deciding),
+        *(UNKNOWN if metrics is None else _mean(metrics[name]) for name in (CHIEF_METRIC, DECIDING)),
+        _difference(chief),
+        _difference(deciding),
         _limits(None if deciding is None else deciding["over_seeds"]),
-        row["verdict"] or NONE,
+        row["verdict"] or UNKNOWN,
     ]
 
 
 def _mean(metric: Mapping[str, Any]) -> str:
     spread = metric["sd_over_seeds"]
-    return f"{metric['mean']:.4f}" if spread is None else f"{metric['mean']:.4f} ± {spread:.4f}"
+    return number(metric["mean"]) if spread is None else f"{number(metric['mean'])} ± {number(spread)}"
 
 
-def _interval(entry: Mapping[str, Any] | None) -> str:
-    return NONE if entry is None else f"{entry['value']:+.4f} {_limits(entry)}"
+def _difference(entry: Mapping[str, Any] | None) -> str:
+    if entry is None:
+        return UNKNOWN
+    return estimate(MeasuredValue(value=entry["value"], low=entry["low"], high=entry["high"]), sign=True)
 
 
 def _limits(entry: Mapping[str, Any] | None) -> str:
-    return NONE if entry is None else f"[{entry['low']:+.4f}, {entry['high']:+.4f}]"
-
-
-def _format_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [f"| {' | '.join(cells)} |" for cells in (head, *rows)]
-    return "\n".join([lines[0], "|" + "---|" * len(head), *lines[1:]])
+    return UNKNOWN if entry is None else f"{number(entry['low'], sign=True)} to {number(entry['high'], sign=True)}"

@@ -104,7 +104,7 @@ def _evaluate(options: argparse.Namespace) -> Result:
     with connected(config.num_cpus):
         result = run_evaluate(config, overwrite=options.overwrite)
     _say(summaries.of_evaluation(result))
-    return result
+    return result.to_json()
 
 
 def _new_items(options: argparse.Namespace) -> Result:
@@ -120,12 +120,13 @@ def _new_items(options: argparse.Namespace) -> Result:
 
 def _compare(options: argparse.Namespace) -> Result:
     from recsys_platform.evaluate.compare import compare_evaluations, write_comparison
+    from recsys_platform.evaluate.report.json_format import to_json
 
     comparison = compare_evaluations(options.first, options.second)
     if options.out is not None:
         write_comparison(options.out, comparison)
     _say(summaries.of_comparison(comparison))
-    return comparison
+    return to_json(comparison)
 
 
 def _bundle(options: argparse.Namespace) -> Result:
@@ -234,7 +235,7 @@ def _demo(options: argparse.Namespace) -> Result:
             stop_endpoint()
     _say(summaries.of_request(payload))
     _say(summaries.of_answer(answer))
-    return {"data": data, "train": train, "evaluate": evaluation, "bundle": bundle, "answer": answer}
+    return {"data": data, "train": train, "evaluate": evaluation.to_json(), "bundle": bundle, "answer": answer}
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], Result]] = {

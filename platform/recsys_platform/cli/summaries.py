@@ -2,10 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from recsys_model.evaluation.audit_table import AuditedRow
 from recsys_platform.splits import new_item_statements_of
+
+if TYPE_CHECKING:  # a command imports its stage alone, since Ray and torch take seconds
+    from recsys_platform.evaluate.report.comparison import Comparison
+    from recsys_platform.evaluate.report.content import TaskEntry
+    from recsys_platform.evaluate.stage import EvaluationResult
 
 Result = dict[str, Any]
 
@@ -48,15 +53,15 @@ def of_train(result: Result) -> str:
     )
 
 
-def of_evaluation(result: Result) -> str:
+def of_evaluation(result: "EvaluationResult") -> str:
     """Return the protocol, a compact table of metrics and where the report lies."""
     from recsys_platform.evaluate.report.terminal import format_difference, format_table
 
-    table = format_table(result["metrics"])
-    difference = format_difference(result["difference"])
-    tasks = "".join(f"\n{of_task(entry)}" for entry in result["tasks"])
-    report = Path(result["evaluation"]) / "report.html"
-    return f"{result['protocol']}\n\n{table}\n\n{difference}{tasks}\nreport: {report}"
+    ranking = result.report.rankings[0]
+    table = format_table(ranking.metrics)
+    difference = format_difference(ranking.differences[0])
+    tasks = "".join(f"\n{of_task(entry)}" for entry in result.report.tasks)
+    return f"{result.protocol}\n\n{table}\n\n{difference}{tasks}\nreport: {result.folder / 'report.html'}"
 
 
 def of_new_items(result: Result) -> str:
@@ -64,29 +69,26 @@ def of_new_items(result: Result) -> str:
     return "\n".join([*result["summary"], f"report: {Path(result['report']) / 'report.html'}"])
 
 
-def of_comparison(comparison: Result) -> str:
+def of_comparison(comparison: "Comparison") -> str:
     """Return the table and the verdict of a comparison of two evaluations, as it is written to a file."""
-    from recsys_platform.evaluate.compare import format_comparison
+    from recsys_platform.evaluate.report.comparison import format_comparison
 
     return format_comparison(comparison)
 
 
-def of_task(entry: dict[str, Any]) -> str:
-    """Return the figures of a task on one line, those of the baselines behind the model's.
+def of_task(entry: "TaskEntry") -> str:
+    """Return the figures of a task on one line, those of the baselines behind the model's."""
+    from recsys_platform.evaluate.report.wording import MODEL
 
-    Example:
-        >>> figures = {"recsysllm": {"rmse": {"value": 1.02}}, "mean_rating": {"rmse": {"value": 1.1}}}
-        >>> of_task({"task": "rating", "templates": "seen", "num_cases": 7, "metrics": figures})
-        'rating (seen, 7 questions): rmse 1.020 (mean_rating 1.100)'
-    """
-    own, *others = entry["metrics"].items() or [("recsysllm", {})]
     parts = []
-    for name, estimate in own[1].items():
-        known = [f"{method} {figures[name]['value']:.3f}" for method, figures in others if name in figures]
-        parts.append(f"{name} {estimate['value']:.3f}" + (f" ({', '.join(known)})" if known else ""))
-    return (
-        f"{entry['task']} ({entry['templates']}, {entry['num_cases']:,} questions): {', '.join(parts) or 'not asked'}"
-    )
+    for name, figure in entry.metrics.get(MODEL, {}).items():
+        others = [
+            f"{method} {figures[name].value:.3f}"
+            for method, figures in entry.metrics.items()
+            if method != MODEL and name in figures
+        ]
+        parts.append(f"{name} {figure.value:.3f}" + (f" ({', '.join(others)})" if others else ""))
+    return f"{entry.task} ({entry.templates}, {entry.num_cases:,} questions): {', '.join(parts) or 'not asked'}"
 
 
 def of_request(payload: dict[str, Any]) -> str:

@@ -51,7 +51,7 @@ class AnswerLog:
 class AnswerLogs:
     """The logs of one set of settings."""
 
-    def __init__(self, parent: Path, depends_on: Mapping[str, Any]) -> None:
+    def __init__(self, parent: Path, depends_on: Mapping[str, object]) -> None:
         """Open, or begin, the logs in `parent` of answers that depend on these plain JSON values alone."""
         self._parent = parent
         self.folder = parent / digest_of(depends_on)
@@ -72,7 +72,7 @@ class AnswerLogs:
             shutil.rmtree(self._parent)
 
 
-def digest_of(depends_on: Mapping[str, Any]) -> str:
+def digest_of(depends_on: Mapping[str, object]) -> str:
     """Return 16 hexadecimal digits that tell these plain JSON values from others."""
     text = json.dumps(depends_on, sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

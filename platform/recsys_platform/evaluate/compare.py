@@ -4,11 +4,9 @@ Only evaluations that asked the same users for the same items, of the same datas
 compared. Both runs' gains of a user are drawn together, which tells far smaller differences than two intervals do.
 """
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,12 +15,20 @@ import pyarrow.parquet as pq
 from recsys_model.errors import DataError
 from recsys_model.evaluation.metrics import measure, measure_difference
 from recsys_platform.artifacts import open_artifact
-from recsys_platform.evaluate.ranking.breakdowns import OWN_TIME
-from recsys_platform.evaluate.ranking.metrics import TITLES, plain
-from recsys_platform.evaluate.ranking.rankings import CATALOGUE, Competitors
-from recsys_platform.evaluate.report.document import Table
-from recsys_platform.evaluate.report.markdown import escape, format_table
-from recsys_platform.evaluate.report.wording import MODEL, estimate, metric_title, verdict
+from recsys_platform.evaluate.ranking.metrics import TITLES
+from recsys_platform.evaluate.ranking.rankings import RANKS_FILE, rank_column
+from recsys_platform.evaluate.report.comparison import (
+    ComparedFigures,
+    ComparedGroup,
+    ComparedRanking,
+    ComparedRun,
+    Comparison,
+    format_comparison,
+)
+from recsys_platform.evaluate.report.content import Report
+from recsys_platform.evaluate.report.json_format import from_json, to_json, write_json
+from recsys_platform.evaluate.report.measured import Competitors, measured_values
+from recsys_platform.evaluate.report.wording import MODEL, verdict
 from recsys_platform.evaluate.report.write import JSON_FILE
 
 MARKDOWN_OUT = "compare.md"
@@ -35,36 +41,36 @@ class Evaluation:
 
     folder: Path
     """The artifact."""
-    report: Mapping[str, Any]
-    """Its report.json."""
+    report: Report
+    """Its report."""
     dataset: str
     """Digest of the dataset that was evaluated."""
     ranks: pa.Table
     """Its ranks.parquet, users in order."""
 
 
-def compare_evaluations(first: Path, second: Path) -> dict[str, Any]:
-    """Return how the model of the evaluation `first` does against that of `second`, as plain JSON.
+def compare_evaluations(first: Path, second: Path) -> Comparison:
+    """Return how the model of the evaluation `first` does against that of `second`.
 
     Resamples and seed of the intervals are those of `first`.
 
     Raises:
         CheckpointError: a folder is no evaluation, or a file of it was changed.
-        DataError: the two did not ask the same users for the same items in the same way.
+        DataError: a report cannot be read, or the two did not ask the same users for the same items in the same way.
     """
     one, other = load_evaluation(first), load_evaluation(second)
     check_comparable(one, other)
-    settings = one.report["config"]
+    settings = one.report.config
     sampling = {"num_samples": settings["evaluate"]["bootstrap_samples"], "seed": settings["seed"]}
-    return {
-        "first": {"name": one.report["name"], "folder": str(first)},
-        "second": {"name": other.report["name"], "folder": str(second)},
-        "num_users": one.ranks.num_rows,
-        "statements": list(one.report["statements"]),
-        "rankings": [
-            _compare_ranking(one, other, competitors, sampling) for competitors in one.report["protocol"]["competitors"]
-        ],
-    }
+    return Comparison(
+        first=ComparedRun(name=one.report.name, folder=str(first)),
+        second=ComparedRun(name=other.report.name, folder=str(second)),
+        num_users=one.ranks.num_rows,
+        statements=one.report.statements,
+        rankings=tuple(
+            _compare_ranking(one, other, competitors, sampling) for competitors in one.report.protocol.competitors
+        ),
+    )
 
 
 def load_evaluation(folder: Path) -> Evaluation:
@@ -72,13 +78,12 @@ def load_evaluation(folder: Path) -> Evaluation:
 
     Raises:
         CheckpointError: it is missing or damaged.
-        DataError: it was written before reports named their protocol.
+        DataError: its report is none that this version reads.
     """
     manifest = open_artifact(folder, "evaluation")
-    report = json.loads((folder / JSON_FILE).read_text(encoding="utf-8"))
-    if not isinstance(report.get("protocol"), dict):
-        raise DataError(f"{folder / JSON_FILE} must name its protocol, it has none; evaluate the run again")
-    ranks = pq.read_table(folder / "ranks.parquet").sort_by("user_id")
+    file = folder / JSON_FILE
+    report = from_json(file.read_text(encoding="utf-8"), str(file))
+    ranks = pq.read_table(folder / RANKS_FILE).sort_by("user_id")
     return Evaluation(folder=folder, report=report, dataset=str(manifest.parents.get("dataset")), ranks=ranks)
 
 
@@ -88,12 +93,12 @@ def check_comparable(one: Evaluation, other: Evaluation) -> None:
     Raises:
         DataError: naming the first thing that differs.
     """
-    for what, found in _conditions(one).items():
-        others = _conditions(other)[what]
-        if found != others:
+    others = _conditions(other)
+    for what, value in _conditions(one).items():
+        if value != others[what]:
             raise DataError(
-                f"evaluations that are compared must have the same {what}, got {found} in {one.folder} and {others} "
-                f"in {other.folder}; evaluate one of the runs again"
+                f"evaluations that are compared must have the same {what}, got {value} in {one.folder} and "
+                f"{others[what]} in {other.folder}; evaluate one of the runs again"
             )
     for name, what in (("user_id", "user"), ("target_item", "target of each user")):
         if not one.ranks[name].equals(other.ranks[name]):
@@ -104,104 +109,82 @@ def check_comparable(one: Evaluation, other: Evaluation) -> None:
             )
 
 
-def format_comparison(comparison: Mapping[str, Any]) -> str:
-    """Return a comparison as Markdown, which is also what the terminal shows."""
-    names = _names(comparison)
-    parts = [
-        f"# {escape(names[0])} compared with {escape(names[1])}",
-        f"{comparison['num_users']:,} users, the same in both. Brackets: 95 % intervals. A difference is the first minus "
-        "the second, paired over the same users; where its interval holds 0, the two cannot be told apart.",
-        "\n".join(f"- {escape(statement)}" for statement in comparison["statements"]),
-    ]
-    for ranking in comparison["rankings"]:
-        head = ["metric", *names, "difference", f"{names[0]} is"]
-        parts += [f"## {escape(ranking['title'])}", format_table(Table(ranking["title"], head, _rows(ranking)))]
-        own = ranking.get("own_time")
-        if own is not None:
-            group = f"Users with a {OWN_TIME}: {own['num_users']:,} of {comparison['num_users']:,}"
-            parts += [f"### {group}", format_table(Table(group, head, _rows(own)))]
-    return "\n\n".join(parts)
-
-
-def write_comparison(folder: Path, comparison: Mapping[str, Any]) -> None:
+def write_comparison(folder: Path, comparison: Comparison) -> None:
     """Write `compare.md` and `compare.json` into a folder, which is made where it is missing."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MARKDOWN_OUT).write_text(format_comparison(comparison) + "\n", encoding="utf-8")
-    text = json.dumps(comparison, indent=1, ensure_ascii=False, allow_nan=False)
-    (folder / JSON_OUT).write_text(text + "\n", encoding="utf-8")
+    write_json(folder / JSON_OUT, comparison)
 
 
-def _conditions(evaluation: Evaluation) -> dict[str, Any]:
+def _conditions(evaluation: Evaluation) -> dict[str, object]:
     """Return what must be equal, by the name that an error gives it."""
-    protocol = evaluation.report["protocol"]
-    competitors = protocol["competitors"]
-    found = {
+    protocol = evaluation.report.protocol
+    conditions: dict[str, object] = {
         "dataset (digest)": evaluation.dataset,
-        "split of the dataset": protocol["dataset_split"],
-        **{f"evaluate.{name}": protocol[name] for name in ("split", "competitors", "exclude_seen")},
+        "split of the dataset": to_json(protocol.dataset_split),
+        "evaluate.split": protocol.split,
+        "evaluate.competitors": list(protocol.competitors),
+        "evaluate.exclude_seen": protocol.exclude_seen,
     }
-    if "sampled" in competitors:
-        found |= {
-            "evaluate.num_negatives": protocol["num_negatives"],
-            "evaluate.negatives_seed": protocol["negatives_seed"],
+    if "sampled" in protocol.competitors:
+        conditions |= {
+            "evaluate.num_negatives": protocol.num_negatives,
+            "evaluate.negatives_seed": protocol.negatives_seed,
         }
-    if "given" in competitors:
-        found["table evaluate.candidates (digest)"] = protocol["candidates_digest"]
-    return {**found, "number of users": evaluation.ranks.num_rows}
+    if "given" in protocol.competitors:
+        conditions["table evaluate.candidates (digest)"] = protocol.candidates_digest
+    return {**conditions, "number of users": evaluation.ranks.num_rows}
 
 
 def _compare_ranking(
     one: Evaluation, other: Evaluation, competitors: Competitors, sampling: Mapping[str, int]
-) -> dict[str, Any]:
-    column = f"rank_{MODEL}" if competitors == CATALOGUE else f"rank_{competitors}_{MODEL}"
+) -> ComparedRanking:
+    column = rank_column(competitors, MODEL)
     first_U, second_U = (np.asarray(evaluation.ranks[column].to_numpy()) for evaluation in (one, other))
-    compared = {
-        "title": TITLES[competitors],
-        "competitors": competitors,
-        **_compare_ranks(first_U, second_U, sampling),
-    }
-    own_U = _find_own_time(one.ranks)
+    figures = _compare_ranks(first_U, second_U, sampling)
+    return ComparedRanking(
+        title=TITLES[competitors],
+        competitors=competitors,
+        first=figures.first,
+        second=figures.second,
+        difference=figures.difference,
+        verdicts=figures.verdicts,
+        own_time=_compare_own_time(first_U, second_U, _has_own_time(one.ranks), sampling),
+    )
+
+
+def _compare_own_time(
+    first_U: np.ndarray, second_U: np.ndarray, own_U: np.ndarray, sampling: Mapping[str, int]
+) -> ComparedGroup | None:
+    """Compare users whose held-out event has a time of its own; None where these are all users or none."""
     if not own_U.any() or own_U.all():
-        return compared
-    own = _compare_ranks(first_U[own_U], second_U[own_U], sampling)
-    return {**compared, "own_time": {"num_users": int(own_U.sum()), **own}}
+        return None
+    figures = _compare_ranks(first_U[own_U], second_U[own_U], sampling)
+    return ComparedGroup(
+        num_users=int(own_U.sum()),
+        first=figures.first,
+        second=figures.second,
+        difference=figures.difference,
+        verdicts=figures.verdicts,
+    )
 
 
-def _compare_ranks(first_U: np.ndarray, second_U: np.ndarray, sampling: Mapping[str, int]) -> dict[str, Any]:
-    difference = plain(measure_difference(first_U, second_U, **sampling))
-    return {
-        "first": plain(measure(first_U, **sampling)),
-        "second": plain(measure(second_U, **sampling)),
-        "difference": difference,
-        "verdicts": {metric: verdict(metric, entry) for metric, entry in difference.items()},
-    }
+def _compare_ranks(first_U: np.ndarray, second_U: np.ndarray, sampling: Mapping[str, int]) -> ComparedFigures:
+    difference = measured_values(measure_difference(first_U, second_U, **sampling))
+    return ComparedFigures(
+        first=measured_values(measure(first_U, **sampling)),
+        second=measured_values(measure(second_U, **sampling)),
+        difference=difference,
+        verdicts={metric: verdict(metric, figure) for metric, figure in difference.items()},
+    )
 
 
-def _find_own_time(ranks: pa.Table) -> np.ndarray:
+def _has_own_time(ranks: pa.Table) -> np.ndarray:
     """Return for each user whether the held-out event has a time of its own; False where the file does not say it."""
     if "has_own_time" not in ranks.column_names:
         return np.zeros(ranks.num_rows, dtype=bool)
     return np.asarray(ranks["has_own_time"].to_numpy(), dtype=bool)
 
 
-def _rows(compared: Mapping[str, Any]) -> list[list[str]]:
-    """Return one row a metric: both figures, the difference and the verdict."""
-    return [
-        [
-            metric_title(metric),
-            *(estimate(compared[side][metric]) for side in ("first", "second")),
-            estimate(compared["difference"][metric], sign=True),
-            compared["verdicts"][metric],
-        ]
-        for metric in compared["difference"]
-    ]
-
-
-def _names(comparison: Mapping[str, Any]) -> list[str]:
-    """Return the runs' names, with letters where they are equal."""
-    names = [str(comparison[side]["name"]) for side in ("first", "second")]
-    return names if names[0] != names[1] else [f"{names[0]} (A)", f"{names[1]} (B)"]
-
-
-def _first_difference(one: list[Any], other: list[Any]) -> int:
+def _first_difference(one: Sequence[object], other: Sequence[object]) -> int:
     return next(place for place, pair in enumerate(zip(one, other, strict=True)) if pair[0] != pair[1])

@@ -51,17 +51,16 @@ def answer_batches(
     Raises:
         ConfigError: the cluster has no room for a single worker.
     """
-    known = {} if log is None else log.read(len(batches))
-    answers = {place: answer for pairs in known.values() for place, answer in pairs}
-    if known:
-        logger.info("%d of %d batches were answered before, going on", len(known), len(batches))
-    waiting = [number for number in range(len(batches)) if number not in known]
+    earlier = {} if log is None else log.read(len(batches))
+    answers = {place: answer for pairs in earlier.values() for place, answer in pairs}
+    if earlier:
+        logger.info("%d of %d batches were answered before, going on", len(earlier), len(batches))
+    tasks = [(number, batch) for number, batch in enumerate(batches) if number not in earlier]
     total = sum(map(len, batches))
     with tqdm(total=total, initial=len(answers), desc="answering", unit=unit, mininterval=1.0) as progress:
-        if not waiting:
+        if not tasks:
             return answers
-        pool = _start_pool(worker, arguments, num_workers=min(num_workers, len(waiting)), use_gpu=use_gpu)
-        tasks = [(number, batches[number]) for number in waiting]
+        pool = _start_pool(worker, arguments, num_workers=min(num_workers, len(tasks)), use_gpu=use_gpu)
         for number, answered in pool.map_unordered(lambda actor, task: actor.answer.remote(method, *task), tasks):
             if log is not None:
                 log.add(number, answered)

@@ -142,11 +142,11 @@ def _first_shown(url: str, probes: Sequence[Payload], new_ids: set[str], answere
     for payload in itertools.cycle(probes):
         is_after = answered.is_set()
         try:
-            found = ask(url, payload, TIMEOUT_S)["items"]
+            items = ask(url, payload, TIMEOUT_S)["items"]
         except RecsysError as error:
             logger.warning("a request during the edit failed: %s", error)
-            found = []
-        if not new_ids.isdisjoint(item["id"] for item in found):
+            items = []
+        if not new_ids.isdisjoint(item["id"] for item in items):
             return time.monotonic()
         if is_after:
             deadline = deadline or time.monotonic() + PATIENCE_S

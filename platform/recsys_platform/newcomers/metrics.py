@@ -11,7 +11,7 @@ import numpy as np
 from recsys_model.evaluation.intervals import bootstrap_mean
 from recsys_model.evaluation.metrics import measure as measure_ranks
 from recsys_model.evaluation.metrics import measure_difference, rank_in
-from recsys_platform.evaluate.ranking.metrics import plain
+from recsys_platform.evaluate.report.measured import MeasuredValue, measured_values
 from recsys_platform.newcomers.measuring import Answers, Measured
 from recsys_platform.newcomers.requests import Visit, Visits
 
@@ -38,7 +38,7 @@ def chance_of(visits: Sequence[Visit], num_items: int) -> float:
 def build_figures(
     visits: Visits, measured: Measured, new_ids: Sequence[str], *, num_samples: int, seed: int
 ) -> dict[str, Any]:
-    """Return all figures as plain JSON.
+    """Return all figures, measured ones with their intervals; `json_format.to_json` makes plain JSON of them.
 
     Args:
         visits: The users, at least one whose next item is new.
@@ -64,12 +64,12 @@ def build_figures(
             "pending": timing.pending,
         },
         "recall": {
-            "after": plain(measure_ranks(ranks_of(visits.of_new, measured.after), **sampling)),
-            "before": plain(measure_ranks(ranks_of(visits.of_new, measured.before), **sampling)),
+            "after": measured_values(measure_ranks(ranks_of(visits.of_new, measured.after), **sampling)),
+            "before": measured_values(measure_ranks(ranks_of(visits.of_new, measured.before), **sampling)),
             "chance_hr_at_10": chance_of(visits.of_new, timing.items),
         },
         "among_new": {
-            "metrics": plain(measure_ranks(ranks_of(visits.of_new, measured.among_new), **sampling)),
+            "metrics": measured_values(measure_ranks(ranks_of(visits.of_new, measured.among_new), **sampling)),
             # no new item is in a history
             "chance_hr_at_10": min(1.0, LARGEST_K / num_new),
         },
@@ -87,8 +87,8 @@ def _exposure(answers: Answers, new_ids: Sequence[str], sampling: dict[str, int]
     share_U = np.array([sum(item in new for item in items) / max(1, len(items)) for items in answers])
     seen = {item for items in answers for item in items} & new
     return {
-        "place_share": plain({"mean": bootstrap_mean(share_U, **sampling)})["mean"],
-        "user_share": plain({"mean": bootstrap_mean((share_U > 0).astype(np.float64), **sampling)})["mean"],
+        "place_share": MeasuredValue.of(bootstrap_mean(share_U, **sampling)),
+        "user_share": MeasuredValue.of(bootstrap_mean((share_U > 0).astype(np.float64), **sampling)),
         "item_share": len(seen) / len(new),
     }
 
@@ -97,7 +97,7 @@ def _others(visits: Sequence[Visit], measured: Measured, sampling: dict[str, int
     """Return the figures of users whose next item is known, before and after the new items came."""
     before, after = ranks_of(visits, measured.others_before), ranks_of(visits, measured.others_after)
     return {
-        "before": plain(measure_ranks(before, **sampling)),
-        "after": plain(measure_ranks(after, **sampling)),
-        "difference": plain(measure_difference(after, before, **sampling)),
+        "before": measured_values(measure_ranks(before, **sampling)),
+        "after": measured_values(measure_ranks(after, **sampling)),
+        "difference": measured_values(measure_difference(after, before, **sampling)),
     }

@@ -112,7 +112,7 @@ def _build_visit(row: Mapping[str, Any], k: int, fields: tuple[str, ...], *, exc
 
 
 def _build_event(event: Mapping[str, Any], fields: tuple[str, ...]) -> dict[str, Any]:
-    told = {name: event[name] for name in ("action", "rating") if name in fields and event[name] is not None}
+    details = {name: event[name] for name in ("action", "rating") if name in fields and event[name] is not None}
     if "categories" in fields and event["category"] is not None:
-        told["categories"] = [event["category"]]
-    return {"item": event["item"], "time": event["time"], **told}
+        details["categories"] = [event["category"]]
+    return {"item": event["item"], "time": event["time"], **details}

@@ -5,12 +5,22 @@ from typing import Any
 
 from recsys_model.evaluation.metrics import METRIC_NAMES
 from recsys_platform.evaluate.report.document import Code, Document, Fold, Items, Paragraph, Section, Table
-from recsys_platform.evaluate.report.wording import UNKNOWN, estimate, metric_title, number, percent, verdict
+from recsys_platform.evaluate.report.measured import MeasuredValue, Metrics
+from recsys_platform.evaluate.report.wording import (
+    CANNOT_TELL,
+    CHIEF_METRIC,
+    MODEL_TITLE,
+    UNKNOWN,
+    estimate,
+    metric_title,
+    number,
+    percent,
+    verdict,
+)
 
 Report = Mapping[str, Any]
-"""As in report.json."""
+"""Its name, statements, configuration and versions, and what `metrics.build_figures` returns."""
 
-_CHIEF = "hr_at_10"
 _HEAD = ["method", *map(metric_title, METRIC_NAMES)]
 
 
@@ -23,20 +33,16 @@ def build_document(report: Report) -> Document:
 def summarize(report: Report) -> list[str]:
     """Return what the measurement found, a sentence a line."""
     recall, shown, seconds = report["recall"], report["shown"], report["seconds"]
-    after = recall["after"][_CHIEF]
+    after = recall["after"][CHIEF_METRIC]
     lines = [
         f"{report['items']['new']:,} new items, {percent(report['items']['new_share'])} of the catalogue, were added by "
         f"POST /v1/items. {_replicas(seconds['replicas'])} recommended from them after {seconds['all_replicas']:.2f} s; "
         f"{_first_shown(seconds['first_shown'])}.",
         f"The next item of {report['users']['of_new']:,} users is one of them: recall@10 is {estimate(after)}, before the "
-        f"edit {number(recall['before'][_CHIEF]['value'])}, of a model of item ids alone 0, of ten random items "
+        f"edit {number(recall['before'][CHIEF_METRIC].value)}, of a model of item ids alone 0, of ten random items "
         f"{number(recall['chance_hr_at_10'])}.",
-        f"New items hold {percent(shown['of_new']['place_share']['value'])} of the places shown to these users"
-        + (
-            f" and {percent(shown['others']['place_share']['value'])} of those shown to others"
-            if shown["others"]
-            else ""
-        )
+        f"New items hold {percent(shown['of_new']['place_share'].value)} of the places shown to these users"
+        + (f" and {percent(shown['others']['place_share'].value)} of those shown to others" if shown["others"] else "")
         + ".",
     ]
     if seconds["pending"]:
@@ -81,16 +87,16 @@ def _seconds(report: Report) -> Section:
 
 def _recall(report: Report) -> Section:
     recall, among = report["recall"], report["among_new"]
-    chance = {_CHIEF: {"value": recall["chance_hr_at_10"], "low": None, "high": None}}
-    among_chance = {_CHIEF: {"value": among["chance_hr_at_10"], "low": None, "high": None}}
-    zeros = {name: {"value": 0.0, "low": None, "high": None} for name in METRIC_NAMES}
+    chance = {CHIEF_METRIC: MeasuredValue.exact(recall["chance_hr_at_10"])}
+    among_chance = {CHIEF_METRIC: MeasuredValue.exact(among["chance_hr_at_10"])}
+    zeros = {name: MeasuredValue.exact(0.0) for name in METRIC_NAMES}
     rows = [
-        _row("RecSysLLM, items added", recall["after"]),
-        _row("RecSysLLM, before they were added", recall["before"]),
+        _row(f"{MODEL_TITLE}, items added", recall["after"]),
+        _row(f"{MODEL_TITLE}, before they were added", recall["before"]),
         _row("a model of item ids alone", zeros),
         _row("ten items at random", chance),
     ]
-    among_rows = [_row("RecSysLLM", among["metrics"]), _row("ten new items at random", among_chance)]
+    among_rows = [_row(MODEL_TITLE, among["metrics"]), _row("ten new items at random", among_chance)]
     text = (
         "A model of item ids alone, such as SASRec, and counts of events have nothing to recommend an item by that has no "
         "event: 0 by construction, not measured."
@@ -133,8 +139,8 @@ def _others(report: Report) -> Section:
         _row("after", others["after"]),
         ["after minus before", *(estimate(others["difference"][name], sign=True) for name in METRIC_NAMES)],
     ]
-    word = verdict(_CHIEF, others["difference"][_CHIEF])
-    says = "cannot be told from 0" if word.startswith("cannot") else f"means that they are served {word}"
+    word = verdict(CHIEF_METRIC, others["difference"][CHIEF_METRIC])
+    says = "cannot be told from 0" if word == CANNOT_TELL else f"means that they are served {word}"
     text = f"The next item of these users is a known one. The paired difference of HR@10 {says}."
     return Section("What other users lose", [Paragraph(text), Table("Users whose next item is known", _HEAD, rows)])
 
@@ -145,5 +151,5 @@ def _settings(report: Report) -> Section:
     return Section("Settings", [Paragraph(versions), Fold("All settings of the run", [Code(lines)])])
 
 
-def _row(title: str, metrics: Mapping[str, Any]) -> list[str]:
+def _row(title: str, metrics: Metrics) -> list[str]:
     return [title, *(estimate(metrics.get(name)) for name in METRIC_NAMES)]

@@ -1,6 +1,5 @@
 """New items from end to end: a run without them, its endpoint, the edit over HTTP, and the report."""
 
-import json
 import logging
 import time
 from collections.abc import Mapping
@@ -14,9 +13,11 @@ from ray import serve
 from recsys_model.errors import ConfigError
 from recsys_platform.artifacts import package_versions, refuse_to_overwrite, write_artifact
 from recsys_platform.config.run import RunConfig, config_to_dict
+from recsys_platform.evaluate.inputs import check_beams
 from recsys_platform.evaluate.report.html_page import render_html
+from recsys_platform.evaluate.report.json_format import to_json, write_json
 from recsys_platform.evaluate.report.markdown import render_markdown
-from recsys_platform.evaluate.stage import check_beams
+from recsys_platform.evaluate.report.write import HTML_FILE, JSON_FILE, MARKDOWN_FILE, PLOTS_FOLDER
 from recsys_platform.newcomers.measuring import MAX_CLIENTS, Measured, measure
 from recsys_platform.newcomers.metrics import LARGEST_K, build_figures, ranks_of
 from recsys_platform.newcomers.requests import Visits, read_new_items, read_visits
@@ -65,6 +66,7 @@ def run_new_items(config: RunConfig, *, overwrite: bool = False) -> dict[str, An
     measured = _measure_endpoint(run, visits, items)
     sampling = {"num_samples": run.evaluate.bootstrap_samples, "seed": run.seed}
     figures = build_figures(visits, measured, [item["id"] for item in items], **sampling)
+    plain_figures = to_json(figures)
     statements = build_statements(run, dataset.counts["new_items"], len(visits.of_new), len(visits.others))
     report = {
         "name": config.name,
@@ -75,11 +77,11 @@ def run_new_items(config: RunConfig, *, overwrite: bool = False) -> dict[str, An
     }
     parents = {"dataset": dataset.digest, "checkpoint": checkpoint.digest}
     with write_artifact(folder, "new_items", config_to_dict(run), parents, overwrite=overwrite) as (partial, counts):
-        counts |= figures
+        counts |= plain_figures
         _write_report(partial, report)
         _write_ranks(partial / RANKS_FILE, visits, measured)
     seconds = round(time.monotonic() - started, 1)
-    return {"report": str(folder), "summary": summarize(report), **figures, "seconds_in_all": seconds}
+    return {"report": str(folder), "summary": summarize(report), **plain_figures, "seconds_in_all": seconds}
 
 
 def _check_no_endpoint() -> None:
@@ -102,11 +104,10 @@ def _measure_endpoint(run: RunConfig, visits: Visits, items: list[dict[str, Any]
 
 def _write_report(folder: Path, report: Mapping[str, Any]) -> None:
     """Write `report.json`, `report.html` and `report.md`."""
-    text = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False)
+    write_json(folder / JSON_FILE, report)
     document = build_document(report)
-    (folder / "report.json").write_text(text + "\n", encoding="utf-8")
-    (folder / "report.html").write_text(render_html(document, {}), encoding="utf-8")
-    (folder / "report.md").write_text(render_markdown(document, "plots"), encoding="utf-8")
+    (folder / HTML_FILE).write_text(render_html(document, {}), encoding="utf-8")
+    (folder / MARKDOWN_FILE).write_text(render_markdown(document, PLOTS_FOLDER), encoding="utf-8")
 
 
 def _write_ranks(path: Path, visits: Visits, measured: Measured) -> None:

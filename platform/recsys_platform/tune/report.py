@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,10 +10,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
+from recsys_platform.evaluate.report.document import Table
+from recsys_platform.evaluate.report.markdown import format_table
+from recsys_platform.evaluate.report.plot_style import LIGHT, Theme, line_style, to_png
+from recsys_platform.evaluate.report.wording import metric_title, number
 from recsys_platform.tune.trial import RankResult
 
 PAPER_RANK_TO_HR_AT_1 = {2: 0.3709, 4: 0.4276, 8: 0.4965, 16: 0.4989, 32: 0.462}
 """Figure 3: GLM-10B on Alipay data, one of the candidates; not comparable in height."""
+_HIT_RATE = metric_title("hr_at_1")
+HEAD = ("LoRA rank", "trainable parameters", _HIT_RATE, "95 % interval", "eval loss", "minutes")
 CSV_FILE = "ranks.csv"
 MARKDOWN_FILE = "ranks.md"
 PLOT_FILE = "hr_at_1.png"
@@ -29,39 +36,47 @@ def write_tables(folder: Path, results: Sequence[RankResult], num_users: int) ->
         writer = csv.DictWriter(file, fieldnames=[item.name for item in dataclasses.fields(RankResult)])
         writer.writeheader()
         writer.writerows(dataclasses.asdict(result) for result in results)
-    (folder / MARKDOWN_FILE).write_text(format_table(results, num_users), encoding="utf-8")
+    (folder / MARKDOWN_FILE).write_text(format_ranks(results, num_users), encoding="utf-8")
 
 
-def format_table(results: Sequence[RankResult], num_users: int) -> str:
+def format_ranks(results: Sequence[RankResult], num_users: int) -> str:
     """Return the table in Markdown, the best rank in bold."""
     best = best_of(results)
-    lines = [
-        "| LoRA rank | trainable parameters | HR@1 | 95 % interval | eval loss | minutes |",
-        "|---:|---:|---:|:---:|---:|---:|",
-    ]
-    for result in results:
-        rank = f"**{result.rank}**" if result is best else str(result.rank)
-        lines.append(
-            f"| {rank} | {result.num_trainable_parameters:,} | {result.hr_at_1:.4f} "
-            f"| {result.hr_at_1_low:.4f}-{result.hr_at_1_high:.4f} | {result.eval_loss:.4f} | {result.minutes:.2f} |"
-        )
-    note = f"HR@1 on {num_users} validation users against the whole catalogue; best rank: {best.rank}."
-    return "\n".join([*lines, "", note, ""])
+    marked = frozenset(place for place, result in enumerate(results) if result is best)
+    table = Table("LoRA ranks", HEAD, [_cells(result) for result in results], marked)
+    note = f"{_HIT_RATE} on {num_users} validation users against the whole catalogue; best rank: {best.rank}."
+    return f"{format_table(table)}\n\n{note}\n"
 
 
 def draw_plot(path: Path, results: Sequence[RankResult]) -> None:
-    """Draw HR@1 against the rank, and the paper's values beside it."""
+    """Draw HR@1 against the rank, and the paper's values in a plot of their own."""
+    path.write_bytes(to_png(functools.partial(_figure_of, results), LIGHT))
+
+
+def _cells(result: RankResult) -> list[str]:
+    return [
+        str(result.rank),
+        f"{result.num_trainable_parameters:,}",
+        number(result.hr_at_1),
+        f"{number(result.hr_at_1_low)}-{number(result.hr_at_1_high)}",
+        f"{result.eval_loss:.4f}",
+        f"{result.minutes:.2f}",
+    ]
+
+
+def _figure_of(results: Sequence[RankResult], theme: Theme) -> Figure:
     figure = Figure(figsize=(9, 4), layout="constrained")
     ours, paper = figure.subplots(1, 2)
     ranks = [result.rank for result in results]
     below = [result.hr_at_1 - result.hr_at_1_low for result in results]
     above = [result.hr_at_1_high - result.hr_at_1 for result in results]
-    ours.errorbar(ranks, [result.hr_at_1 for result in results], yerr=[below, above], marker="o", capsize=3)
+    hit_rates = [result.hr_at_1 for result in results]
+    ours.errorbar(ranks, hit_rates, yerr=[below, above], capsize=3, **line_style(theme, 0))
     _label(ours, ranks, "this run, with 95 % intervals")
     paper_ranks = list(PAPER_RANK_TO_HR_AT_1)
-    paper.plot(paper_ranks, list(PAPER_RANK_TO_HR_AT_1.values()), marker="o", color="grey")
+    paper.plot(paper_ranks, list(PAPER_RANK_TO_HR_AT_1.values()), **line_style(theme, 1))
     _label(paper, paper_ranks, "paper, Figure 3 (GLM-10B, Alipay)")
-    figure.savefig(path, dpi=120)
+    return figure
 
 
 def _label(axes: Axes, ranks: Sequence[int], title: str) -> None:
@@ -69,6 +84,5 @@ def _label(axes: Axes, ranks: Sequence[int], title: str) -> None:
     axes.set_xticks(ranks, [str(rank) for rank in ranks])
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel("LoRA rank")
-    axes.set_ylabel("HR@1")
+    axes.set_ylabel(_HIT_RATE)
     axes.set_title(title)
-    axes.grid(alpha=0.3)

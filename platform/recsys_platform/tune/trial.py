@@ -70,6 +70,9 @@ def measure_hit_rate(config: RunConfig) -> Estimate:
     evaluate = config.evaluate
     cases = load_evaluation_data(config.dataset_folder, "valid", config.tune.num_users, config.seed).cases
     settings = WorkerSettings.of(config, config.objective)
-    found = recommend_for_all(cases, settings, k=1, num_workers=evaluate.num_workers, batch_size=evaluate.batch_size)
-    ranks = np.array([rank_in(ranked.items, case.target_item) for ranked, case in zip(found, cases, strict=True)])
+    spread = {"num_workers": evaluate.num_workers, "batch_size": evaluate.batch_size}
+    ranked_cases = recommend_for_all(cases, settings, k=1, **spread)
+    ranks = np.array(
+        [rank_in(ranked.items, case.target_item) for ranked, case in zip(ranked_cases, cases, strict=True)]
+    )
     return bootstrap_mean(hit_gains(ranks, 1), num_samples=evaluate.bootstrap_samples, seed=config.seed)

@@ -93,10 +93,10 @@ def test_the_artifact_tells_the_same_in_json_and_markdown_beside_a_picture(stage
     assert document["baselines_hr_at_10"] == {"popularity": pytest.approx(1 / 3)}
     assert all(sentence in text for sentence in document["statements"])
     assert (
-        "| intra-glm | intra positions of plain GLM, not of entities; `objective.intra_mode: glm` | 0.0000 ± 0.0000 "
+        "| intra-glm | intra positions of plain GLM, not of entities; objective.intra\\_mode: glm | 0.0000 ± 0.0000 "
         in text
     )
-    assert "| -1.0000 [-1.0000, -1.0000] | [-1.0000, -1.0000] | hurts |" in text
+    assert "| -1.0000 (-1.0000 to -1.0000) | -1.0000 to -1.0000 | hurts |" in text
     assert (folder / "differences.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -1,6 +1,5 @@
 """Two evaluations against each other: literal ranks, a slow paired bootstrap, and everything that must be equal."""
 
-import copy
 import json
 import math
 import re
@@ -14,22 +13,15 @@ import pytest
 from recsys_model.errors import CheckpointError, DataError
 from recsys_platform.artifacts import write_artifact
 from recsys_platform.cli import main
-from recsys_platform.evaluate.compare import compare_evaluations, format_comparison, write_comparison
+from recsys_platform.evaluate.compare import compare_evaluations, write_comparison
+from recsys_platform.evaluate.report.comparison import ComparedGroup, format_comparison
+from recsys_platform.evaluate.report.json_format import to_json
+from tests.recsys_platform.evaluate.report.tiny_report import tiny_document
 
 USERS = ["ann", "bob", "cyd", "dan", "eve", "fay", "gus", "hal"]
 TARGETS = [4, 1, 1, 0, 2, 3, 4, 2]
 ONE = [1, 1, 2, 1, 3, 1, 0, 1]
 TWO = [2, 6, 0, 1, 9, 4, 0, 7]
-PROTOCOL = {
-    "dataset_split": {"kind": "leave_one_out", "valid_from": None, "test_from": None},
-    "split": "test",
-    "exclude_seen": False,
-    "num_negatives": 99,
-    "negatives_seed": 0,
-    "candidates_digest": None,
-    "competitors": ["catalogue"],
-    "seed": 3,
-}
 
 
 def write_evaluation(
@@ -43,12 +35,10 @@ def write_evaluation(
     columns=None,
     **protocol,
 ) -> Path:
-    report = {
-        "name": name,
-        "statements": ["All 8 users of the test split."],
-        "protocol": {**copy.deepcopy(PROTOCOL), **protocol},
-        "config": {"seed": 3, "evaluate": {"bootstrap_samples": 2000, "candidates": None}},
-    }
+    report = tiny_document()
+    report |= {"name": name, "statements": ["All 8 users of the test split."]}
+    report["protocol"] |= protocol
+    report["config"] = {"seed": 3, "evaluate": {"bootstrap_samples": 2000, "candidates": None}}
     table = {"user_id": users, "target_item": targets, "rank_recsysllm": ranks, **(columns or {})}
     with write_artifact(folder, "evaluation", {}, {"dataset": dataset}) as (partial, _):
         (partial / "report.json").write_text(json.dumps(report), encoding="utf-8")
@@ -77,34 +67,34 @@ def slow_interval(metric: str, num_samples: int) -> tuple[float, float]:
 def test_differences_are_those_of_a_slow_paired_bootstrap(tmp_path, metric):
     one, two = write_evaluation(tmp_path / "a", ONE), write_evaluation(tmp_path / "b", TWO)
 
-    (ranking,) = compare_evaluations(one, two)["rankings"]
+    (ranking,) = compare_evaluations(one, two).rankings
 
-    difference = ranking["difference"][metric]
+    difference = ranking.difference[metric]
     by_hand = [gain(first, metric) - gain(second, metric) for first, second in zip(ONE, TWO, strict=True)]
-    assert difference["value"] == pytest.approx(sum(by_hand) / 8)
+    assert difference.value == pytest.approx(sum(by_hand) / 8)
     # 2,000 resamples of eight users: an end of the interval is off by a step of the gains at most
-    assert (difference["low"], difference["high"]) == pytest.approx(slow_interval(metric, 2000), abs=0.13)
-    assert ranking["first"][metric]["value"] == pytest.approx(sum(gain(rank, metric) for rank in ONE) / 8)
-    assert ranking["second"][metric]["value"] == pytest.approx(sum(gain(rank, metric) for rank in TWO) / 8)
+    assert difference.interval == pytest.approx(slow_interval(metric, 2000), abs=0.13)
+    assert ranking.first[metric].value == pytest.approx(sum(gain(rank, metric) for rank in ONE) / 8)
+    assert ranking.second[metric].value == pytest.approx(sum(gain(rank, metric) for rank in TWO) / 8)
 
 
 def test_verdicts_follow_from_the_paired_interval_and_turn_round_with_the_sides(tmp_path):
     one, two = write_evaluation(tmp_path / "a", ONE), write_evaluation(tmp_path / "b", TWO)
 
-    (ranking,) = compare_evaluations(one, two)["rankings"]
-    (turned,) = compare_evaluations(two, one)["rankings"]
-    (same,) = compare_evaluations(one, one)["rankings"]
+    (ranking,) = compare_evaluations(one, two).rankings
+    (turned,) = compare_evaluations(two, one).rankings
+    (same,) = compare_evaluations(one, one).rankings
 
-    assert ranking["verdicts"] == {
+    assert ranking.verdicts == {
         "hr_at_1": "better",
         "hr_at_5": "better",
         "hr_at_10": "cannot be told apart",
         "ndcg_at_5": "better",
         "ndcg_at_10": "better",
     }
-    assert turned["verdicts"]["ndcg_at_10"] == "worse"
-    assert turned["difference"]["ndcg_at_10"]["value"] == -ranking["difference"]["ndcg_at_10"]["value"]
-    assert set(same["verdicts"].values()) == {"cannot be told apart"}
+    assert turned.verdicts["ndcg_at_10"] == "worse"
+    assert turned.difference["ndcg_at_10"].value == -ranking.difference["ndcg_at_10"].value
+    assert set(same.verdicts.values()) == {"cannot be told apart"}
 
 
 def test_the_order_of_the_rows_does_not_matter(tmp_path):
@@ -112,7 +102,7 @@ def test_the_order_of_the_rows_does_not_matter(tmp_path):
     back = write_evaluation(tmp_path / "b", TWO[::-1], users=USERS[::-1], targets=TARGETS[::-1])
     two = write_evaluation(tmp_path / "c", TWO)
 
-    assert compare_evaluations(one, back)["rankings"] == compare_evaluations(one, two)["rankings"]
+    assert compare_evaluations(one, back).rankings == compare_evaluations(one, two).rankings
 
 
 def test_every_protocol_of_the_evaluations_is_compared_by_its_own_ranks(tmp_path):
@@ -120,11 +110,11 @@ def test_every_protocol_of_the_evaluations_is_compared_by_its_own_ranks(tmp_path
     one = write_evaluation(tmp_path / "a", ONE, columns={"rank_sampled_recsysllm": TWO}, **both)
     two = write_evaluation(tmp_path / "b", TWO, columns={"rank_sampled_recsysllm": ONE}, **both)
 
-    whole, sampled = compare_evaluations(one, two)["rankings"]
+    whole, sampled = compare_evaluations(one, two).rankings
 
-    assert [whole["title"], sampled["title"]] == ["Whole catalogue", "Sampled negatives"]
-    assert whole["first"] == sampled["second"]
-    assert [whole["verdicts"]["hr_at_1"], sampled["verdicts"]["hr_at_1"]] == ["better", "worse"]
+    assert [whole.title, sampled.title] == ["Whole catalogue", "Sampled negatives"]
+    assert whole.first == sampled.second
+    assert [whole.verdicts["hr_at_1"], sampled.verdicts["hr_at_1"]] == ["better", "worse"]
 
 
 @pytest.mark.parametrize(
@@ -158,12 +148,8 @@ def test_fewer_users_and_other_negatives_are_refused_but_unused_settings_are_not
     with pytest.raises(DataError, match=r"the same number of users, got 8 in .* and 5 in"):
         compare_evaluations(one, fewer)
 
-    assert (
-        compare_evaluations(one, write_evaluation(tmp_path / "c", TWO, num_negatives=50, negatives_seed=4, seed=4))[
-            "num_users"
-        ]
-        == 8
-    )
+    others = write_evaluation(tmp_path / "c", TWO, num_negatives=50, negatives_seed=4, seed=4)
+    assert compare_evaluations(one, others).num_users == 8
     sampled = {"competitors": ["sampled"], "columns": {"rank_sampled_recsysllm": ONE}}
     one, two = (write_evaluation(tmp_path / f"s{seed}", ONE, negatives_seed=seed, **sampled) for seed in (1, 2))
     with pytest.raises(DataError, match=re.escape("the same evaluate.negatives_seed, got 1 in")):
@@ -174,7 +160,7 @@ def test_runs_of_different_seeds_are_compared_on_the_same_negatives(tmp_path):
     sampled = {"competitors": ["sampled"], "columns": {"rank_sampled_recsysllm": ONE}}
     one, two = (write_evaluation(tmp_path / f"s{seed}", ONE, seed=seed, **sampled) for seed in (1, 2))
 
-    assert compare_evaluations(one, two)["num_users"] == 8
+    assert compare_evaluations(one, two).num_users == 8
 
 
 def test_a_table_of_candidates_is_known_by_what_is_in_it(tmp_path):
@@ -184,7 +170,7 @@ def test_a_table_of_candidates_is_known_by_what_is_in_it(tmp_path):
         for name, digest in (("a", "c" * 64), ("b", "c" * 64), ("c", "e" * 64))
     )
 
-    assert compare_evaluations(one, two)["num_users"] == 8
+    assert compare_evaluations(one, two).num_users == 8
     with pytest.raises(DataError, match=re.escape("the same table evaluate.candidates (digest), got cccc")):
         compare_evaluations(one, three)
 
@@ -206,8 +192,8 @@ def test_the_files_and_the_terminal_tell_the_same(tmp_path, capsys):
 
     said, document = capsys.readouterr().out.rstrip().rsplit("\n", 1)
     comparison = compare_evaluations(one, two)
-    assert json.loads((tmp_path / "out" / "compare.json").read_text(encoding="utf-8")) == comparison
-    assert json.loads(document) == {"command": "compare", **comparison}
+    assert json.loads((tmp_path / "out" / "compare.json").read_text(encoding="utf-8")) == to_json(comparison)
+    assert json.loads(document) == {"command": "compare", **to_json(comparison)}
     text = (tmp_path / "out" / "compare.md").read_text(encoding="utf-8")
     assert text == said + "\n" == format_comparison(comparison) + "\n"
     lines = text.splitlines()
@@ -242,15 +228,18 @@ def test_users_whose_held_out_event_has_a_time_of_its_own_are_also_compared_alon
             write_evaluation(tmp_path / f"few-{name}", [ranks[place] for place in chosen], **few)
             for name, ranks in (("a", ONE), ("b", TWO))
         )
-    )["rankings"][0]
+    ).rankings[0]
 
     comparison = compare_evaluations(one, two)
 
-    ranking = comparison["rankings"][0]
-    assert ranking["own_time"] == {
-        "num_users": 5,
-        **{name: alone[name] for name in ("first", "second", "difference", "verdicts")},
-    }
+    ranking = comparison.rankings[0]
+    assert ranking.own_time == ComparedGroup(
+        num_users=5,
+        first=alone.first,
+        second=alone.second,
+        difference=alone.difference,
+        verdicts=alone.verdicts,
+    )
     text = format_comparison(comparison)
     assert "### Users with a held-out event with a time of its own: 5 of 8" in text
     assert text.count("| metric | run (A) | run (B) |") == 2
@@ -260,7 +249,10 @@ def test_users_whose_held_out_event_has_a_time_of_its_own_are_also_compared_alon
 def test_where_all_or_no_users_have_such_an_event_they_are_compared_once(tmp_path, own):
     one = write_evaluation(tmp_path / "a", ONE, columns={"has_own_time": own})
 
-    assert "own_time" not in compare_evaluations(one, one)["rankings"][0]
+    (ranking,) = compare_evaluations(one, one).rankings
+
+    assert ranking.own_time is None
+    assert set(to_json(ranking)) == {"title", "competitors", "first", "second", "difference", "verdicts"}
 
 
 def test_a_report_without_its_protocol_is_refused(tmp_path):
@@ -268,5 +260,10 @@ def test_a_report_without_its_protocol_is_refused(tmp_path):
         (partial / "report.json").write_text(json.dumps({"name": "old", "protocol": "Leave-one-out."}))
         pq.write_table(pa.table({"user_id": ["a"]}), partial / "ranks.parquet")
 
-    with pytest.raises(DataError, match="must name its protocol"):
+    with pytest.raises(DataError) as caught:
         compare_evaluations(tmp_path / "old", tmp_path / "old")
+
+    assert f"{tmp_path / 'old' / 'report.json'} is no report that this version reads, evaluate the run again" in str(
+        caught.value
+    )
+    assert "\n  protocol: must be an object, got 'Leave-one-out.'\n" in str(caught.value)

@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -27,6 +28,7 @@ from recsys_platform.config.run import RunConfig, config_to_dict
 from recsys_platform.evaluate.ranking.candidates import draw_candidates
 from recsys_platform.evaluate.ranking.cases import Case, load_evaluation_data
 from recsys_platform.evaluate.ranking.metrics import build_ranking
+from recsys_platform.evaluate.report.json_format import from_json, json_schema
 from recsys_platform.evaluate.report.wording import estimate
 from recsys_platform.evaluate.stage import run_evaluate
 from tests.recsys_platform.tiny_dataset import SEQUENCES, TITLES, tiny_config, write_tiny_dataset
@@ -72,7 +74,7 @@ def recommended_one_by_one(config: RunConfig, exclude_seen: bool) -> list[list[i
         generator.recommend([build_prompt(case.text, special)], 10, [case.seen_items] if exclude_seen else None)
         for case in cases
     ]
-    return [[found.item for found in answer[0]] for answer in answers]
+    return [[scored.item for scored in answer[0]] for answer in answers]
 
 
 def rank_of(items: list[int], target: int) -> int:
@@ -95,11 +97,12 @@ def test_two_workers_give_what_the_generator_gives_user_by_user(ray_cluster, run
     ranks = [rank_of(items, target) for items, target in zip(expected, targets, strict=True)]
     assert table["rank_recsysllm"].to_pylist() == ranks
     hits = sum(1 <= rank <= 5 for rank in ranks)
-    assert result["metrics"]["recsysllm"]["hr_at_5"]["value"] == pytest.approx(hits / len(SEQUENCES))
+    (ranking,) = result.report.rankings
+    assert ranking.metrics["recsysllm"]["hr_at_5"].value == pytest.approx(hits / len(SEQUENCES))
     # who stands somewhere in the circle of four items has the next one as target: what always came next is right,
     # but for the two thirds of the users who come round to an item that they have, where seen items are taken out
     expected_hits = 8 if exclude_seen else 24
-    assert result["metrics"]["co_occurrence"]["hr_at_1"]["value"] == pytest.approx(expected_hits / 24)
+    assert ranking.metrics["co_occurrence"]["hr_at_1"].value == pytest.approx(expected_hits / 24)
 
 
 @pytest.mark.e2e
@@ -108,10 +111,13 @@ def test_the_artifact_and_the_result_tell_the_same(ray_cluster, run):
     oracle = {"split": "test", "best_reachable": {"hr_at_1": 0.5, "hr_at_10": 0.75}}
     Path(config.input.interactions.path).with_name("oracle.json").write_text(json.dumps(oracle))
 
-    result = run_evaluate(config)
+    evaluation = run_evaluate(config)
 
+    result = evaluation.to_json()
     folder = config.evaluation_folder
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    jsonschema.validate(report, json_schema())
+    assert from_json(json.dumps(report), "report.json") == evaluation.report
     manifest = open_artifact(folder, "evaluation")
     parents = {name: open_artifact(config.folder / name, name).digest for name in ("dataset", "checkpoint")}
     assert manifest.parents == parents
@@ -133,7 +139,7 @@ def test_the_artifact_and_the_result_tell_the_same(ray_cluster, run):
     assert result["metrics"]["best_reachable"]["hr_at_10"] == {"value": 0.75, "low": None, "high": None}
     text = (folder / "report.md").read_text(encoding="utf-8")
     assert all(sentence in text for sentence in report["statements"])
-    assert f"| RecSysLLM | {estimate(result['metrics']['recsysllm']['hr_at_1'])} |" in text
+    assert f"| RecSysLLM | {estimate(evaluation.report.rankings[0].metrics['recsysllm']['hr_at_1'])} |" in text
     assert "7 of 24 users, 12 items" in (folder / "report.html").read_text(encoding="utf-8")
     assert report["breakdowns"]["times"]["groups"][1] == {
         "name": "held-out event with a time of its own",
@@ -145,7 +151,7 @@ def test_the_artifact_and_the_result_tell_the_same(ray_cluster, run):
     assert len(report["examples"]) == 7
     assert all(set(example["history"]) <= set(TITLES) for example in report["examples"])
     assert all((folder / "plots" / f"{name}.png").is_file() for name in ("methods_1", "history", "popularity"))
-    assert str(folder / "report.html") in of_evaluation(result)
+    assert str(folder / "report.html") in of_evaluation(evaluation)
 
 
 @pytest.mark.e2e
@@ -164,9 +170,9 @@ def test_exact_searches_that_the_limit_ended_are_counted_in_the_report(ray_clust
 
     assert (num_cut > 0) == (max_expansions == 3)
     sentence = f"For {num_cut} of 24 users the exact search was ended after decoding.max_expansions (3) nodes"
-    assert (sentence in result["protocol"]) == (num_cut > 0)
+    assert (sentence in result.protocol) == (num_cut > 0)
     table = pq.read_table(config.evaluation_folder / "ranks.parquet")
-    assert table["recommended"].to_pylist() == [[found.item for found in answer.items] for answer in answers]
+    assert table["recommended"].to_pylist() == [[scored.item for scored in answer.items] for answer in answers]
 
 
 @pytest.mark.e2e
@@ -193,7 +199,7 @@ def test_sampled_and_given_competitors_are_scored_exactly_and_the_same_for_every
     report = json.loads((config.evaluation_folder / "report.json").read_text(encoding="utf-8"))
     assert [ranking["competitors"] for ranking in report["rankings"]] == ["sampled", "given"]
     assert "among itself and 5 items drawn by seed and user from the 12" in report["rankings"][0]["statements"][1]
-    assert result["metrics"] == report["rankings"][0]["metrics"]
+    assert result.to_json()["metrics"] == report["rankings"][0]["metrics"]
 
 
 def rank_by_answer_scorer(config: RunConfig, case: Case, candidates: list[int]) -> int:
@@ -260,4 +266,4 @@ def test_what_the_shop_says_of_last_events_stands_beside_no_other_split(tmp_path
         config, "catalogue", {"recsysllm": np.array([1, 0]), "popularity": np.array([2, 3])}, 12, split
     )
 
-    assert ("best_reachable" in ranking["metrics"]) is is_shown
+    assert ("best_reachable" in ranking.metrics) is is_shown

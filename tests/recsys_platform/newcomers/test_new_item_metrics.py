@@ -8,6 +8,7 @@ import pytest
 from recsys_platform.config.run import build_config
 from recsys_platform.evaluate.report.html_page import render_html
 from recsys_platform.evaluate.report.markdown import render_markdown
+from recsys_platform.evaluate.report.measured import MeasuredValue
 from recsys_platform.newcomers.measuring import Measured, Timing
 from recsys_platform.newcomers.metrics import build_figures, chance_of, ranks_of
 from recsys_platform.newcomers.requests import Visit, Visits
@@ -50,16 +51,16 @@ def test_ranks_are_places_of_the_next_item_and_0_where_it_is_absent():
 
 def test_recall_exposure_and_the_loss_of_others_are_means_over_users():
     found = figures()
-    assert found["recall"]["after"]["hr_at_10"]["value"] == 0.5
-    assert found["recall"]["before"]["hr_at_10"] == {"value": 0.0, "low": 0.0, "high": 0.0}
-    assert found["among_new"]["metrics"]["hr_at_1"]["value"] == 1.0
+    assert found["recall"]["after"]["hr_at_10"].value == 0.5
+    assert found["recall"]["before"]["hr_at_10"] == MeasuredValue(value=0.0, low=0.0, high=0.0)
+    assert found["among_new"]["metrics"]["hr_at_1"].value == 1.0
     assert found["items"] == {"new": 2, "all": 40, "new_share": 0.05}
-    assert found["shown"]["of_new"]["place_share"]["value"] == 0.5
-    assert found["shown"]["of_new"]["user_share"]["value"] == 1.0
+    assert found["shown"]["of_new"]["place_share"].value == 0.5
+    assert found["shown"]["of_new"]["user_share"].value == 1.0
     assert found["shown"]["of_new"]["item_share"] == 0.5
-    assert found["shown"]["others"]["place_share"]["value"] == 0.25
-    assert found["others"]["difference"]["hr_at_1"]["value"] == -0.5
-    assert found["others"]["difference"]["hr_at_10"]["value"] == 0.0
+    assert found["shown"]["others"]["place_share"].value == 0.25
+    assert found["others"]["difference"]["hr_at_1"].value == -0.5
+    assert found["others"]["difference"]["hr_at_10"].value == 0.0
     assert found["users"] == {"of_new": 2, "of_new_in_dataset": 2, "others": 2, "others_in_dataset": 9}
 
 

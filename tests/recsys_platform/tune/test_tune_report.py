@@ -4,7 +4,7 @@ import pytest
 
 from recsys_model.config import TextConfig
 from recsys_model.errors import ConfigError
-from recsys_platform.tune.report import PLOT_FILE, best_of, draw_plot, format_table, write_tables
+from recsys_platform.tune.report import PLOT_FILE, best_of, draw_plot, format_ranks, write_tables
 from recsys_platform.tune.stage import run_tune
 from recsys_platform.tune.trial import RankResult, trial_config
 from tests.recsys_platform.tiny_dataset import tiny_config
@@ -32,7 +32,7 @@ def test_the_best_rank_has_the_highest_hit_rate_then_the_lower_loss_then_the_low
 
 
 def test_the_table_has_a_line_for_each_rank_and_the_best_in_bold():
-    assert format_table(RESULTS, 300).splitlines()[2:] == [
+    assert format_ranks(RESULTS, 300).splitlines()[2:] == [
         "| 2 | 2,000 | 0.2500 | 0.2000-0.3000 | 2.0000 | 1.50 |",
         "| **8** | 8,000 | 0.5000 | 0.4500-0.5500 | 2.0000 | 1.50 |",
         "",
@@ -46,7 +46,7 @@ def test_the_csv_reads_back(tmp_path):
     with (tmp_path / "ranks.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(int(row["rank"]), float(row["hr_at_1"])) for row in rows] == [(2, 0.25), (8, 0.5)]
-    assert (tmp_path / "ranks.md").read_text() == format_table(RESULTS, 300)
+    assert (tmp_path / "ranks.md").read_text() == format_ranks(RESULTS, 300)
 
 
 def test_the_plot_is_a_png(tmp_path):

@@ -1,11 +1,10 @@
 """What a report says of its baselines: whose code, how trained, what others reach with them, and whether ours fall short.
 
-A baseline that is trained badly flatters the model beside it. Where the data set is a recognised one and the protocol is
+A baseline that is trained badly flatters the model. Where the data set is a recognised one and the protocol is
 that of public figures, a baseline whose whole 95 % interval lies below the public range is named in a warning.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from recsys_model.evaluation.neighbours import NUM_NEIGHBOURS
 from recsys_model.evaluation.public_figures import PUBLIC_DATASETS, PublicDataset, recognise
@@ -14,14 +13,16 @@ from recsys_platform.evaluate.baselines.cornac_settings import MODELS
 from recsys_platform.evaluate.baselines.run import BaselineRun
 from recsys_platform.evaluate.baselines.sasrec import SASREC_MODELS
 from recsys_platform.evaluate.ranking.cases import EvaluationData
-from recsys_platform.evaluate.ranking.rankings import CATALOGUE
-from recsys_platform.evaluate.report.wording import title_of
+from recsys_platform.evaluate.report.content import BaselineEntry, BaselineNotes, TrainingRecord
+from recsys_platform.evaluate.report.measured import CATALOGUE, MeasuredValue, MethodMetrics, RankingTable
+from recsys_platform.evaluate.report.wording import CHIEF_METRIC, estimate, metric_title, number, title_of
 
 MIN_USERS = 1000
 """Users from which on figures are compared with public ones."""
 PUBLIC_NAMES = {"sasrec": "sasrec", "sasrec_cornac": "sasrec", "last_item": "last_item"}
 """Baseline -> the model of `public_figures` that it is; others have no public figure here."""
-_METRICS = {"hr_at_10": "HR@10", "ndcg_at_10": "NDCG@10"}
+_METRICS = (CHIEF_METRIC, "ndcg_at_10")
+"""The metrics of public figures."""
 _COUNTED = {
     "popularity": "this project: number of training events",
     "co_occurrence": "this project: how often an item came later than the last one in training sequences",
@@ -40,51 +41,49 @@ def describe_baselines(
     settings: EvaluateConfig,
     data: EvaluationData,
     num_items: int,
-    tables: Sequence[Mapping[str, Any]],
-) -> dict[str, Any]:
-    """Return the part of `report.json` on the baselines; `tables` are the report's rankings.
-
-    Keys: `dataset`, the recognised one or None; `methods`, one entry each with `method`, `implementation`, `training`
-    (in words), `record` (`BaselineRun.training`) and `public` (in words, or None); `notes` and `warnings`, sentences.
-    """
+    tables: Sequence[RankingTable],
+) -> BaselineNotes:
+    """Return what a report says of the baselines; `tables` are the report's rankings."""
     dataset = recognise(len(data.training_sequences), num_items, data.num_events)
     reasons = _reasons_against(settings, data)
-    metrics = next((table["metrics"] for table in tables if table["competitors"] == CATALOGUE), {})
-    return {
-        "dataset": None if dataset is None else dataset.name,
-        "methods": [_describe(run) for run in runs],
-        "notes": [*_notes(runs), *(() if dataset is None else _notes_on(dataset, reasons))],
-        "warnings": [] if dataset is None or reasons else _warnings(dataset, runs, metrics),
-    }
+    metrics = next((table.metrics for table in tables if table.competitors == CATALOGUE), {})
+    return BaselineNotes(
+        dataset=None if dataset is None else dataset.name,
+        methods=tuple(_describe(run) for run in runs),
+        notes=(*_notes(runs), *(() if dataset is None else _notes_on(dataset, reasons))),
+        warnings=() if dataset is None or reasons else tuple(_warnings(dataset, runs, metrics)),
+    )
 
 
-def training_in_words(record: Mapping[str, Any]) -> str:
+def training_in_words(record: TrainingRecord) -> str:
     """Return how a training was stopped and what was kept of it.
 
     Example:
-        >>> training_in_words({"num_passes": 15})
+        >>> training_in_words(TrainingRecord(num_passes=15))
         '15 passes, a fixed number; the last one is kept'
-        >>> training_in_words({"num_passes": 9, "max_passes": 9, "patience": 3, "kept_pass": 8, "validation_ndcg_at_10": 0.05})
+        >>> best = {"max_passes": 9, "patience": 3, "kept_pass": 8, "validation_ndcg_at_10": 0.05}
+        >>> training_in_words(TrainingRecord(num_passes=9, **best))
         'all 9 passes allowed; pass 8 is kept, the best by validation NDCG@10 (0.0500); more passes may do better'
     """
-    if not record:
+    if not record.num_passes:
         return "nothing is trained"
-    if "kept_pass" not in record:
-        return f"{record['num_passes']} passes, a fixed number; the last one is kept"
-    kept = f"pass {record['kept_pass']} is kept, the best by validation NDCG@10 ({record['validation_ndcg_at_10']:.4f})"
-    if record["num_passes"] - record["kept_pass"] < record["patience"]:
-        return f"all {record['max_passes']} passes allowed; {kept}; more passes may do better"
-    return f"{record['num_passes']} of {record['max_passes']} passes, the last {record['patience']} no better; {kept}"
+    if not record.kept_pass:
+        return f"{record.num_passes} passes, a fixed number; the last one is kept"
+    best = f"the best by validation NDCG@10 ({number(record.validation_ndcg_at_10)})"
+    kept = f"pass {record.kept_pass} is kept, {best}"
+    if record.num_passes - record.kept_pass < record.patience:
+        return f"all {record.max_passes} passes allowed; {kept}; more passes may do better"
+    return f"{record.num_passes} of {record.max_passes} passes, the last {record.patience} no better; {kept}"
 
 
-def _describe(run: BaselineRun) -> dict[str, Any]:
-    return {
-        "method": run.name,
-        "implementation": _implementation(run.name),
-        "training": training_in_words(run.training),
-        "record": run.training,
-        "public": _public_in_words(run.name),
-    }
+def _describe(run: BaselineRun) -> BaselineEntry:
+    return BaselineEntry(
+        method=run.name,
+        implementation=_implementation(run.name),
+        training=training_in_words(run.training),
+        record=run.training,
+        public=_public_in_words(run.name),
+    )
 
 
 def _implementation(name: str) -> str:
@@ -102,11 +101,11 @@ def _implementation(name: str) -> str:
 
 def _public_in_words(name: str) -> str | None:
     model = PUBLIC_NAMES.get(name)
-    known = [(dataset.name, dataset.figures[model]) for dataset in PUBLIC_DATASETS if model in dataset.figures]
+    published = [(dataset.name, dataset.figures[model]) for dataset in PUBLIC_DATASETS if model in dataset.figures]
     parts = [
-        f"{where}: {', '.join(f'{title} {figures[metric]}' for metric, title in _METRICS.items())} "
-        f"({figures['hr_at_10'].source})"
-        for where, figures in known
+        f"{where}: {', '.join(f'{metric_title(metric)} {figures[metric]}' for metric in _METRICS)} "
+        f"({figures[CHIEF_METRIC].source})"
+        for where, figures in published
     ]
     return "; ".join(parts) or None
 
@@ -133,35 +132,30 @@ def _notes_on(dataset: PublicDataset, reasons: Sequence[str]) -> list[str]:
     if reasons:
         return [f"This is {dataset.name}; its public figures are of another protocol: {'; '.join(reasons)}."]
     return [
-        f"For orientation, {name} reaches {', '.join(f'{_METRICS[metric]} {figure}' for metric, figure in figures.items())} "
-        f"on {dataset.name} ({figures['hr_at_10'].source})."
+        f"For orientation, {name} reaches "
+        f"{', '.join(f'{metric_title(metric)} {figure}' for metric, figure in figures.items())} "
+        f"on {dataset.name} ({figures[CHIEF_METRIC].source})."
         for name, figures in dataset.orientation.items()
     ]
 
 
-def _warnings(dataset: PublicDataset, runs: Sequence[BaselineRun], metrics: Mapping[str, Any]) -> list[str]:
+def _warnings(dataset: PublicDataset, runs: Sequence[BaselineRun], metrics: MethodMetrics) -> list[str]:
     """Return a sentence for each baseline that falls short, on all metrics in which it does."""
     sentences = []
     for run in runs:
-        figures = dataset.figures.get(PUBLIC_NAMES.get(run.name, ""), {})
+        public = dataset.figures.get(PUBLIC_NAMES.get(run.name, ""), {})
         short = [
-            f"{_METRICS[metric]} {_estimate(metrics[run.name][metric])}, public {figure}"
-            for metric, figure in figures.items()
+            f"{metric_title(metric)} {estimate(metrics[run.name][metric])}, public {figure}"
+            for metric, figure in public.items()
             if _largest(metrics[run.name][metric]) < figure.low
         ]
         if short:
             sentences.append(
                 f"{title_of(run.name)} falls short of what is published for {dataset.name}: {'; '.join(short)} "
-                f"({figures['hr_at_10'].source}). A comparison with it flatters the model."
+                f"({public[CHIEF_METRIC].source}). A comparison with it flatters the model."
             )
     return sentences
 
 
-def _largest(entry: Mapping[str, float | None]) -> float:
-    high = entry.get("high")
-    return float(entry["value"] or 0.0) if high is None else high
-
-
-def _estimate(entry: Mapping[str, float | None]) -> str:
-    limits = "" if entry.get("high") is None else f" ({entry['low']:.4f} to {entry['high']:.4f})"
-    return f"{entry['value']:.4f}{limits}"
+def _largest(figure: MeasuredValue) -> float:
+    return figure.value if figure.interval is None else figure.interval[1]

@@ -32,7 +32,10 @@ from recsys_platform.evaluate.baselines.sasrec import (
 )
 from recsys_platform.evaluate.pool import threads_per_worker, torch_threads
 from recsys_platform.evaluate.ranking.cases import EvaluationData
-from recsys_platform.evaluate.ranking.rankings import Competitors, Rankings, rank_with_baseline
+from recsys_platform.evaluate.ranking.rankings import Rankings, rank_with_baseline
+from recsys_platform.evaluate.report.content import TrainingRecord
+from recsys_platform.evaluate.report.json_format import to_json
+from recsys_platform.evaluate.report.measured import Competitors
 
 logger = logging.getLogger(__name__)
 
@@ -50,18 +53,17 @@ class BaselineRun:
     """As in the configuration."""
     rankings: Rankings
     """Of all cases."""
-    training: dict[str, Any]
-    """Plain JSON: with passes, `num_passes` that were made; of those that keep the best also `max_passes`, `patience`,
-    `kept_pass` and its `validation_ndcg_at_10`. Empty for counted ones."""
+    training: TrainingRecord
+    """How it was trained; empty for counted ones."""
 
-    def to_plain(self) -> dict[str, Any]:
+    def to_plain(self) -> dict[str, object]:
         """Return the same as plain JSON types."""
-        return {"name": self.name, "rankings": self.rankings.to_plain(), "training": self.training}
+        return {"name": self.name, "rankings": self.rankings.to_plain(), "training": to_json(self.training)}
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> "BaselineRun":
         """Return what `to_plain` was called on."""
-        return cls(plain["name"], Rankings.from_plain(plain["rankings"]), plain["training"])
+        return cls(plain["name"], Rankings.from_plain(plain["rankings"]), TrainingRecord(**plain["training"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,16 +103,11 @@ def rank_with_baselines(
         CheckpointError: the kept state of a training cannot be read.
         DataError: there is nothing to learn from, or a training diverged.
     """
-    ranked = _what_ranks_depend_on(settings, candidates)
-    logs: dict[str, AnswerLog] = {
-        name: kept.log(f"{training_name(name, settings)}_{ranked}", BaselineRun.to_plain, BaselineRun.from_plain)
-        for name in settings.baselines
-        if name not in COUNTED
-    }
-    runs: dict[str, BaselineRun] = {name: found[0][0][1] for name, log in logs.items() if (found := log.read(1))}
+    logs = _logs_of_trained(settings, candidates, kept)
+    runs = _earlier_runs(logs)
     if runs:
         logger.info("taking %s from an earlier evaluation of this dataset, kept in %s", ", ".join(runs), kept.folder)
-    waiting: list[str] = [name for name in logs if name not in runs]
+    waiting = [name for name in logs if name not in runs]
     if waiting:
         num_threads = threads_per_worker(min(len(waiting), settings.num_workers))
         events = events_to_train_on(data, settings.split)
@@ -119,8 +116,8 @@ def rank_with_baselines(
         runs |= _train_all(waiting, work, logs)
     for name in set(settings.baselines) & set(COUNTED):
         ranker = COUNTED[name](data.training_sequences, num_items)
-        ranked_cases = rank_with_baseline(name, ranker, data.cases, candidates, exclude_seen=settings.exclude_seen)
-        runs[name] = BaselineRun(name, ranked_cases, {})
+        rankings = rank_with_baseline(name, ranker, data.cases, candidates, exclude_seen=settings.exclude_seen)
+        runs[name] = BaselineRun(name, rankings, TrainingRecord())
     return [runs[name] for name in settings.baselines]
 
 
@@ -140,6 +137,24 @@ def training_name(name: str, settings: EvaluateConfig) -> str:
     """
     patience = f"_{settings.baseline_patience}" if name in SASREC_MODELS else ""
     return f"{name}_{most_passes(name, settings)}{patience}"
+
+
+def _logs_of_trained(
+    settings: EvaluateConfig, candidates: Mapping[Competitors, list[list[int]]], kept: AnswerLogs
+) -> dict[str, AnswerLog]:
+    """Return the log of each baseline that is trained; it holds one batch with one run."""
+    ranks = _what_ranks_depend_on(settings, candidates)
+    return {
+        name: kept.log(f"{training_name(name, settings)}_{ranks}", BaselineRun.to_plain, BaselineRun.from_plain)
+        for name in settings.baselines
+        if name not in COUNTED
+    }
+
+
+def _earlier_runs(logs: Mapping[str, AnswerLog]) -> dict[str, BaselineRun]:
+    """Return the runs that logs hold, by name."""
+    batches = {name: log.read(1) for name, log in logs.items()}
+    return {name: batch[0][0][1] for name, batch in batches.items() if batch}
 
 
 def _what_ranks_depend_on(settings: EvaluateConfig, candidates: Mapping[Competitors, list[list[int]]]) -> str:
@@ -224,7 +239,7 @@ def _train_and_rank(name: str, work: _Work) -> tuple[BaselineRun, float]:
     return BaselineRun(name, rankings, training), time.monotonic() - began
 
 
-def _train(name: str, work: _Work) -> tuple[Ranker, dict[str, Any]]:
+def _train(name: str, work: _Work) -> tuple[Ranker, TrainingRecord]:
     passes = most_passes(name, work.settings)
     if name in SASREC_MODELS:
         patience = work.settings.baseline_patience
@@ -246,4 +261,4 @@ def _train(name: str, work: _Work) -> tuple[Ranker, dict[str, Any]]:
         epochs=passes,
         show_progress=False,
     )
-    return ranker, {"num_passes": passes} if passes else {}
+    return ranker, TrainingRecord(num_passes=passes)

@@ -3,12 +3,12 @@
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from recsys_model.evaluation.baselines import Ranker, Sequences
 from recsys_model.evaluation.sasrec import SASRecConfig
 from recsys_model.evaluation.sasrec_training import Pass, train_sasrec
 from recsys_platform.evaluate.ranking.cases import EvaluationData, Split
+from recsys_platform.evaluate.report.content import TrainingRecord
 from recsys_platform.json_lines import append_json_line, read_json_lines
 
 SASREC_MODELS = {"sasrec": SASRecConfig(), "last_item": SASRecConfig(num_blocks=0)}
@@ -76,8 +76,8 @@ def build_sasrec(
     max_passes: int,
     patience: int,
     files: TrainingFiles | None = None,
-) -> tuple[Ranker, dict[str, Any]]:
-    """Return a trained model of `SASREC_MODELS` as a ranker, and plain JSON on how its training went.
+) -> tuple[Ranker, TrainingRecord]:
+    """Return a trained model of `SASREC_MODELS` as a ranker, and how its training went.
 
     With files a training that was interrupted, or has ended before, goes on where it was.
 
@@ -95,11 +95,11 @@ def build_sasrec(
         on_pass=files.add_pass if files is not None else lambda _: None,
         state_file=files.state if files is not None else None,
     )
-    record = {
-        "num_passes": len(trained.passes),
-        "max_passes": max_passes,
-        "patience": patience,
-        "kept_pass": trained.kept_pass,
-        "validation_ndcg_at_10": trained.passes[trained.kept_pass - 1].validation_ndcg,
-    }
+    record = TrainingRecord(
+        num_passes=len(trained.passes),
+        max_passes=max_passes,
+        patience=patience,
+        kept_pass=trained.kept_pass,
+        validation_ndcg_at_10=trained.passes[trained.kept_pass - 1].validation_ndcg,
+    )
     return trained.ranker(), record

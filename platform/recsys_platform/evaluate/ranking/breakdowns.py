@@ -1,7 +1,4 @@
-"""What a report tells beyond its figures: exposure, hit rates of groups, the learning curve, readable cases.
-
-Everything comes back as plain JSON, so that a report can be drawn again from `report.json` alone.
-"""
+"""What a report tells beyond its tables: exposure, hit rates of groups, the learning curve, readable cases."""
 
 import bisect
 import math
@@ -16,12 +13,19 @@ from recsys_model.evaluation.exposure import HEAD_SHARE, count_events, measure_e
 from recsys_model.evaluation.groups import hit_rates, length_groups, member_hit_rates, popularity_deciles
 from recsys_model.evaluation.metrics import hit_gains
 from recsys_platform.evaluate.ranking.cases import Case
-from recsys_platform.evaluate.report.wording import TAKEN
+from recsys_platform.evaluate.report.content import Example, LearningCurve, LossPoint
+from recsys_platform.evaluate.report.measured import (
+    Breakdowns,
+    Exposure,
+    GroupRates,
+    HitRateCurves,
+    MeasuredValue,
+    UserGroup,
+)
+from recsys_platform.evaluate.report.wording import OWN_TIME, TAKEN
 from recsys_platform.file_names import FAMILY_LOSS, METRICS_FILE
 from recsys_platform.json_lines import read_json_lines
 
-OWN_TIME = "held-out event with a time of its own"
-"""Group of users whose held-out event shares its time with no other event of theirs."""
 NUM_EXAMPLES = 20
 _K = 10
 _MAX_HISTORY_TITLES = 8
@@ -32,21 +36,23 @@ def build_exposure(
     targets: Sequence[int],
     training_sequences: Sequence[np.ndarray],
     num_items: int,
-) -> dict[str, Any]:
-    """Return `exposure` of every method's ten best items and of the targets, and `exposure_statements` in words."""
+) -> dict[str, Exposure]:
+    """Return the exposure of every method's ten best items, and that of the targets as `TAKEN`."""
     popularity_N = count_events(training_sequences, num_items)
     shown = {method: [list(items)[:_K] for items in lists] for method, lists in recommended.items()}
     # one item a user cannot cover what ten can, so coverage and Gini index of the targets would compare nothing
-    taken = measure_popularity([[target] for target in targets], popularity_N)
-    return {
-        "exposure": {**{name: measure_exposure(lists, popularity_N) for name, lists in shown.items()}, TAKEN: taken},
-        "exposure_statements": [
-            f"Coverage is the share of the {num_items:,} items that at least one of {len(targets):,} users is shown among the first {_K}.",
-            "The Gini index of exposure is 0 where every item is shown equally often and near 1 where a few items fill all lists.",
-            "Popularity is the number of training events of an item, averaged over each user's list and then over users.",
-            f"The long tail is every item but the most popular {100 * HEAD_SHARE:.0f} % of the catalogue, by training events.",
-        ],
-    }
+    taken = Exposure(**measure_popularity([[target] for target in targets], popularity_N))
+    return {**{name: Exposure(**measure_exposure(lists, popularity_N)) for name, lists in shown.items()}, TAKEN: taken}
+
+
+def describe_exposure(num_items: int, num_users: int) -> tuple[str, ...]:
+    """Return what a reader must know of the figures of exposure, one sentence each."""
+    return (
+        f"Coverage is the share of the {num_items:,} items that at least one of {num_users:,} users is shown among the first {_K}.",
+        "The Gini index of exposure is 0 where every item is shown equally often and near 1 where a few items fill all lists.",
+        "Popularity is the number of training events of an item, averaged over each user's list and then over users.",
+        f"The long tail is every item but the most popular {100 * HEAD_SHARE:.0f} % of the catalogue, by training events.",
+    )
 
 
 def build_breakdowns(
@@ -56,7 +62,7 @@ def build_breakdowns(
     training_sequences: Sequence[np.ndarray],
     num_items: int,
     has_own_time: Sequence[bool],
-) -> dict[str, Any]:
+) -> Breakdowns:
     """Return hit rates over k, and HR@10 by popularity of the target, length of the history and ties in time.
 
     Args:
@@ -72,18 +78,26 @@ def build_breakdowns(
     groups = length_groups(history_lengths)
     longest = [high for _, high in groups]
     lengths = [longest[bisect.bisect_left(longest, length)] for length in history_lengths]
-    return {
-        "hit_rate_over_k": {
-            "ks": list(range(1, _K + 1)),
-            "methods": {
-                method: [float(hit_gains(rank_U, k).mean()) for k in range(1, _K + 1)]
-                for method, rank_U in ranks.items()
-            },
+    ks = tuple(range(1, _K + 1))
+    curves = {method: tuple(float(hit_gains(rank_U, k).mean()) for k in ks) for method, rank_U in ranks.items()}
+    times = member_hit_rates(_time_groups(np.array(has_own_time, dtype=bool)), ranks, _K)
+    return Breakdowns(
+        hit_rate_over_k=HitRateCurves(ks=ks, methods=curves),
+        popularity=_group_rates(hit_rates(deciles, {decile: str(decile) for decile in range(1, 11)}, ranks, _K)),
+        history=_group_rates(hit_rates(lengths, {high: _range(low, high) for low, high in groups}, ranks, _K)),
+        times=_group_rates(times),
+    )
+
+
+def _group_rates(rates: Mapping[str, Any]) -> GroupRates:
+    """Return what `hit_rates` gives, typed."""
+    return GroupRates(
+        groups=tuple(UserGroup(**group) for group in rates["groups"]),
+        methods={
+            method: tuple(None if figure is None else MeasuredValue(**figure) for figure in figures)
+            for method, figures in rates["methods"].items()
         },
-        "popularity": hit_rates(deciles, {decile: str(decile) for decile in range(1, 11)}, ranks, _K),
-        "history": hit_rates(lengths, {high: _range(low, high) for low, high in groups}, ranks, _K),
-        "times": member_hit_rates(_time_groups(np.array(has_own_time, dtype=bool)), ranks, _K),
-    }
+    )
 
 
 def _time_groups(own_U: np.ndarray) -> list[tuple[str, np.ndarray]]:
@@ -91,22 +105,19 @@ def _time_groups(own_U: np.ndarray) -> list[tuple[str, np.ndarray]]:
     return [("all users", np.ones_like(own_U)), (OWN_TIME, own_U), ("held-out event that shares its time", ~own_U)]
 
 
-def load_learning_curve(checkpoint_folder: Path) -> dict[str, Any] | None:
-    """Return lists of [step, loss] and the `minutes` of the training; None where none was recorded.
-
-    The lists: `train`, `eval`, and in `families` the validation loss of each family of tasks that was trained.
-    """
+def load_learning_curve(checkpoint_folder: Path) -> LearningCurve | None:
+    """Return the losses and the minutes of the training; None where none were recorded."""
     lines = read_json_lines(checkpoint_folder / METRICS_FILE)
-    curve = {"train": _points(lines, "train/loss"), "eval": _points(lines, "eval/loss")}
-    if not any(curve.values()):
+    train, validation = _points(lines, "train/loss"), _points(lines, "eval/loss")
+    if not train and not validation:
         return None
     families = sorted({name for line in lines for name in line if name.startswith(FAMILY_LOSS)})
     losses = {name.removeprefix(FAMILY_LOSS): _points(lines, name) for name in families}
-    return {**curve, "families": losses, "minutes": lines[-1].get("minutes")}
+    return LearningCurve(train=train, eval=validation, families=losses, minutes=lines[-1].get("minutes"))
 
 
-def _points(lines: list[dict[str, Any]], name: str) -> list[list[float]]:
-    return [[line["step"], line[name]] for line in lines if math.isfinite(line.get(name, math.nan))]
+def _points(lines: Sequence[Mapping[str, float]], name: str) -> tuple[LossPoint, ...]:
+    return tuple((int(line["step"]), line[name]) for line in lines if math.isfinite(line.get(name, math.nan)))
 
 
 def pick_examples(ranks: np.ndarray, seed: int, num_examples: int = NUM_EXAMPLES) -> tuple[list[int], str]:
@@ -123,30 +134,28 @@ def pick_examples(ranks: np.ndarray, seed: int, num_examples: int = NUM_EXAMPLES
     return sorted(int(place) for place in np.concatenate(drawn)), statement
 
 
-def build_example(
-    user_id: str, history: Sequence[str], truth: str, recommended: Sequence[str], rank: int
-) -> dict[str, Any]:
+def build_example(user_id: str, history: Sequence[str], truth: str, recommended: Sequence[str], rank: int) -> Example:
     """Return one user's case with titles in place of numbers; `rank` is 0 if the truth was not returned."""
-    return {
-        "user_id": user_id,
-        "num_history": len(history),
-        "history": list(history[-_MAX_HISTORY_TITLES:]),
-        "truth": truth,
-        "rank": rank,
-        "recommended": list(recommended),
-    }
+    return Example(
+        user_id=user_id,
+        num_history=len(history),
+        history=tuple(history[-_MAX_HISTORY_TITLES:]),
+        truth=truth,
+        rank=rank,
+        recommended=tuple(recommended),
+    )
 
 
 def build_examples(
     cases: Sequence[Case], catalog: Catalog, recommended: Sequence[Sequence[int]], ranks: np.ndarray, seed: int
-) -> dict[str, Any]:
-    """Return `examples`, cases with titles in place of numbers, and `examples_statement`, the rule by which they were picked."""
+) -> tuple[tuple[Example, ...], str]:
+    """Return cases with titles in place of numbers, and the rule by which they were picked."""
 
     def titles(items: Sequence[int]) -> list[str]:
         return [catalog.items[item].title or catalog.items[item].text for item in items]
 
     places, statement = pick_examples(ranks, seed)
-    examples = [
+    examples = tuple(
         build_example(
             cases[place].user_id,
             titles(cases[place].history),
@@ -155,8 +164,8 @@ def build_examples(
             int(ranks[place]),
         )
         for place in places
-    ]
-    return {"examples": examples, "examples_statement": statement}
+    )
+    return examples, statement
 
 
 def _range(low: int, high: int) -> str:

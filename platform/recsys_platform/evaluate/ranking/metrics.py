@@ -1,20 +1,26 @@
 """From ranks to the metrics of a report: values with intervals, paired differences, and sentences on what they mean."""
 
-import dataclasses
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from recsys_model.config import DecodingConfig
 from recsys_model.errors import DataError
 from recsys_model.evaluation.audit import check_possible
-from recsys_model.evaluation.intervals import Estimate
 from recsys_model.evaluation.metrics import METRIC_NAMES, measure, measure_difference
 from recsys_model.evaluation.protocols import Protocol
 from recsys_platform.config.run import RunConfig
-from recsys_platform.evaluate.ranking.rankings import CATALOGUE, Competitors, Ranks
-from recsys_platform.evaluate.report.wording import MODEL, Metrics, title_of
+from recsys_platform.evaluate.ranking.rankings import Ranks
+from recsys_platform.evaluate.report.measured import (
+    CATALOGUE,
+    Competitors,
+    Difference,
+    MeasuredValue,
+    MethodMetrics,
+    Metrics,
+    RankingTable,
+    measured_values,
+)
+from recsys_platform.evaluate.report.wording import BEST_REACHABLE, CHIEF_METRIC, MODEL, MODEL_TITLE, title_of
 from recsys_platform.splits import DatasetSplit, HeldOut, moment
 
 TITLES: dict[Competitors, str] = {
@@ -23,12 +29,13 @@ TITLES: dict[Competitors, str] = {
     "given": "Given candidates",
 }
 MODEL_STATEMENTS: dict[str, str] = {
-    "beam": "RecSysLLM ranks by trie-guided beam search; what it does not return counts as missed.",
-    "exact": "RecSysLLM ranks by exact trie-guided search: the items with the highest scores of all, proven for each user unless the work limit was hit.",
-    "entity": "RecSysLLM scores every item as a whole, by its entity head; nothing is searched.",
-    "blend": "RecSysLLM scores items by a blend of their tokens, of its entity head and of co-occurrence with the user's "
-    "latest items, with weights found on validation events.",
-    "candidates": "RecSysLLM scores each candidate after the same prompt, which does not list them.",
+    "beam": f"{MODEL_TITLE} ranks by trie-guided beam search; what it does not return counts as missed.",
+    "exact": f"{MODEL_TITLE} ranks by exact trie-guided search: the items with the highest scores of all, proven for "
+    "each user unless the work limit was hit.",
+    "entity": f"{MODEL_TITLE} scores every item as a whole, by its entity head; nothing is searched.",
+    "blend": f"{MODEL_TITLE} scores items by a blend of their tokens, of its entity head and of co-occurrence with the "
+    "user's latest items, with weights found on validation events.",
+    "candidates": f"{MODEL_TITLE} scores each candidate after the same prompt, which does not list them.",
 }
 
 
@@ -41,7 +48,7 @@ def _search_of(decoding: DecodingConfig) -> str:
 
 def build_ranking(
     config: RunConfig, competitors: Competitors, ranks: Ranks, num_items: int, split: str, *, is_whole: bool = True
-) -> dict[str, Any]:
+) -> RankingTable:
     """Return one table of the report, checked to be possible.
 
     Args:
@@ -56,29 +63,29 @@ def build_ranking(
         DataError: no ranking can have the figures of a method.
     """
     sampling = {"num_samples": config.evaluate.bootstrap_samples, "seed": config.seed}
-    metrics: dict[str, Any] = {method: plain(measure(values, **sampling)) for method, values in ranks.items()}
-    baselines = sorted((name for name in ranks if name != MODEL), key=lambda name: -metrics[name]["hr_at_10"]["value"])
-    differences = [
-        {"baseline": name, "metrics": plain(measure_difference(ranks[MODEL], ranks[name], **sampling))}
-        for name in baselines
-    ]
-    best_reachable = (
-        # the shop's own probabilities are those of each customer's last event among all items
-        load_best_reachable(config) if competitors == CATALOGUE and split == "leave_one_out" and is_whole else None
-    )
-    if best_reachable is not None:
-        metrics["best_reachable"] = best_reachable
-    refuse_impossible(metrics)
-    return {
-        "title": TITLES[competitors],
-        "competitors": competitors,
-        "statements": _statements(config, competitors, num_items, split),
-        "metrics": metrics,
-        "differences": differences,
+    metrics: dict[str, Metrics] = {
+        method: measured_values(measure(values, **sampling)) for method, values in ranks.items()
     }
+    others = sorted((name for name in ranks if name != MODEL), key=lambda name: -metrics[name][CHIEF_METRIC].value)
+    differences = {name: measure_difference(ranks[MODEL], ranks[name], **sampling) for name in others}
+    # the shop's own probabilities are those of each customer's last event among all items
+    is_like_the_shop = competitors == CATALOGUE and split == "leave_one_out" and is_whole
+    best_reachable = load_best_reachable(config) if is_like_the_shop else None
+    if best_reachable is not None:
+        metrics[BEST_REACHABLE] = best_reachable
+    refuse_impossible(metrics)
+    return RankingTable(
+        title=TITLES[competitors],
+        competitors=competitors,
+        statements=_statements(config, competitors, num_items, split),
+        metrics=metrics,
+        differences=tuple(
+            Difference(baseline=name, metrics=measured_values(estimates)) for name, estimates in differences.items()
+        ),
+    )
 
 
-def _statements(config: RunConfig, competitors: Competitors, num_items: int, split: str) -> list[str]:
+def _statements(config: RunConfig, competitors: Competitors, num_items: int, split: str) -> tuple[str, ...]:
     protocol = Protocol(
         split="temporal" if split == "temporal" else "leave_one_out",
         competitors=competitors,
@@ -86,7 +93,7 @@ def _statements(config: RunConfig, competitors: Competitors, num_items: int, spl
         exclude_seen=config.evaluate.exclude_seen and competitors == CATALOGUE,
     )
     search = "candidates" if competitors != CATALOGUE else _search_of(config.decoding)
-    return [*protocol.statements(num_items), MODEL_STATEMENTS[search]]
+    return (*protocol.statements(num_items), MODEL_STATEMENTS[search])
 
 
 def describe_cases(
@@ -119,18 +126,17 @@ def describe_cut_searches(num_cut: int, num_cases: int, max_expansions: int) -> 
     return [f"For {num_cut:,} of {num_cases:,} users the exact search was ended after {limit}; theirs are not proven."]
 
 
-def refuse_impossible(metrics: Metrics) -> None:
+def refuse_impossible(metrics: MethodMetrics) -> None:
     """Refuse figures that no ranking with one positive per case can have.
 
     Raises:
         DataError: with the method and the bound that is broken.
     """
-    for method, entries in metrics.items():
-        values = {name: entry["value"] for name, entry in entries.items()}
-        check_possible(title_of(method), {name: value for name, value in values.items() if value is not None})
+    for method, figures in metrics.items():
+        check_possible(title_of(method), {name: figure.value for name, figure in figures.items()})
 
 
-def load_best_reachable(config: RunConfig) -> dict[str, Any] | None:
+def load_best_reachable(config: RunConfig) -> Metrics | None:
     """Return the figures in the `oracle.json` that the demo shop has beside its tables, None where there is none.
 
     Raises:
@@ -143,15 +149,10 @@ def load_best_reachable(config: RunConfig) -> dict[str, Any] | None:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         figures = document.get("best_reachable", document)
-        found = {name: float(figures[name]) for name in METRIC_NAMES if name in figures}
+        values = {name: float(figures[name]) for name in METRIC_NAMES if name in figures}
         split = document.get("split", "test")
     except (ValueError, TypeError, AttributeError) as error:
         raise DataError(f"{path} must hold metrics such as hr_at_10: {error!r}") from error
-    if split != config.evaluate.split or "hr_at_10" not in found:
+    if split != config.evaluate.split or CHIEF_METRIC not in values:
         return None
-    return {name: {"value": value, "low": None, "high": None} for name, value in found.items()}
-
-
-def plain(estimates: Mapping[str, Estimate]) -> dict[str, Any]:
-    """Return estimates as plain JSON."""
-    return {name: dataclasses.asdict(estimate) for name, estimate in estimates.items()}
+    return {name: MeasuredValue.exact(value) for name, value in values.items()}

@@ -6,7 +6,7 @@ protocols. The target loses every tie.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -18,16 +18,27 @@ from recsys_model.evaluation.protocols import rank_of_target
 from recsys_platform.evaluate.answer_log import AnswerLogs
 from recsys_platform.evaluate.ranking.cases import Case
 from recsys_platform.evaluate.ranking.workers import recommend_for_all, score_candidates
+from recsys_platform.evaluate.report.measured import CATALOGUE, Competitors
 from recsys_platform.evaluate.report.wording import MODEL
 from recsys_platform.evaluate.worker_model import WorkerSettings
 
-Competitors = Literal["catalogue", "sampled", "given"]
-CATALOGUE: Competitors = "catalogue"
 Ranks = dict[str, np.ndarray]
 """Method -> each case's rank, 1 for the first place, 0 if the item was not returned."""
 
 LARGEST_K = 10
 """Items that are asked for: what the widest metric looks at."""
+RANKS_FILE = "ranks.parquet"
+"""File of an evaluation with the ranks of every user."""
+
+
+def rank_column(competitors: Competitors, method: str) -> str:
+    """Return the column of `RANKS_FILE` with the ranks of a method under a protocol.
+
+    Example:
+        >>> rank_column("catalogue", "popularity"), rank_column("sampled", "popularity")
+        ('rank_popularity', 'rank_sampled_popularity')
+    """
+    return f"rank_{method}" if competitors == CATALOGUE else f"rank_{competitors}_{method}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +52,7 @@ class Rankings:
     num_cut: int = 0
     """Cases whose exact search was ended by its work limit."""
 
-    def to_plain(self) -> dict[str, Any]:
+    def to_plain(self) -> dict[str, object]:
         """Return the same as plain JSON types."""
         ranks = {
             name: {method: values.tolist() for method, values in methods.items()}
@@ -73,8 +84,8 @@ def rank_with_model(
     The whole catalogue is always searched, since exposure and examples are about it.
     """
     spread = {"num_workers": num_workers, "batch_size": batch_size}
-    found = recommend_for_all(cases, settings, k=LARGEST_K, log=partial_answers.log("ranked"), **spread)
-    recommended = [ranked.items for ranked in found]
+    ranked_cases = recommend_for_all(cases, settings, k=LARGEST_K, log=partial_answers.log("ranked"), **spread)
+    recommended = [ranked.items for ranked in ranked_cases]
     ranks = {
         CATALOGUE: np.array([rank_in(row, case.target_item) for row, case in zip(recommended, cases, strict=True)])
     }
@@ -82,7 +93,7 @@ def rank_with_model(
         scores = score_candidates(cases, lists, settings, log=partial_answers.log(f"scores_{name}"), **spread)
         rows = zip(cases, lists, scores, strict=True)
         ranks[name] = np.array([rank_of_target(items, row, case.target_item) for case, items, row in rows])
-    num_cut = sum(ranked.is_cut for ranked in found)
+    num_cut = sum(ranked.is_cut for ranked in ranked_cases)
     return Rankings({name: {MODEL: values} for name, values in ranks.items()}, {MODEL: recommended}, num_cut)
 
 

@@ -88,7 +88,7 @@ class RecommendationWorker:
 
 def _ranked(answer: Answer) -> Ranked:
     certificate = answer.certificate
-    return Ranked([found.item for found in answer.items], certificate is not None and not certificate.is_exact)
+    return Ranked([scored.item for scored in answer.items], certificate is not None and not certificate.is_exact)
 
 
 def recommend_for_all(

@@ -57,6 +57,8 @@ class Table:
     """Name of each column."""
     rows: Sequence[Sequence[str]]
     """Cells; the first of each is the row's name."""
+    marked: frozenset[int] = frozenset()
+    """Places in `rows`, from 0, whose names stand out."""
 
     def __post_init__(self) -> None:
         for row in self.rows:

@@ -40,17 +40,17 @@ def escape(text: str) -> str:
         '1\\. \\*Tent\\* \\| \\<b\\>'
     """
     line = _SPECIAL.sub(r"\\\1", one_line(text))
-    found = _LINE_START.match(line)
-    if found is None:
+    sign = _LINE_START.match(line)
+    if sign is None:
         return line
-    end = found.end()
+    end = sign.end()
     return f"{line[:end]}\\{line[end:]}" if line[0].isdigit() else f"\\{line}"
 
 
 def format_table(table: Table) -> str:
     """Return the table alone, without its caption; cells hold plain text."""
-    lines = [_row(table.head), "|" + "---|" * len(table.head), *(_row(row) for row in table.rows)]
-    return "\n".join(lines)
+    rows = [_row(row, is_marked=place in table.marked) for place, row in enumerate(table.rows)]
+    return "\n".join([_row(table.head), "|" + "---|" * len(table.head), *rows])
 
 
 def _section(section: Section, plots_folder: str) -> list[str]:
@@ -85,9 +85,10 @@ def _items(block: Items) -> str:
     return "\n".join([*title, *lines])
 
 
-def _row(cells: Sequence[str]) -> str:
+def _row(cells: Sequence[str], *, is_marked: bool = False) -> str:
     # a cell does not begin a line, so a sign in front needs no backslash
-    return "| " + " | ".join(_SPECIAL.sub(r"\\\1", one_line(cell)) for cell in cells) + " |"
+    name, *others = (_SPECIAL.sub(r"\\\1", one_line(cell)) for cell in cells)
+    return f"| {' | '.join([f'**{name}**' if is_marked else name, *others])} |"
 
 
 def _code(text: str) -> str:

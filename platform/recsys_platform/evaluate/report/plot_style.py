@@ -9,9 +9,10 @@ import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from recsys_platform.evaluate.report.document import one_line
@@ -33,6 +34,10 @@ class Theme:
     """What is evaluated."""
     others: tuple[str, ...]
     """Other methods, in order; used again from the front where there are more."""
+    better: str
+    """A change that helps."""
+    worse: str
+    """A change that hurts."""
 
 
 LIGHT = Theme(
@@ -41,6 +46,8 @@ LIGHT = Theme(
     grid="#d5d5d5",
     model="#0072b2",
     others=("#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"),
+    better="#009e73",
+    worse="#d55e00",
 )
 DARK = Theme(
     page="#16181b",
@@ -48,7 +55,21 @@ DARK = Theme(
     grid="#3b3f45",
     model="#56b4e9",
     others=("#e8873a", "#2fc499", "#dd9cc0", "#f0c24b", "#8ea6ff", "#ffffff"),
+    better="#2fc499",
+    worse="#e8873a",
 )
+
+
+class LineStyle(TypedDict):
+    """What matplotlib's `plot` is told of a line."""
+
+    color: str
+    marker: str
+    linestyle: str | tuple[int, tuple[int, ...]]
+    linewidth: float
+    zorder: float
+
+
 # seven markers and five lines for six colours: no two of two hundred methods look alike
 MARKERS = ("s", "^", "D", "v", "P", "X", "<")
 LINES = ("--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)))
@@ -84,17 +105,24 @@ def to_png(draw: Callable[[Theme], Figure], theme: Theme) -> bytes:
     return buffer.getvalue()
 
 
-def line_style(theme: Theme, place: int) -> dict[str, Any]:
+def new_figure(height: float) -> tuple[Figure, Axes]:
+    """Return a figure of the width of a page and its axes; the height is in inches."""
+    figure = Figure(figsize=(7.0, height), layout="constrained")
+    return figure, figure.subplots()
+
+
+def line_style(theme: Theme, place: int) -> LineStyle:
     """Return colour, marker and line of a method; place 0 is the model, which is drawn strongest."""
     if place == 0:
-        return {"color": theme.model, "marker": "o", "linestyle": "-", "linewidth": 2.4, "zorder": 5}
+        return LineStyle(color=theme.model, marker="o", linestyle="-", linewidth=2.4, zorder=5)
     index = place - 1
-    return {
-        "color": theme.others[index % len(theme.others)],
-        "marker": MARKERS[index % len(MARKERS)],
-        "linestyle": LINES[index % len(LINES)],
-        "linewidth": 1.4,
-    }
+    return LineStyle(
+        color=theme.others[index % len(theme.others)],
+        marker=MARKERS[index % len(MARKERS)],
+        linestyle=LINES[index % len(LINES)],
+        linewidth=1.4,
+        zorder=2,
+    )
 
 
 def label(text: str, width: int = 26) -> str:

@@ -1,22 +1,18 @@
-"""The section of a report on task families: questions in wordings that were trained on, beside wordings that were not."""
+"""The section of a report on task families: questions in wordings that were trained on, and in wordings that were not."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import get_args
 
+from recsys_platform.evaluate.report.content import Report, TaskEntry, Wording
 from recsys_platform.evaluate.report.document import Block, Fold, Heading, Items, Paragraph, Section, Table
 from recsys_platform.evaluate.report.wording import estimate, in_order, method_title, metric_title
 
-Report = Mapping[str, Any]
-"""As in report.json."""
-Task = Mapping[str, Any]
-"""One entry of the report's `tasks`."""
-
-_WORDINGS = ("seen", "unseen")
+_WORDINGS = get_args(Wording)
 
 
 def task_section(report: Report) -> Section:
     """Return a table for each task, figures of seen and unseen wordings side by side, and a few answers to read."""
-    if not report["tasks"]:
+    if not report.tasks:
         return Section("Task families", [Paragraph("The model was not trained on questions of task families.")])
     blocks: list[Block] = [
         Paragraph(
@@ -24,61 +20,56 @@ def task_section(report: Report) -> Section:
             "RMSE and MAE are errors: lower is better."
         )
     ]
-    for name, entries in _by_task(report["tasks"]).items():
-        blocks += [Heading(_heading(name, entries)), _table(report, entries), *_statements(entries)]
-        blocks += [_answers(entry) for entry in entries if entry["examples"]]
+    for entries in _by_task(report.tasks):
+        blocks += [Heading(_heading(entries[0])), _table(report, entries), *_statements(entries)]
+        blocks += [_answers(entry) for entry in entries if entry.examples]
     return Section("Task families", blocks)
 
 
-def _by_task(tasks: Sequence[Task]) -> dict[str, list[Task]]:
+def _by_task(tasks: Sequence[TaskEntry]) -> list[list[TaskEntry]]:
     """Return the entries of each task, seen wordings first; tasks in the order in which they first appear."""
-    names = dict.fromkeys(entry["task"] for entry in tasks)
-    return {
-        name: sorted(
-            (entry for entry in tasks if entry["task"] == name), key=lambda entry: _WORDINGS.index(entry["templates"])
-        )
-        for name in names
-    }
+    names = dict.fromkeys(entry.task for entry in tasks)
+    ordered = sorted(tasks, key=lambda entry: _WORDINGS.index(entry.templates))
+    return [[entry for entry in ordered if entry.task == name] for name in names]
 
 
-def _heading(name: str, entries: Sequence[Task]) -> str:
-    family = entries[0]["family"].replace("_", " ")
-    task = name.replace("_", " ")
+def _heading(entry: TaskEntry) -> str:
+    task, family = entry.task.replace("_", " "), entry.family.replace("_", " ")
     return task if task == family else f"{task} ({family})"
 
 
-def _table(report: Report, entries: Sequence[Task]) -> Table:
-    """Return one row a method; for each metric the wordings stand beside each other."""
-    metrics = dict.fromkeys(metric for entry in entries for figures in entry["metrics"].values() for metric in figures)
+def _table(report: Report, entries: Sequence[TaskEntry]) -> Table:
+    """Return one row a method; for each metric the wordings stand side by side."""
+    metrics = dict.fromkeys(metric for entry in entries for figures in entry.metrics.values() for metric in figures)
     columns = [(metric, entry) for metric in metrics for entry in entries]
-    methods = in_order(report, dict.fromkeys(method for entry in entries for method in entry["metrics"]))
+    methods = in_order(report, dict.fromkeys(method for entry in entries for method in entry.metrics))
     rows = [
         [
             method_title(report, method),
-            *(estimate(entry["metrics"].get(method, {}).get(metric)) for metric, entry in columns),
+            *(estimate(entry.metrics.get(method, {}).get(metric)) for metric, entry in columns),
         ]
         for method in methods
     ]
-    cases = ", ".join(f"{entry['num_cases']:,} cases with {entry['templates']} wordings" for entry in entries)
-    head = ["method", *(f"{metric_title(metric)}, {entry['templates']}" for metric, entry in columns)]
-    return Table(f"{_heading(entries[0]['task'], entries)}: {cases}", head, rows)
+    cases = ", ".join(f"{entry.num_cases:,} cases with {entry.templates} wordings" for entry in entries)
+    head = ["method", *(f"{metric_title(metric)}, {entry.templates}" for metric, entry in columns)]
+    return Table(f"{_heading(entries[0])}: {cases}", head, rows)
 
 
-def _statements(entries: Sequence[Task]) -> list[Block]:
+def _statements(entries: Sequence[TaskEntry]) -> list[Block]:
     """Return what holds for all entries once, and what holds for one with its wording in front."""
-    shared = [text for text in entries[0]["statements"] if all(text in entry["statements"] for entry in entries)]
+    shared = [text for text in entries[0].statements if all(text in entry.statements for entry in entries)]
     own = [
-        f"{entry['templates'].capitalize()} wordings: {text}"
+        f"{entry.templates.capitalize()} wordings: {text}"
         for entry in entries
-        for text in entry["statements"]
+        for text in entry.statements
         if text not in shared
     ]
     return [Items([*shared, *own])] if shared or own else []
 
 
-def _answers(entry: Task) -> Fold:
+def _answers(entry: TaskEntry) -> Fold:
     lines: list[Block] = [
-        Items([f"question: {example['question']}", f"true answer: {example['truth']}", f"answer: {example['answer']}"])
-        for example in entry["examples"]
+        Items([f"question: {example.question}", f"true answer: {example.truth}", f"answer: {example.answer}"])
+        for example in entry.examples
     ]
-    return Fold(f"Answers to {entry['templates']} wordings, {', '.join(entry['template_ids'])}", lines)
+    return Fold(f"Answers to {entry.templates} wordings, {', '.join(entry.template_ids)}", lines)

@@ -1,27 +1,36 @@
 """The figures of a ranking as a table for the terminal, and a paired difference as one line."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from recsys_model.evaluation.metrics import METRIC_NAMES
-from recsys_platform.evaluate.report.wording import METHOD_TITLES, Metrics, metric_title, title_of
+from recsys_platform.evaluate.report.measured import Difference, MeasuredValue, MethodMetrics
+from recsys_platform.evaluate.report.wording import (
+    CHIEF_METRIC,
+    METHOD_TITLES,
+    MODEL_TITLE,
+    UNKNOWN,
+    metric_title,
+    title_of,
+)
 
 
-def format_table(metrics: Metrics) -> str:
+def format_table(metrics: MethodMetrics) -> str:
     """Return a table for the terminal, one row a method; the interval is that of HR@10.
 
     Example:
-        >>> print(format_table({"popularity": {"hr_at_10": {"value": 0.25, "low": 0.2, "high": 0.3}}}))
+        >>> print(format_table({"popularity": {"hr_at_10": MeasuredValue(value=0.25, low=0.2, high=0.3)}}))
         method      HR@1  HR@5   HR@10  NDCG@5  NDCG@10  95 % of HR@10
         popularity     -     -  0.2500       -        -  0.2000-0.3000
     """
-    head = ["method", *(metric_title(name) for name in METRIC_NAMES), "95 % of HR@10"]
+    head = ["method", *map(metric_title, METRIC_NAMES), f"95 % of {metric_title(CHIEF_METRIC)}"]
     order = [
         *(name for name in METHOD_TITLES if name in metrics),
         *(name for name in metrics if name not in METHOD_TITLES),
     ]
     rows = [
-        [title_of(method), *(_cell(metrics[method].get(name)) for name in METRIC_NAMES), _interval(metrics[method])]
+        [
+            title_of(method),
+            *(_value(metrics[method].get(name)) for name in METRIC_NAMES),
+            _interval(metrics[method].get(CHIEF_METRIC)),
+        ]
         for method in order
     ]
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
@@ -33,20 +42,19 @@ def format_table(metrics: Metrics) -> str:
     )
 
 
-def format_difference(difference: Mapping[str, Any]) -> str:
+def format_difference(difference: Difference) -> str:
     """Return one line on how far the model lies from the best baseline, paired over the same users."""
     parts = [
-        f"{metric_title(name)} {entry['value']:+.4f} [{entry['low']:+.4f}, {entry['high']:+.4f}]"
-        for name, entry in difference["metrics"].items()
+        f"{metric_title(name)} {figure.value:+.4f} [{figure.low:+.4f}, {figure.high:+.4f}]"
+        for name, figure in difference.metrics.items()
     ]
-    title = title_of(difference["baseline"])
-    return f"RecSysLLM minus {title}, paired over the same users: {', '.join(parts)}."
+    title = title_of(difference.baseline)
+    return f"{MODEL_TITLE} minus {title}, paired over the same users: {', '.join(parts)}."
 
 
-def _cell(entry: Mapping[str, float | None] | None) -> str:
-    return "-" if entry is None else f"{entry['value']:.4f}"
+def _value(figure: MeasuredValue | None) -> str:
+    return UNKNOWN if figure is None else f"{figure.value:.4f}"
 
 
-def _interval(entries: Mapping[str, Mapping[str, float | None]]) -> str:
-    entry = entries.get("hr_at_10")
-    return "-" if entry is None or entry["low"] is None else f"{entry['low']:.4f}-{entry['high']:.4f}"
+def _interval(figure: MeasuredValue | None) -> str:
+    return UNKNOWN if figure is None or figure.interval is None else "{:.4f}-{:.4f}".format(*figure.interval)

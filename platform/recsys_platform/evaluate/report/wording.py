@@ -1,26 +1,33 @@
-"""How figures, methods and verdicts are put into words; used by every part of a report.
+"""The one vocabulary of reports: names and titles of methods and metrics, figures and verdicts in words.
 
 An unknown figure is a dash and never `nan`.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
-Entry = Mapping[str, float | None]
-"""`{"value", "low", "high"}`; the limits are None where there is no sample behind the figure."""
-Metrics = Mapping[str, Mapping[str, Entry]]
-"""Method -> metric -> entry."""
+from recsys_platform.evaluate.report.content import Report
+from recsys_platform.evaluate.report.measured import MeasuredValue
 
 UNKNOWN = "-"
 MODEL = "recsysllm"
+"""Name of the evaluated model among the methods."""
+MODEL_TITLE = "RecSysLLM"
+BEST_REACHABLE = "best_reachable"
+"""Method that ranks by the demo shop's own probabilities."""
 TAKEN = "taken"
-"""Stands for what the users really took, where methods are compared by what they recommend."""
+"""Stands for what the users took, where methods are compared by what they recommend."""
+OWN_TIME = "held-out event with a time of its own"
+"""Group of users whose held-out event shares its time with no other event of theirs."""
+CHIEF_METRIC = "hr_at_10"
+"""The metric that summaries quote."""
 LOWER_IS_BETTER = frozenset({"rmse", "mae"})
 """Metrics that are errors."""
+CANNOT_TELL = "cannot be told apart"
+"""Verdict on a difference whose interval holds 0."""
 
 METHOD_TITLES: dict[str, str] = {
-    "recsysllm": "RecSysLLM",
+    MODEL: MODEL_TITLE,
     "sasrec": "SASRec",
     "last_item": "last item alone (SASRec without blocks)",
     "co_occurrence": "last-item co-occurrence",
@@ -33,15 +40,37 @@ METHOD_TITLES: dict[str, str] = {
     "gru4rec": "GRU4Rec (cornac)",
     "sasrec_cornac": "SASRec (cornac)",
     "bert4rec": "BERT4Rec (cornac)",
-    "best_reachable": "best reachable (the shop's own probabilities)",
+    BEST_REACHABLE: "best reachable (the shop's own probabilities)",
 }
-"""Method -> how a reader meets it, in the order of the table."""
+"""Method of a ranking -> title, in the order of the table."""
+TASK_METHOD_TITLES: dict[str, str] = {
+    MODEL: MODEL_TITLE,
+    "item_mean": "mean rating of the item",
+    "mean_rating": "mean rating",
+    "co_occurrence": METHOD_TITLES["co_occurrence"],
+    "popularity": METHOD_TITLES["popularity"],
+    "same_item": "training text of the same item",
+    "most_frequent": "most frequent training text",
+    "review_lead": "first words of the review",
+}
+"""Method of a task -> title, in the order of the table."""
 
 _UPPERCASE = frozenset({"hr", "ndcg", "rmse", "mae", "mse", "auc", "bleu", "rouge", "mrr"})
 
 
+def titles_of(methods: Iterable[str]) -> dict[str, str]:
+    """Return the titles for a report: those of the methods of its rankings, then those of all tasks.
+
+    Example:
+        >>> list(titles_of(["popularity", "recsysllm", "unheard_of"]))[:3]
+        ['recsysllm', 'popularity', 'item_mean']
+    """
+    ranked = set(methods)
+    return {method: title for method, title in METHOD_TITLES.items() if method in ranked} | TASK_METHOD_TITLES
+
+
 def title_of(method: str) -> str:
-    """Return how a reader meets a method; its own name where it has no title.
+    """Return the title of a method; its own name where it has none.
 
     Example:
         >>> title_of("popularity"), title_of("most_pop")
@@ -50,16 +79,16 @@ def title_of(method: str) -> str:
     return METHOD_TITLES.get(method, method.replace("_", " "))
 
 
-def method_title(report: Mapping[str, Any], method: str) -> str:
-    """Return how a reader meets a method."""
-    return report.get("method_titles", {}).get(method) or title_of(method)
+def method_title(report: Report, method: str) -> str:
+    """Return the title of a method in a report."""
+    return report.method_titles.get(method) or title_of(method)
 
 
-def in_order(report: Mapping[str, Any], methods: Iterable[str]) -> list[str]:
+def in_order(report: Report, methods: Iterable[str]) -> list[str]:
     """Return methods as tables list them: the model, baselines in the order of their titles, what is best reachable."""
-    known = [*report.get("method_titles", {}), *METHOD_TITLES]
-    places = {method: known.index(method) for method in known}
-    return sorted(methods, key=lambda name: (name == "best_reachable", name != MODEL, places.get(name, len(known))))
+    titled = list(dict.fromkeys([*report.method_titles, *METHOD_TITLES]))
+    places = {method: place for place, method in enumerate(titled)}
+    return sorted(methods, key=lambda name: (name == BEST_REACHABLE, name != MODEL, places.get(name, len(titled))))
 
 
 def metric_title(name: str) -> str:
@@ -88,32 +117,35 @@ def number(value: float | None, *, sign: bool = False) -> str:
     return f"{value:{'+' if sign else ''}.{2 if abs(value) >= 10 else 4}f}"
 
 
-def estimate(entry: Entry | None, *, sign: bool = False) -> str:
+def estimate(figure: MeasuredValue | None, *, sign: bool = False) -> str:
     """Return a figure with its interval.
 
     Example:
-        >>> estimate({"value": 0.5, "low": 0.4, "high": 0.6}), estimate({"value": 0.5, "low": None, "high": None})
-        ('0.5000 (0.4000 to 0.6000)', '0.5000')
+        >>> estimate(MeasuredValue(value=0.5, low=0.4, high=0.6)), estimate(MeasuredValue.exact(0.5)), estimate(None)
+        ('0.5000 (0.4000 to 0.6000)', '0.5000', '-')
     """
-    if entry is None or number(entry["value"]) == UNKNOWN:
+    if figure is None or number(figure.value) == UNKNOWN:
         return UNKNOWN
-    limits = [number(entry.get(name), sign=sign) for name in ("low", "high")]
-    value = number(entry["value"], sign=sign)
-    return value if UNKNOWN in limits else f"{value} ({limits[0]} to {limits[1]})"
+    low, high = number(figure.low, sign=sign), number(figure.high, sign=sign)
+    value = number(figure.value, sign=sign)
+    return value if UNKNOWN in (low, high) else f"{value} ({low} to {high})"
 
 
-def verdict(metric: str, difference: Entry) -> str:
+def verdict(metric: str, difference: MeasuredValue) -> str:
     """Return what a paired difference, the model minus another method, says: its interval decides.
 
     Example:
-        >>> verdict("hr_at_10", {"value": 0.2, "low": 0.1, "high": 0.3}), verdict("rmse", {"value": 0.2, "low": 0.1, "high": 0.3})
+        >>> won = MeasuredValue(value=0.2, low=0.1, high=0.3)
+        >>> verdict("hr_at_10", won), verdict("rmse", won)
         ('better', 'worse')
-        >>> verdict("hr_at_10", {"value": 0.2, "low": -0.1, "high": 0.3})
+        >>> verdict("hr_at_10", MeasuredValue(value=0.2, low=-0.1, high=0.3))
         'cannot be told apart'
     """
-    low, high = difference.get("low"), difference.get("high")
-    if low is None or high is None or not low <= high or low <= 0.0 <= high:
-        return "cannot be told apart"
+    if difference.interval is None:
+        return CANNOT_TELL
+    low, high = difference.interval
+    if not low <= high or low <= 0.0 <= high:
+        return CANNOT_TELL
     is_better = (low > 0.0) != (metric in LOWER_IS_BETTER)
     return "better" if is_better else "worse"
 

@@ -1,9 +1,6 @@
-"""Write a report for people: one HTML file, and Markdown with its plots in a folder beside it."""
+"""Write a report for people: one HTML file, and Markdown with its plots in a folder of their own."""
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from recsys_platform.evaluate.report.baseline_sections import baseline_section
 from recsys_platform.evaluate.report.behaviour_sections import (
@@ -14,8 +11,10 @@ from recsys_platform.evaluate.report.behaviour_sections import (
     speed_section,
     training_section,
 )
+from recsys_platform.evaluate.report.content import Report
 from recsys_platform.evaluate.report.document import Document
 from recsys_platform.evaluate.report.html_page import Image, render_html
+from recsys_platform.evaluate.report.json_format import write_json
 from recsys_platform.evaluate.report.markdown import render_markdown
 from recsys_platform.evaluate.report.plots import draw_plots
 from recsys_platform.evaluate.report.ranking_sections import protocol_section, ranking_section, summary_section
@@ -41,25 +40,23 @@ _SECTIONS = (
 )
 
 
-def write_reports(folder: Path, report: Mapping[str, Any]) -> None:
+def write_reports(folder: Path, report: Report) -> None:
     """Write `report.json`, `report.html`, `report.md` and `plots/` into a folder; all is drawn from `report` alone.
 
     Raises:
-        ValueError: the report holds a figure that is no finite number.
+        ValueError: the report holds a figure that is no finite number; nothing is written.
     """
-    text = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False)
+    write_json(folder / JSON_FILE, report)
     document = build_document(report)
     plots = draw_plots(report, document.pictures())
-    (folder / JSON_FILE).write_text(text + "\n", encoding="utf-8")
-    (folder / HTML_FILE).write_text(
-        render_html(document, {name: Image(light, dark) for name, (light, dark) in plots.items()}), encoding="utf-8"
-    )
+    images = {name: Image(light, dark) for name, (light, dark) in plots.items()}
+    (folder / HTML_FILE).write_text(render_html(document, images), encoding="utf-8")
     (folder / MARKDOWN_FILE).write_text(render_markdown(document, PLOTS_FOLDER), encoding="utf-8")
     (folder / PLOTS_FOLDER).mkdir()
-    for name, (light, _) in plots.items():
-        (folder / PLOTS_FOLDER / f"{name}.png").write_bytes(light)
+    for name, image in images.items():
+        (folder / PLOTS_FOLDER / f"{name}.png").write_bytes(image.light)
 
 
-def build_document(report: Mapping[str, Any]) -> Document:
+def build_document(report: Report) -> Document:
     """Return the report's sections in the order in which they are read."""
-    return Document(f"Evaluation of {report['name']}", [build(report) for build in _SECTIONS])
+    return Document(f"Evaluation of {report.name}", [build(report) for build in _SECTIONS])

@@ -109,8 +109,8 @@ class TaskAnswerer:
     ) -> list[TaskAnswer]:
         if task.answer == "item" and "candidates" not in task.required:
             excluded = [case.event.seen_items for case in cases] if self._exclude_seen else None
-            found = self._items.recommend(prompts, LARGEST_K, excluded)
-            items = [tuple(each.item for each in answer) for answer in found]
+            best_items = self._items.recommend(prompts, LARGEST_K, excluded)
+            items = [tuple(each.item for each in answer) for answer in best_items]
             return [TaskAnswer(question=q, items=best) for q, best in zip(questions, items, strict=True)]
         if task.answer == "item" or task.answer in CHOICES:
             scores = self._answer_scorer.log_probs(prompts, [self._given(task, case) for case in cases])

@@ -14,19 +14,6 @@ from recsys_model.text.task_facts import TaskFacts, fold
 PRIOR_RATINGS = 5.0
 """An item's mean rating is drawn towards the mean of all as if it had so many more ratings of that mean."""
 
-TASK_METHOD_TITLES: dict[str, str] = {
-    "recsysllm": "RecSysLLM",
-    "item_mean": "mean rating of the item",
-    "mean_rating": "mean rating",
-    "co_occurrence": "last-item co-occurrence",
-    "popularity": "popularity",
-    "same_item": "training text of the same item",
-    "most_frequent": "most frequent training text",
-    "review_lead": "first words of the review",
-}
-"""Method -> how a reader meets it."""
-
-
 Key = tuple[int | str, ...]
 """(item,), (item, feature word) or (feature word,)."""
 

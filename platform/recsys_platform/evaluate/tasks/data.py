@@ -17,11 +17,13 @@ from recsys_platform.config.stages import EvaluateConfig
 from recsys_platform.evaluate.tasks.cases import HeldOutEvent
 from recsys_platform.task_columns import FACT_COLUMNS, to_facts
 
+Settings = Mapping[str, Any]
+"""The configuration in a checkpoint's manifest."""
 ROWS_PER_BATCH = 1000
 """Rows that are held as Python objects at a time."""
 
 
-def trained_tasks(checkpoint_config: Mapping[str, Any]) -> list[str]:
+def trained_tasks(checkpoint_config: Settings) -> list[str]:
     """Return the tasks that a checkpoint was trained on, by the configuration in its manifest.
 
     Example:
@@ -36,7 +38,7 @@ def trained_tasks(checkpoint_config: Mapping[str, Any]) -> list[str]:
     return [name for name, task in TASKS.items() if tasks.get(f"{task.family}_weight", 0.0) > 0.0]
 
 
-def chosen_tasks(evaluate: EvaluateConfig, checkpoint_config: Mapping[str, Any]) -> list[str]:
+def chosen_tasks(evaluate: EvaluateConfig, checkpoint_config: Settings) -> list[str]:
     """Return those of a checkpoint's tasks that `evaluate.tasks` asks for.
 
     Raises:
@@ -54,7 +56,7 @@ def chosen_tasks(evaluate: EvaluateConfig, checkpoint_config: Mapping[str, Any])
     return [task for task in trained if task in evaluate.tasks]
 
 
-def num_candidates(checkpoint_config: Mapping[str, Any]) -> int:
+def num_candidates(checkpoint_config: Settings) -> int:
     """Return how many candidates a question had in training, the right one included."""
     return int(checkpoint_config["tasks"].get("num_candidates", TasksConfig().num_candidates))
 

@@ -1,11 +1,9 @@
 """The evaluation of the task families: every trained task, asked in seen and, apart from these, in unseen words."""
 
-import dataclasses
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -17,6 +15,8 @@ from recsys_model.text.templates import TEMPLATE_SPLITS, TemplateSplit, load_tem
 from recsys_platform.artifacts import Manifest
 from recsys_platform.config.run import RunConfig
 from recsys_platform.evaluate.answer_log import AnswerLogs
+from recsys_platform.evaluate.report.content import TaskEntry
+from recsys_platform.evaluate.report.measured import measured_values
 from recsys_platform.evaluate.tasks.answers import TaskAnswer
 from recsys_platform.evaluate.tasks.baselines import TrainingAnswers
 from recsys_platform.evaluate.tasks.cases import CaseBuilder, TaskCase, UserDraw
@@ -41,9 +41,8 @@ TASKS_FILE = "tasks.parquet"
 class TaskEvaluation:
     """What came out for all tasks; empty where none was trained or asked for."""
 
-    entries: list[dict[str, Any]]
-    """One a task and kind of words: `task`, `family`, `templates`, `template_ids`, `num_cases`, `statements`,
-    `metrics` and `examples`, plain JSON."""
+    entries: tuple[TaskEntry, ...]
+    """One for each task and kind of words."""
     answered: list[tuple[TaskCase, TaskAnswer]]
     """Every question with its answer."""
     catalog: Catalog
@@ -81,36 +80,16 @@ def evaluate_tasks(
         DataError: the catalogue is too small for the candidates of a question.
     """
     if not tasks:
-        return TaskEvaluation(entries=[], answered=[], catalog=catalog)
+        return TaskEvaluation(entries=(), answered=[], catalog=catalog)
     draw = _draw_users(config, tasks)
-    builder = CaseBuilder(
-        load_templates(),
-        seed=config.seed,
-        num_items=len(catalog.items),
-        num_candidates=num_candidates(checkpoint.config),
-    )
-    cases = [
-        case for task in tasks for words in TEMPLATE_SPLITS for case in builder.build(task, words, draw.drawn(task))
-    ]
+    cases = _build_cases(config, checkpoint, tasks, draw, len(catalog.items))
     logger.info("asking %d questions of %d tasks", len(cases), len(tasks))
-    answers = answer_all(
-        cases,
-        TaskWorkerSettings(ranking=ranking, generation=config.generation),
-        catalog,
-        num_workers=config.evaluate.num_workers,
-        batch_size=config.evaluate.batch_size,
-        log=partial_answers.log("tasks", encode_answer, decode_answer),
-    )
-    meter = TaskMeter(
-        _count_training(config, cases, training_sequences, len(catalog.items)),
-        num_samples=config.evaluate.bootstrap_samples,
-        seed=config.seed,
-        exclude_seen=config.evaluate.exclude_seen,
-    )
+    answers = _answer(config, cases, ranking, catalog, partial_answers)
+    meter = _build_meter(config, cases, training_sequences, len(catalog.items))
     groups = _grouped(cases, answers)
-    entries = [
+    entries = tuple(
         _entry(config, checkpoint, key, group, draw.num_users[key[0]], meter, catalog) for key, group in groups.items()
-    ]
+    )
     answered = [pair for group in groups.values() for pair in group.answered]
     return TaskEvaluation(entries=entries, answered=answered, catalog=catalog)
 
@@ -133,6 +112,49 @@ def _draw_users(config: RunConfig, tasks: Sequence[str]) -> UserDraw:
     for event in iter_held_out(config.dataset_folder, config.evaluate.split, categories):
         draw.offer(event)
     return draw
+
+
+def _build_cases(
+    config: RunConfig, checkpoint: Manifest, tasks: Sequence[str], draw: UserDraw, num_items: int
+) -> list[TaskCase]:
+    """Return the questions, task by task, those in seen words first."""
+    builder = CaseBuilder(
+        load_templates(),
+        seed=config.seed,
+        num_items=num_items,
+        num_candidates=num_candidates(checkpoint.config),
+    )
+    return [
+        case for task in tasks for words in TEMPLATE_SPLITS for case in builder.build(task, words, draw.drawn(task))
+    ]
+
+
+def _answer(
+    config: RunConfig,
+    cases: Sequence[TaskCase],
+    ranking: WorkerSettings,
+    catalog: Catalog,
+    partial_answers: AnswerLogs,
+) -> list[TaskAnswer | None]:
+    return answer_all(
+        cases,
+        TaskWorkerSettings(ranking=ranking, generation=config.generation),
+        catalog,
+        num_workers=config.evaluate.num_workers,
+        batch_size=config.evaluate.batch_size,
+        log=partial_answers.log("tasks", encode_answer, decode_answer),
+    )
+
+
+def _build_meter(
+    config: RunConfig, cases: Sequence[TaskCase], sequences: Sequence[np.ndarray], num_items: int
+) -> TaskMeter:
+    return TaskMeter(
+        _count_training(config, cases, sequences, num_items),
+        num_samples=config.evaluate.bootstrap_samples,
+        seed=config.seed,
+        exclude_seen=config.evaluate.exclude_seen,
+    )
 
 
 def _count_training(
@@ -170,30 +192,27 @@ def _entry(
     num_askable: int,
     meter: TaskMeter,
     catalog: Catalog,
-) -> dict[str, Any]:
+) -> TaskEntry:
     task, words = key
     metrics = meter.measure(group.answered) if group.answered else {}
-    return {
-        "task": task,
-        "family": TASKS[task].family,
-        "templates": words,
-        "template_ids": sorted({case.template_id for case, _ in group.answered}),
-        "num_cases": len(group.answered),
-        "statements": describe_task(
-            task,
-            words,
-            split=config.evaluate.split,
-            num_users=group.num_users + group.num_left_out,
-            num_askable=num_askable,
-            num_left_out=group.num_left_out,
-            num_items=len(catalog.items),
-            num_candidates=num_candidates(checkpoint.config),
-            exclude_seen=config.evaluate.exclude_seen,
-        ),
-        "metrics": {method: _plain(figures) for method, figures in metrics.items()},
-        "examples": build_task_examples(group.answered, catalog),
-    }
-
-
-def _plain(figures: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: dataclasses.asdict(estimate) for name, estimate in figures.items()}
+    statements = describe_task(
+        task,
+        words,
+        split=config.evaluate.split,
+        num_users=group.num_users + group.num_left_out,
+        num_askable=num_askable,
+        num_left_out=group.num_left_out,
+        num_items=len(catalog.items),
+        num_candidates=num_candidates(checkpoint.config),
+        exclude_seen=config.evaluate.exclude_seen,
+    )
+    return TaskEntry(
+        task=task,
+        family=TASKS[task].family,
+        templates=words,
+        template_ids=tuple(sorted({case.template_id for case, _ in group.answered})),
+        num_cases=len(group.answered),
+        statements=tuple(statements),
+        metrics={method: measured_values(estimates) for method, estimates in metrics.items()},
+        examples=build_task_examples(group.answered, catalog),
+    )

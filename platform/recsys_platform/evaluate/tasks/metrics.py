@@ -8,7 +8,7 @@ Shape suffixes: U = users.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from recsys_model.evaluation.texts import measure_texts
 from recsys_model.evaluation.yes_no import measure_accuracy, measure_auc
 from recsys_model.text.task_facts import TaskFacts, fold
 from recsys_model.text.tasks import CHOICES, TASKS
+from recsys_platform.evaluate.report.wording import MODEL
 from recsys_platform.evaluate.tasks.answers import TaskAnswer
 from recsys_platform.evaluate.tasks.baselines import TrainingAnswers
 from recsys_platform.evaluate.tasks.cases import TaskCase
@@ -30,6 +31,7 @@ RATINGS = tuple(float(choice) for choice in CHOICES["rating"])
 BLEU_ORDERS = {"explanation": 4, "summary": 2}
 """Longest word groups of BLEU (paper, Tables 5 and 6)."""
 
+Answers = TypeVar("Answers")
 Metrics = dict[str, dict[str, Estimate]]
 """Method -> metric -> estimate."""
 Answered = Sequence[tuple[TaskCase, TaskAnswer]]
@@ -74,11 +76,11 @@ class TaskMeter:
 
     def _ratings(self, answered: Answered) -> Metrics:
         true_U = np.array([case.facts.rating for case, _ in answered])
-        known = self._training.answers
+        training = self._training.answers
         predicted = {
-            "recsysllm": [rating_of(answer) for _, answer in answered],
-            "item_mean": [known.item_mean(target_of(case.facts)) for case, _ in answered],
-            "mean_rating": [known.mean_rating()] * len(answered),
+            MODEL: [rating_of(answer) for _, answer in answered],
+            "item_mean": [training.item_mean(target_of(case.facts)) for case, _ in answered],
+            "mean_rating": [training.mean_rating()] * len(answered),
         }
         return self._each(predicted, lambda values: measure_ratings(np.array(values), true_U, **self._sampling))
 
@@ -90,7 +92,7 @@ class TaskMeter:
         items = [(target_of(right[0].facts), wrong[0].facts.asked_item) for right, wrong in pairs]
         right_count_U, wrong_count_U = (np.array([count_N[pair[side]] for pair in items]) for side in (0, 1))
         return {
-            "recsysllm": {
+            MODEL: {
                 "accuracy": measure_accuracy(right_U, wrong_U, **self._sampling),
                 "auc": measure_auc(right_U, wrong_U, **self._sampling),
             },
@@ -104,11 +106,11 @@ class TaskMeter:
             for case, _ in answered
         ]
         own = [rank_of_answer(case, answer) for case, answer in answered]
-        figures = self._ranks({"recsysllm": own, "popularity": popular})
+        metrics = self._ranks({MODEL: own, "popularity": popular})
         fewest = min(len(case.facts.candidates) for case, _ in answered)
-        # a place among the first ten of ten candidates is no achievement
-        told = [name for name in METRIC_NAMES if name.startswith("ndcg") or int(name.rpartition("_")[2]) < fewest]
-        return {method: {name: known[name] for name in told} for method, known in figures.items()}
+        # HR@k is 1 for every method if there are no more than k candidates
+        names = [name for name in METRIC_NAMES if name.startswith("ndcg") or int(name.rpartition("_")[2]) < fewest]
+        return {method: {name: figures[name] for name in names} for method, figures in metrics.items()}
 
     def _in_catalogue(self, answered: Answered) -> Metrics:
         rankers: dict[str, Ranker] = {
@@ -120,13 +122,13 @@ class TaskMeter:
         excluded = [case.event.seen_items for case, _ in answered] if self._exclude_seen else None
         own = [rank_of_answer(case, answer) for case, answer in answered]
         others = {name: rank_targets(ranker, histories, targets, excluded) for name, ranker in rankers.items()}
-        return self._ranks({"recsysllm": own, **others})
+        return self._ranks({MODEL: own, **others})
 
     def _texts(self, answered: Answered) -> Metrics:
         task = TASKS[answered[0][0].task]
         choice = {"is_summary": task.answer == "summary", "has_hint": "feature" in task.required}
         others = [self._training.answers.texts(case.facts, **choice) for case, _ in answered]
-        texts = {"recsysllm": [answer.text for _, answer in answered]}
+        texts = {MODEL: [answer.text for _, answer in answered]}
         texts |= {method: [other[method] for other in others] for method in others[0]}
         references = [truth_text(case.facts, task.answer) for case, _ in answered]
         order = BLEU_ORDERS[task.answer]
@@ -135,7 +137,9 @@ class TaskMeter:
     def _ranks(self, method_to_ranks: Mapping[str, Sequence[int] | np.ndarray]) -> Metrics:
         return self._each(method_to_ranks, lambda ranks: measure(np.asarray(ranks), **self._sampling))
 
-    def _each(self, method_to_answers: Mapping[str, Any], figures: Callable[[Any], dict[str, Estimate]]) -> Metrics:
+    def _each(
+        self, method_to_answers: Mapping[str, Answers], figures: Callable[[Answers], dict[str, Estimate]]
+    ) -> Metrics:
         return {method: figures(answers) for method, answers in method_to_answers.items()}
 
 

@@ -1,13 +1,14 @@
 """Questions with their answers as a table, and some of them to read."""
 
-from collections.abc import Mapping
-from typing import Any
+import dataclasses
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
 from recsys_model.entities.catalog import Catalog
 from recsys_model.text.tasks import CHOICES, TASKS
+from recsys_platform.evaluate.report.content import TaskExample
 from recsys_platform.evaluate.tasks.answers import TaskAnswer
 from recsys_platform.evaluate.tasks.cases import TaskCase
 from recsys_platform.evaluate.tasks.metrics import Answered, log_odds, rank_of_answer, rating_of, target_of, truth_text
@@ -31,8 +32,23 @@ TASK_ROW_SCHEMA = pa.schema(
         ("items", pa.list_(pa.int32())),
     ]
 )
-"""`prediction` is the expected rating, or the log-odds of yes; `rank` is the target's, 0 where it did not come back;
-`items` are the best ones; null where a task has none of these."""
+"""Columns of a question; then those of its answer, as in `ReadAnswer`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReadAnswer:
+    """Truth and answer as a reader meets them, and what the answer is made of."""
+
+    truth: str
+    """What the user did or wrote."""
+    answer: str
+    """What the model answered."""
+    prediction: float | None = None
+    """The expected rating, 1 to 5, or the log-odds of yes; None for other tasks."""
+    rank: int | None = None
+    """Rank of the target, 0 where it did not come back; None where no items are ranked."""
+    items: list[int] | None = None
+    """The best items; None where no items are ranked."""
 
 
 def build_task_rows(answered: Answered, catalog: Catalog) -> pa.Table:
@@ -40,14 +56,18 @@ def build_task_rows(answered: Answered, catalog: Catalog) -> pa.Table:
     return pa.Table.from_pylist([_row(case, answer, catalog) for case, answer in answered], schema=TASK_ROW_SCHEMA)
 
 
-def build_task_examples(answered: Answered, catalog: Catalog) -> list[dict[str, str]]:
-    """Return evenly spaced questions of a task as `question`, `truth` and `answer`."""
+def build_task_examples(answered: Answered, catalog: Catalog) -> tuple[TaskExample, ...]:
+    """Return evenly spaced questions of a task."""
     places = np.unique(np.linspace(0, len(answered) - 1, num=min(NUM_TASK_EXAMPLES, len(answered))).astype(int))
-    rows = [_row(case, answer, catalog) for case, answer in (answered[place] for place in places)]
-    return [{name: row[name] for name in ("question", "truth", "answer")} for row in rows]
+    return tuple(_example(case, answer, catalog) for case, answer in (answered[place] for place in places))
 
 
-def _row(case: TaskCase, answer: TaskAnswer, catalog: Catalog) -> dict[str, Any]:
+def _example(case: TaskCase, answer: TaskAnswer, catalog: Catalog) -> TaskExample:
+    read = _read(case, answer, catalog)
+    return TaskExample(question=answer.question, truth=read.truth, answer=read.answer)
+
+
+def _row(case: TaskCase, answer: TaskAnswer, catalog: Catalog) -> dict[str, object]:
     task = TASKS[case.task]
     return {
         "task": case.task,
@@ -58,27 +78,26 @@ def _row(case: TaskCase, answer: TaskAnswer, catalog: Catalog) -> dict[str, Any]
         "target_item": case.facts.target,
         "asked_item": case.facts.asked_item if "item" in task.required else None,
         "question": answer.question,
-        **_answer_columns(case, answer, catalog),
+        **dataclasses.asdict(_read(case, answer, catalog)),
     }
 
 
-def _answer_columns(case: TaskCase, answer: TaskAnswer, catalog: Catalog) -> Mapping[str, Any]:
-    """Return truth and answer as a reader meets them, and what they are made of."""
+def _read(case: TaskCase, answer: TaskAnswer, catalog: Catalog) -> ReadAnswer:
     kind = TASKS[case.task].answer
     if kind == "rating":
         rating = rating_of(answer)
-        return {"truth": f"{case.facts.rating:g}", "answer": f"{rating:.2f}", "prediction": rating}
+        return ReadAnswer(truth=f"{case.facts.rating:g}", answer=f"{rating:.2f}", prediction=rating)
     if kind == "yes_no":
         yes, no = CHOICES["yes_no"]
         odds = log_odds(answer)
         is_right = case.facts.asked_item == case.facts.target
-        return {"truth": yes if is_right else no, "answer": yes if odds > 0.0 else no, "prediction": odds}
+        return ReadAnswer(truth=yes if is_right else no, answer=yes if odds > 0.0 else no, prediction=odds)
     if kind == "item":
         items = _best_items(case, answer)
         answered = _title(catalog, items[0]) if items else ""
         truth = _title(catalog, target_of(case.facts))
-        return {"truth": truth, "answer": answered, "rank": rank_of_answer(case, answer), "items": items}
-    return {"truth": truth_text(case.facts, kind), "answer": answer.text}
+        return ReadAnswer(truth=truth, answer=answered, rank=rank_of_answer(case, answer), items=items)
+    return ReadAnswer(truth=truth_text(case.facts, kind), answer=answer.text)
 
 
 def _best_items(case: TaskCase, answer: TaskAnswer) -> list[int]:

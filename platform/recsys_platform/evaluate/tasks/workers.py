@@ -5,7 +5,7 @@ do the answers.
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,7 +92,7 @@ def answer_all(
     return [answers[place] for place in range(len(cases))]
 
 
-def encode_answer(answer: TaskAnswer | None) -> dict[str, Any] | None:
+def encode_answer(answer: TaskAnswer | None) -> Mapping[str, object] | None:
     """Return an answer as plain JSON."""
     return None if answer is None else dataclasses.asdict(answer)
 

@@ -1,6 +1,7 @@
 """What a report says of its baselines, and when it warns."""
 
 import dataclasses
+import json
 from typing import get_args, get_type_hints
 
 import numpy as np
@@ -13,19 +14,21 @@ from recsys_platform.evaluate.baselines.run import BaselineRun
 from recsys_platform.evaluate.ranking.cases import EvaluationData
 from recsys_platform.evaluate.ranking.rankings import Rankings
 from recsys_platform.evaluate.report.baseline_sections import baseline_section
+from recsys_platform.evaluate.report.content import BaselineNotes, TrainingRecord
 from recsys_platform.evaluate.report.document import Items, Paragraph, Table
+from recsys_platform.evaluate.report.measured import RankingTable
 from recsys_platform.evaluate.report.ranking_sections import summary_section
 from recsys_platform.evaluate.report.wording import METHOD_TITLES
 from recsys_platform.splits import DatasetSplit
-from tests.recsys_platform.evaluate.report.tiny_report import entry, tiny_report
+from tests.recsys_platform.evaluate.report.tiny_report import figure, tiny_report
 
 BEAUTY = PUBLIC_DATASETS[0]
 ALL_BASELINES = get_args(get_args(get_type_hints(EvaluateConfig)["baselines"])[0])
-RECORD = {"num_passes": 131, "max_passes": 200, "patience": 20, "kept_pass": 111, "validation_ndcg_at_10": 0.0712}
+RECORD = TrainingRecord(num_passes=131, max_passes=200, patience=20, kept_pass=111, validation_ndcg_at_10=0.0712)
 
 
-def run(name: str, record: dict | None = None) -> BaselineRun:
-    return BaselineRun(name, Rankings({}, {}), record or {})
+def run(name: str, record: TrainingRecord) -> BaselineRun:
+    return BaselineRun(name, Rankings({}, {}), record)
 
 
 def data_of(num_users: int, num_events: int = BEAUTY.num_events, split: DatasetSplit | None = None) -> EvaluationData:
@@ -41,33 +44,33 @@ def data_of(num_users: int, num_events: int = BEAUTY.num_events, split: DatasetS
 
 def described(
     hr: float, ndcg: float, *, data: EvaluationData | None = None, name: str = "sasrec", width: float = 0.004, **changes
-) -> dict:
+) -> BaselineNotes:
     """Describe one baseline on Beauty with these figures, under the protocol of the public ones but for `changes`."""
     settings = EvaluateConfig(**({"baselines": (name,), "exclude_seen": True} | changes))
-    metrics = {name: {"hr_at_10": entry(hr, width), "ndcg_at_10": entry(ndcg, width)}}
-    tables = [{"competitors": "catalogue", "metrics": metrics}]
-    return describe_baselines([run(name, RECORD)], settings, data or data_of(22_363), BEAUTY.num_items, tables)
+    metrics = {name: {"hr_at_10": figure(hr, width), "ndcg_at_10": figure(ndcg, width)}}
+    table = RankingTable(title="All", competitors="catalogue", statements=(), metrics=metrics, differences=())
+    return describe_baselines([run(name, RECORD)], settings, data or data_of(22_363), BEAUTY.num_items, [table])
 
 
 def test_a_baseline_below_the_public_range_is_named_with_range_and_source():
-    assert described(0.0750, 0.0447)["warnings"] == [
+    assert described(0.0750, 0.0447).warnings == (
         "SASRec falls short of what is published for Amazon Beauty (2014, 5-core): HR@10 0.0750 (0.0710 to 0.0790), "
         "public 0.0977 to 0.0994; NDCG@10 0.0447 (0.0407 to 0.0487), public 0.0591 to 0.0601 (public logs of five seeds, "
-        "softmax over all items). A comparison with it flatters the model."
-    ]
+        "softmax over all items). A comparison with it flatters the model.",
+    )
 
 
 def test_the_interval_decides_whether_a_figure_is_below():
-    assert described(0.0940, 0.0570)["warnings"] == []
-    assert "HR@10" not in described(0.0940, 0.0500)["warnings"][0]
-    assert len(described(0.0940, 0.0570, width=0.0005)["warnings"]) == 1
-    assert described(0.1100, 0.0700, width=0.0005)["warnings"] == []
+    assert described(0.0940, 0.0570).warnings == ()
+    assert "HR@10" not in described(0.0940, 0.0500).warnings[0]
+    assert len(described(0.0940, 0.0570, width=0.0005).warnings) == 1
+    assert described(0.1100, 0.0700, width=0.0005).warnings == ()
 
 
 def test_cornacs_model_is_held_against_the_same_figures_and_others_against_none():
-    assert described(0.0750, 0.0447, name="sasrec_cornac")["warnings"][0].startswith("SASRec (cornac) falls short")
-    assert described(0.0700, 0.0447, name="last_item")["warnings"][0].startswith("last item alone")
-    assert described(0.0100, 0.0100, name="gru4rec")["warnings"] == []
+    assert described(0.0750, 0.0447, name="sasrec_cornac").warnings[0].startswith("SASRec (cornac) falls short")
+    assert described(0.0700, 0.0447, name="last_item").warnings[0].startswith("last item alone")
+    assert described(0.0100, 0.0100, name="gru4rec").warnings == ()
 
 
 @pytest.mark.parametrize(
@@ -85,41 +88,41 @@ def test_cornacs_model_is_held_against_the_same_figures_and_others_against_none(
     ],
 )
 def test_another_protocol_warns_of_nothing_and_says_why(changes, reason):
-    found = described(0.01, 0.01, **changes)
+    notes = described(0.01, 0.01, **changes)
 
-    assert found["warnings"] == []
-    assert found["notes"] == [
-        f"This is Amazon Beauty (2014, 5-core); its public figures are of another protocol: {reason}."
-    ]
+    assert notes.warnings == ()
+    assert notes.notes == (
+        f"This is Amazon Beauty (2014, 5-core); its public figures are of another protocol: {reason}.",
+    )
 
 
 def test_another_data_set_is_compared_with_nothing():
-    found = described(0.01, 0.01, data=data_of(22_363, num_events=198_501))
+    notes = described(0.01, 0.01, data=data_of(22_363, num_events=198_501))
 
-    assert (found["dataset"], found["warnings"], found["notes"]) == (None, [], [])
+    assert (notes.dataset, notes.warnings, notes.notes) == (None, (), ())
 
 
 def test_a_recognised_data_set_tells_what_others_reach_on_it():
-    assert described(0.098, 0.06)["notes"] == [
+    assert described(0.098, 0.06).notes == (
         "For orientation, BSARec reaches HR@10 0.1004, NDCG@10 0.0609 on Amazon Beauty (2014, 5-core) "
-        "(public leaderboard, five seeds)."
-    ]
+        "(public leaderboard, five seeds).",
+    )
 
 
 def test_training_is_told_as_it_was_stopped():
     assert training_in_words(RECORD) == (
         "131 of 200 passes, the last 20 no better; pass 111 is kept, the best by validation NDCG@10 (0.0712)"
     )
-    assert training_in_words({}) == "nothing is trained"
+    assert training_in_words(TrainingRecord()) == "nothing is trained"
 
 
 @pytest.mark.parametrize("name", ALL_BASELINES)
 def test_every_baseline_that_can_be_asked_for_is_described(name):
-    found = described(0.5, 0.5, name=name)["methods"][0]
+    (entry,) = described(0.5, 0.5, name=name).methods
 
-    assert found["method"] == name
-    assert found["implementation"].startswith(("this project", "library cornac"))
-    assert (found["public"] is not None) == (name in PUBLIC_NAMES)
+    assert entry.method == name
+    assert entry.implementation.startswith(("this project", "library cornac"))
+    assert (entry.public is not None) == (name in PUBLIC_NAMES)
     assert name in METHOD_TITLES
 
 
@@ -131,7 +134,7 @@ def test_public_ranges_are_in_order():
 
 
 def test_the_page_lists_whose_code_training_public_figure_warnings_and_notes():
-    report = tiny_report() | {"baselines": described(0.0750, 0.0447)}
+    report = dataclasses.replace(tiny_report(), baselines=described(0.0750, 0.0447))
 
     table, warnings, notes = baseline_section(report).blocks
 
@@ -145,7 +148,7 @@ def test_the_page_lists_whose_code_training_public_figure_warnings_and_notes():
             "softmax over all items)",
         ]
     ]
-    assert warnings == Items(report["baselines"]["warnings"], title="Warnings")
+    assert warnings == Items(report.baselines.warnings, title="Warnings")
     assert notes.items[0].startswith("For orientation, BSARec")
     assert summary_section(report).blocks[1] == warnings
 
@@ -157,8 +160,16 @@ def test_a_report_without_descriptions_says_so():
 def test_a_run_survives_being_written_and_read():
     rankings = Rankings({"catalogue": {"sasrec": np.array([1, 0])}}, {"sasrec": [[3], [4]]})
 
-    again = BaselineRun.from_plain(BaselineRun("sasrec", rankings, RECORD).to_plain())
+    plain = BaselineRun("sasrec", rankings, RECORD).to_plain()
+    again = BaselineRun.from_plain(json.loads(json.dumps(plain)))
 
     assert (again.name, again.training) == ("sasrec", RECORD)
     assert again.rankings.ranks["catalogue"]["sasrec"].tolist() == [1, 0]
     assert dataclasses.replace(again, rankings=rankings) == BaselineRun("sasrec", rankings, RECORD)
+
+
+@pytest.mark.parametrize(
+    ("record", "plain"), [(TrainingRecord(), {}), (TrainingRecord(num_passes=2), {"num_passes": 2})]
+)
+def test_a_record_holds_what_there_is_and_nothing_else(record, plain):
+    assert run("bpr", record).to_plain()["training"] == plain

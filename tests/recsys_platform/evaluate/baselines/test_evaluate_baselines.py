@@ -17,6 +17,7 @@ from recsys_platform.evaluate import stage
 from recsys_platform.evaluate.baselines import run as baseline_run
 from recsys_platform.evaluate.baselines.cornac_models import build_ranker
 from recsys_platform.evaluate.baselines.sasrec import HeldOutEvents, build_sasrec
+from recsys_platform.evaluate.report.json_format import to_json
 from recsys_platform.evaluate.stage import run_evaluate
 from tests.recsys_platform.evaluate.test_evaluate_stage import write_checkpoint
 from tests.recsys_platform.tiny_dataset import SEQUENCES, tiny_config, write_tiny_dataset
@@ -36,7 +37,7 @@ def test_the_artifact_has_the_ranks_of_every_baseline_that_was_asked_for(ray_clu
 
     table = pq.read_table(config.evaluation_folder / "ranks.parquet")
     report = json.loads((config.evaluation_folder / "report.json").read_text(encoding="utf-8"))
-    assert set(result["metrics"]) == {"recsysllm", *BASELINES}
+    assert set(result.report.rankings[0].metrics) == {"recsysllm", *BASELINES}
     assert [entry["baseline"] for entry in report["rankings"][0]["differences"]] != []
     assert report["method_titles"]["bpr"] == "BPR (cornac)"
     users = sorted(SEQUENCES)
@@ -58,7 +59,7 @@ def test_the_artifact_has_the_ranks_of_every_baseline_that_was_asked_for(ray_clu
     assert np.all(table["rank_bpr"].to_numpy() >= 1)
     methods = {entry["method"]: entry for entry in report["baselines"]["methods"]}
     assert list(methods) == list(BASELINES)
-    assert methods["sasrec"]["record"] == record
+    assert methods["sasrec"]["record"] == to_json(record)
     assert methods["bpr"]["record"] == {"num_passes": 2}
     assert report["baselines"]["dataset"] is None
     assert report["baselines"]["warnings"] == []
@@ -112,7 +113,7 @@ def test_baselines_that_were_trained_before_a_crash_are_not_trained_again(ray_cl
     fresh.folder.mkdir()
     for stage_name in ("dataset", "checkpoint"):
         (fresh.folder / stage_name).symlink_to(config.folder / stage_name)
-    assert run_evaluate(fresh)["metrics"] == resumed["metrics"]
+    assert run_evaluate(fresh).report.rankings == resumed.report.rankings
     assert "pass" in (config.evaluation_folder / "report.md").read_text(encoding="utf-8")
 
 
@@ -134,13 +135,13 @@ def test_another_checkpoint_of_the_dataset_takes_the_baselines_that_were_trained
         second = run_evaluate(config, overwrite=True)
     assert "taking sasrec, bpr from an earlier evaluation of this dataset" in caplog.text
     for name in ("sasrec", "bpr"):
-        assert second["metrics"][name] == first["metrics"][name]
+        assert second.report.rankings[0].metrics[name] == first.report.rankings[0].metrics[name]
 
     fewer = dataclasses.replace(config, evaluate=dataclasses.replace(config.evaluate, num_users=4))
     third = run_evaluate(fewer, overwrite=True)
 
     # other users are ranked anew, by the model that was trained before
-    assert third["num_users"] == 4
+    assert third.report.num_users == 4
     (state,) = config.folder.glob("baselines/*/sasrec_2_20.state.pt")
     assert len(list(state.parent.glob("sasrec_2_20_*.jsonl"))) == 2
     assert len((state.parent / "sasrec_2_20.passes.jsonl").read_bytes().splitlines()) == 2

@@ -34,9 +34,9 @@ def test_the_record_tells_how_training_was_stopped(name):
     ranker, record = build_sasrec(name, events_to_train_on(DATA, "test"), 8, seed=0, max_passes=3, patience=2)
 
     assert sorted(ranker.sort_keys([3, 1]).tolist()) == list(range(8))
-    assert (record["max_passes"], record["patience"]) == (3, 2)
-    assert 1 <= record["kept_pass"] <= record["num_passes"] <= 3
-    assert 0.0 <= record["validation_ndcg_at_10"] <= 1.0
+    assert (record.max_passes, record.patience) == (3, 2)
+    assert 1 <= record.kept_pass <= record.num_passes <= 3
+    assert 0.0 <= record.validation_ndcg_at_10 <= 1.0
 
 
 def test_the_files_of_a_training_tell_its_latest_pass_and_let_it_go_on(tmp_path):
@@ -46,7 +46,7 @@ def test_the_files_of_a_training_tell_its_latest_pass_and_let_it_go_on(tmp_path)
 
     ranker, record = build_sasrec("sasrec", events, 8, seed=0, max_passes=3, patience=2, files=files)
 
-    assert files.latest_pass().number == record["num_passes"]
+    assert files.latest_pass().number == record.num_passes
     again, same_record = build_sasrec("sasrec", events, 8, seed=0, max_passes=3, patience=2, files=files)
     assert same_record == record
     assert again.sort_keys([3, 1]).tolist() == ranker.sort_keys([3, 1]).tolist()

@@ -8,14 +8,15 @@ import pytest
 from recsys_model.errors import DataError
 from recsys_platform.config.run import RunConfig, build_config
 from recsys_platform.evaluate.ranking.metrics import describe_cases, load_best_reachable, refuse_impossible
+from recsys_platform.evaluate.report.measured import MeasuredValue
 from recsys_platform.splits import DatasetSplit
 
-ENTRY = {"value": 0.12346, "low": 0.1, "high": 0.15}
+FIGURE = MeasuredValue(value=0.12346, low=0.1, high=0.15)
 NAMES = ("hr_at_1", "hr_at_5", "hr_at_10", "ndcg_at_5", "ndcg_at_10")
 METRICS = {
-    "popularity": {name: {"value": 0.01, "low": 0.0, "high": 0.02} for name in NAMES},
-    "recsysllm": dict.fromkeys(NAMES, ENTRY),
-    "best_reachable": {"hr_at_10": {"value": 0.5, "low": None, "high": None}},
+    "popularity": dict.fromkeys(NAMES, MeasuredValue(value=0.01, low=0.0, high=0.02)),
+    "recsysllm": dict.fromkeys(NAMES, FIGURE),
+    "best_reachable": {"hr_at_10": MeasuredValue.exact(0.5)},
 }
 
 
@@ -43,7 +44,7 @@ def test_a_temporal_split_tells_its_moments():
 
 def test_figures_that_no_ranking_has_are_refused_whichever_method_has_them():
     refuse_impossible(METRICS)
-    oracle = {"best_reachable": {"hr_at_10": {"value": 0.5, "low": None, "high": None}, "ndcg_at_10": {"value": 0.51}}}
+    oracle = {"best_reachable": {"hr_at_10": MeasuredValue.exact(0.5), "ndcg_at_10": MeasuredValue.exact(0.51)}}
 
     with pytest.raises(
         DataError, match=r"the figures of best reachable .* NDCG@10 0.510000 cannot exceed 0.5000, given"
@@ -63,8 +64,8 @@ def test_the_figures_of_an_oracle_beside_the_tables_are_read(tmp_path):
     (tmp_path / "oracle.json").write_text(json.dumps(oracle))
 
     assert load_best_reachable(run_config(tmp_path)) == {
-        "hr_at_10": {"value": 0.5, "low": None, "high": None},
-        "ndcg_at_10": {"value": 0.25, "low": None, "high": None},
+        "hr_at_10": MeasuredValue.exact(0.5),
+        "ndcg_at_10": MeasuredValue.exact(0.25),
     }
 
 

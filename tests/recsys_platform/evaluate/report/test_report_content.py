@@ -1,5 +1,6 @@
 """What the report says in words, and that it says nothing where nothing is known."""
 
+import dataclasses
 import json
 import math
 import re
@@ -10,11 +11,12 @@ from recsys_platform.evaluate.report.behaviour_sections import groups_section
 from recsys_platform.evaluate.report.document import Heading, Items, Paragraph, Table
 from recsys_platform.evaluate.report.html_page import Image, render_html
 from recsys_platform.evaluate.report.markdown import render_markdown
+from recsys_platform.evaluate.report.measured import MeasuredValue
 from recsys_platform.evaluate.report.ranking_sections import ranking_section, summary_section
 from recsys_platform.evaluate.report.task_sections import task_section
 from recsys_platform.evaluate.report.wording import verdict
 from recsys_platform.evaluate.report.write import build_document, write_reports
-from tests.recsys_platform.evaluate.report.tiny_report import entry, tiny_report
+from tests.recsys_platform.evaluate.report.tiny_report import entry, report_of, tiny_document, tiny_report
 
 
 def test_the_summary_is_two_sentences_on_the_model_and_on_the_best_other_method():
@@ -29,10 +31,10 @@ def test_the_summary_is_two_sentences_on_the_model_and_on_the_best_other_method(
 
 
 def test_the_summary_does_not_call_better_what_cannot_be_told_apart():
-    report = tiny_report()
-    report["rankings"][0]["differences"][0]["metrics"]["hr_at_10"] = {"value": 0.3, "low": -0.01, "high": 0.6}
+    document = tiny_document()
+    document["rankings"][0]["differences"][0]["metrics"]["hr_at_10"] = {"value": 0.3, "low": -0.01, "high": 0.6}
 
-    text = summary_section(report).blocks[0].text
+    text = summary_section(report_of(document)).blocks[0].text
 
     assert "That cannot be told apart from the best other method, co-occurrence" in text
 
@@ -51,7 +53,7 @@ def test_the_summary_does_not_call_better_what_cannot_be_told_apart():
     ],
 )
 def test_the_interval_decides_the_verdict(low, high, metric, word):
-    assert verdict(metric, {"value": 0.15, "low": low, "high": high}) == word
+    assert verdict(metric, MeasuredValue(value=0.15, low=low, high=high)) == word
 
 
 def test_each_baseline_gets_a_sentence_that_names_every_metric():
@@ -66,8 +68,9 @@ def test_each_baseline_gets_a_sentence_that_names_every_metric():
 
 
 def test_every_protocol_of_ranking_has_its_own_heading_table_and_plot():
-    report = tiny_report()
-    report["rankings"].append(report["rankings"][0] | {"title": "99 negatives", "competitors": "sampled"})
+    document = tiny_document()
+    document["rankings"].append(document["rankings"][0] | {"title": "99 negatives", "competitors": "sampled"})
+    report = report_of(document)
 
     section = ranking_section(report)
 
@@ -132,17 +135,15 @@ def test_users_whose_held_out_event_has_a_time_of_its_own_have_a_row_beside_all_
 
 
 def test_a_report_from_before_ties_were_counted_still_reads():
-    report = tiny_report()
-    del report["breakdowns"]["times"]
+    document = tiny_document()
+    del document["breakdowns"]["times"]
 
-    assert [block for block in groups_section(report).blocks if isinstance(block, Table)] == []
+    assert [block for block in groups_section(report_of(document)).blocks if isinstance(block, Table)] == []
 
 
 def test_an_evaluation_with_nothing_but_a_ranking_still_reads():
-    report = tiny_report()
-    for name in ("exposure_statements", "breakdowns", "learning_curve", "examples_statement"):
-        del report[name]
-    report |= {"tasks": [], "exposure": {}, "examples": []}
+    nothing = {"exposure_statements": (), "breakdowns": None, "learning_curve": None, "examples_statement": ""}
+    report = dataclasses.replace(tiny_report(), tasks=(), exposure={}, examples=(), **nothing)
 
     document = build_document(report)
 
@@ -153,16 +154,21 @@ def test_an_evaluation_with_nothing_but_a_ranking_still_reads():
 
 
 def test_an_evaluation_of_tasks_alone_still_reads():
-    report = tiny_report() | {"rankings": []}
-    del report["breakdowns"]
+    report = dataclasses.replace(tiny_report(), rankings=(), breakdowns=None)
 
     assert "No ranking of next items was measured." in render_markdown(build_document(report), "plots")
 
 
 def test_an_unknown_figure_is_a_dash_and_nan_never_reaches_a_reader(tmp_path):
     report = tiny_report()
-    report["rankings"][0]["metrics"]["popularity"]["hr_at_1"] = {"value": math.nan, "low": math.nan, "high": math.nan}
-    report["exposure"]["popularity"]["gini"] = None
+    unknown = MeasuredValue(value=math.nan, low=math.nan, high=math.nan)
+    metrics = {
+        **report.rankings[0].metrics,
+        "popularity": {**report.rankings[0].metrics["popularity"], "hr_at_1": unknown},
+    }
+    rankings = (dataclasses.replace(report.rankings[0], metrics=metrics),)
+    popularity = dataclasses.replace(report.exposure["popularity"], gini=None)
+    report = dataclasses.replace(report, rankings=rankings, exposure={**report.exposure, "popularity": popularity})
 
     text = render_markdown(build_document(report), "plots")
 
@@ -178,7 +184,7 @@ def test_everything_is_written_and_the_json_is_the_report(tmp_path):
 
     write_reports(tmp_path, report)
 
-    assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8")) == report
+    assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8")) == tiny_document()
     written = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
     plots = ("family_losses", "history", "hit_rate_over_k", "learning_curve", "methods_1", "popularity")
     assert written == [*(f"plots/{name}.png" for name in plots), "report.html", "report.json", "report.md"]
@@ -189,7 +195,9 @@ def test_everything_is_written_and_the_json_is_the_report(tmp_path):
 
 
 def test_methods_without_a_title_are_still_named():
-    report = tiny_report()
-    report["rankings"][0]["metrics"]["gru4rec_v2"] = {"hr_at_10": entry(0.2)}
+    document = tiny_document()
+    document["rankings"][0]["metrics"]["gru4rec_v2"] = {"hr_at_10": entry(0.2)}
 
-    assert "| gru4rec v2 | - | 0.2000 (0.1800 to 0.2200) |" in render_markdown(build_document(report), "plots")
+    text = render_markdown(build_document(report_of(document)), "plots")
+
+    assert "| gru4rec v2 | - | 0.2000 (0.1800 to 0.2200) |" in text

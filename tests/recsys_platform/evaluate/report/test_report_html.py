@@ -2,14 +2,16 @@
 
 import base64
 import re
+from typing import get_args
 
 import pytest
 
-from recsys_platform.evaluate.report.document import Document, one_line
-from recsys_platform.evaluate.report.html_page import STYLE, Image, render_html
+from recsys_platform.evaluate.report.content import Report
+from recsys_platform.evaluate.report.document import Block, Code, Document, Section, Table, one_line
+from recsys_platform.evaluate.report.html_page import FOLDER, STYLE, Image, render_html
 from recsys_platform.evaluate.report.write import build_document
 from tests.recsys_platform.evaluate.report.page_reader import PageReader
-from tests.recsys_platform.evaluate.report.tiny_report import HOSTILE, tiny_report
+from tests.recsys_platform.evaluate.report.tiny_report import HOSTILE, report_of, tiny_document, tiny_report
 
 
 def page_of(document: Document) -> str:
@@ -105,19 +107,19 @@ def test_hostile_texts_are_shown_and_change_nothing_of_the_page(hostile):
     assert reader.tables[-1][1] == [one_line(hostile), "1"]
 
 
-def poisoned(text: str) -> dict:
+def poisoned(text: str) -> Report:
     """Return the report with a text in every place that comes from data."""
-    report = tiny_report()
-    report["name"] = text or "empty"
-    report["method_titles"]["popularity"] = text or "popularity"
-    report["examples"] = [
+    document = tiny_document()
+    document["name"] = text or "empty"
+    document["method_titles"]["popularity"] = text or "popularity"
+    document["examples"] = [
         {"user_id": text, "num_history": 2, "history": [text, text], "truth": text, "rank": 1, "recommended": [text]}
     ]
-    for task in report["tasks"]:
+    for task in document["tasks"]:
         task["examples"] = [{"question": text, "truth": text, "answer": text}]
-    report["versions"] = {text: "1"}
-    report["config"]["name"] = text
-    return report
+    document["versions"] = {text: "1"}
+    document["config"]["name"] = text
+    return report_of(document)
 
 
 def test_control_characters_and_changes_of_direction_are_left_out():
@@ -129,3 +131,26 @@ def test_control_characters_and_changes_of_direction_are_left_out():
 
 def test_a_line_has_no_character_that_cannot_be_written():
     assert one_line("a\ud800b\tc").encode("utf-8") == b"ab c"
+
+
+def test_rows_that_stand_out_have_a_strong_name():
+    table = Table("ranks", ["rank", "HR@1"], [["2", "0.2"], ["8", "0.5"]], marked=frozenset({1}))
+
+    assert PageReader(page_of(Document("Run", [Section("Ranks", [table])]))).strong == ["8"]
+
+
+def test_code_keeps_its_lines_and_blanks_and_is_escaped():
+    text = "{\n  'a': \"<b>\"\n}"
+
+    page = page_of(Document("Run", [Section("Settings", [Code(text)])]))
+
+    assert "<code>{\n  &#39;a&#39;: &#34;&lt;b&gt;&#34;\n}</code>" in page
+
+
+def test_no_template_turns_escaping_off_and_every_kind_of_block_has_a_place():
+    templates = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.jinja")}
+
+    assert set(templates) == {"report.html.jinja", "blocks.html.jinja"}
+    assert not re.search(r"\bsafe\b|autoescape", "".join(templates.values()))
+    tests = re.findall(r"if block is (\w+) %", templates["blocks.html.jinja"])
+    assert sorted(tests) == sorted(kind.__name__.lower() for kind in get_args(Block))

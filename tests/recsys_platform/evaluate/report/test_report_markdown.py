@@ -5,7 +5,7 @@ import re
 import pytest
 
 from recsys_platform.evaluate.report.document import Code, Document, Fold, Items, Paragraph, Section, Table, one_line
-from recsys_platform.evaluate.report.markdown import escape, render_markdown
+from recsys_platform.evaluate.report.markdown import escape, format_table, render_markdown
 from recsys_platform.evaluate.report.write import build_document
 from tests.recsys_platform.evaluate.report.tiny_report import HOSTILE, tiny_report
 
@@ -60,6 +60,12 @@ def test_a_hostile_text_is_one_line_without_a_single_live_sign(hostile):
     assert re.search(r"(?<!\\)(?:\\\\)*[`*_<>|~&$\[\]]", written) is None
     assert not re.match(r"[-+=#]|\d+[.)]", written)
     assert re.sub(r"\\([^a-zA-Z0-9\s])", r"\1", written) == one_line(hostile)
+
+
+def test_rows_that_stand_out_have_a_bold_name():
+    table = Table("ranks", ["rank", "HR@1"], [["2", "0.2"], ["8", "0.5"]], marked=frozenset({1}))
+
+    assert format_table(table).splitlines()[2:] == ["| 2 | 0.2 |", "| **8** | 0.5 |"]
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)

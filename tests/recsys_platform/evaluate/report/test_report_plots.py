@@ -4,16 +4,16 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
+from recsys_platform.evaluate.report.loss_plots import draw_family_losses, draw_learning_curve
 from recsys_platform.evaluate.report.plot_style import DARK, LIGHT, themed
 from recsys_platform.evaluate.report.plots import (
-    draw_family_losses,
-    draw_groups,
+    draw_history,
     draw_hit_rate_over_k,
-    draw_learning_curve,
     draw_methods,
     draw_plots,
+    draw_popularity,
 )
-from tests.recsys_platform.evaluate.report.tiny_report import tiny_report
+from tests.recsys_platform.evaluate.report.tiny_report import report_of, tiny_document, tiny_report
 
 
 def labels(figure: Figure) -> tuple[str, str]:
@@ -29,7 +29,7 @@ def lines(figure: Figure) -> dict[str, tuple[list[float], list[float]]]:
 def test_methods_stand_below_each_other_with_the_model_on_top():
     report = tiny_report()
 
-    figure = draw_methods(report, report["rankings"][0], LIGHT)
+    figure = draw_methods(report, report.rankings[0], LIGHT)
 
     (axes,) = figure.axes
     assert labels(figure) == ("HR@10, share of users", "")
@@ -53,7 +53,7 @@ def test_hit_rates_over_k_are_drawn_for_every_method_and_for_what_is_best_reacha
 
 
 def test_groups_name_their_size_and_both_axes():
-    figure = draw_groups(tiny_report(), "popularity", LIGHT)
+    figure = draw_popularity(tiny_report(), LIGHT)
 
     (axes,) = figure.axes
     assert [label.get_text() for label in axes.get_xticklabels()] == ["1-2\n(3)", "3-4\n(197)"]
@@ -64,7 +64,7 @@ def test_groups_name_their_size_and_both_axes():
         "popularity": [0.0, 0.1],
     }
     assert axes.get_ylim()[0] == 0.0
-    assert draw_groups(tiny_report(), "history", LIGHT).axes[0].get_xlabel().startswith("events in the user's history")
+    assert draw_history(tiny_report(), LIGHT).axes[0].get_xlabel().startswith("events in the user's history")
 
 
 def test_the_learning_curve_has_units_and_both_losses():
@@ -82,11 +82,11 @@ def test_each_family_of_tasks_has_its_own_losses_on_a_logarithmic_axis():
 
 
 def test_methods_of_one_colour_differ_in_marker_and_line():
-    report = tiny_report()
-    curves = report["breakdowns"]["hit_rate_over_k"]["methods"]
+    document = tiny_document()
+    curves = document["breakdowns"]["hit_rate_over_k"]["methods"]
     curves |= {f"baseline_{number}": [0.1, 0.2, 0.3] for number in range(20)}
 
-    drawn = draw_hit_rate_over_k(report, LIGHT).axes[0].get_lines()
+    drawn = draw_hit_rate_over_k(report_of(document), LIGHT).axes[0].get_lines()
 
     assert len(drawn) == 23  # with what is best reachable
     assert len({(line.get_color(), line.get_marker()) for line in drawn}) == 23
@@ -95,7 +95,7 @@ def test_methods_of_one_colour_differ_in_marker_and_line():
 
 
 def test_the_legend_names_every_method_outside_the_axes():
-    figure = draw_groups(tiny_report(), "popularity", LIGHT)
+    figure = draw_popularity(tiny_report(), LIGHT)
 
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["RecSysLLM", "popularity"]
@@ -113,10 +113,10 @@ def test_a_figure_has_the_colours_of_its_page(theme):
 
 
 def test_titles_with_dollars_and_wide_ones_are_drawn_as_they_are():
-    report = tiny_report()
-    report["method_titles"]["popularity"] = "$\\frac{" + "x" * 60
+    document = tiny_document()
+    document["method_titles"]["popularity"] = "$\\frac{" + "x" * 60
 
-    light, dark = draw_plots(report, ["hit_rate_over_k"])["hit_rate_over_k"]
+    light, dark = draw_plots(report_of(document), ["hit_rate_over_k"])["hit_rate_over_k"]
 
     assert light[:8] == dark[:8] == b"\x89PNG\r\n\x1a\n"
     assert light != dark

@@ -1,11 +1,12 @@
+from recsys_platform.evaluate.report.measured import Difference, MeasuredValue
 from recsys_platform.evaluate.report.terminal import format_difference, format_table
 
-ENTRY = {"value": 0.12346, "low": 0.1, "high": 0.15}
+FIGURE = MeasuredValue(value=0.12346, low=0.1, high=0.15)
 NAMES = ("hr_at_1", "hr_at_5", "hr_at_10", "ndcg_at_5", "ndcg_at_10")
 METRICS = {
-    "popularity": {name: {"value": 0.01, "low": 0.0, "high": 0.02} for name in NAMES},
-    "recsysllm": dict.fromkeys(NAMES, ENTRY),
-    "best_reachable": {"hr_at_10": {"value": 0.5, "low": None, "high": None}},
+    "popularity": dict.fromkeys(NAMES, MeasuredValue(value=0.01, low=0.0, high=0.02)),
+    "recsysllm": dict.fromkeys(NAMES, FIGURE),
+    "best_reachable": {"hr_at_10": MeasuredValue.exact(0.5)},
 }
 
 
@@ -19,14 +20,15 @@ def test_the_table_of_the_terminal_is_aligned_with_the_model_first_and_a_dash_wh
 
 
 def test_a_method_without_a_title_is_in_the_table_too():
-    lines = format_table({"bpr_mf": {"hr_at_10": ENTRY}} | METRICS).splitlines()
+    lines = format_table({"bpr_mf": {"hr_at_10": FIGURE}} | METRICS).splitlines()
 
     assert [line.split("  ")[0] for line in lines[1:]][-1] == "bpr mf"
     assert len(lines) == 5
 
 
 def test_the_difference_names_the_baseline_and_carries_signs():
-    difference = {"baseline": "co_occurrence", "metrics": {"hr_at_10": {"value": -0.01, "low": -0.02, "high": 0.001}}}
+    figure = MeasuredValue(value=-0.01, low=-0.02, high=0.001)
+    difference = Difference(baseline="co_occurrence", metrics={"hr_at_10": figure})
 
     assert format_difference(difference) == (
         "RecSysLLM minus last-item co-occurrence, paired over the same users: HR@10 -0.0100 [-0.0200, +0.0010]."

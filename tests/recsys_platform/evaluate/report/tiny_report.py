@@ -1,7 +1,12 @@
 """A small report as evaluation writes it, and what hostile titles may look like."""
 
 import copy
+import json
 from typing import Any
+
+from recsys_platform.evaluate.report.content import Report
+from recsys_platform.evaluate.report.json_format import from_json
+from recsys_platform.evaluate.report.measured import MeasuredValue
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -17,14 +22,29 @@ HOSTILE = (
 """Titles and texts that mean something to HTML or to Markdown."""
 
 
-def entry(value: float, width: float = 0.02) -> dict[str, float]:
+def figure(value: float, width: float = 0.02) -> MeasuredValue:
     """Return a figure with an interval."""
+    return MeasuredValue(value=value, low=value - width, high=value + width)
+
+
+def entry(value: float, width: float = 0.02) -> dict[str, float]:
+    """Return the same as it stands in the JSON."""
     return {"value": value, "low": value - width, "high": value + width}
 
 
-def tiny_report() -> dict[str, Any]:
-    """Return a report with one ranking, one task, three methods and two cases."""
+def tiny_document() -> dict[str, Any]:
+    """Return the JSON of a report with one ranking, one task, three methods and two cases, to be changed by a test."""
     return copy.deepcopy(_REPORT)
+
+
+def report_of(document: dict[str, Any]) -> Report:
+    """Return the report that a document holds."""
+    return from_json(json.dumps(document), "report.json")
+
+
+def tiny_report() -> Report:
+    """Return the report of `tiny_document`."""
+    return report_of(tiny_document())
 
 
 _GROUPS = [{"name": "1-2", "num_users": 3}, {"name": "3-4", "num_users": 197}]
@@ -48,6 +68,17 @@ _REPORT: dict[str, Any] = {
             ],
         }
     ],
+    "protocol": {
+        "dataset_split": {"kind": "leave_one_out", "valid_from": None, "test_from": None},
+        "split": "test",
+        "exclude_seen": False,
+        "num_negatives": 99,
+        "negatives_seed": 0,
+        "candidates_digest": None,
+        "competitors": ["catalogue"],
+        "seed": 3,
+    },
+    "baselines": {"dataset": None, "methods": [], "notes": [], "warnings": []},
     "method_titles": {
         "recsysllm": "RecSysLLM",
         "co_occurrence": "co-occurrence",

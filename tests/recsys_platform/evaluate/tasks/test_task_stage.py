@@ -6,6 +6,7 @@ import os
 import signal
 from pathlib import Path
 
+import jsonschema
 import pyarrow.parquet as pq
 import pytest
 
@@ -16,7 +17,8 @@ from recsys_platform.cli import summaries
 from recsys_platform.config.run import RunConfig, build_config, config_to_dict
 from recsys_platform.config.stages import EvaluateConfig
 from recsys_platform.evaluate.pool import answer_batches
-from recsys_platform.evaluate.stage import run_evaluate
+from recsys_platform.evaluate.report.json_format import json_schema, to_json
+from recsys_platform.evaluate.stage import EvaluationResult, run_evaluate
 from recsys_platform.evaluate.tasks.data import chosen_tasks, trained_tasks
 from tests.recsys_platform.task_dataset import (
     WEIGHTS,
@@ -41,7 +43,7 @@ def run(tmp_path_factory) -> RunConfig:
     return config
 
 
-def evaluated(config: RunConfig, name: str, **changes) -> tuple[dict, dict, RunConfig]:
+def evaluated(config: RunConfig, name: str, **changes) -> tuple[EvaluationResult, dict, RunConfig]:
     """Evaluate with changed settings into a folder of its own; return result, report and run."""
     folder = config.folder.parent / name
     folder.mkdir()
@@ -67,7 +69,8 @@ def test_every_task_is_asked_in_seen_and_in_unseen_words_alike_by_any_number_of_
     numbers = [[row.pop("prediction") or 0.0 for row in each] for each in (rows, others)]
     assert numbers[0] == pytest.approx(numbers[1], abs=1e-4)
     assert rows == others
-    assert result["tasks"] == report["tasks"]
+    assert to_json(result.report.tasks) == report["tasks"]
+    jsonschema.validate(report, json_schema())
     entries = {(entry["task"], entry["templates"]): entry for entry in report["tasks"]}
     assert list(entries) == [(task, words) for task in TASKS for words in ("seen", "unseen")]
     unseen = {template.template_id for template in load_templates().templates if template.split == "unseen"}
@@ -81,7 +84,8 @@ def test_every_task_is_asked_in_seen_and_in_unseen_words_alike_by_any_number_of_
         assert len(entry["examples"]) == 5
         assert all(set(example) == {"question", "truth", "answer"} for example in entry["examples"])
         line = f"{task} ({words}, {len(own)} questions): "
-        assert summaries.of_task(entry).startswith(line)
+        (typed,) = [each for each in result.report.tasks if (each.task, each.templates) == (task, words)]
+        assert summaries.of_task(typed).startswith(line)
 
 
 @pytest.mark.e2e
@@ -128,7 +132,8 @@ def test_rows_tell_what_the_users_did_and_figures_follow_from_the_rows(ray_clust
 def test_without_tasks_the_list_is_empty_and_nothing_is_written(ray_cluster, run):
     result, report, config = evaluated(run, "none", tasks=False, num_users=3)
 
-    assert result["tasks"] == report["tasks"] == []
+    assert result.report.tasks == ()
+    assert report["tasks"] == []
     assert not (config.evaluation_folder / "tasks.parquet").exists()
 
 

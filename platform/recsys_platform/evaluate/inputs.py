@@ -1,0 +1,95 @@
+"""What an evaluation reads: the dataset, the checkpoint, the held-out cases and whom they compete with."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from recsys_model.entities.catalog import Catalog, load_catalog
+from recsys_model.errors import ConfigError
+from recsys_platform.artifacts import Manifest, check_parent, open_artifact
+from recsys_platform.checkpoints import check_base
+from recsys_platform.config.run import RunConfig
+from recsys_platform.evaluate.ranking.candidates import draw_candidates, read_candidates
+from recsys_platform.evaluate.ranking.cases import EvaluationData, load_evaluation_data
+from recsys_platform.evaluate.ranking.rankings import LARGEST_K
+from recsys_platform.evaluate.report.measured import Competitors
+from recsys_platform.evaluate.tasks.data import chosen_tasks
+
+Candidates = dict[Competitors, list[list[int]]]
+"""Protocol -> the catalogue indices that compete for each case."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvaluationInputs:
+    """Everything that an evaluation reads."""
+
+    dataset: Manifest
+    """The dataset."""
+    checkpoint: Manifest
+    """The trained model, made from that dataset."""
+    tasks: list[str]
+    """Tasks to ask, out of those that were trained."""
+    data: EvaluationData
+    """The cases, and what baselines may count."""
+    catalog: Catalog
+    """The items."""
+    candidates: Candidates
+    """What competes, of each protocol but that of the whole catalogue."""
+
+    @property
+    def parents(self) -> dict[str, str]:
+        """Digests of the artifacts that the evaluation is made from, by kind."""
+        return {"dataset": self.dataset.digest, "checkpoint": self.checkpoint.digest}
+
+    @property
+    def num_items(self) -> int:
+        """Items of the catalogue."""
+        return len(self.catalog.items)
+
+
+def open_inputs(config: RunConfig) -> EvaluationInputs:
+    """Open and check all that an evaluation reads.
+
+    Raises:
+        ConfigError: a task is asked for that was not trained, or the table of candidates cannot be read.
+        CheckpointError: an artifact is missing, damaged or does not fit.
+        DataError: the candidates do not fit the cases, or the catalogue is too small for the negatives.
+    """
+    dataset = open_artifact(config.dataset_folder, "dataset")
+    checkpoint = open_artifact(config.checkpoint_folder, "checkpoint")
+    check_parent(checkpoint, dataset)
+    check_base(config.checkpoint_folder)
+    tasks = chosen_tasks(config.evaluate, checkpoint.config)
+    data = load_evaluation_data(config.dataset_folder, config.evaluate.split, config.evaluate.num_users, config.seed)
+    catalog = load_catalog(config.dataset_folder)
+    return EvaluationInputs(
+        dataset=dataset,
+        checkpoint=checkpoint,
+        tasks=tasks,
+        data=data,
+        catalog=catalog,
+        candidates=_candidates(config, data, catalog),
+    )
+
+
+def check_beams(config: RunConfig) -> None:
+    """Raise unless the search returns as many items as the metrics look at.
+
+    Raises:
+        ConfigError: the beam is too narrow.
+    """
+    if config.decoding.num_beams < LARGEST_K and not config.decoding.exact:
+        raise ConfigError(
+            f"decoding.num_beams must be at least {LARGEST_K} to measure HR@{LARGEST_K}, got {config.decoding.num_beams}"
+        )
+
+
+def _candidates(config: RunConfig, data: EvaluationData, catalog: Catalog) -> Candidates:
+    evaluate = config.evaluate
+    candidates: Candidates = {}
+    if "sampled" in evaluate.competitors:
+        candidates["sampled"] = draw_candidates(
+            data.cases, len(catalog.items), evaluate.num_negatives, evaluate.negatives_seed
+        )
+    if "given" in evaluate.competitors:
+        candidates["given"] = read_candidates(Path(str(evaluate.candidates)), data.cases, catalog)
+    return candidates
