@@ -7,6 +7,7 @@ error; with `--json` the last line of standard output is one JSON document.
 import argparse
 import json
 import logging
+import os
 import signal
 import sys
 import threading
@@ -19,6 +20,7 @@ from recsys_model.errors import RecsysError
 from recsys_platform.cli import summaries
 from recsys_platform.cli.parser import build_parser, read_event, read_feature, read_lists
 from recsys_platform.config.run import RunConfig, load_config
+from recsys_platform.ray_output import leave_out_stray_lines
 
 Result = dict[str, Any]
 
@@ -28,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = build_parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    leave_out_stray_lines(os.environ, is_terminal=sys.stderr.isatty())
     try:
         result = COMMANDS[options.command](options)
     except RecsysError as error:
