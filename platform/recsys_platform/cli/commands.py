@@ -237,7 +237,17 @@ def _demo(options: argparse.Namespace) -> Result:
             stop_endpoint()
     _say(summaries.of_request(payload))
     _say(summaries.of_answer(answer))
+    _say(summaries.of_next_steps(evaluation, payload, _program(), _run_arguments(options), url))
     return {"data": data, "train": train, "evaluate": evaluation, "bundle": bundle, "answer": answer}
+
+
+def _program() -> str:
+    """Return how the user called this command; without an installed `recsys`, its name."""
+    return sys.argv[0] if Path(sys.argv[0]).name == "recsys" else "recsys"
+
+
+def _run_arguments(options: argparse.Namespace) -> list[str]:
+    return [str(options.config), *(part for override in options.overrides for part in ("--set", override))]
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], Result]] = {

@@ -1,5 +1,6 @@
 """What each stage did, in the words that the command line prints."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from recsys_model.evaluation.audit_table import AuditedRow
 from recsys_platform.splits import new_item_statements_of
 
 Result = dict[str, Any]
+DEFAULT_URL = "http://127.0.0.1:8000"
 
 
 def of_shop(shop: Result) -> str:
@@ -55,8 +57,7 @@ def of_evaluation(result: Result) -> str:
     table = format_table(result["metrics"])
     difference = format_difference(result["difference"])
     tasks = "".join(f"\n{of_task(entry)}" for entry in result["tasks"])
-    report = Path(result["evaluation"]) / "report.html"
-    return f"{result['protocol']}\n\n{table}\n\n{difference}{tasks}\nreport: {report}"
+    return f"{result['protocol']}\n\n{table}\n\n{difference}{tasks}\nreport: {_report_of(result)}"
 
 
 def of_new_items(result: Result) -> str:
@@ -104,6 +105,32 @@ def of_answer(answer: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def of_next_steps(evaluation: Result, payload: Result, program: str, run: Sequence[str], url: str) -> str:
+    """Return where the report of the demo lies, and three commands to try next with the time that each takes.
+
+    Args:
+        evaluation: What the evaluation returned.
+        payload: The request of the demo.
+        program: How the user calls `recsys`.
+        run: The run file and the settings that were changed, as arguments.
+        url: Of the endpoint.
+    """
+    item = payload["history"][-1]["item"]
+    asking = ["--history", item, "-k", "5", *([] if url == DEFAULT_URL else ["--url", url])]
+    return "\n".join(
+        [
+            f"report: {_report_of(evaluation)}",
+            "next:",
+            f"  {shlex.join([program, 'serve', *run])}",
+            "      answers over HTTP until Ctrl-C; ready in about 20 seconds",
+            f"  {shlex.join([program, 'recommend', *asking])}",
+            "      asks this endpoint, from a second terminal; about a second",
+            f"  {shlex.join([program, 'new-items', *run])}",
+            "      trains without some items, adds them while serving and measures; about 6 minutes on 2 idle cores",
+        ]
+    )
+
+
 def of_items(result: Result) -> str:
     """Return what became of an edit of a catalogue, or its items, one a line."""
     if "catalog_version" not in result:
@@ -121,6 +148,10 @@ def of_audit(rows: Sequence[AuditedRow]) -> str:
     broken = [row for row in rows if row.broken is not None]
     lines = [f"line {row.line}, {row.label}: {row.broken}" for row in broken]
     return "\n".join([*lines, f"{len(broken)} of {len(rows)} rows are impossible"])
+
+
+def _report_of(evaluation: Result) -> Path:
+    return Path(evaluation["evaluation"]) / "report.html"
 
 
 def _pairs(name_to_count: dict[str, int]) -> str:
