@@ -182,7 +182,10 @@ class _Form(Protocol):
 class _Bar:
     def __init__(self, title: str, stream: TextIO) -> None:
         self._title = title
-        self._tqdm = tqdm(total=1.0, file=stream, bar_format=f"{_plain(title)} ...", dynamic_ncols=True)
+        self._stream = stream
+        # a bar that leaves itself would be drawn on the row of the bar below it
+        form = f"{_plain(title)} ..."
+        self._tqdm = tqdm(total=1.0, file=stream, bar_format=form, dynamic_ncols=True, leave=False)
 
     def draw(self, share: float | None, text: str) -> None:
         self._tqdm.bar_format = f"{_plain(self._title)}: {'' if share is None else BAR}{_plain(text)}"
@@ -190,7 +193,9 @@ class _Bar:
         self._tqdm.refresh()
 
     def close(self) -> None:
+        last = str(self._tqdm)
         self._tqdm.close()
+        tqdm.write(last, file=self._stream)
 
 
 class _Lines:

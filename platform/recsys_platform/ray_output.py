@@ -26,6 +26,10 @@ failed. Delete it when the call returns."""
 FORWARDED_LINES = (PREEMPTION_WATCHER, DEREGISTER, SHUTDOWN)
 """Regular expressions of lines that Ray forwards to this process."""
 
+INTERVAL_OPTION = "RAY_DATA_NON_TTY_PROGRESS_LOG_INTERVAL"
+"""Seconds between two blocks of progress lines of Ray Data, where standard output is no terminal."""
+DATA_LOGGER = "ray.data"
+
 
 class LeftOut(logging.Filter):
     """Leaves out messages by their beginning."""
@@ -55,14 +59,54 @@ OWN_LINES = {
 """Logger -> the filter of its lines. Delete a line when Ray logs it below INFO."""
 
 
+class LeftOutOfData(LeftOut):
+    """Leaves out what Ray Data logs of every pass over a dataset, and the block of progress lines at its start.
+
+    That block counts zeros. The next ones, after half a minute, are kept.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Starting execution of Dataset",
+            "Execution plan of Dataset",
+            "✔️  Dataset",
+            "Progress will be logged because",
+            "[dataset]: A new progress UI is available",
+        )
+        self._datasets: set[str] = set()
+        self._is_first_block = False
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether the message is kept."""
+        message = record.getMessage()
+        if record.levelno > logging.INFO:
+            return True
+        if message.startswith("======= Running Dataset"):
+            self._is_first_block = message not in self._datasets
+            self._datasets.add(message)
+        is_of_block = record.name.endswith(".logging_progress")
+        return super().filter(record) and not (is_of_block and self._is_first_block)
+
+
+DATA_LINES = LeftOutOfData()
+
+
+def leave_out_lines_of_data() -> None:
+    """Keep lines of Ray Data off the terminal; its own log file has them all. Ray Data must be imported."""
+    for handler in logging.getLogger(DATA_LOGGER).handlers:
+        if handler.name == "console":
+            handler.addFilter(DATA_LINES)
+
+
 def leave_out_stray_lines(environment: MutableMapping[str, str], *, is_terminal: bool) -> None:
     """Leave out the lines above, and colours where standard error is no terminal; call it before Ray is imported.
 
-    What `environment` leaves out already stays left out.
+    What `environment` leaves out already stays left out. Ray Data is told to log its progress twice a minute.
     """
     others = environment.get(SKIP_OPTION, "")
     lines = [line for line in FORWARDED_LINES if line not in others] + ([others] if others else [])
     environment[SKIP_OPTION] = "|".join(lines)
+    environment.setdefault(INTERVAL_OPTION, "30")
     if not is_terminal:
         environment.setdefault(COLOR_OPTION, "0")
     for name, left_out in OWN_LINES.items():

@@ -16,12 +16,26 @@ import ray
 from ray._private import ray_constants, worker
 from ray._private.authentication import authentication_token_setup
 from ray._private.ray_logging import LogDeduplicator
+from ray.data._internal import progress
+from ray.data._internal.execution import streaming_executor
+from ray.data._internal.progress import logging_progress
 from ray.serve._private import api, autoscaling_state, client
 from ray.serve._private.constants import SERVE_LOGGER_NAME
 from ray.serve._private.controller import ServeController
 from ray.train.v2._internal.callbacks.preemption_callback import PreemptionCallback
 
-from recsys_platform.ray_output import COLOR_OPTION, OWN_LINES, SKIP_OPTION, LeftOut, leave_out_stray_lines
+from recsys_platform.ray_output import (
+    COLOR_OPTION,
+    DATA_LINES,
+    DATA_LOGGER,
+    INTERVAL_OPTION,
+    OWN_LINES,
+    SKIP_OPTION,
+    LeftOut,
+    LeftOutOfData,
+    leave_out_lines_of_data,
+    leave_out_stray_lines,
+)
 from recsys_platform.serve.app import APP_NAME
 
 STRAY = [
@@ -79,6 +93,45 @@ def test_of_this_process_only_messages_that_begin_so_are_left_out(name: str) -> 
 
 def left_out(name: str, message: str) -> bool:
     return not OWN_LINES[name].filter(logging.LogRecord(name, logging.INFO, "file.py", 1, message, (), None))
+
+
+def data_record(message: str, module: str = "execution.streaming_executor", level: int = logging.INFO):
+    return logging.LogRecord(f"ray.data._internal.{module}", level, "file.py", 1, message, (), None)
+
+
+def test_of_ray_data_only_the_blocks_after_the_first_and_what_is_more_than_information_are_kept() -> None:
+    filtered = LeftOutOfData()
+    first, second = ["======= Running Dataset: a =======", "Total Progress: 0/?", "====="], ["Total Progress: 7/9"]
+    records = [
+        data_record("Progress will be logged because stdout is a non-interactive terminal.", "progress"),
+        data_record("Starting execution of Dataset a. Full logs are in /tmp/ray"),
+        *(data_record(line, "progress.logging_progress") for line in first),
+        data_record("the memory is short", "progress.logging_progress", logging.WARNING),
+        *(data_record(line, "progress.logging_progress") for line in (first[0], *second)),
+        data_record("Dataset a failed"),
+        data_record("✔️  Dataset a execution finished in 2.80 seconds"),
+    ]
+    kept = [record.getMessage() for record in records if filtered.filter(record)]
+    assert kept == ["the memory is short", first[0], *second, "Dataset a failed"]
+
+
+def test_lines_of_ray_data_are_kept_off_the_terminal_alone() -> None:
+    handlers = logging.getLogger(DATA_LOGGER).handlers
+    leave_out_lines_of_data()
+    on_terminal = [handler for handler in handlers if DATA_LINES in handler.filters]
+    assert [type(handler).__name__ for handler in on_terminal] == ["PlainRayHandler"]
+    assert "SessionFileHandler" in [type(handler).__name__ for handler in handlers]
+
+
+def test_ray_data_still_logs_these_lines_and_reads_the_interval() -> None:
+    assert logging_progress.logger.name.endswith(".logging_progress")
+    block = inspect.getsource(logging_progress)
+    assert 'f"======= Running Dataset: {self._dataset_id} ======="' in block
+    assert f'"{INTERVAL_OPTION}"' in block
+    assert "Progress will be logged because" in inspect.getsource(progress)
+    executor = inspect.getsource(streaming_executor)
+    assert "Starting execution of Dataset" in executor
+    assert "Execution plan of Dataset" in executor
 
 
 def test_the_command_line_does_not_import_ray_before_it_sets_the_options() -> None:
