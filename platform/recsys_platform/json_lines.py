@@ -26,6 +26,23 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in read_whole_lines(path)]
 
 
+def read_latest_json_lines(path: Path, max_bytes: int = 65_536) -> list[dict[str, Any]]:
+    """Return the objects that lie wholly in the last `max_bytes` of a file, without one that is not finished yet.
+
+    Raises:
+        ValueError: a line is no JSON.
+    """
+    if not path.is_file():
+        return []
+    with path.open("rb") as file:
+        start = max(file.seek(0, os.SEEK_END) - max_bytes, 0)
+        file.seek(start)
+        content = file.read()
+    # the first line may have begun before
+    begin = content.find(b"\n") + 1 if start else 0
+    return [json.loads(line) for line in content[begin : content.rfind(b"\n") + 1].splitlines()]
+
+
 def drop_unfinished_line(path: Path) -> int:
     """Cut a last line that has no end off the file, so that it can be appended to; return its number of bytes."""
     if not path.is_file():

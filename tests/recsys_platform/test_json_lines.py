@@ -5,7 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from recsys_platform.json_lines import append_json_line, drop_unfinished_line, read_json_lines, read_whole_lines
+from recsys_platform.json_lines import (
+    append_json_line,
+    drop_unfinished_line,
+    read_json_lines,
+    read_latest_json_lines,
+    read_whole_lines,
+)
 
 
 def test_what_was_appended_is_read_in_its_order(tmp_path: Path) -> None:
@@ -20,6 +26,17 @@ def test_a_missing_file_has_no_lines(tmp_path: Path) -> None:
     path = tmp_path / "missing.jsonl"
     assert (read_json_lines(path), read_whole_lines(path), drop_unfinished_line(path)) == ([], [], 0)
     assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("max_bytes", "latest"),
+    [(1, []), (14, [{"a": 3}]), (20, [{"a": 3}]), (25, [{"a": 2}, {"a": 3}]), (99, [{"a": 1}, {"a": 2}, {"a": 3}])],
+)
+def test_the_latest_lines_are_those_that_lie_wholly_at_the_end(tmp_path: Path, max_bytes: int, latest: list) -> None:
+    path = tmp_path / "log.jsonl"
+    assert read_latest_json_lines(path, max_bytes) == []
+    path.write_bytes(b'{"a": 1}\n{"a": 2}\n{"a": 3}\n{"a"')
+    assert read_latest_json_lines(path, max_bytes) == latest
 
 
 @pytest.mark.parametrize(

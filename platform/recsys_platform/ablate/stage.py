@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from ray.exceptions import RayError
-from tqdm import tqdm
 
 from recsys_model.config import require
 from recsys_model.errors import CheckpointError, RecsysError
@@ -26,6 +25,7 @@ from recsys_platform.ablate.variants import (
 from recsys_platform.artifacts import Manifest, package_versions, write_artifact
 from recsys_platform.config.run import RunConfig, config_to_dict
 from recsys_platform.evaluate.report.json_format import write_json
+from recsys_platform.progress import CountedProgress
 
 logger = logging.getLogger(__name__)
 
@@ -125,14 +125,15 @@ def build_jobs(
 def do_all(jobs: Sequence[Job]) -> dict[str, str]:
     """Do every job and return the message of each that failed."""
     failures: dict[str, str] = {}
-    with tqdm(jobs, desc="ablating", unit="run") as progress:
-        for name, job in progress:
-            progress.set_postfix_str(name)
+    with CountedProgress("ablating", len(jobs), "runs") as progress:
+        for name, job in jobs:
+            progress.describe(name)
             try:
                 job()
             except (RecsysError, RayError) as error:
                 logger.error("%s failed, the others go on: %s", name, error)
                 failures[name] = str(error)
+            progress.advance()
     return failures
 
 

@@ -7,6 +7,7 @@ error; with `--json` the last line of standard output is one JSON document.
 import argparse
 import json
 import logging
+import os
 import signal
 import sys
 import threading
@@ -19,6 +20,7 @@ from recsys_model.errors import RecsysError
 from recsys_platform.cli import summaries
 from recsys_platform.cli.parser import build_parser, read_event, read_feature, read_lists
 from recsys_platform.config.run import RunConfig, load_config
+from recsys_platform.ray_output import leave_out_stray_lines
 
 Result = dict[str, Any]
 
@@ -28,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = build_parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    leave_out_stray_lines(os.environ, is_terminal=sys.stderr.isatty())
     try:
         result = COMMANDS[options.command](options)
     except RecsysError as error:
@@ -235,7 +238,18 @@ def _demo(options: argparse.Namespace) -> Result:
             stop_endpoint()
     _say(summaries.of_request(payload))
     _say(summaries.of_answer(answer))
+    report = evaluation.folder / "report.html"
+    _say(summaries.of_next_steps(report, payload, _program(), _run_arguments(options), url))
     return {"data": data, "train": train, "evaluate": evaluation.to_json(), "bundle": bundle, "answer": answer}
+
+
+def _program() -> str:
+    """Return how the user called this command; without an installed `recsys`, its name."""
+    return sys.argv[0] if Path(sys.argv[0]).name == "recsys" else "recsys"
+
+
+def _run_arguments(options: argparse.Namespace) -> list[str]:
+    return [str(options.config), *(part for override in options.overrides for part in ("--set", override))]
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], Result]] = {

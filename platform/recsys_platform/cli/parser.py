@@ -9,6 +9,7 @@ from recsys_platform.cli.ablate import add_ablate_arguments
 from recsys_platform.cli.item_files import read_ids
 from recsys_platform.cli.items import add_items_arguments
 from recsys_platform.cli.new_items import add_new_items_arguments
+from recsys_platform.cli.summaries import DEFAULT_URL
 
 DESCRIPTION = """Train and serve RecSysLLM, an LLM recommender, from interaction tables.
 
@@ -35,10 +36,17 @@ Every stage joins the cluster that RAY_ADDRESS names, else starts a local Ray, a
 EPILOG = """Settings can be changed without editing the file:
   recsys train ray_configs/laptop/demo.yaml --set lora.rank=16 --set train.epochs=2
 """
+PROGRESS = "Progress goes to standard error: one live bar on a terminal, else one line every 30 seconds."
 DATA_EPILOG = """It tells how many held-out events a tie in time decides. Events of a user with equal times stand as in
 the table; --set data.tie_order=seeded orders them by a hash of seed, user and item."""
 
-EVALUATE_EPILOG = """evaluate.baselines names what ranks the same users beside the model: popularity, co_occurrence, item_knn
+TRAIN_EPILOG = f"""{PROGRESS} It has epoch, step, loss, time left, tokens a second and the last
+validation; metrics.jsonl in the checkpoint has every metric of every log step. If the command is stopped,
+the same command with --resume goes on from the last checkpoint."""
+
+EVALUATE_EPILOG = f"""{PROGRESS} If the command is stopped, the same command goes on.
+
+evaluate.baselines names what ranks the same users beside the model: popularity, co_occurrence, item_knn
 (counted), sasrec, last_item (trained here, stopped by validation NDCG@10), and ease, bpr, mf, most_popular, gru4rec,
 sasrec_cornac, bert4rec (of the package cornac)."""
 
@@ -51,6 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_stage(commands, "data", "turn tables into a dataset of training examples").epilog = DATA_EPILOG
     train = _add_stage(commands, "train", "train on the dataset and write a checkpoint")
+    train.epilog = TRAIN_EPILOG
     resuming = train.add_mutually_exclusive_group()
     resuming.add_argument("--resume", action="store_true", help="go on with a run whose driver was stopped")
     resuming.add_argument(
@@ -111,7 +120,7 @@ def _add_json(parser: argparse.ArgumentParser) -> None:
 
 def _add_recommend(commands: Any) -> None:
     parser = commands.add_parser("recommend", help="ask a running endpoint for recommendations")
-    parser.add_argument("--url", default="http://127.0.0.1:8000", help="the endpoint (default %(default)s)")
+    parser.add_argument("--url", default=DEFAULT_URL, help="the endpoint (default %(default)s)")
     parser.add_argument(
         "--history",
         action="append",

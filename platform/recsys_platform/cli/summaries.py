@@ -1,5 +1,6 @@
 """What each stage did, in the words that the command line prints."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ if TYPE_CHECKING:  # a command imports its stage alone, since Ray and torch take
     from recsys_platform.evaluate.stage import EvaluationResult
 
 Result = dict[str, Any]
+DEFAULT_URL = "http://127.0.0.1:8000"
 
 
 def of_shop(shop: Result) -> str:
@@ -104,6 +106,32 @@ def of_answer(answer: dict[str, Any]) -> str:
     for place, item in enumerate(answer["items"], start=1):
         lines.append(f"{place:4d}. {item['title']}  ({item['id']}, score {item['score']:.3f})")
     return "\n".join(lines)
+
+
+def of_next_steps(report: Path, payload: Result, program: str, run: Sequence[str], url: str) -> str:
+    """Return where the report of the demo lies, and three commands to try next with the time that each takes.
+
+    Args:
+        report: The HTML file of the evaluation.
+        payload: The request of the demo.
+        program: How the user calls `recsys`.
+        run: The run file and the settings that were changed, as arguments.
+        url: Of the endpoint.
+    """
+    item = payload["history"][-1]["item"]
+    asking = ["--history", item, "-k", "5", *([] if url == DEFAULT_URL else ["--url", url])]
+    return "\n".join(
+        [
+            f"report: {report}",
+            "next:",
+            f"  {shlex.join([program, 'serve', *run])}",
+            "      answers over HTTP until Ctrl-C; ready in about 20 seconds",
+            f"  {shlex.join([program, 'recommend', *asking])}",
+            "      asks this endpoint, from a second terminal; about a second",
+            f"  {shlex.join([program, 'new-items', *run])}",
+            "      trains without some items, adds them while serving and measures; about 6 minutes on 2 idle cores",
+        ]
+    )
 
 
 def of_items(result: Result) -> str:

@@ -7,11 +7,13 @@ from ray.data.context import DataContext, ShuffleStrategy
 from ray.exceptions import RayError
 
 from recsys_model.errors import RecsysError
+from recsys_platform.ray_output import leave_out_lines_of_data
 
 
 @contextmanager
 def ray_data_settings() -> Iterator[None]:
     """Set the Ray Data options of this stage, and restore the previous ones afterwards."""
+    leave_out_lines_of_data()
     context = DataContext.get_current()
     previous = context.shuffle_strategy, context.raise_original_map_exception
     # the fastest of five with given boundaries, two to three times as fast as the hash shuffles (tests/benchmarks/data_shuffle.py)

@@ -1,4 +1,4 @@
-"""Batches of cases on a pool of Ray actors, with a progress bar, and what survives if the driver dies.
+"""Batches of cases on a pool of Ray actors, with their progress, and what survives if the driver dies.
 
 Batches are made before and do not depend on the number of workers, so neither do the answers. An actor that dies is
 started again and its batch repeated; batches that an earlier attempt answered are not asked again.
@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 import ray
 import torch
 from ray.util import ActorPool
-from tqdm import tqdm
 
 from recsys_model.errors import ConfigError
 from recsys_platform.evaluate.answer_log import AnswerLog
+from recsys_platform.progress import CountedProgress
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ def answer_batches(
         batches: Cases that are answered together, each with its place among all cases.
         num_workers: Actors, at most as many as the cluster can hold.
         use_gpu: One GPU for each actor.
-        unit: What a case is called in the progress bar.
+        unit: What cases are called where progress is shown, in the plural.
         log: Answers of an earlier attempt; new ones are added to it.
 
     Raises:
@@ -57,7 +57,7 @@ def answer_batches(
         logger.info("%d of %d batches were answered before, going on", len(earlier), len(batches))
     tasks = [(number, batch) for number, batch in enumerate(batches) if number not in earlier]
     total = sum(map(len, batches))
-    with tqdm(total=total, initial=len(answers), desc="answering", unit=unit, mininterval=1.0) as progress:
+    with CountedProgress("answering", total, unit, done=len(answers)) as progress:
         if not tasks:
             return answers
         pool = _start_pool(worker, arguments, num_workers=min(num_workers, len(tasks)), use_gpu=use_gpu)
@@ -65,7 +65,7 @@ def answer_batches(
             if log is not None:
                 log.add(number, answered)
             answers.update(answered)
-            progress.update(len(answered))
+            progress.advance(len(answered))
     return answers
 
 

@@ -12,10 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from tqdm import tqdm
-
 from recsys_model.errors import RecsysError
 from recsys_platform.newcomers.requests import Payload, Visit, Visits
+from recsys_platform.progress import counted
 from recsys_platform.serve.client import ask, edit_items, list_items
 
 logger = logging.getLogger(__name__)
@@ -106,7 +105,7 @@ def ask_all(
 
     with ThreadPoolExecutor(num_clients) as pool:
         answers = pool.map(answer_of, visits)
-        return list(tqdm(answers, total=len(visits), desc=title, unit="user", mininterval=10.0))
+        return list(counted(answers, title, len(visits), "users"))
 
 
 def add_and_watch(url: str, items: Sequence[Mapping[str, Any]], probes: Sequence[Payload]) -> Timing:

@@ -16,7 +16,6 @@ import numpy as np
 import ray
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from recsys_model.config import DecodingConfig
 from recsys_model.decoding.generator import TrieGuidedGenerator
@@ -32,6 +31,7 @@ from recsys_platform.checkpoints import ENTITIES_FOLDER, load_trained_model
 from recsys_platform.config.run import RunConfig
 from recsys_platform.file_names import TOKENIZER_FOLDER
 from recsys_platform.interactions import iter_training_sequences
+from recsys_platform.progress import ProgressDisplay, duration
 from recsys_platform.train.ranking import SEEN_COLUMN
 from recsys_platform.train.reader import ExampleReader, to_examples
 from recsys_platform.train.sampler import validation_rows
@@ -48,6 +48,7 @@ items."""
 NUM_BY_TOKENS = 50
 """Items of a user that are searched by tokens."""
 BATCH_USERS = 64
+POLL_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,12 @@ def add_blend(config: RunConfig, folder: Path) -> None:
     # do not schedule inside the Tune trial's placement group (0.1 CPU)
     task = ray.remote(scheduling_strategy="DEFAULT", **resources)(find_run_blend)
     started = time.monotonic()
-    weights, counts = ray.get(task.remote(config, folder))
+    running = task.remote(config, folder)
+    with ProgressDisplay("finding the blend of scores") as display:
+        while not ray.wait([running], timeout=POLL_SECONDS)[0]:
+            if display.is_due:
+                display.show(None, duration(time.monotonic() - started))
+    weights, counts = ray.get(running)
     write_blend(folder / ENTITIES_FOLDER, weights, counts)
     logger.info(
         "blend found in %.0f s: tokens %g, items %g, co-occurrence %g (decay over the history %g)",
@@ -125,7 +131,7 @@ def _by_items(
 ) -> tuple[NDArray[np.int64], BlendCandidates]:
     """Return each user's candidates, padded with -1, and the parts of their scores."""
     rows: list[tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]] = []
-    for start in tqdm(range(0, len(cases), BATCH_USERS), desc="scoring validation users", mininterval=10.0):
+    for start in range(0, len(cases), BATCH_USERS):
         some = cases[start : start + BATCH_USERS]
         scores = generator.score_all([case.prompt for case in some], [case.excluded for case in some]).cpu().numpy()
         rows += [_candidates_of(case, row, counts) for case, row in zip(some, scores, strict=True)]
@@ -163,7 +169,7 @@ def _by_tokens(
 ) -> NDArray[np.float32]:
     """Return the log-probabilities of the candidates by tokens; candidates outside a search result get its lowest."""
     token_UM = np.zeros(items_UM.shape, dtype=np.float32)
-    for start in tqdm(range(0, len(cases), BATCH_USERS), desc="searching by tokens", mininterval=10.0):
+    for start in range(0, len(cases), BATCH_USERS):
         some = cases[start : start + BATCH_USERS]
         answers = generator.recommend([case.prompt for case in some], NUM_BY_TOKENS, [case.excluded for case in some])
         for place, recommendations in enumerate(answers, start=start):

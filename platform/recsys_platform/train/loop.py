@@ -172,7 +172,7 @@ class TrainingRun:
 
 
 def _prepare_process(config: RunConfig) -> None:
-    """Set threads and log levels of a worker; the driver shows its log."""
+    """Set threads and log levels of a worker; Ray forwards its log to the driver."""
     torch.set_num_threads(config.train.cpus_per_worker)
     logging.basicConfig()
     logging.getLogger("recsys_platform").setLevel(logging.INFO)

@@ -1,11 +1,10 @@
-"""Metrics of a training run: JSON lines, TensorBoard and one readable line on the terminal.
+"""Metrics of a training run: JSON lines, which the driver shows, and TensorBoard.
 
 The files are on storage that all nodes share; a run appends to them. After a restart, lines later than the checkpoint
 are removed, so each step appears once.
 """
 
 import json
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,6 @@ from recsys_platform.file_names import METRICS_FILE
 from recsys_platform.json_lines import append_json_line, read_json_lines
 from recsys_platform.train.engine import StepResult
 from recsys_platform.train.progress import Progress
-
-logger = logging.getLogger(__name__)
 
 TENSORBOARD = "tensorboard"
 
@@ -46,7 +43,6 @@ class MetricsLog:
         for name, value in metrics.items():
             self._board.add_scalar(name, value, progress.step)
         self._board.flush()
-        logger.info("%s: %s", _readable_progress(progress), _readable_metrics(metrics))
 
     def close(self) -> None:
         """Flush TensorBoard."""
@@ -110,19 +106,3 @@ def last_values(lines: list[dict[str, Any]]) -> dict[str, float]:
         {'train/loss': 1.5, 'eval/loss': 3.0}
     """
     return {name: value for line in lines for name, value in line.items() if "/" in name}
-
-
-def _readable_progress(progress: Progress) -> str:
-    share = progress.share_done
-    minutes_left = progress.elapsed_s / 60 * (1 - share) / max(share, 1e-9)
-    return f"step {progress.step} of {progress.num_steps}, {share:.0%} done, about {minutes_left:.1f} min left"
-
-
-def _readable_metrics(metrics: dict[str, float]) -> str:
-    """Format metrics for the terminal.
-
-    Example:
-        >>> _readable_metrics({"train/tokens_per_s": 12345.6, "train/learning_rate": 0.00012})
-        'train/tokens_per_s 12,346, train/learning_rate 0.00012'
-    """
-    return ", ".join(f"{k} {v:,.0f}" if abs(v) >= 1000 else f"{k} {v:.4g}" for k, v in metrics.items())

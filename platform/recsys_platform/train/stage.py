@@ -27,6 +27,7 @@ from recsys_platform.config.run import RunConfig, config_to_dict
 from recsys_platform.file_names import METRICS_FILE, TOKENIZER_FOLDER
 from recsys_platform.json_lines import read_json_lines
 from recsys_platform.train.blending import add_blend
+from recsys_platform.train.display import shown_training
 from recsys_platform.train.entities import check_head
 from recsys_platform.train.loop import FINAL, train_loop
 from recsys_platform.train.metrics import TENSORBOARD
@@ -68,7 +69,8 @@ def run_train(
     folder = config.folder / RUN_FOLDER
     identity = identity_of_run(config, dataset.digest, weights_digest)
     open_run_folder(folder, identity, resume=resume, overwrite=overwrite)
-    fit(build_trainer(config, folder, callbacks))
+    with shown_training(config.train, folder):
+        fit(build_trainer(config, folder, callbacks))
     report = write_checkpoint(config, folder, dataset, weights_digest, overwrite=overwrite)
     shutil.rmtree(folder)
     logger.info("checkpoint %s: %d steps in %.1f minutes", config.checkpoint_folder, report["steps"], report["minutes"])
@@ -118,7 +120,7 @@ def build_trainer(config: RunConfig, folder: Path, callbacks: Sequence[UserCallb
             checkpoint_config=CheckpointConfig(num_to_keep=train.keep_checkpoints),
             failure_config=FailureConfig(max_failures=train.max_failures),
             callbacks=list(callbacks),
-            # Ray's own lines are about resources and reports; ours about steps, losses and the time left
+            # Ray's own lines are about resources and reports; `shown_training` shows steps, losses and the time left
             logging_config=LoggingConfig(log_level="WARNING"),
         ),
     )

@@ -1,11 +1,13 @@
 """The command line: help that teaches, errors in one line, JSON for scripts."""
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
 
 from recsys_platform.cli import build_parser, main
+from recsys_platform.cli.summaries import of_next_steps
 
 STAGES = ("data", "train", "tune", "ablate", "evaluate", "new-items", "bundle", "serve", "demo")
 
@@ -26,6 +28,29 @@ def test_help_names_every_command_and_how_to_change_a_setting(capsys: pytest.Cap
     text = capsys.readouterr().out
     assert all(f"recsys {command} CONFIG" in text for command in STAGES if command != "demo")
     assert "--set lora.rank=16" in text
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+def test_help_of_a_long_command_tells_where_its_progress_goes(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "Progress goes to standard error: one live bar on a terminal, else one line every 30 seconds." in text
+
+
+def test_the_demo_ends_with_its_report_and_three_commands() -> None:
+    payload = {"history": [{"item": "Red Tent"}, {"item": "Boreal Trail Camp Chair"}]}
+    run = ["demo.yaml", "--set", "storage=/tmp/a b"]
+    text = of_next_steps(Path("/runs/demo/evaluation/report.html"), payload, "recsys", run, "http://127.0.0.1:8001")
+    lines = text.splitlines()
+    assert lines[0] == "report: /runs/demo/evaluation/report.html"
+    assert lines[2::2] == [
+        "  recsys serve demo.yaml --set 'storage=/tmp/a b'",
+        "  recsys recommend --history 'Boreal Trail Camp Chair' -k 5 --url http://127.0.0.1:8001",
+        "  recsys new-items demo.yaml --set 'storage=/tmp/a b'",
+    ]
+    for line in lines[2::2]:
+        build_parser().parse_args(shlex.split(line)[1:])
 
 
 def test_wrong_usage_is_status_2(capsys: pytest.CaptureFixture[str]) -> None:

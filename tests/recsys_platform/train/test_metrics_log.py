@@ -35,15 +35,6 @@ def test_lines_behind_the_checkpoint_are_taken_back_and_a_torn_one_is_dropped(tm
     assert read_json_lines(tmp_path / METRICS_FILE) == [{"step": 2, "train/loss": 3.0}]
 
 
-def test_a_line_says_how_far_the_run_is_and_what_is_left(tmp_path, caplog):
-    caplog.set_level("INFO", logger="recsys_platform")
-    log = MetricsLog(tmp_path, progress_at(2, 60.0), steps_per_epoch=4)
-    log.write({"train/loss": 1.25, "train/tokens_per_s": 12345.0})
-    log.close()
-
-    assert caplog.messages == ["step 2 of 8, 25% done, about 3.0 min left: train/loss 1.25, train/tokens_per_s 12,345"]
-
-
 def test_a_window_gives_the_mean_loss_of_a_target_and_the_last_rate():
     window = StepWindow()
     window.add(step_result(6.0, 0.0, 4, 0, 100, 0.5), 0.1, seconds=2.0, waited_s=0.5)

@@ -14,7 +14,6 @@ from typing import Any
 
 import ray
 import ray.exceptions
-from tqdm import tqdm
 
 from recsys_model.errors import RecsysError
 from recsys_model.evaluation.baselines import CoOccurrence, Popularity, Ranker
@@ -36,13 +35,12 @@ from recsys_platform.evaluate.ranking.rankings import Rankings, rank_with_baseli
 from recsys_platform.evaluate.report.content import TrainingRecord
 from recsys_platform.evaluate.report.json_format import to_json
 from recsys_platform.evaluate.report.measured import Competitors
+from recsys_platform.progress import CountedProgress
 
 logger = logging.getLogger(__name__)
 
 COUNTED = {"popularity": Popularity, "co_occurrence": CoOccurrence, "item_knn": ItemNeighbours}
 POLL_SECONDS = 1.0
-LOG_SECONDS = 30.0
-"""Between two lines about the passes of one training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,45 +168,32 @@ def _train_all(names: list[str], work: _Work, logs: Mapping[str, AnswerLog]) -> 
     # inside a trial of Ray Tune, the default strategy keeps out of the trial's own tenth of a CPU
     task = ray.remote(num_cpus=work.num_threads, scheduling_strategy="DEFAULT")(_train_and_rank)
     shared = ray.put(work)
-    with tqdm(total=len(waiting), desc="training baselines", unit="model") as bar:
-        passes = _PassLog(work)
+    with CountedProgress("training baselines", len(waiting), "models") as progress:
         while waiting or running:
             while waiting and len(running) < work.settings.num_workers:
                 name = waiting.pop(0)
                 running[task.remote(name, shared)] = name
-            bar.set_postfix_str("; ".join(passes.describe(name) for name in running.values()))
+            progress.describe("; ".join(_state_of(name, work) for name in running.values()))
             for done in ray.wait(list(running), timeout=POLL_SECONDS)[0]:
                 name = running.pop(done)
                 runs[name], seconds = _result_of(done)
                 logs[name].add(0, [(0, runs[name])])
                 logger.info("trained and ranked with %s in %.0f s", name, seconds)
-                bar.update()
+                progress.advance()
     return runs
 
 
-class _PassLog:
-    """Reads how far trainings in other processes are, and logs it every half minute."""
-
-    def __init__(self, work: _Work) -> None:
-        self._work = work
-        self._logged_at = dict[str, float]()
-
-    def describe(self, name: str) -> str:
-        """Return in words how far a training is: its name, and the pass of one that reports its passes."""
-        if name not in SASREC_MODELS:
-            return name
-        most, latest = most_passes(name, self._work.settings), _files(name, self._work).latest_pass()
-        if latest is None:
-            return f"{name}: pass 1 of at most {most}"
-        words = (
-            f"{name}: pass {latest.number} of at most {most}, loss {latest.loss:.3f}, "
-            f"validation NDCG@10 {latest.validation_ndcg:.4f}"
-        )
-        now = time.monotonic()
-        if now - self._logged_at.get(name, -LOG_SECONDS) >= LOG_SECONDS:
-            self._logged_at[name] = now
-            logger.info("%s", words)
-        return words
+def _state_of(name: str, work: _Work) -> str:
+    """Return in words how far a training in another process is: its name, and the latest pass if it reports passes."""
+    if name not in SASREC_MODELS:
+        return name
+    most, latest = most_passes(name, work.settings), _files(name, work).latest_pass()
+    if latest is None:
+        return f"{name}: pass 1 of at most {most}"
+    return (
+        f"{name}: pass {latest.number} of at most {most}, loss {latest.loss:.3f}, "
+        f"validation NDCG@10 {latest.validation_ndcg:.4f}"
+    )
 
 
 def _files(name: str, work: _Work) -> TrainingFiles:

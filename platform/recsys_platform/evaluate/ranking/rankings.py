@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from recsys_model.evaluation.baselines import Ranker, rank_by_keys
 from recsys_model.evaluation.exposure import best_of
@@ -21,6 +20,7 @@ from recsys_platform.evaluate.ranking.workers import recommend_for_all, score_ca
 from recsys_platform.evaluate.report.measured import CATALOGUE, Competitors
 from recsys_platform.evaluate.report.wording import MODEL
 from recsys_platform.evaluate.worker_model import WorkerSettings
+from recsys_platform.progress import counted
 
 Ranks = dict[str, np.ndarray]
 """Method -> each case's rank, 1 for the first place, 0 if the item was not returned."""
@@ -109,8 +109,8 @@ def rank_with_baseline(
     """Return what one baseline does."""
     ranks: dict[Competitors, list[int]] = {name: [] for name in (CATALOGUE, *candidates)}
     best: list[list[int]] = []
-    bar = tqdm(cases, desc=f"ranking by {method}", unit="user", mininterval=1.0, disable=not show_progress)
-    for place, case in enumerate(bar):
+    shown = counted(cases, f"ranking by {method}", len(cases), "users") if show_progress else cases
+    for place, case in enumerate(shown):
         key_N = ranker.sort_keys(case.history, case.training_place)
         excluded = sorted(case.seen_items) if exclude_seen else []
         ranks[CATALOGUE].append(rank_by_keys(key_N, case.target_item, excluded))

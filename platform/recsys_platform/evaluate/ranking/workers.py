@@ -113,7 +113,7 @@ def recommend_for_all(
         batches,
         num_workers=num_workers,
         use_gpu=settings.use_gpu,
-        unit="user",
+        unit="users",
         log=log,
     )
     # from a log, whose JSON has no named tuples, they come as plain lists
@@ -140,7 +140,7 @@ def score_candidates(
         batches,
         num_workers=num_workers,
         use_gpu=settings.use_gpu,
-        unit="user",
+        unit="users",
         log=log,
     )
     return [answers[place] for place in range(len(cases))]

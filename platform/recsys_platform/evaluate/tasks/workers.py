@@ -86,7 +86,7 @@ def answer_all(
         batches,
         num_workers=num_workers,
         use_gpu=settings.ranking.use_gpu,
-        unit="question",
+        unit="questions",
         log=log,
     )
     return [answers[place] for place in range(len(cases))]

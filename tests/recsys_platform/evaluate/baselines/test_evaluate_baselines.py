@@ -12,6 +12,7 @@ import pytest
 
 from recsys_model.errors import ConfigError
 from recsys_model.evaluation.baselines import rank_by_keys
+from recsys_platform import progress
 from recsys_platform.config.stages import EvaluateConfig
 from recsys_platform.evaluate import stage
 from recsys_platform.evaluate.baselines import run as baseline_run
@@ -125,7 +126,8 @@ def test_another_checkpoint_of_the_dataset_takes_the_baselines_that_were_trained
     config = tiny_config(tmp_path, evaluate=settings)
     write_tiny_dataset(config)
     write_checkpoint(config)
-    with caplog.at_level(logging.INFO, logger="recsys_platform"):
+    with monkeypatch.context() as patch, caplog.at_level(logging.INFO, logger="recsys_platform"):
+        patch.setattr(progress, "LINE_INTERVAL_S", 0.0)
         first = run_evaluate(config)
     assert "sasrec: pass" in caplog.text
     shutil.rmtree(config.checkpoint_folder)

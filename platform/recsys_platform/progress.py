@@ -1,0 +1,273 @@
+"""Shows how far a long step is: one live bar on a terminal, one log line every half minute elsewhere.
+
+tqdm draws the bar. What else is written meanwhile, such as warnings of workers, appears above it.
+"""
+
+import contextlib
+import io
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from types import TracebackType
+from typing import Protocol, Self, TextIO, TypeVar
+
+from tqdm import tqdm
+
+logger = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
+_State = tuple[float | None, str]
+BAR_INTERVAL_S = 0.5
+LINE_INTERVAL_S = 30.0
+BAR = "{percentage:3.0f}%|{bar:10}| "
+
+
+class ProgressDisplay:
+    """Shows the share of one step that is done, and a text; a context manager.
+
+    Without a terminal nothing is shown for the first half minute. The last state is always shown, at the end.
+    """
+
+    def __init__(
+        self, title: str, *, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Start at once.
+
+        Args:
+            title: What is done.
+            stream: Decides between a bar, which it gets, and log lines; by default standard error.
+            clock: Seconds.
+        """
+        stream = sys.stderr if stream is None else stream
+        self._stack = contextlib.ExitStack()
+        self._form: _Form
+        if stream.isatty():
+            self._form, self._interval_s = _Bar(title, _below(stream)), BAR_INTERVAL_S
+            if stream is sys.stderr:
+                self._stack.enter_context(_lines_above_bars())
+        else:
+            self._form, self._interval_s = _Lines(title), LINE_INTERVAL_S
+        self._clock = clock
+        self._drawn_at = clock()
+        self._drawn: _State | None = None
+        self._latest: _State | None = None
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the next state is shown."""
+        return self._clock() - self._drawn_at >= self._interval_s
+
+    def show(self, share: float | None, text: str) -> None:
+        """Show a state if the last one was shown long enough ago; `share` is 0 to 1, None where it is unknown."""
+        self._latest = (share, text)
+        if self.is_due:
+            self._drawn_at = self._clock()
+            self._draw(self._latest)
+
+    def close(self) -> None:
+        """Show the last state and end."""
+        if self._latest is not None and self._latest != self._drawn:
+            self._draw(self._latest)
+        self._form.close()
+        self._stack.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _draw(self, state: _State) -> None:
+        self._drawn = state
+        self._form.draw(*state)
+
+
+class CountedProgress:
+    """Shows how many of a known number of things are done, and the time left; a context manager."""
+
+    def __init__(
+        self,
+        title: str,
+        total: int,
+        unit: str,
+        *,
+        done: int = 0,
+        stream: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Start at once.
+
+        Args:
+            title: What is done.
+            total: How many things there are.
+            unit: What they are, in the plural.
+            done: How many were done before.
+            stream: As in `ProgressDisplay`.
+            clock: As in `ProgressDisplay`.
+        """
+        self._display = ProgressDisplay(title, stream=stream, clock=clock)
+        self._total, self._unit, self._clock = total, unit, clock
+        self._done = self._done_before = done
+        self._started = clock()
+        self._now = ""
+
+    def advance(self, number: int = 1) -> None:
+        """Count things that are done."""
+        self._done += number
+        self._show()
+
+    def describe(self, now: str) -> None:
+        """Show what is being done now, until the next call."""
+        self._now = now
+        self._show()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._display.show(self._share, self._text())
+        self._display.close()
+
+    @property
+    def _share(self) -> float:
+        return self._done / self._total if self._total else 1.0
+
+    def _show(self) -> None:
+        if self._display.is_due:
+            self._display.show(self._share, self._text())
+
+    def _text(self) -> str:
+        parts = [f"{self._done:,} of {self._total:,} {self._unit}"]
+        elapsed_s, newly_done = self._clock() - self._started, self._done - self._done_before
+        if self._done >= self._total:
+            return f"{parts[0]} in {duration(elapsed_s)}"
+        if newly_done:
+            parts.append(f"about {duration(elapsed_s * (self._total - self._done) / newly_done)} left")
+        return ", ".join([*parts, self._now] if self._now else parts)
+
+
+def counted(items: Iterable[Item], title: str, total: int, unit: str) -> Iterator[Item]:
+    """Yield the items and show how many are done; see `CountedProgress`."""
+    with CountedProgress(title, total, unit) as progress:
+        for item in items:
+            yield item
+            progress.advance()
+
+
+def duration(seconds: float) -> str:
+    """Return a time in words.
+
+    Example:
+        >>> duration(8.4), duration(150), duration(5400)
+        ('8 s', '2.5 min', '1.5 h')
+    """
+    if seconds < 59.5:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
+
+
+class _Form(Protocol):
+    """How a state looks."""
+
+    def draw(self, share: float | None, text: str) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class _Bar:
+    def __init__(self, title: str, stream: TextIO) -> None:
+        self._title = title
+        self._stream = stream
+        # a bar that leaves itself would be drawn on the row of the bar below it
+        form = f"{_plain(title)} ..."
+        self._tqdm = tqdm(total=1.0, file=stream, bar_format=form, dynamic_ncols=True, leave=False)
+
+    def draw(self, share: float | None, text: str) -> None:
+        self._tqdm.bar_format = f"{_plain(self._title)}: {'' if share is None else BAR}{_plain(text)}"
+        self._tqdm.n = 0.0 if share is None else share
+        self._tqdm.refresh()
+
+    def close(self) -> None:
+        last = str(self._tqdm)
+        self._tqdm.close()
+        tqdm.write(last, file=self._stream)
+
+
+class _Lines:
+    def __init__(self, title: str) -> None:
+        self._title = title
+
+    def draw(self, share: float | None, text: str) -> None:
+        # rounded down: 100 % means that all is done
+        percentage = "" if share is None else f"{int(100 * share)} %, "
+        logger.info("%s: %s%s", self._title, percentage, text)
+
+    def close(self) -> None:
+        pass
+
+
+class _AboveBars(io.TextIOBase):
+    """A stream whose lines appear above the bars of a terminal."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self._unfinished = ""
+
+    def write(self, text: str) -> int:
+        *lines, self._unfinished = (self._unfinished + text).split("\n")
+        for line in lines:
+            tqdm.write(line, file=self.stream)
+        return len(text)
+
+    def flush(self) -> None:
+        self.stream.flush()
+
+    def isatty(self) -> bool:
+        return self.stream.isatty()
+
+    def fileno(self) -> int:
+        return self.stream.fileno()
+
+    def finish(self) -> None:
+        """Write a line that has no end yet."""
+        self.stream.write(self._unfinished)
+        self._unfinished = ""
+
+
+def _below(stream: TextIO) -> TextIO:
+    return stream.stream if isinstance(stream, _AboveBars) else stream
+
+
+@contextlib.contextmanager
+def _lines_above_bars() -> Iterator[None]:
+    """Put the lines of logging, and those that Ray prints of its workers, above the bars of standard error."""
+    if isinstance(sys.stderr, _AboveBars):
+        yield
+        return
+    err = _AboveBars(sys.stderr)
+    out = _AboveBars(sys.stdout)
+    handlers = [
+        handler
+        for handler in logging.getLogger().handlers
+        if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stderr
+    ]
+    for handler in handlers:
+        handler.setStream(err)
+    with contextlib.redirect_stderr(err), contextlib.redirect_stdout(out if out.isatty() else sys.stdout):
+        try:
+            yield
+        finally:
+            for handler in handlers:
+                handler.setStream(err.stream)
+            err.finish()
+            out.finish()
+
+
+def _plain(text: str) -> str:
+    """Return a text that `str.format` leaves as it is."""
+    return text.replace("{", "{{").replace("}", "}}")
