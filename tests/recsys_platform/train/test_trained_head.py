@@ -106,7 +106,9 @@ def test_the_weights_folder_alone_leaves_the_head_out(tmp_path, model):
     assert build_head(config, model, catalog_of(*IDS)) is None
 
 
-@pytest.mark.parametrize(("content", "message"), [(None, "train it again"), ("{}", "must hold a list of item ids")])
+@pytest.mark.parametrize(
+    ("content", "message"), [(None, "train the head again"), ("{}", "must hold a list of item ids")]
+)
 def test_a_head_that_does_not_say_whose_rows_it_has_is_refused(tmp_path, model, content, message):
     write_checkpoint(tiny_config(tmp_path), model, EntityConfig(enabled=True))
     path = tiny_config(tmp_path).checkpoint_folder / ENTITIES_FOLDER / ITEMS_FILE
