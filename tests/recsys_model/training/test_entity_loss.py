@@ -61,7 +61,7 @@ def with_gradients(losses: Sequence[Tensor], *modules: torch.nn.Module) -> tuple
 def test_the_examples_ask_for_items_in_every_way() -> None:
     batch = batch_of()
     targets = [[item for item in row if item >= 0] for row in batch.item_targets.tolist()]
-    assert targets == [[0, 3], [1, 3, 2], [4], [0, 4, 3, 3, 1], []]
+    assert targets == [[0, 3], [1, 3, 2], [4], [0, 4, 3, 2, 1], []]
     assert batch.num_item_targets == 11
 
 

@@ -39,15 +39,15 @@ def test_ranks_are_those_of_a_loop_over_items_that_were_not_seen(all_tie: bool, 
         (int(padded.item_targets[row, place]), row): naive_scores(head, padded, hidden, vectors, row, place)
         for row, place in (padded.item_targets >= 0).nonzero().tolist()
     }
-    every_seen: list[set[int]] = [set(), {0, 3}, {1}, {0, 1, 2, 3, 4}, {4}, {2, 4}]
+    every_seen: list[set[int]] = [set(), {0, 3}, {1}, {0, 1, 2, 3, 4}, {4}, {2, 4}, set(), {0}, {0, 4}, {0, 3, 4}, {2}]
     ranks = InfillingLoss(model.float(), TRIE, ObjectiveConfig(), head.float()).eval()(
         batch, [torch.tensor(sorted(seen), dtype=torch.int64) for seen in every_seen]
     )
     pairs = zip(targets_in_order(batch, padded), every_seen, strict=True)
     assert ranks.tolist() == [rank_by_loops(scores_of[pair].tolist(), pair[0], seen) for pair, seen in pairs]
     if all_tie and not is_packed:
-        # without words and residuals the scores are the biases: targets 0, 3, 1, 3, 2, 4
-        assert ranks.tolist() == [5, 4, 5, 1, 1, 1]
+        # without words and residuals the scores are the biases: targets 0, 3, 1, 3, 2, 4, 0, 4, 3, 2, 1
+        assert ranks.tolist() == [5, 4, 5, 1, 1, 1, 5, 2, 3, 1, 4]
 
 
 def targets_in_order(batch: Batch, padded: Batch) -> list[tuple[int, int]]:

@@ -41,7 +41,7 @@ def examples_of(objective: ObjectiveConfig) -> list[Example]:
         builder.lay_out(text, [(0, 4), (7, 9)], SPECIAL.mask),
         builder.lay_out(text, [(4, len(text) - 1)], SPECIAL.gmask),
         builder.ask_for_item(text_of(4, 2, 4), 2),
-        builder.ask_for_all(text_of(0, 4, 3, 3, 1)),
+        builder.ask_for_all(text_of(0, 4, 3, 2, 1)),
         builder.lay_out(text, [(3, 4)], SPECIAL.mask),
     ]
 
