@@ -16,6 +16,7 @@ import copy
 import math
 import os
 import pickle
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -150,7 +151,8 @@ class _Training:
             "kept": self._kept,
             "kept_weights": self._kept_weights,
         }
-        partial = path.with_name(f"{path.name}.partial")
+        # two evaluations of one dataset may train the same at once
+        partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
         with partial.open("wb") as file:
             torch.save(state, file)
             file.flush()

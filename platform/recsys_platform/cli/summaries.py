@@ -125,11 +125,11 @@ def of_next_steps(report: Path, payload: Result, program: str, run: Sequence[str
             f"report: {report}",
             "next:",
             f"  {shlex.join([program, 'serve', *run])}",
-            "      answers over HTTP until Ctrl-C; ready in about 20 seconds",
+            "      answers over HTTP until Ctrl-C; ready in about 25 seconds",
             f"  {shlex.join([program, 'recommend', *asking])}",
             "      asks this endpoint, from a second terminal; about a second",
             f"  {shlex.join([program, 'new-items', *run])}",
-            "      trains without some items, adds them while serving and measures; about 6 minutes on 2 idle cores",
+            "      trains without some items, adds them while serving and measures; about 7 minutes on 2 cores",
         ]
     )
 

@@ -14,7 +14,7 @@ from recsys_platform.checkpoints import trained_objective
 from recsys_platform.config.run import RunConfig, config_to_dict
 from recsys_platform.evaluate.answer_log import AnswerLogs
 from recsys_platform.evaluate.baselines.cornac_models import check_installed, cornac_version
-from recsys_platform.evaluate.baselines.run import BaselineRun, rank_with_baselines
+from recsys_platform.evaluate.baselines.run import BaselineRun, rank_with_baselines, trained_settings
 from recsys_platform.evaluate.build_report import Measurements, build_report
 from recsys_platform.evaluate.inputs import EvaluationInputs, check_beams, open_inputs
 from recsys_platform.evaluate.ranking.cases import EvaluationData
@@ -154,11 +154,12 @@ def _what_answers_depend_on(config: RunConfig, inputs: EvaluationInputs) -> dict
 
 
 def _what_baselines_depend_on(config: RunConfig, inputs: EvaluationInputs) -> dict[str, object]:
-    """Return what shapes the training of a baseline, but its name and its own settings."""
+    """Return what shapes the training of a baseline, but its name and the settings that the configuration gives it."""
     return {
         "dataset": inputs.dataset.digest,
         "split": config.evaluate.split,
         "seed": config.seed,
+        "settings": trained_settings(),
         "versions": {**package_versions(), **cornac_version()},
     }
 

@@ -5,6 +5,7 @@ evaluation that goes on, or one of another checkpoint of the same dataset, train
 SASRec go on behind the last pass that was made.
 """
 
+import dataclasses
 import logging
 import time
 from collections.abc import Mapping
@@ -135,6 +136,12 @@ def training_name(name: str, settings: EvaluateConfig) -> str:
     """
     patience = f"_{settings.baseline_patience}" if name in SASREC_MODELS else ""
     return f"{name}_{most_passes(name, settings)}{patience}"
+
+
+def trained_settings() -> dict[str, object]:
+    """Return the sizes and settings of all trained baselines, as plain JSON types: a change of them trains anew."""
+    models = {**SASREC_MODELS, **MODELS}
+    return {name: dataclasses.asdict(model) for name, model in models.items()}
 
 
 def _logs_of_trained(

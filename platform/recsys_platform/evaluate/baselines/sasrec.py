@@ -9,7 +9,7 @@ from recsys_model.evaluation.sasrec import SASRecConfig
 from recsys_model.evaluation.sasrec_training import Pass, train_sasrec
 from recsys_platform.evaluate.ranking.cases import EvaluationData, Split
 from recsys_platform.evaluate.report.content import TrainingRecord
-from recsys_platform.json_lines import append_json_line, read_json_lines
+from recsys_platform.json_lines import append_json_line, read_latest_json_lines
 
 SASREC_MODELS = {"sasrec": SASRecConfig(), "last_item": SASRecConfig(num_blocks=0)}
 """Name in `evaluate.baselines` -> sizes and settings; passes and patience are those of the configuration."""
@@ -59,7 +59,7 @@ class TrainingFiles:
 
     def latest_pass(self) -> Pass | None:
         """Return the last pass that has ended."""
-        passes = read_json_lines(self._passes)
+        passes = read_latest_json_lines(self._passes)
         return Pass(**passes[-1]) if passes else None
 
     @property

@@ -5,6 +5,7 @@ import importlib.util
 import json
 import logging
 import shutil
+from typing import get_args
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -15,9 +16,11 @@ from recsys_model.evaluation.baselines import rank_by_keys
 from recsys_platform import progress
 from recsys_platform.config.stages import EvaluateConfig
 from recsys_platform.evaluate import stage
+from recsys_platform.evaluate.answer_log import digest_of
 from recsys_platform.evaluate.baselines import run as baseline_run
 from recsys_platform.evaluate.baselines.cornac_models import build_ranker
-from recsys_platform.evaluate.baselines.sasrec import HeldOutEvents, build_sasrec
+from recsys_platform.evaluate.baselines.run import COUNTED, trained_settings
+from recsys_platform.evaluate.baselines.sasrec import SASREC_MODELS, HeldOutEvents, build_sasrec
 from recsys_platform.evaluate.report.json_format import to_json
 from recsys_platform.evaluate.stage import run_evaluate
 from tests.recsys_platform.evaluate.test_evaluate_stage import write_checkpoint
@@ -79,6 +82,15 @@ def test_a_missing_package_is_said_before_anything_is_opened(tmp_path, monkeypat
 def test_baselines_are_named_once_and_there_is_one(baselines):
     with pytest.raises(ConfigError, match=r"evaluate.baselines must name each baseline once, and at least one"):
         EvaluateConfig(baselines=baselines)
+
+
+def test_what_is_kept_depends_on_the_settings_of_every_baseline_that_is_trained(monkeypatch):
+    every = get_args(get_args(EvaluateConfig.__annotations__["baselines"])[0])
+    before = trained_settings()
+    assert set(every) - set(COUNTED) == set(before)
+    assert json.loads(json.dumps(before)) == before
+    monkeypatch.setitem(SASREC_MODELS, "sasrec", dataclasses.replace(SASREC_MODELS["sasrec"], dropout=0.5))
+    assert digest_of(trained_settings()) != digest_of(before)
 
 
 def test_patience_is_at_least_one_pass():
