@@ -107,6 +107,7 @@ VARIANTS = (
             "train.patience": None,
             "decoding.scoring": "trie",
             "objective.token_loss_weight": 1.0,
+            "objective.history": "tokens",
         },
         needs_head=True,
     ),

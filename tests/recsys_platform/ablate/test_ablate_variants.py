@@ -17,6 +17,7 @@ from recsys_platform.ablate.variants import (
     source_of_free_generation,
 )
 from recsys_platform.config.run import RunConfig, config_to_dict
+from recsys_platform.train.entities import check_head
 from tests.recsys_platform.tiny_dataset import tiny_config
 
 CHANGED = {
@@ -46,6 +47,7 @@ OF_THE_HEAD = {
         "train.patience": None,
         "decoding.scoring": "trie",
         "objective.token_loss_weight": 1.0,
+        "objective.history": "tokens",
     },
     "residuals-off": {"entity.residuals": False},
     "words-off": {"entity.words": False},
@@ -132,6 +134,7 @@ def test_parts_of_the_head_are_taken_away_from_a_base_that_has_one(tmp_path):
         changed = {key: value for key, value in flat(variant.apply(base)).items() if value != before[key]}
         assert changed == expected, name
         assert data_run(base, variant) is base
+        check_head(variant.apply(base))
 
 
 def test_parts_of_the_blend_are_taken_away_from_the_bases_checkpoint(tmp_path):
