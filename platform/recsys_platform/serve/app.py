@@ -72,7 +72,7 @@ def retry_response(status_code: int, reason: str) -> JSONResponse:
 
 
 async def answer_or_unavailable(response: Any) -> Any:
-    """Return the result of a deployment handle's `response`, or a 429 or 503 response if the replica cannot give one."""
+    """Return the result of a deployment handle's `response`, or a 429 or 503 response if no replica gives one."""
     # a Serve replica replaces FastAPI's exception handlers for these errors with its own
     try:
         return await response
@@ -126,9 +126,9 @@ class Ingress:
     async def edit_items(self, request: Annotated[EditRequest, Body()]) -> EditAnswer | JSONResponse:
         """Edit the catalogue on all replicas as one step.
 
-        The edit is written to disk. The answer comes when all replicas recommend from the new catalogue, or after 10 seconds
-        with the number of `pending` replicas. Requests in progress finish with the catalogue with which they began.
-        Histories and lists may still name removed items.
+        The edit is written to disk. The answer comes when all replicas recommend from the new catalogue, or after
+        10 seconds with the number of `pending` replicas. Requests in progress finish with the catalogue with which
+        they began. Histories and lists may still name removed items.
         """
         if self._keeper is None:
             return forbidden_response()
@@ -136,7 +136,7 @@ class Ingress:
 
     @api.put("/v1/items", summary="Replace the whole catalogue", response_model=EditAnswer, responses=_editing)
     async def swap_items(self, request: Annotated[SwapRequest, Body()]) -> EditAnswer | JSONResponse:
-        """Replace the catalogue by exactly these items as one step; their texts are made unique as in the data stage."""
+        """Replace the catalogue by exactly these items as one step; texts are made unique as in the data stage."""
         if self._keeper is None:
             return forbidden_response()
         return edit_response(await answer_or_unavailable(self._keeper.swap.remote(request)))

@@ -41,7 +41,7 @@ class CatalogFollower:
                 await self._is_current.wait()
         except TimeoutError as error:
             raise RecsysError(
-                f"the edits of the catalogue did not arrive within {timeout_s:g} s; the log of this replica has the reason"
+                f"the edits of the catalogue did not arrive within {timeout_s:g} s; the replica's log has the reason"
             ) from error
 
     def stop(self) -> None:

@@ -83,7 +83,7 @@ class Recommender:
         return self._served.catalog.edit_id
 
     def follow(self, update: CatalogUpdate) -> None:
-        """Apply the edits of an update: those after `catalog_version`, or with `anew` all edits of the bundle's catalogue.
+        """Apply the edits of an update to the current version, or with `anew` to the bundle's catalogue.
 
         Requests are answered meanwhile, by the old version or by the new one. If the edits only remove items, the
         removal takes effect before the new trie is compiled. Only one thread at a time may call this.

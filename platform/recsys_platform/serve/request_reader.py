@@ -38,7 +38,7 @@ class Query:
 
 
 class RequestReader:
-    """Validates requests against one version of the catalogue; `clock` returns the unix time of requests without one."""
+    """Validates requests against one version of the catalogue; `clock` returns the unix time if a request has none."""
 
     def __init__(
         self,

@@ -130,7 +130,7 @@ class RecommendRequest(StrictModel):
     history: list[HistoryEvent] = Field(
         [],
         max_length=MAX_HISTORY,
-        description="The user's events, empty for a new user; sorted by time, events with equal times keep their order.",
+        description="The user's events, empty for a new user. They are sorted by time; equal times keep their order.",
     )
     k: int = Field(
         10, ge=1, strict=True, description="Number of items to return, at most the number of beams of the model."

@@ -141,8 +141,8 @@ def check_proxy(host: str, environment: Mapping[str, str]) -> None:
         return
     ports = " and ".join(environment.get(name, default) for name, default in HAPROXY_PORTS.items())
     raise ConfigError(
-        f"{HAPROXY_SWITCH}=1 would open HAProxy's ports {ports} on every interface, but serve.host is {host}; unset it, "
-        "or open the endpoint to the network, behind a firewall, with --set serve.host=0.0.0.0"
+        f"{HAPROXY_SWITCH}=1 would open HAProxy's ports {ports} on every interface, but serve.host is {host}; "
+        "unset it, or open the endpoint to the network, behind a firewall, with --set serve.host=0.0.0.0"
     )
 
 
