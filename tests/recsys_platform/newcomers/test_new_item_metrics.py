@@ -112,4 +112,4 @@ def test_statements_tell_what_a_new_item_has_and_what_it_lacks():
     assert "the share data.new_items 0.05 of all items" in text
     assert "12 of 12 such users were evaluated, and 50 of 90 other users" in text
     assert "so is its co-occurrence with the user's items" in text
-    assert "entity.fields names description, which POST /v1/items does not take" in text
+    assert "entity.fields has description, which POST /v1/items does not take" in text
