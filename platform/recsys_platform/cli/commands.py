@@ -1,4 +1,4 @@
-"""The command `recsys`: one sub-command a stage, one YAML a run.
+"""The code of each sub-command of `recsys`: load the run file, start Ray, call a stage, print its result.
 
 This is the only file that prints. Results go to standard output, progress and logs to standard
 error; with `--json` the last line of standard output is one JSON document.
@@ -14,19 +14,24 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from recsys_model.errors import RecsysError
 from recsys_platform.cli import summaries
-from recsys_platform.cli.parser import build_parser, read_event, read_feature, read_lists
+from recsys_platform.cli.parser import build_parser
+from recsys_platform.cli.recommend import build_payload
+from recsys_platform.cli.summaries import Result
 from recsys_platform.config.run import RunConfig, load_config
 from recsys_platform.ray_output import leave_out_stray_lines
 
-Result = dict[str, Any]
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit status: 0 done, 1 refused, failed or found impossible, 2 wrong usage."""
+    """Run one sub-command and return its exit status.
+
+    0: success. 1: an error, failed trainings of `ablate`, or impossible rows of `audit`. 2: wrong usage.
+
+    Args:
+        arguments: Arguments after `recsys`; None takes those of the process.
+    """
     options = build_parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -149,10 +154,10 @@ def _serve(options: argparse.Namespace) -> Result:
     started = time.monotonic()
     with connected(config.num_cpus):
         url = start_endpoint(config)
-        # only now: starting Ray puts its own handlers in their place
+        # after the start of Ray, which installs its own handlers
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stopped.set())
-        _say(f"answering at {url}/v1/recommend; its documentation is at {url}/docs; Ctrl-C ends it")
+        _say(f"serving {url}/v1/recommend, documented at {url}/docs; Ctrl-C stops it")
         stopped.wait()
         stop_endpoint()
     return {"url": url, "seconds": round(time.monotonic() - started, 1)}
@@ -161,11 +166,7 @@ def _serve(options: argparse.Namespace) -> Result:
 def _recommend(options: argparse.Namespace) -> Result:
     from recsys_platform.serve.client import ask
 
-    payload: dict[str, Any] = {"history": [read_event(text) for text in options.history], "k": options.k}
-    payload["user_features"] = dict(read_feature(text) for text in options.feature)
-    payload["exclude_seen"] = not options.include_seen
-    payload |= read_lists(options)
-    answer = ask(options.url, payload, options.timeout_s)
+    answer = ask(options.url, build_payload(options), options.timeout_s)
     _say(summaries.of_answer(answer))
     return answer
 
@@ -204,48 +205,9 @@ def _demo_shop(options: argparse.Namespace) -> Result:
 
 
 def _demo(options: argparse.Namespace) -> Result:
-    from recsys_platform.cluster import connected
-    from recsys_platform.data.stage import run_data
-    from recsys_platform.demo.shop import write_demo_shop
-    from recsys_platform.demo.visitor import visitor_payload
-    from recsys_platform.evaluate.stage import run_evaluate
-    from recsys_platform.serve.bundling import run_bundle
-    from recsys_platform.serve.client import ask
-    from recsys_platform.serve.stage import start_endpoint, stop_endpoint
-    from recsys_platform.train.stage import run_train
+    from recsys_platform.cli.demo import run_demo
 
-    config = _load(options)
-    shop = Path(config.input.interactions.path).parent
-    _say(f"[1/6] the demo shop: {summaries.of_shop(write_demo_shop(shop))}")
-    with connected(config.num_cpus):
-        _say("[2/6] data: tables -> dataset")
-        data = run_data(config, overwrite=True)
-        _say(summaries.of_data(data))
-        _say("[3/6] train: dataset -> checkpoint")
-        train = run_train(config, overwrite=True)
-        _say(summaries.of_train(train))
-        _say("[4/6] evaluate: every user's last purchase against the whole catalogue")
-        evaluation = run_evaluate(config, overwrite=True)
-        _say(summaries.of_evaluation(evaluation))
-        _say("[5/6] bundle")
-        bundle = run_bundle(config, overwrite=True)
-        _say("[6/6] serve: one request over HTTP")
-        url = start_endpoint(config)
-        try:
-            payload = visitor_payload(config)
-            answer = ask(url, payload, 60.0)
-        finally:
-            stop_endpoint()
-    _say(summaries.of_request(payload))
-    _say(summaries.of_answer(answer))
-    report = evaluation.folder / "report.html"
-    _say(summaries.of_next_steps(report, payload, _program(), _run_arguments(options), url))
-    return {"data": data, "train": train, "evaluate": evaluation.to_json(), "bundle": bundle, "answer": answer}
-
-
-def _program() -> str:
-    """Return how the user called this command; without an installed `recsys`, its name."""
-    return sys.argv[0] if Path(sys.argv[0]).name == "recsys" else "recsys"
+    return run_demo(_load(options), _run_arguments(options), _say)
 
 
 def _run_arguments(options: argparse.Namespace) -> list[str]:
@@ -269,4 +231,4 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "demo-shop": _demo_shop,
     "demo": _demo,
 }
-"""What each sub-command runs."""
+"""Maps the name of a sub-command to its code."""

@@ -1,4 +1,4 @@
-"""Items and item ids in files, for the command line: JSON lines or CSV, and one id a line."""
+"""Read files with items (CSV or JSON lines) and with item ids (one per line) for the command line."""
 
 import csv
 import json
@@ -13,12 +13,12 @@ CATEGORY_SEPARATOR = "|"
 
 
 def read_items(path: Path) -> list[dict[str, Any]]:
-    """Return the items of a `.csv` file with a heading, or of a file with one JSON object a line.
+    """Return the items of a `.csv` file with a header, or of a file with one JSON object per line.
 
-    Fields are `id`, `title`, and if they are known `brand` and `categories`; in CSV, categories are separated by `|`.
+    Fields are `id` and `title`, optionally `brand` and `categories`; in CSV, `|` separates categories.
 
     Raises:
-        DataError: the file cannot be read, or a line is not an item.
+        DataError: The file cannot be read, or a line is not an item.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -30,10 +30,10 @@ def read_items(path: Path) -> list[dict[str, Any]]:
 
 
 def read_ids(texts: Sequence[str]) -> list[str]:
-    """Return item ids; a text `@FILE` stands for those in a file, one a line.
+    """Return item ids; a text `@FILE` stands for the ids in that file, one per line.
 
     Raises:
-        DataError: a file cannot be read.
+        DataError: A file cannot be read.
 
     Example:
         >>> read_ids(["i1", "i2"])
@@ -49,7 +49,7 @@ def _ids_of(path: Path) -> list[str]:
     try:
         return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"item ids cannot be read from {path}: {error}; it has one id a line") from error
+        raise DataError(f"item ids cannot be read from {path}: {error}; the file must have one id per line") from error
 
 
 def _read_csv(path: Path, rows: "csv.DictReader[str]") -> Iterator[dict[str, Any]]:
@@ -60,7 +60,7 @@ def _read_csv(path: Path, rows: "csv.DictReader[str]") -> Iterator[dict[str, Any
         )
     for row in rows:
         if None in row.values() or None in row:
-            raise DataError(f"{path}:{rows.line_num} must have {len(names)} fields, as the heading has")
+            raise DataError(f"{path}:{rows.line_num} must have {len(names)} fields, like the header")
         item: dict[str, Any] = {name: value for name, value in row.items() if value}
         if "categories" in item:
             item["categories"] = item["categories"].split(CATEGORY_SEPARATOR)

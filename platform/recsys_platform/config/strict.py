@@ -97,7 +97,7 @@ def apply_override(document: dict[str, Any], override: str) -> None:
     """Set one `key.path=value` in the nested document; the value is read as YAML."""
     key, separator, text = override.partition("=")
     if not separator or not key.strip():
-        raise ConfigError(f"--set wants key.path=value, got {override!r}")
+        raise ConfigError(f"--set must be key.path=value, got {override!r}")
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:

@@ -1,4 +1,4 @@
-"""From dataset and checkpoint to the bundle artifact, which is all that serving needs."""
+"""Build the bundle artifact from dataset and checkpoint; serving needs nothing else."""
 
 import json
 import logging
@@ -30,13 +30,13 @@ _PRECISION_TO_DTYPE = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 def run_bundle(config: RunConfig, *, overwrite: bool = False) -> dict[str, Any]:
-    """Write the bundle of a run's dataset and checkpoint; return its path, size and number of items.
+    """Write the bundle of a run's dataset and checkpoint; return its path, size in bytes and number of items.
 
-    An adapter is merged into the weights. Window, text and intra mode are those of the training,
-    whatever the configuration says now; only the decoding is taken from it.
+    An adapter is merged into the weights. Window, text and intra mode are those of the training, even if the
+    configuration has changed since. Only `decoding` comes from the configuration.
 
     Raises:
-        CheckpointError: an artifact is missing, damaged or does not fit the other one, or the bundle exists.
+        CheckpointError: An artifact is missing or damaged, the two do not fit, or the bundle exists.
     """
     refuse_to_overwrite(config.bundle_folder, overwrite=overwrite)
     dataset = open_artifact(config.dataset_folder, "dataset")
@@ -63,7 +63,7 @@ def run_bundle(config: RunConfig, *, overwrite: bool = False) -> dict[str, Any]:
 
 
 def trained_settings(config: RunConfig, dataset: Manifest, checkpoint: Manifest) -> BundleSettings:
-    """Return how the training examples were made, and the decoding that the configuration asks for."""
+    """Return the settings with which the training examples were built, and the decoding of the configuration."""
     objective = trained_objective(checkpoint)
     return BundleSettings(
         window=settings_from_dict(WindowConfig, dataset.config["window"], "window"),
@@ -78,15 +78,15 @@ def trained_settings(config: RunConfig, dataset: Manifest, checkpoint: Manifest)
 
 
 def folder_size_bytes(folder: Path) -> int:
-    """Return the size of all files of a folder."""
+    """Return the total size of all files of a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def read_user_features(dataset_folder: Path) -> tuple[str, ...]:
-    """Return the names of the user features in a dataset's texts, in the order in which they are told.
+    """Return the names of the user features of a dataset, in the order in which its texts have them.
 
     Raises:
-        CheckpointError: the dataset does not say.
+        CheckpointError: The settings of the dataset do not name them.
     """
     path = dataset_folder / "settings.json"
     try:

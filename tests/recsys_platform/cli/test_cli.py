@@ -129,4 +129,4 @@ def test_unreachable_endpoint_is_explained(capsys: pytest.CaptureFixture[str]) -
 
 def test_feature_without_a_value_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["recommend", "--feature", "age"]) == 1
-    assert "--feature wants NAME=VALUE, got 'age'" in capsys.readouterr().err
+    assert "--feature must be NAME=VALUE, got 'age'" in capsys.readouterr().err

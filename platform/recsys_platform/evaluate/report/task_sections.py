@@ -1,4 +1,4 @@
-"""The section of a report on task families: questions in wordings that were trained on, and in wordings that were not."""
+"""The report section on task families, with seen wordings (trained on) and unseen wordings."""
 
 from collections.abc import Sequence
 from typing import get_args
@@ -11,12 +11,12 @@ _WORDINGS = get_args(Wording)
 
 
 def task_section(report: Report) -> Section:
-    """Return a table for each task, figures of seen and unseen wordings side by side, and a few answers to read."""
+    """Return one table per task with seen and unseen wordings side by side, and a few answers."""
     if not report.tasks:
         return Section("Task families", [Paragraph("The model was not trained on questions of task families.")])
     blocks: list[Block] = [
         Paragraph(
-            "Seen wordings were trained on; unseen ones were not and show what the model makes of a new question. "
+            "The model was trained on seen wordings and not on unseen ones, which test questions in new words. "
             "RMSE and MAE are errors: lower is better."
         )
     ]
@@ -39,8 +39,8 @@ def _heading(entry: TaskEntry) -> str:
 
 
 def _table(report: Report, entries: Sequence[TaskEntry]) -> Table:
-    """Return one row a method; for each metric the wordings stand side by side."""
-    metrics = dict.fromkeys(metric for entry in entries for figures in entry.metrics.values() for metric in figures)
+    """Return one row per method, with the wordings of each metric in adjacent columns."""
+    metrics = dict.fromkeys(name for entry in entries for metrics in entry.metrics.values() for name in metrics)
     columns = [(metric, entry) for metric in metrics for entry in entries]
     methods = in_order(report, dict.fromkeys(method for entry in entries for method in entry.metrics))
     rows = [
@@ -56,7 +56,7 @@ def _table(report: Report, entries: Sequence[TaskEntry]) -> Table:
 
 
 def _statements(entries: Sequence[TaskEntry]) -> list[Block]:
-    """Return what holds for all entries once, and what holds for one with its wording in front."""
+    """Return statements common to all entries, then those of one entry with its wording in front."""
     shared = [text for text in entries[0].statements if all(text in entry.statements for entry in entries)]
     own = [
         f"{entry.templates.capitalize()} wordings: {text}"

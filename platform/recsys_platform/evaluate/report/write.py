@@ -1,4 +1,4 @@
-"""Write a report for people: one HTML file, and Markdown with its plots in a folder of their own."""
+"""Write a report as JSON, as one HTML file, and as Markdown with a folder of plots."""
 
 from pathlib import Path
 
@@ -41,10 +41,10 @@ _SECTIONS = (
 
 
 def write_reports(folder: Path, report: Report) -> None:
-    """Write `report.json`, `report.html`, `report.md` and `plots/` into a folder; all is drawn from `report` alone.
+    """Write `report.json`, `report.html`, `report.md` and `plots/` into a folder, all from `report` alone.
 
     Raises:
-        ValueError: the report holds a figure that is no finite number; nothing is written.
+        ValueError: A number of the report is not finite; nothing is written.
     """
     write_json(folder / JSON_FILE, report)
     document = build_document(report)
@@ -58,5 +58,5 @@ def write_reports(folder: Path, report: Report) -> None:
 
 
 def build_document(report: Report) -> Document:
-    """Return the report's sections in the order in which they are read."""
+    """Return the document of a report with all sections in order."""
     return Document(f"Evaluation of {report.name}", [build(report) for build in _SECTIONS])
