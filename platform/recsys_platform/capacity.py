@@ -114,7 +114,7 @@ def check_room(demands: Sequence[Demand], cluster: Cluster | None = None) -> Non
     if cluster.is_open_ended:
         logger.warning("%s; waiting for its autoscaler to add nodes", text)
         return
-    raise ConfigError(f"{text}; {demands[place].way_out}, or use a larger cluster")
+    raise ConfigError(f"{text}; {demands[place].way_out}, or use a larger cluster (num_cpus, if Ray runs here alone)")
 
 
 def room_for(demand: Demand, cluster: Cluster | None = None) -> int:

@@ -15,7 +15,8 @@ import torch
 from recsys_model.backbones.base import Backbone
 from recsys_model.backbones.checkpoint import load_adapter, load_model
 from recsys_model.backbones.geometry import Mask
-from recsys_model.config import ObjectiveConfig
+from recsys_model.config import DecodingConfig, ObjectiveConfig, require
+from recsys_model.entity_head.storage import BLEND_FILE
 from recsys_model.errors import CheckpointError
 from recsys_platform.artifacts import Manifest, sha256_of
 
@@ -59,6 +60,27 @@ def trained_objective(checkpoint: Manifest) -> ObjectiveConfig:
             "the checkpoint was trained when next_item_target all had another layout of the history; train it again"
         )
     return ObjectiveConfig(**values)
+
+
+def check_scoring(folder: Path, decoding: DecodingConfig) -> None:
+    """Raise unless the model of a checkpoint or a bundle can score items as `decoding.scoring` asks.
+
+    Raises:
+        ConfigError: it has no entity head, or no weights of a blend.
+    """
+    if decoding.scoring not in ("entity", "blend"):
+        return
+    head = folder / ENTITIES_FOLDER
+    require(
+        head.is_dir(),
+        f"decoding.scoring {decoding.scoring} needs a model with an entity head, and {folder} was trained without; set "
+        "decoding.scoring to trie, or train with entity.enabled",
+    )
+    require(
+        decoding.scoring != "blend" or (head / BLEND_FILE).is_file(),
+        f"decoding.scoring blend needs the weights that a training finds on validation events, and {folder} has none; "
+        "train with validation events, or set decoding.scoring to entity",
+    )
 
 
 def check_base(folder: Path) -> None:

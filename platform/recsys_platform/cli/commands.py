@@ -64,33 +64,37 @@ def _data(options: argparse.Namespace) -> Result:
 
 def _train(options: argparse.Namespace) -> Result:
     from recsys_platform.cluster import connected
-    from recsys_platform.train.stage import can_resume, run_train
+    from recsys_platform.train.plan import plan_train
+    from recsys_platform.train.stage import can_resume, execute
 
     config = _load(options)
     resume = options.resume or (options.resume_if_started and can_resume(config))
+    plan = plan_train(config, resume=resume, overwrite=options.overwrite)
     with connected(config.num_cpus):
-        result = run_train(config, resume=resume, overwrite=options.overwrite)
+        result = execute(plan)
     _say(summaries.of_train(result))
     return result
 
 
 def _tune(options: argparse.Namespace) -> Result:
     from recsys_platform.cluster import connected
-    from recsys_platform.tune.stage import run_tune
+    from recsys_platform.tune.stage import execute, plan_tune
 
     config = _load(options)
+    plan = plan_tune(config, overwrite=options.overwrite)
     with connected(config.num_cpus):
-        result = run_tune(config, overwrite=options.overwrite)
+        result = execute(plan)
     _say((Path(result["tune"]) / "ranks.md").read_text(encoding="utf-8"))
     _say(f"best LoRA rank: {result['best_rank']}; table and plot in {result['tune']}")
     return result
 
 
 def _ablate(options: argparse.Namespace) -> Result:
-    from recsys_platform.ablate.stage import MARKDOWN_FILE, run_ablate
+    from recsys_platform.ablate.stage import MARKDOWN_FILE, plan, run_ablate
     from recsys_platform.cluster import connected
 
     config = _load(options)
+    plan(config, options.only)
     with connected(config.num_cpus):
         settings = {"seeds": options.seeds, "only": options.only, "max_minutes": options.minutes}
         result = run_ablate(config, **settings, overwrite=options.overwrite)
@@ -101,20 +105,22 @@ def _ablate(options: argparse.Namespace) -> Result:
 
 def _evaluate(options: argparse.Namespace) -> Result:
     from recsys_platform.cluster import connected
-    from recsys_platform.evaluate.stage import run_evaluate
+    from recsys_platform.evaluate.stage import prepare_evaluation, run_evaluate
 
     config = _load(options)
+    inputs = prepare_evaluation(config, overwrite=options.overwrite)
     with connected(config.num_cpus):
-        result = run_evaluate(config, overwrite=options.overwrite)
+        result = run_evaluate(config, inputs=inputs, overwrite=options.overwrite)
     _say(summaries.of_evaluation(result))
     return result.to_json()
 
 
 def _new_items(options: argparse.Namespace) -> Result:
     from recsys_platform.cluster import connected
-    from recsys_platform.newcomers.stage import run_new_items
+    from recsys_platform.newcomers.stage import check_run, run_new_items
 
     config = _load(options)
+    check_run(config, overwrite=options.overwrite)
     with connected(config.num_cpus):
         result = run_new_items(config, overwrite=options.overwrite)
     _say(summaries.of_new_items(result))
@@ -212,9 +218,11 @@ def _demo(options: argparse.Namespace) -> Result:
     from recsys_platform.serve.bundling import run_bundle
     from recsys_platform.serve.client import ask
     from recsys_platform.serve.stage import start_endpoint, stop_endpoint
+    from recsys_platform.train.plan import check_training_settings
     from recsys_platform.train.stage import run_train
 
     config = _load(options)
+    check_training_settings(config)
     shop = Path(config.input.interactions.path).parent
     _say(f"[1/6] the demo shop: {summaries.of_shop(write_demo_shop(shop))}")
     with connected(config.num_cpus):

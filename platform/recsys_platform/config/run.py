@@ -86,6 +86,7 @@ class RunConfig:
     def __post_init__(self) -> None:
         valid = self.name != "" and all(part.isalnum() or part in "-_" for part in self.name)
         require(valid, f"name must consist of letters, digits, '-' and '_', got {self.name!r}")
+        require(self.num_cpus is None or self.num_cpus >= 1, f"num_cpus must be at least 1, got {self.num_cpus}")
 
     @property
     def folder(self) -> Path:

@@ -26,6 +26,7 @@ from recsys_platform.newcomers.sections import build_document, summarize
 from recsys_platform.newcomers.statements import build_statements
 from recsys_platform.serve.app import APP_NAME
 from recsys_platform.serve.stage import start_endpoint, stop_endpoint
+from recsys_platform.train.plan import check_training_settings
 
 logger = logging.getLogger(__name__)
 
@@ -48,10 +49,8 @@ def run_new_items(config: RunConfig, *, overwrite: bool = False) -> dict[str, An
         RecsysError: the endpoint fails.
     """
     started = time.monotonic()
-    check_beams(config)
-    run = build_run(config)
+    run = check_run(config, overwrite=overwrite)
     folder = run.folder / REPORT_FOLDER
-    refuse_to_overwrite(folder, overwrite=overwrite)
     _check_no_endpoint()
     dataset, checkpoint = finish_run(run, overwrite=overwrite)
     items = read_new_items(run.dataset_folder)
@@ -82,6 +81,20 @@ def run_new_items(config: RunConfig, *, overwrite: bool = False) -> dict[str, An
         _write_ranks(partial / RANKS_FILE, visits, measured)
     seconds = round(time.monotonic() - started, 1)
     return {"report": str(folder), "summary": summarize(report), **plain_figures, "seconds_in_all": seconds}
+
+
+def check_run(config: RunConfig, *, overwrite: bool = False) -> RunConfig:
+    """Return the run that holds items out, after all checks that need neither Ray nor its dataset.
+
+    Raises:
+        ConfigError: the beam is too narrow, the run names a dataset, or its training cannot work.
+        CheckpointError: the report exists, or weights are missing or damaged.
+    """
+    check_beams(config)
+    run = build_run(config)
+    refuse_to_overwrite(run.folder / REPORT_FOLDER, overwrite=overwrite)
+    check_training_settings(run)
+    return run
 
 
 def _check_no_endpoint() -> None:
