@@ -40,7 +40,7 @@ def load_trained_model(folder: Path, *, dtype: torch.dtype = torch.float32, veri
         return load_model(folder / WEIGHTS_FOLDER, dtype=dtype)
     if verify:
         check_base(folder)
-    path, _, mask = _read_base(folder)
+    path, _, mask = read_base(folder)
     return load_adapter(load_model(path, mask=mask), folder / ADAPTER_FOLDER).to(dtype)
 
 
@@ -91,7 +91,7 @@ def check_base(folder: Path) -> None:
     """
     if (folder / WEIGHTS_FOLDER).is_dir():
         return
-    path, digest, _ = _read_base(folder)
+    path, digest, _ = read_base(folder)
     if not path.exists():
         raise CheckpointError(
             f"the adapter in {folder} was trained on {path}, which is gone; put that model back there"
@@ -113,8 +113,12 @@ def folder_digest(folder: Path) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _read_base(folder: Path) -> tuple[Path, str, Mask | None]:
-    """Return where the model is that the adapter in `folder` belongs to, its digest, and the mask it was trained with."""
+def read_base(folder: Path) -> tuple[Path, str, Mask | None]:
+    """Return where the model is that the adapter in `folder` belongs to, its digest, and the mask it was trained with.
+
+    Raises:
+        CheckpointError: the folder holds no adapter with its base.
+    """
     try:
         document: dict[str, Any] = json.loads((folder / BASE_FILE).read_text(encoding="utf-8"))
         return Path(document["path"]), document["digest"], document.get("mask")

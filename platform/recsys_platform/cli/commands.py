@@ -142,7 +142,7 @@ def _bundle(options: argparse.Namespace) -> Result:
     from recsys_platform.serve.bundling import run_bundle
 
     result = run_bundle(_load(options), overwrite=options.overwrite)
-    _say(f"bundle: {result['items']} items, {result['size_bytes'] / 1e6:.1f} MB in {result['bundle']}")
+    _say(summaries.of_bundle(result))
     return result
 
 

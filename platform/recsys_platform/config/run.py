@@ -27,7 +27,14 @@ from recsys_model.config import (
 from recsys_model.entity_config import EntityConfig
 from recsys_model.errors import ConfigError
 from recsys_platform.config.input import DataConfig, InputConfig, TableConfig, TokenizerConfig
-from recsys_platform.config.stages import EvaluateConfig, ModelConfig, ServeConfig, TrainConfig, TuneConfig
+from recsys_platform.config.stages import (
+    BundleConfig,
+    EvaluateConfig,
+    ModelConfig,
+    ServeConfig,
+    TrainConfig,
+    TuneConfig,
+)
 from recsys_platform.config.strict import apply_override, build_section
 
 IMPORTED = ("interactions", "items")
@@ -80,6 +87,8 @@ class RunConfig:
     """Answers in free text."""
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     """The evaluation."""
+    bundle: BundleConfig = field(default_factory=BundleConfig)
+    """The bundle."""
     serve: ServeConfig = field(default_factory=ServeConfig)
     """The HTTP endpoint."""
 

@@ -254,6 +254,21 @@ class EvaluateConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class BundleConfig:
+    """What an endpoint loads."""
+
+    adapter: Literal["auto", "merged", "separate"] = "auto"
+    """Where a LoRA adapter goes: `merged` into the weights, which are float32 then; `separate`, next to the weights of
+    its base in the type that they are stored in, and merged in float32 whenever the bundle is loaded. `auto`: separate
+    where the base is stored in 16 bits. Merged weights of 16 bits would round most of a small update away."""
+    compared_users: int = 16
+    """Validation users for whom the bundle must recommend what the evaluated model recommends; 0 compares nothing."""
+
+    def __post_init__(self) -> None:
+        require(self.compared_users >= 0, f"bundle.compared_users must not be negative, got {self.compared_users}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ServeConfig:
     """The HTTP endpoint."""
 

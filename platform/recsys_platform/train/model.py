@@ -90,8 +90,8 @@ def base_weights_folder(weights: Path) -> Path:
         return weights
     if not (weights / WEIGHTS_FOLDER).is_dir():
         raise CheckpointError(
-            f"{weights} holds an adapter, not a whole model; set model.weights to the model it was trained on, "
-            "or make a bundle, which merges both"
+            f"{weights} holds an adapter, not a whole model; set model.weights to the model it was trained on, or make "
+            "a bundle with --set bundle.adapter=merged and set model.weights to the weights/ folder in it"
         )
     return weights / WEIGHTS_FOLDER
 

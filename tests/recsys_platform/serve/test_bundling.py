@@ -49,7 +49,13 @@ def test_a_bundle_holds_the_trained_weights_and_the_settings_of_the_training(tmp
     result = run_bundle(now)
     folder = now.bundle_folder
     size_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    assert result == {"bundle": str(folder), "size_bytes": size_bytes, "items": 8}
+    assert result == {
+        "bundle": str(folder),
+        "size_bytes": size_bytes,
+        "items": 8,
+        "weights": "whole weights in fp32, 0.1 MB",
+        "compared_users": 0,
+    }
     loaded = load_bundle(folder)
     assert torch.equal(loaded.model.word_embeddings.weight, shop_bundle.model.word_embeddings.weight)
     settings = loaded.settings
