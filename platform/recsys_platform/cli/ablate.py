@@ -16,7 +16,8 @@ A variant whose settings the base has already is left out.
   recsys ablate ray_configs/laptop/ablations.yaml --only token-masking {free} --seeds 0 1
 
 Runs are ordinary run folders, <storage>/<name>/ablate/<variant>-s<seed>. The result is <storage>/<name>/ablation: a
-table in Markdown, a plot, and JSON. After an interruption start the command again: what is finished is not done again.
+table in Markdown, further tables for users whose item is rare and for users whose last event has a time of its own, a
+plot, and JSON. After an interruption start the command again: what is finished is not done again.
 Only where train.epochs ends the trainings, not the clock, do all have the same number of steps.
 """
 FREE_TITLE = (

@@ -8,7 +8,7 @@ from typing import Any
 from recsys_model.backbones.gguf import is_gguf
 from recsys_model.backbones.outline import check_weights, outline_of
 from recsys_model.config import require
-from recsys_model.errors import DataError
+from recsys_model.errors import ConfigError, DataError
 from recsys_model.text.tokenizer import load_tokenizer
 from recsys_model.training.lora import check_lora
 from recsys_platform.artifacts import Manifest, open_artifact, refuse_to_overwrite
@@ -61,11 +61,12 @@ def plan_train(config: RunConfig, *, resume: bool = False, overwrite: bool = Fal
     """Check everything that a training needs, and return it; nothing is written, and Ray is not needed.
 
     Raises:
-        ConfigError: the settings contradict each other, the dataset or the weights.
+        ConfigError: the settings contradict each other, the dataset or the weights, or name a checkpoint to use.
         CheckpointError: an artifact is missing, damaged or in the way; there is an unfinished run and `resume` is
             false, or none and `resume` is true; or it was started with other settings.
         DataError: a split has no example.
     """
+    _refuse_borrowed_checkpoint(config)
     config = with_precision(config)
     refuse_to_overwrite(config.checkpoint_folder, overwrite=overwrite)
     check_training_settings(config)
@@ -120,3 +121,12 @@ def check_dataset(config: RunConfig, dataset: Manifest) -> None:
     for split in ("train", "valid"):
         if ExampleReader(config.dataset_folder / "examples" / split).num_rows == 0:
             raise DataError(f"{config.dataset_folder} has no examples in its {split} split; it needs more interactions")
+
+
+def _refuse_borrowed_checkpoint(config: RunConfig) -> None:
+    """Raise if the run uses the checkpoint of another run, which a training would write over."""
+    if config.checkpoint is not None:
+        raise ConfigError(
+            f"checkpoint names {config.checkpoint}, a trained model to use as it is, but this command trains one; take "
+            "checkpoint out of the run"
+        )

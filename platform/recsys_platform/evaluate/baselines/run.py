@@ -174,7 +174,7 @@ def _train_all(names: list[str], work: _Work, logs: Mapping[str, AnswerLog]) -> 
     # inside a trial of Ray Tune, the default strategy keeps out of the trial's own tenth of a CPU
     task = ray.remote(num_cpus=work.num_threads, scheduling_strategy="DEFAULT")(_train_and_rank)
     shared = ray.put(work)
-    with CountedProgress("training baselines", len(waiting), "models") as progress:
+    with CountedProgress("training baselines", len(waiting), "models", are_alike=False) as progress:
         while waiting or running:
             while waiting and len(running) < work.settings.num_workers:
                 name = waiting.pop(0)
