@@ -23,7 +23,7 @@ from recsys_model.errors import ConfigError
 from recsys_platform.config.stages import ServeConfig
 from recsys_platform.config.strict import build_section
 from recsys_platform.serve.generator import Generator, Keeper
-from recsys_platform.serve.item_schemas import EditAnswer, EditRequest, ItemsPage, NotKept, SwapRequest
+from recsys_platform.serve.item_schemas import EditAnswer, EditNotWritten, EditRequest, ItemsPage, SwapRequest
 from recsys_platform.serve.schemas import Health, Problem, RecommendRequest, RecommendResponse, Rejection
 
 APP_NAME = "recsys"
@@ -44,66 +44,68 @@ EDITS_ARE_OFF = "this endpoint's catalogue cannot be edited; serve it with --set
 api = FastAPI(
     title="RecSysLLM on Ray",
     version=importlib.metadata.version("recsysllm-on-ray"),
-    description="Recommendations by trie-guided generation: always items of the catalogue, always distinct.",
+    description="Recommendations by trie-guided generation: distinct items of the catalogue.",
 )
 _overloaded: dict[int | str, dict[str, Any]] = {
-    429: {"description": "Too many requests wait already; try again after the seconds in `Retry-After`."},
-    503: {"description": "No generator is ready yet; try again after the seconds in `Retry-After`."},
+    429: {"description": "The queue is full; retry after the seconds in `Retry-After`."},
+    503: {"description": "No generator is ready yet; retry after the seconds in `Retry-After`."},
 }
 _rejecting: dict[int | str, dict[str, Any]] = {
-    422: {"model": Rejection, "description": "The fields that are wrong, and why."},
+    422: {"model": Rejection, "description": "The invalid fields, each with the rule that it breaks."},
     **_overloaded,
 }
 _editing: dict[int | str, dict[str, Any]] = {
-    403: {"description": "This endpoint's catalogue cannot be edited; the answer says how to allow it."},
+    403: {"description": "This endpoint does not allow edits; the answer names the setting that allows them."},
     **_rejecting,
-    507: {"model": NotKept, "description": "The edit could not be written to disk and was not made."},
+    507: {"model": EditNotWritten, "description": "The edit could not be written to disk and was not made."},
 }
 
 
-def rejected(problems: Sequence[Problem]) -> JSONResponse:
-    """Return the 422 that names every problem."""
+def rejection_response(problems: Sequence[Problem]) -> JSONResponse:
+    """Return the 422 response that lists all problems."""
     return JSONResponse(Rejection(detail=list(problems)).model_dump(), status_code=422)
 
 
-def busy(status_code: int, reason: str) -> JSONResponse:
-    """Return a 429 or 503 that asks to come back."""
+def retry_response(status_code: int, reason: str) -> JSONResponse:
+    """Return a 429 or 503 response that tells the client when to retry."""
     return JSONResponse({"detail": reason}, status_code=status_code, headers={"Retry-After": str(RETRY_AFTER_S)})
 
 
-async def answer_of(response: Any) -> Any:
-    """Return what a handle's `response` holds, or the 429 or 503 that stands for its not coming."""
-    # exception handlers do not get these errors: a Serve replica puts its own ones in their place
+async def answer_or_unavailable(response: Any) -> Any:
+    """Return the result of a deployment handle's `response`, or a 429 or 503 response if the replica cannot give one."""
+    # a Serve replica replaces FastAPI's exception handlers for these errors with its own
     try:
         return await response
     except BackPressureError as error:
-        return busy(429, f"the endpoint is overloaded: {error.message}")
+        return retry_response(429, f"the endpoint is overloaded: {error.message}")
     except (RayActorError, DeploymentUnavailableError) as error:
-        return busy(503, f"the generator was lost: {type(error).__name__}")
+        return retry_response(503, f"the generator was lost: {type(error).__name__}")
 
 
-def forbidden() -> JSONResponse:
-    """Return the 403 of an endpoint whose catalogue is fixed."""
+def forbidden_response() -> JSONResponse:
+    """Return the 403 response of an endpoint without catalogue edits."""
     return JSONResponse({"detail": EDITS_ARE_OFF}, status_code=403)
 
 
-def edited(answer: Any) -> Any:
-    """Return the answer to an edit, or the 422 or 507 that stands for its refusal."""
-    if isinstance(answer, NotKept):
+def edit_response(answer: Any) -> Any:
+    """Return the answer to an edit, or the 422 or 507 response if it was refused."""
+    if isinstance(answer, EditNotWritten):
         return JSONResponse(answer.model_dump(), status_code=507)
-    return rejected(answer.detail) if isinstance(answer, Rejection) else answer
+    return rejection_response(answer.detail) if isinstance(answer, Rejection) else answer
 
 
 @api.exception_handler(RequestValidationError)
 async def refuse_invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-    """Answer 422 without repeating the input, which may be huge or, like NaN, no JSON."""
-    return rejected([Problem(loc=list(found["loc"]), msg=found["msg"], type=found["type"]) for found in error.errors()])
+    """Answer 422 without a copy of the input, which may be huge or, like NaN, not valid JSON."""
+    return rejection_response(
+        [Problem(loc=list(each["loc"]), msg=each["msg"], type=each["type"]) for each in error.errors()]
+    )
 
 
-# `serve.ingress` copies `api` and what its routes use as they are here: handlers and helpers stand above this line
+# `serve.ingress` copies `api` at this line: define exception handlers and helpers of the routes above it
 @serve.ingress(api)
 class Ingress:
-    """Checks requests, hands them to the generator, and turns its answers into HTTP."""
+    """Validates requests, passes them to a generator replica and returns its answers over HTTP."""
 
     def __init__(self, generator: DeploymentHandle, keeper: DeploymentHandle | None = None) -> None:
         self._generator = generator
@@ -116,27 +118,28 @@ class Ingress:
         responses=_rejecting,
     )
     async def recommend(self, request: Annotated[RecommendRequest, Body()]) -> RecommendResponse | JSONResponse:
-        """Give the items that the user is most likely to want next, best first."""
-        answer = await answer_of(self._generator.recommend.remote(request))
-        return rejected(answer.detail) if isinstance(answer, Rejection) else answer
+        """Return the items with the highest scores for this user, best first."""
+        answer = await answer_or_unavailable(self._generator.recommend.remote(request))
+        return rejection_response(answer.detail) if isinstance(answer, Rejection) else answer
 
     @api.post("/v1/items", summary="Add and remove items", response_model=EditAnswer, responses=_editing)
     async def edit_items(self, request: Annotated[EditRequest, Body()]) -> EditAnswer | JSONResponse:
-        """Edit the catalogue on all replicas, in one step; answered when they recommend from it, and kept on disk.
+        """Edit the catalogue on all replicas as one step.
 
-        Requests that run already go on with the catalogue that they began with. Items that are removed may still
-        stand in histories and lists.
+        The edit is written to disk. The answer comes when all replicas recommend from the new catalogue, or after 10 seconds
+        with the number of `pending` replicas. Requests in progress finish with the catalogue with which they began.
+        Histories and lists may still name removed items.
         """
         if self._keeper is None:
-            return forbidden()
-        return edited(await answer_of(self._keeper.edit.remote(request)))
+            return forbidden_response()
+        return edit_response(await answer_or_unavailable(self._keeper.edit.remote(request)))
 
-    @api.put("/v1/items", summary="Swap the whole catalogue", response_model=EditAnswer, responses=_editing)
+    @api.put("/v1/items", summary="Replace the whole catalogue", response_model=EditAnswer, responses=_editing)
     async def swap_items(self, request: Annotated[SwapRequest, Body()]) -> EditAnswer | JSONResponse:
-        """Make exactly these items the catalogue, in one step, with texts made unique as for a new data set."""
+        """Replace the catalogue by exactly these items as one step; their texts are made unique as in the data stage."""
         if self._keeper is None:
-            return forbidden()
-        return edited(await answer_of(self._keeper.swap.remote(request)))
+            return forbidden_response()
+        return edit_response(await answer_or_unavailable(self._keeper.swap.remote(request)))
 
     @api.get(
         "/v1/items",
@@ -146,13 +149,13 @@ class Ingress:
     )
     async def list_items(
         self,
-        after: Annotated[int | None, Query(ge=0, description="`next_after` of the page before.")] = None,
-        limit: Annotated[int, Query(ge=1, le=MAX_PAGE_ITEMS, description="Items at most.")] = PAGE_ITEMS,
+        after: Annotated[int | None, Query(ge=0, description="`next_after` of the previous page.")] = None,
+        limit: Annotated[int, Query(ge=1, le=MAX_PAGE_ITEMS, description="Maximum number of items.")] = PAGE_ITEMS,
     ) -> ItemsPage | JSONResponse:
-        """Return items in the order in which they came."""
+        """Return items in the order in which they were added."""
         if self._keeper is None:
-            return forbidden()
-        return await answer_of(self._keeper.page.remote(after, limit))
+            return forbidden_response()
+        return await answer_or_unavailable(self._keeper.page.remote(after, limit))
 
     @api.get(
         "/healthz",
@@ -164,19 +167,20 @@ class Ingress:
         """Answer 200 only when a generator replica has loaded its model."""
         try:
             async with asyncio.timeout(HEALTH_TIMEOUT_S):
-                return await answer_of(self._generator.describe.remote())
+                return await answer_or_unavailable(self._generator.describe.remote())
         except TimeoutError:
-            return busy(503, "no generator has answered yet")
+            return retry_response(503, "no generator has answered yet")
 
 
 def build_app(args: dict[str, Any]) -> serve.Application:
     """Return the application of a bundle, not yet deployed.
 
-    `args` holds `bundle`, the folder of a bundle artifact on every node, and any field of
-    `ServeConfig` but the address, which belongs into `http_options` of the Serve config.
+    Args:
+        args: `bundle` is the absolute path of a bundle artifact, readable on every node. The other keys are fields of
+            `ServeConfig` except host and port, which belong into `http_options` of the Serve config.
 
     Raises:
-        ConfigError: an argument is missing, unknown or wrong; all of them are named.
+        ConfigError: Arguments are missing, unknown or invalid; the message names all of them.
     """
     bundle, config = _read_args(args)
     max_ongoing_requests = max(2 * config.max_batch_size, config.target_ongoing_requests) + 1
@@ -197,7 +201,7 @@ def build_app(args: dict[str, Any]) -> serve.Application:
     ingress = serve.deployment(
         name="ingress",
         ray_actor_options={"num_cpus": INGRESS_CPUS},
-        # never the bottleneck: what the generators cannot take is refused by their own queue.
+        # larger than all queues of the generators: they refuse requests, the ingress never does
         max_ongoing_requests=2 * (config.max_replicas * max_ongoing_requests + config.max_queued_requests),
     )(Ingress)
     if not config.catalog_edits:
@@ -207,7 +211,7 @@ def build_app(args: dict[str, Any]) -> serve.Application:
 
 
 def _keeper_of(bundle: str) -> serve.Application:
-    """Return the keeper of the catalogue: always exactly one, and every generator holds one question open."""
+    """Return the deployment that edits the catalogue: one replica, with one open long-poll per generator."""
     deployment = serve.deployment(
         name="keeper",
         num_replicas=1,
@@ -219,7 +223,7 @@ def _keeper_of(bundle: str) -> serve.Application:
 
 
 def serve_config(bundle: Path, config: ServeConfig) -> dict[str, Any]:
-    """Return the content of a Serve config file, as `serve deploy` and a RayService take it."""
+    """Return the content of a Serve config file for `serve deploy` and RayService."""
     settings = dataclasses.asdict(config)
     address = {name: settings.pop(name) for name in PROXY_FIELDS}
     return {

@@ -30,7 +30,7 @@ class StoredWeights:
     adapter: Path | None = None
     """The adapter that is written next to the base."""
 
-    def told(self, folder: Path) -> str:
+    def describe(self, folder: Path) -> str:
         """Return type and size of the weights in the bundle at `folder`, in words."""
         weights = f"{NAMES[self.dtype]}, {folder_size_bytes(folder / BUNDLED_WEIGHTS) / 1e6:.1f} MB"
         if self.adapter is None:

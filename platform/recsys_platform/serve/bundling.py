@@ -1,4 +1,4 @@
-"""From dataset and checkpoint to the bundle artifact, which is all that serving needs."""
+"""Build the bundle artifact from dataset and checkpoint; serving needs nothing else."""
 
 import json
 import logging
@@ -33,8 +33,8 @@ logger = logging.getLogger(__name__)
 def run_bundle(config: RunConfig, *, overwrite: bool = False) -> dict[str, Any]:
     """Write the bundle of a run's dataset and checkpoint, compare it with the evaluated model, and describe it.
 
-    Window, text and intra mode are those of the training, whatever the configuration says now; only the decoding is
-    taken from it. No weight is rounded: see `BundleConfig.adapter`.
+    Window, text and intra mode are those of the training, even if the configuration has changed since. Only `decoding`
+    comes from the configuration. No weight is rounded: see `BundleConfig.adapter`.
 
     Returns:
         `bundle`, its path; `size_bytes` in all and `weights` in words; the number of `items` and of `compared_users`.
@@ -65,8 +65,8 @@ def run_bundle(config: RunConfig, *, overwrite: bool = False) -> dict[str, Any]:
         counts |= _write(folder, config, settings)
     size_bytes = folder_size_bytes(config.bundle_folder)
     logger.info("bundle %s: %d items, %.1f MB", config.bundle_folder, counts["items"], size_bytes / 1e6)
-    told = {name: counts[name] for name in ("items", "weights", "compared_users")}
-    return {"bundle": str(config.bundle_folder), "size_bytes": size_bytes, **told}
+    description = {name: counts[name] for name in ("items", "weights", "compared_users")}
+    return {"bundle": str(config.bundle_folder), "size_bytes": size_bytes, **description}
 
 
 def _write(folder: Path, config: RunConfig, settings: BundleSettings) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def _write(folder: Path, config: RunConfig, settings: BundleSettings) -> dict[st
     return {
         "items": len(catalog.items),
         "parameters": num_parameters,
-        "weights": stored.told(folder),
+        "weights": stored.describe(folder),
         "compared_users": len(expected),
         "largest_score_difference": difference,
     }
@@ -105,7 +105,7 @@ def _load_evaluated(config: RunConfig, settings: BundleSettings) -> Bundle:
 
 
 def trained_settings(config: RunConfig, dataset: Manifest, checkpoint: Manifest) -> BundleSettings:
-    """Return how the training examples were made, and the decoding that the configuration asks for."""
+    """Return the settings with which the training examples were built, and the decoding of the configuration."""
     objective = trained_objective(checkpoint)
     return BundleSettings(
         window=settings_from_dict(WindowConfig, dataset.config["window"], "window"),
@@ -120,10 +120,10 @@ def trained_settings(config: RunConfig, dataset: Manifest, checkpoint: Manifest)
 
 
 def read_user_features(dataset_folder: Path) -> tuple[str, ...]:
-    """Return the names of the user features in a dataset's texts, in the order in which they are told.
+    """Return the names of the user features of a dataset, in the order in which its texts have them.
 
     Raises:
-        CheckpointError: the dataset does not say.
+        CheckpointError: The settings of the dataset do not name them.
     """
     path = dataset_folder / "settings.json"
     try:

@@ -1,4 +1,4 @@
-"""Start and stop the endpoint of a run on the Ray cluster of the caller."""
+"""Start and stop the HTTP endpoint of a run on the current Ray cluster."""
 
 import errno
 import logging
@@ -24,24 +24,24 @@ logger = logging.getLogger(__name__)
 START_TIMEOUT_S = 120.0
 POLL_INTERVAL_S = 0.5
 PORT_PATIENCE_S = 5.0
-"""For so long, the proxy of an endpoint that was just stopped may hold its port."""
+"""How long to wait for a port that the proxy of a stopped endpoint still holds."""
 HAPROXY_SWITCH = "RAY_SERVE_ENABLE_HA_PROXY"
 HAPROXY_PORTS = {"RAY_SERVE_HAPROXY_STATS_PORT": "8404", "RAY_SERVE_HAPROXY_METRICS_PORT": "9101"}
-"""Environment variable -> default of Ray."""
+"""Maps an environment variable to Ray's default port."""
 OPEN_HOSTS = ("0.0.0.0", "::")
 QUIET = {"log_level": "WARNING"}
-"""Without it, every process of Ray Serve tells the terminal about every step and request."""
+"""At Ray Serve's default level, each process logs every step and request to the terminal."""
 
 
 def start_endpoint(config: RunConfig) -> str:
-    """Serve the run's bundle, made first where it is missing, and return the URL once it answers.
+    """Serve the run's bundle and return the URL as soon as it is healthy; a missing bundle is built first.
 
-    Ray must be initialised. The endpoint lives until `stop_endpoint` or the end of the cluster.
+    Ray must be initialised. The endpoint runs until `stop_endpoint` or the end of the cluster.
 
     Raises:
-        ConfigError: the address cannot be bound.
-        CheckpointError: there is neither a bundle nor a checkpoint to make it from, or one is damaged.
-        RecsysError: the application does not come up.
+        ConfigError: The address cannot be bound.
+        CheckpointError: Bundle and checkpoint are missing, or one is damaged.
+        RecsysError: The application does not become healthy.
     """
     bundle = ensure_bundle(config)
     document = serve_config(bundle, config.serve)
@@ -55,14 +55,14 @@ def start_endpoint(config: RunConfig) -> str:
             logging_config=QUIET,
         )
     except RuntimeError as error:
-        raise RecsysError(f"the endpoint did not come up: {error}") from error
+        raise RecsysError(f"the endpoint did not start: {error}") from error
     url = endpoint_url(config.serve.host, config.serve.port)
     wait_until_healthy(url)
     return url
 
 
 def stop_endpoint() -> None:
-    """Take the endpoint down, and Ray Serve with it unless other applications use it."""
+    """Delete the application; shut Ray Serve down unless it has other applications."""
     if APP_NAME in serve.status().applications:
         serve.delete(APP_NAME)
     if not serve.status().applications:
@@ -70,22 +70,22 @@ def stop_endpoint() -> None:
 
 
 def ensure_bundle(config: RunConfig) -> Path:
-    """Return the run's bundle, checked; a missing one is made from the run's checkpoint.
+    """Return the folder of the run's verified bundle; a missing one is built from the checkpoint.
 
     Raises:
-        CheckpointError: it is damaged, its settings are those of another version, or it cannot be made.
+        CheckpointError: The bundle is damaged, has the settings of another version, or cannot be built.
     """
     if not (config.bundle_folder / MANIFEST_NAME).is_file():
-        logger.info("no bundle at %s yet; making it from the checkpoint", config.bundle_folder)
+        logger.info("no bundle at %s yet; building it from the checkpoint", config.bundle_folder)
         run_bundle(config)
     open_artifact(config.bundle_folder, "bundle")
-    # a replica would find out as well, but what it says stands in its log alone
+    # a replica would raise the same error, but only into its own log file
     load_settings(config.bundle_folder)
     return config.bundle_folder
 
 
 def endpoint_url(host: str, port: int) -> str:
-    """Return the URL under which this machine reaches the endpoint.
+    """Return the URL by which this machine reaches the endpoint.
 
     Example:
         >>> endpoint_url("0.0.0.0", 8000)
@@ -96,10 +96,10 @@ def endpoint_url(host: str, port: int) -> str:
 
 
 def wait_until_healthy(url: str, timeout_s: float = START_TIMEOUT_S) -> dict[str, Any]:
-    """Return what `/healthz` says as soon as it answers 200.
+    """Poll `/healthz` and return its answer as soon as the status is 200.
 
     Raises:
-        RecsysError: it does not within `timeout_s`.
+        RecsysError: There is no such answer within `timeout_s`.
     """
     deadline = time.monotonic() + timeout_s
     while True:
@@ -107,21 +107,21 @@ def wait_until_healthy(url: str, timeout_s: float = START_TIMEOUT_S) -> dict[str
             response = httpx.get(f"{url}/healthz", timeout=POLL_INTERVAL_S * 40)
             if response.status_code == httpx.codes.OK:
                 return response.json()
-            last = f"it answered {response.status_code}"
+            reason = f"it answered {response.status_code}"
         except httpx.HTTPError as error:
-            last = f"{type(error).__name__}: {error}"
+            reason = f"{type(error).__name__}: {error}"
         if time.monotonic() > deadline:
             raise RecsysError(
-                f"{url}/healthz did not answer within {timeout_s:g} s, {last}; if Ray Serve ran on this cluster "
-                "before, its proxy keeps its old address: run `serve shutdown` or set serve.host and serve.port to it"
+                f"{url}/healthz was not healthy within {timeout_s:g} s, {reason}; if Ray Serve already ran on this "
+                "cluster, its proxy keeps its old address: run `serve shutdown`, or set serve.host and serve.port to it"
             )
         time.sleep(POLL_INTERVAL_S)
 
 
 def _start_proxy(http_options: dict[str, Any]) -> None:
-    """Start Serve with this address, unless the cluster has a Serve already."""
+    """Start Ray Serve with this address, unless it already runs on the cluster."""
     if serve.status().proxies:
-        logger.info("Ray Serve runs on this cluster already; its proxy is used as it is")
+        logger.info("Ray Serve already runs on this cluster; its proxy and its address are used")
         return
     check_proxy(http_options["host"], os.environ)
     check_port(http_options["host"], http_options["port"])
@@ -129,31 +129,31 @@ def _start_proxy(http_options: dict[str, Any]) -> None:
 
 
 def check_proxy(host: str, environment: Mapping[str, str]) -> None:
-    """Raise unless the proxy that the environment asks for keeps to `host`.
+    """Refuse HAProxy mode if it would listen on more interfaces than `host`.
 
-    In HAProxy mode Ray 2.60 binds the endpoint to `host`, but HAProxy's page of statistics, which names routes and
-    replicas, and its metrics to every interface, and has no setting for it.
+    Ray 2.60 binds the endpoint to `host`. However, it binds HAProxy's statistics, which name routes and replicas, and
+    its metrics to every interface. Ray has no setting for this.
 
     Raises:
-        ConfigError: HAProxy mode is asked for with an address that is not open to the network.
+        ConfigError: The environment enables HAProxy mode, but `host` is not open to the network.
     """
     if environment.get(HAPROXY_SWITCH) != "1" or host in OPEN_HOSTS:
         return
     ports = " and ".join(environment.get(name, default) for name, default in HAPROXY_PORTS.items())
     raise ConfigError(
         f"{HAPROXY_SWITCH}=1 would open HAProxy's ports {ports} on every interface, but serve.host is {host}; unset it, "
-        "or ask for an endpoint that is open to the network with --set serve.host=0.0.0.0, behind a firewall"
+        "or open the endpoint to the network, behind a firewall, with --set serve.host=0.0.0.0"
     )
 
 
 def check_port(host: str, port: int, patience_s: float = PORT_PATIENCE_S) -> None:
-    """Raise unless this machine can listen on the address, or soon can.
+    """Check that this machine can listen on the address; wait up to `patience_s` seconds for a port in use.
 
     Raises:
-        ConfigError: the port is taken, or the host is none of this machine's.
+        ConfigError: The port stays in use, or the host is not an address of this machine.
     """
     deadline = time.monotonic() + patience_s
-    while (error := _why_not_bound(host, port)) is not None:
+    while (error := _bind_error(host, port)) is not None:
         if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
             raise ConfigError(
                 f"serve.host {host} and serve.port {port} cannot be bound: {error.strerror}; stop the program that "
@@ -162,7 +162,7 @@ def check_port(host: str, port: int, patience_s: float = PORT_PATIENCE_S) -> Non
         time.sleep(0.2)
 
 
-def _why_not_bound(host: str, port: int) -> OSError | None:
+def _bind_error(host: str, port: int) -> OSError | None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -69,7 +69,7 @@ def fault_behind(error: TrainingFailedError) -> RecsysError | None:
     return None
 
 
-def told(fault: RecsysError, *, has_checkpoint: bool) -> RecsysError:
+def with_way_out(fault: RecsysError, *, has_checkpoint: bool) -> RecsysError:
     """Return a fault with what to do about it."""
     way_out = "correct it and start again; the run left nothing behind"
     if has_checkpoint:

@@ -26,7 +26,7 @@ from recsys_platform.file_names import METRICS_FILE
 from recsys_platform.json_lines import read_json_lines
 from recsys_platform.train.blending import add_blend
 from recsys_platform.train.display import shown_training
-from recsys_platform.train.faults import EndAtFaults, fault_behind, told
+from recsys_platform.train.faults import EndAtFaults, fault_behind, with_way_out
 from recsys_platform.train.loop import FINAL, train_loop
 from recsys_platform.train.metrics import TENSORBOARD
 from recsys_platform.train.model import base_weights_folder
@@ -129,7 +129,7 @@ def fit(trainer: Trainer, folder: Path) -> None:
         has_checkpoint = any(folder.glob("*/checkpoint_*"))
         if not has_checkpoint:
             shutil.rmtree(folder)
-        raise told(fault, has_checkpoint=has_checkpoint) from error
+        raise with_way_out(fault, has_checkpoint=has_checkpoint) from error
 
 
 def write_checkpoint(

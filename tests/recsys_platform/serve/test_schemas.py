@@ -15,7 +15,7 @@ def wrong(document: Any) -> dict[tuple[str | int, ...], str]:
     """Field -> kind of its problem."""
     with pytest.raises(ValidationError) as caught:
         RecommendRequest.model_validate(document)
-    return {found["loc"]: found["type"] for found in caught.value.errors()}
+    return {error["loc"]: error["type"] for error in caught.value.errors()}
 
 
 def test_an_empty_request_takes_the_defaults():
@@ -80,8 +80,8 @@ def test_a_broken_rule_names_its_field(document: Any, problems: dict[tuple[str |
 
 def test_feature_values_keep_their_type():
     values = {"a": "x", "b": 1, "c": 1.5, "d": True}
-    found = RecommendRequest.model_validate({"user_features": values}).user_features
-    assert [(name, type(value), value) for name, value in found.items()] == [
+    features = RecommendRequest.model_validate({"user_features": values}).user_features
+    assert [(name, type(value), value) for name, value in features.items()] == [
         (name, type(value), value) for name, value in values.items()
     ]
 

@@ -11,7 +11,7 @@ from ray.train.v2.api.config import FailureConfig
 from ray.train.v2.api.exceptions import ControllerError, WorkerGroupError
 
 from recsys_model.errors import CheckpointError, ConfigError, DataError
-from recsys_platform.train.faults import EndAtFaults, fault_behind, fault_of, faults_named, told
+from recsys_platform.train.faults import EndAtFaults, fault_behind, fault_of, faults_named, with_way_out
 
 DIVERGED = ConfigError("training diverged at step 6")
 
@@ -72,9 +72,9 @@ def test_a_gpu_without_enough_memory_is_a_fault_of_settings_that_are_named():
 
 
 def test_what_to_do_depends_on_whether_there_is_a_checkpoint():
-    assert str(told(DIVERGED, has_checkpoint=False)).endswith(
+    assert str(with_way_out(DIVERGED, has_checkpoint=False)).endswith(
         "same fault: training diverged at step 6\ncorrect it and start again; the run left nothing behind"
     )
-    both = str(told(DIVERGED, has_checkpoint=True))
+    both = str(with_way_out(DIVERGED, has_checkpoint=True))
     assert "start over with --overwrite; or continue from the last checkpoint with --resume" in both
-    assert isinstance(told(DataError("d"), has_checkpoint=True), DataError)
+    assert isinstance(with_way_out(DataError("d"), has_checkpoint=True), DataError)

@@ -1,7 +1,7 @@
-"""From a checked request to what the model is asked: plain Python, tested without Ray.
+"""RequestReader: turn a request into a prompt for the model. Plain Python, tested without Ray.
 
-A request goes the way of a training example: references are resolved in the catalogue, the history is put in order of
-time, its windows are sampled, and features and behaviours become the text of the prompt.
+The steps are those of the data stage: resolve items in the catalogue, sort the history by time, sample its time
+windows, and write features and behaviours as the text of the prompt.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,27 +18,27 @@ from recsys_model.text.windows import sample_history
 from recsys_platform.serve.schemas import HistoryEvent, Problem, RecommendRequest, Rejection
 
 MAX_UNKNOWN_NAMED = 20
-"""Unknown ids of a list that are named; a list from another shop may have thousands."""
+"""Maximum number of unknown ids named per list; a list from another shop may have thousands."""
 MAX_SUGGESTED = 5
-"""Unknown items of a history for which others are suggested; a history of another shop may have thousands."""
+"""Maximum number of unknown history items with suggestions; a history from another shop may have thousands."""
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What a good request asks of the model."""
+    """A valid request in the form that the generator takes."""
 
     prompt: Prompt
-    """The corrupted text, its last blank to be filled with an item."""
+    """The corrupted text; its last blank is filled with an item."""
     k: int
-    """Number of items wanted."""
+    """Number of items to return."""
     excluded: frozenset[int]
     """Catalogue indices that must not be recommended."""
     allowed: frozenset[int] | None
-    """The only catalogue indices that may be recommended; None allows all."""
+    """Catalogue indices that may be recommended; None allows all."""
 
 
 class RequestReader:
-    """Reads requests with one version of the catalogue; `clock` gives the unix time of a request that names none."""
+    """Validates requests against one version of the catalogue; `clock` returns the unix time of requests without one."""
 
     def __init__(
         self,
@@ -55,23 +55,23 @@ class RequestReader:
         self._clock = clock
 
     def read(self, request: RecommendRequest) -> Query | Rejection:
-        """Turn one request into what the model is asked, or say what is wrong with it."""
+        """Return the query of a valid request, or a rejection that lists all of its problems."""
         problems: list[Problem] = []
         self._check_k(request.k, problems)
         features = self._read_features(request.user_features, problems)
-        moment = self._moment(request)
-        history = self._read_history(request.history, moment, problems)
+        request_time = self._request_time(request)
+        history = self._read_history(request.history, request_time, problems)
         denied = self._read_list("deny", request.deny, problems)
         allowed = None if request.allow is None else self._read_list("allow", request.allow, problems)
         if problems:
             return Rejection(detail=problems)
         try:
-            text = self._textualizer.build(features, self._sample(history, moment), None)
+            text = self._textualizer.build(features, self._sample(history, request_time), None)
         except DataError as error:
             return Rejection(detail=[Problem(loc=["body"], msg=str(error), type="text_not_possible")])
         settings = self._settings
         prompt = build_prompt(text, self._special, settings.intra_mode, layout=settings.history_layout)
-        seen = self._seen(history) if request.exclude_seen else frozenset()
+        seen = self._seen_items(history) if request.exclude_seen else frozenset()
         return Query(prompt, request.k, seen | denied, allowed)
 
     def _check_k(self, k: int, problems: list[Problem]) -> None:
@@ -84,28 +84,30 @@ class RequestReader:
         self, features: Mapping[str, str | int | float | bool], problems: list[Problem]
     ) -> dict[str, str]:
         """Return the features in the order of the training data."""
-        known = self._settings.user_features
+        trained = self._settings.user_features
         for name in features:
-            if name not in known:
-                message = f"unknown user feature; this model knows {', '.join(known) or 'none'}"
+            if name not in trained:
+                message = f"unknown user feature; this model was trained with {', '.join(trained) or 'none'}"
                 problems.append(Problem(loc=["body", "user_features", name], msg=message, type="unknown_feature"))
-        return {name: feature_text(features[name]) for name in known if name in features}
+        return {name: feature_text(features[name]) for name in trained if name in features}
 
-    def _moment(self, request: RecommendRequest) -> float:
-        """Return the time of the recommendation: as given, else now, or the latest event's where that is later."""
+    def _request_time(self, request: RecommendRequest) -> float:
+        """Return the time of the recommendation: the given one, else the later of now and the latest event."""
         if request.time is not None:
             return request.time
         return max([self._clock(), *(event.time for event in request.history if event.time is not None)])
 
-    def _read_history(self, events: Sequence[HistoryEvent], moment: float, problems: list[Problem]) -> list[Behaviour]:
-        """Return the history in order of time; events of the same time keep the order given."""
+    def _read_history(
+        self, events: Sequence[HistoryEvent], request_time: float, problems: list[Problem]
+    ) -> list[Behaviour]:
+        """Return the history sorted by time; events with equal times keep their order."""
         behaviours: list[Behaviour] = []
         num_unknown = 0
         for index, event in enumerate(events):
             loc: list[str | int] = ["body", "history", index]
-            timestamp = moment if event.time is None else event.time
-            if timestamp > moment:
-                message = "must not lie after the time of the recommendation"
+            timestamp = request_time if event.time is None else event.time
+            if timestamp > request_time:
+                message = "must not be after the time of the recommendation"
                 problems.append(Problem(loc=[*loc, "time"], msg=message, type="event_after_time"))
             try:
                 item = self._catalog.find(event.item, suggest=num_unknown < MAX_SUGGESTED)
@@ -124,30 +126,32 @@ class RequestReader:
             )
         return sorted(behaviours, key=lambda behaviour: behaviour.timestamp)
 
-    def _seen(self, history: Sequence[Behaviour]) -> frozenset[int]:
-        """Return the items of a history, also as they are called now where they were named by an earlier title."""
+    def _seen_items(self, history: Sequence[Behaviour]) -> frozenset[int]:
+        """Return the items of a history, and the current entry of each item that was changed since."""
         items = {behaviour.item for behaviour in history}
         return frozenset(items | {self._catalog.latest(item) for item in items})
 
     def _read_list(self, name: str, item_ids: Sequence[str], problems: list[Problem]) -> frozenset[int]:
-        """Return the catalogue indices of item ids; those of items that were removed do no harm."""
+        """Return the catalogue indices of item ids; ids of removed items are accepted."""
         indices = [self._catalog.references.index_of(item_id) for item_id in item_ids]
-        unknown = [place for place, index in enumerate(indices) if index is None]
-        for place in unknown[:MAX_UNKNOWN_NAMED]:
-            message = f"no item has the id {item_ids[place]!r}; lists take ids, not titles ({len(unknown)} are unknown)"
-            problems.append(Problem(loc=["body", name, place], msg=message, type="unknown_item"))
+        unknown = [position for position, index in enumerate(indices) if index is None]
+        for position in unknown[:MAX_UNKNOWN_NAMED]:
+            message = (
+                f"no item has the id {item_ids[position]!r}; lists take ids, not titles ({len(unknown)} are unknown)"
+            )
+            problems.append(Problem(loc=["body", name, position], msg=message, type="unknown_item"))
         return frozenset(index for index in indices if index is not None)
 
-    def _sample(self, history: Sequence[Behaviour], moment: float) -> list[Behaviour]:
-        """Sample the time windows before `moment` as the data stage does."""
+    def _sample(self, history: Sequence[Behaviour], request_time: float) -> list[Behaviour]:
+        """Sample the time windows before `request_time` as the data stage does."""
         timestamps = [behaviour.timestamp for behaviour in history]
         settings = self._settings
         key = (settings.seed, "", len(history))
-        return [history[index] for index in sample_history(timestamps, moment, settings.window, key)]
+        return [history[index] for index in sample_history(timestamps, request_time, settings.window, key)]
 
 
 def feature_text(value: str | float | bool) -> str:
-    """Write a feature value as the data stage writes it: whole numbers without a point, blanks folded.
+    """Write a feature value as the data stage does: whole numbers without a decimal point, whitespace collapsed.
 
     Example:
         >>> [feature_text(value) for value in (True, 25, 25.0, 1.5, " New  York ")]
