@@ -23,16 +23,24 @@ from recsys_platform.config.run import RunConfig, load_config
 from recsys_platform.ray_output import leave_out_stray_lines
 
 Result = dict[str, Any]
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit status: 0 done, 1 refused, failed or found impossible, 2 wrong usage."""
+    """Run one command and return its exit status.
+
+    0 done; 1 refused, failed or found impossible; 2 wrong usage; 130 interrupted by Ctrl-C.
+    """
     options = build_parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     leave_out_stray_lines(os.environ, is_terminal=sys.stderr.isatty())
     try:
         result = COMMANDS[options.command](options)
+    except KeyboardInterrupt:
+        print(f"recsys {options.command}: interrupted", file=sys.stderr)
+        return INTERRUPTED
     except RecsysError as error:
         print(f"recsys {options.command}: {error}", file=sys.stderr)
         if options.json:
@@ -148,19 +156,18 @@ def _bundle(options: argparse.Namespace) -> Result:
 
 def _serve(options: argparse.Namespace) -> Result:
     from recsys_platform.cluster import connected
-    from recsys_platform.serve.stage import start_endpoint, stop_endpoint
+    from recsys_platform.serve.stage import ensure_bundle, serving
 
     config = _load(options)
+    bundle = ensure_bundle(config)
     stopped = threading.Event()
     started = time.monotonic()
-    with connected(config.num_cpus):
-        url = start_endpoint(config)
+    with connected(config.num_cpus), serving(config, bundle) as url:
         # only now: starting Ray puts its own handlers in their place
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stopped.set())
         _say(f"answering at {url}/v1/recommend; its documentation is at {url}/docs; Ctrl-C ends it")
         stopped.wait()
-        stop_endpoint()
     return {"url": url, "seconds": round(time.monotonic() - started, 1)}
 
 
@@ -217,7 +224,7 @@ def _demo(options: argparse.Namespace) -> Result:
     from recsys_platform.evaluate.stage import run_evaluate
     from recsys_platform.serve.bundling import run_bundle
     from recsys_platform.serve.client import ask
-    from recsys_platform.serve.stage import start_endpoint, stop_endpoint
+    from recsys_platform.serve.stage import serving
     from recsys_platform.train.plan import check_training_settings
     from recsys_platform.train.stage import run_train
 
@@ -238,12 +245,9 @@ def _demo(options: argparse.Namespace) -> Result:
         _say("[5/6] bundle")
         bundle = run_bundle(config, overwrite=True)
         _say("[6/6] serve: one request over HTTP")
-        url = start_endpoint(config)
-        try:
+        with serving(config) as url:
             payload = visitor_payload(config)
             answer = ask(url, payload, 60.0)
-        finally:
-            stop_endpoint()
     _say(summaries.of_request(payload))
     _say(summaries.of_answer(answer))
     report = evaluation.folder / "report.html"
