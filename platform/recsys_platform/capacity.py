@@ -5,6 +5,8 @@ Ray itself waits for such resources without end, since a node might be added.
 
 import json
 import logging
+import os
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +21,8 @@ UNIT = 10_000
 """Ray counts CPUs and GPUs in ten-thousandths."""
 UNLIMITED = 1_000_000
 """Nodes of a group without a limit."""
+NODES_PATIENCE_S = 60.0
+POLL_S = 1.0
 AUTOSCALER_REPORT = b"__autoscaling_status"
 MIRRORED = "node_"
 """Node types of a cluster whose nodes Ray's monitor only mirrors begin so; it adds none to them."""
@@ -98,13 +102,14 @@ class Cluster:
 def check_room(demands: Sequence[Demand], cluster: Cluster | None = None) -> None:
     """Raise if the cluster can never hold all of `demands` at the same time; without `cluster`, ask Ray.
 
-    On a cluster with an autoscaler the nodes that it may add count as well. If it does not publish their number, a
-    demand beyond the present nodes is a warning: the command then waits for the autoscaler.
+    The nodes of a cluster that was joined may still be starting: they are waited for, `NODES_PATIENCE_S` at most. On a
+    cluster with an autoscaler the nodes that it may add count as well. If it does not publish their number, a demand
+    beyond the present nodes is a warning: the command then waits for the autoscaler.
 
     Raises:
         ConfigError: naming what is asked for, what there is, and the way out.
     """
-    cluster = read_cluster() if cluster is None else cluster
+    cluster = _patiently_read(demands) if cluster is None else cluster
     if cluster.holds(demands):
         return
     # the first one that does not fit next to those before it
@@ -141,6 +146,20 @@ def read_cluster() -> Cluster:
         total = [*groups, *(node for node in living if not any(_is_like(node, group) for group in groups))]
         return Cluster(nodes=total)
     return Cluster(nodes=living, is_open_ended=_has_autoscaler())
+
+
+def _patiently_read(demands: Sequence[Demand]) -> Cluster:
+    """Return the cluster once it holds `demands`, or has an autoscaler, or no more nodes are expected."""
+    is_joined = "RAY_ADDRESS" in os.environ
+    deadline = time.monotonic() + (NODES_PATIENCE_S if is_joined else 0.0)
+    while True:
+        cluster = read_cluster()
+        left_s = deadline - time.monotonic()
+        if left_s <= 0 or cluster.is_open_ended or cluster.holds(demands):
+            return cluster
+        if left_s > NODES_PATIENCE_S - POLL_S:
+            logger.info("the cluster has %s; nodes that are starting are waited for, %g s", cluster, NODES_PATIENCE_S)
+        time.sleep(POLL_S)
 
 
 def _living_nodes() -> list[NodeKind]:

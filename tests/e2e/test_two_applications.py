@@ -34,7 +34,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory, shop_bundle: Bundle) -> Calla
     storage, port = tmp_path_factory.mktemp("runs"), free_port()
     table = {"path": "/nowhere/table.csv"}
 
-    def make(name: str, **settings: object) -> RunConfig:
+    def make(name: str, /, **settings: object) -> RunConfig:
         run = build_config(
             {
                 "name": name,

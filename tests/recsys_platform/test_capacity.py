@@ -98,6 +98,26 @@ def test_nodes_are_read_from_ray(monkeypatch):
     assert largest_node_cpus() == 4
 
 
+def test_a_node_of_a_joined_cluster_that_is_still_starting_is_waited_for(monkeypatch, caplog):
+    two, three = Cluster(nodes=[NodeKind(2, 0)]), Cluster(nodes=[NodeKind(2, 0), NodeKind(2, 0)])
+    states = [two, two, three]
+    monkeypatch.setattr(capacity, "read_cluster", lambda: states.pop(0))
+    monkeypatch.setattr(capacity, "POLL_S", 0.01)
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.9:6379")
+    with caplog.at_level(logging.INFO):
+        check_room([workers(4)])
+    assert states == []
+    assert "the cluster has 1 node with 2 CPU; nodes that are starting are waited for, 60 s" in caplog.text
+
+
+def test_no_node_is_waited_for_on_a_ray_of_its_own(monkeypatch):
+    states = [LAPTOP]
+    monkeypatch.setattr(capacity, "read_cluster", lambda: states.pop(0))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with pytest.raises(ConfigError, match="asks for 4 x 1 CPU"):
+        check_room([workers(4)])
+
+
 def test_published_groups_replace_the_nodes_that_they_brought(monkeypatch):
     nodes = [{"Alive": True, "Resources": {"CPU": 2.0}}, {"Alive": True, "Resources": {"CPU": 8.0}}]
     monkeypatch.setattr(ray, "nodes", lambda: nodes)

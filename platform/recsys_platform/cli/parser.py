@@ -42,7 +42,8 @@ the table; --set data.tie_order=seeded orders them by a hash of seed, user and i
 
 TRAIN_EPILOG = f"""{PROGRESS} It has epoch, step, loss, time left, tokens a second and the last
 validation; metrics.jsonl in the checkpoint has every metric of every log step. If the command is stopped,
-the same command with --resume goes on from the last checkpoint."""
+the same command with --resume goes on from the last checkpoint. Its length, logging and validation may have other
+settings then (train.epochs, train.max_minutes, ...); others are refused by name."""
 
 EVALUATE_EPILOG = f"""{PROGRESS} If the command is stopped, the same command goes on.
 

@@ -13,8 +13,6 @@ from typing import Any, TypeVar
 
 import ray
 import torch
-from ray.actor import ActorHandle
-
 from recsys_platform.capacity import Demand, check_room, largest_node_cpus
 from recsys_platform.cluster import result_of
 from recsys_platform.evaluate.answer_log import AnswerLog
@@ -120,7 +118,7 @@ class NumberedWorker:
         return number, getattr(self._worker, method)(batch)
 
 
-def _start_workers(worker: type, arguments: Sequence[Any], *, num_workers: int, use_gpu: bool) -> list[ActorHandle]:
+def _start_workers(worker: type, arguments: Sequence[Any], *, num_workers: int, use_gpu: bool) -> list[Any]:
     options = {"num_cpus": 1, "num_gpus": int(use_gpu), "max_restarts": MAX_RESTARTS, "max_task_retries": MAX_RESTARTS}
     # inside a trial of Ray Tune, the default strategy keeps out of the trial's own tenth of a CPU
     actor = ray.remote(**options, scheduling_strategy="DEFAULT")(NumberedWorker)
@@ -128,11 +126,11 @@ def _start_workers(worker: type, arguments: Sequence[Any], *, num_workers: int, 
 
 
 def _answers_of(
-    workers: Sequence[ActorHandle], method: str, tasks: Sequence[tuple[int, list[tuple[int, Any]]]]
+    workers: Sequence[Any], method: str, tasks: Sequence[tuple[int, list[tuple[int, Any]]]]
 ) -> Iterator[tuple[int, list[tuple[int, Any]]]]:
     """Yield the number and the answers of each batch as they come."""
     waiting, num_open = list(reversed(tasks)), len(tasks)
-    running = {worker.start.remote(): worker for worker in workers}
+    running: dict[ray.ObjectRef, Any] = {worker.start.remote(): worker for worker in workers}
     while num_open:
         for done in ray.wait(list(running))[0]:
             worker, result = running.pop(done), result_of(done)
