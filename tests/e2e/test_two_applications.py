@@ -111,7 +111,8 @@ def test_what_cannot_be_served_here_is_refused_at_once_and_the_other_one_goes_on
 def test_a_start_that_fails_leaves_no_application_behind(first: str, runs: Callable[..., RunConfig], tmp_path: Path):
     broken = dataclasses.replace(runs("broken", route_prefix="/broken"), storage=str(tmp_path))
     with write_artifact(broken.bundle_folder, "bundle", {"name": "broken"}) as (folder, _):
-        shutil.copytree(runs("broken").bundle_folder, folder, dirs_exist_ok=True)
+        without_manifest = shutil.ignore_patterns("manifest.json")
+        shutil.copytree(runs("broken").bundle_folder, folder, ignore=without_manifest, dirs_exist_ok=True)
         (folder / "catalog.jsonl").write_text(json.dumps({"no": "item"}) + "\n")
 
     with pytest.raises(RecsysError, match=r"the endpoint did not start: .*"):

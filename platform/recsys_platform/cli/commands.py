@@ -40,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result = COMMANDS[options.command](options)
     except KeyboardInterrupt:
         print(f"recsys {options.command}: interrupted", file=sys.stderr)
+        if options.json:
+            print(json.dumps({"command": options.command, "error": "interrupted", "type": "KeyboardInterrupt"}))
         return INTERRUPTED
     except RecsysError as error:
         print(f"recsys {options.command}: {error}", file=sys.stderr)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import ray
 import torch
+
 from recsys_platform.capacity import Demand, check_room, largest_node_cpus
 from recsys_platform.cluster import result_of
 from recsys_platform.evaluate.answer_log import AnswerLog

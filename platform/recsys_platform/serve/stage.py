@@ -52,8 +52,8 @@ def serving(config: RunConfig, bundle: Path | None = None) -> Iterator[str]:
 def start_endpoint(config: RunConfig, bundle: Path | None = None) -> str:
     """Serve the run's bundle and return the URL as soon as it is healthy.
 
-    Ray must be initialised. `bundle` is what `ensure_bundle` returned; without it, that is called. The endpoint runs until `stop_endpoint` or the end of the cluster. A start that fails, or
-    that Ctrl-C ends, leaves no application behind.
+    Ray must be initialised. `bundle` is what `ensure_bundle` returned; without it, that is called. The endpoint runs
+    until `stop_endpoint` or the end of the cluster. A start that fails, or that Ctrl-C ends, leaves no application.
 
     Raises:
         ConfigError: The address cannot be bound; the cluster can never hold the replicas, or has an application of this
