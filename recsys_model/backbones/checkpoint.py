@@ -94,7 +94,7 @@ def load_state(folder: Path) -> dict[str, Tensor]:
         CheckpointError: there is no weights file, or one cannot be read.
     """
     state: dict[str, Tensor] = {}
-    for path in _weight_files(folder):
+    for path in weight_files(folder):
         try:
             loaded = (
                 load_file(path)
@@ -161,7 +161,12 @@ def _read_config(folder: Path) -> dict[str, Any]:
     return document
 
 
-def _weight_files(folder: Path) -> Iterator[Path]:
+def weight_files(folder: Path) -> Iterator[Path]:
+    """Yield the files with the weights of a model folder.
+
+    Raises:
+        CheckpointError: there is none.
+    """
     for name in (WEIGHTS_FILE, "pytorch_model.bin"):
         if (folder / name).is_file():
             yield folder / name

@@ -19,6 +19,7 @@ from recsys_platform.ablate.variants import (
     BASE,
     FREE_GENERATION,
     Variant,
+    build_run,
     choose_variants,
     source_of_free_generation,
 )
@@ -26,6 +27,7 @@ from recsys_platform.artifacts import Manifest, package_versions, write_artifact
 from recsys_platform.config.run import RunConfig, config_to_dict
 from recsys_platform.evaluate.report.json_format import write_json
 from recsys_platform.progress import CountedProgress
+from recsys_platform.train.plan import check_training_settings
 
 logger = logging.getLogger(__name__)
 
@@ -88,16 +90,19 @@ def run_ablate(
 
 
 def plan(config: RunConfig, only: Sequence[str]) -> tuple[list[Variant], bool]:
-    """Return the variants to train, the base first, and whether free generation is compared too.
+    """Return the variants to train, the base first, and whether free generation is compared too; Ray is not needed.
 
     Raises:
-        ConfigError: a name is wrong.
+        ConfigError: a name is wrong, or the base cannot be trained.
+        CheckpointError: the weights to start from are missing or damaged.
     """
     variants = choose_variants(config, only)
     is_free = not only or FREE_GENERATION in only
     source = source_of_free_generation(config)
     if is_free and source not in variants:
         variants.append(source)
+    # a variant that cannot be trained fails alone; without the base there is nothing to compare with
+    check_training_settings(build_run(config, BASE, config.seed))
     return variants, is_free
 
 

@@ -23,11 +23,15 @@ from recsys_platform.cli.summaries import Result
 from recsys_platform.config.run import RunConfig, load_config
 from recsys_platform.ray_output import leave_out_stray_lines
 
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one sub-command and return its exit status.
 
-    0: success. 1: an error, failed trainings of `ablate`, or impossible rows of `audit`. 2: wrong usage.
+    0: success. 1: an error, failed trainings of `ablate`, or impossible rows of `audit`. 2: wrong usage. 130:
+    interrupted by Ctrl-C.
 
     Args:
         arguments: Arguments after `recsys`; None takes those of the process.
@@ -38,6 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     leave_out_stray_lines(os.environ, is_terminal=sys.stderr.isatty())
     try:
         result = COMMANDS[options.command](options)
+    except KeyboardInterrupt:
+        print(f"recsys {options.command}: interrupted", file=sys.stderr)
+        if options.json:
+            print(json.dumps({"command": options.command, "error": "interrupted", "type": "KeyboardInterrupt"}))
+        return INTERRUPTED
     except RecsysError as error:
         print(f"recsys {options.command}: {error}", file=sys.stderr)
         if options.json:
@@ -69,33 +78,37 @@ def _data(options: argparse.Namespace) -> Result:
 
 def _train(options: argparse.Namespace) -> Result:
     from recsys_platform.cluster import connected
-    from recsys_platform.train.stage import can_resume, run_train
+    from recsys_platform.train.plan import plan_train
+    from recsys_platform.train.stage import can_resume, execute
 
     config = _load(options)
     resume = options.resume or (options.resume_if_started and can_resume(config))
+    plan = plan_train(config, resume=resume, overwrite=options.overwrite)
     with connected(config.num_cpus):
-        result = run_train(config, resume=resume, overwrite=options.overwrite)
+        result = execute(plan)
     _say(summaries.of_train(result))
     return result
 
 
 def _tune(options: argparse.Namespace) -> Result:
     from recsys_platform.cluster import connected
-    from recsys_platform.tune.stage import run_tune
+    from recsys_platform.tune.stage import execute, plan_tune
 
     config = _load(options)
+    plan = plan_tune(config, overwrite=options.overwrite)
     with connected(config.num_cpus):
-        result = run_tune(config, overwrite=options.overwrite)
+        result = execute(plan)
     _say((Path(result["tune"]) / "ranks.md").read_text(encoding="utf-8"))
     _say(f"best LoRA rank: {result['best_rank']}; table and plot in {result['tune']}")
     return result
 
 
 def _ablate(options: argparse.Namespace) -> Result:
-    from recsys_platform.ablate.stage import MARKDOWN_FILE, run_ablate
+    from recsys_platform.ablate.stage import MARKDOWN_FILE, plan, run_ablate
     from recsys_platform.cluster import connected
 
     config = _load(options)
+    plan(config, options.only)
     with connected(config.num_cpus):
         settings = {"seeds": options.seeds, "only": options.only, "max_minutes": options.minutes}
         result = run_ablate(config, **settings, overwrite=options.overwrite)
@@ -106,20 +119,22 @@ def _ablate(options: argparse.Namespace) -> Result:
 
 def _evaluate(options: argparse.Namespace) -> Result:
     from recsys_platform.cluster import connected
-    from recsys_platform.evaluate.stage import run_evaluate
+    from recsys_platform.evaluate.stage import prepare_evaluation, run_evaluate
 
     config = _load(options)
+    inputs = prepare_evaluation(config, overwrite=options.overwrite)
     with connected(config.num_cpus):
-        result = run_evaluate(config, overwrite=options.overwrite)
+        result = run_evaluate(config, inputs=inputs, overwrite=options.overwrite)
     _say(summaries.of_evaluation(result))
     return result.to_json()
 
 
 def _new_items(options: argparse.Namespace) -> Result:
     from recsys_platform.cluster import connected
-    from recsys_platform.newcomers.stage import run_new_items
+    from recsys_platform.newcomers.stage import check_run, run_new_items
 
     config = _load(options)
+    check_run(config, overwrite=options.overwrite)
     with connected(config.num_cpus):
         result = run_new_items(config, overwrite=options.overwrite)
     _say(summaries.of_new_items(result))
@@ -141,25 +156,24 @@ def _bundle(options: argparse.Namespace) -> Result:
     from recsys_platform.serve.bundling import run_bundle
 
     result = run_bundle(_load(options), overwrite=options.overwrite)
-    _say(f"bundle: {result['items']} items, {result['size_bytes'] / 1e6:.1f} MB in {result['bundle']}")
+    _say(summaries.of_bundle(result))
     return result
 
 
 def _serve(options: argparse.Namespace) -> Result:
     from recsys_platform.cluster import connected
-    from recsys_platform.serve.stage import start_endpoint, stop_endpoint
+    from recsys_platform.serve.stage import ensure_bundle, serving
 
     config = _load(options)
+    bundle = ensure_bundle(config)
     stopped = threading.Event()
     started = time.monotonic()
-    with connected(config.num_cpus):
-        url = start_endpoint(config)
+    with connected(config.num_cpus), serving(config, bundle) as url:
         # after the start of Ray, which installs its own handlers
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stopped.set())
         _say(f"serving {url}/v1/recommend, documented at {url}/docs; Ctrl-C stops it")
         stopped.wait()
-        stop_endpoint()
     return {"url": url, "seconds": round(time.monotonic() - started, 1)}
 
 

@@ -14,7 +14,8 @@ from recsys_platform.demo.visitor import visitor_payload
 from recsys_platform.evaluate.stage import run_evaluate
 from recsys_platform.serve.bundling import run_bundle
 from recsys_platform.serve.client import ask
-from recsys_platform.serve.stage import start_endpoint, stop_endpoint
+from recsys_platform.serve.stage import serving
+from recsys_platform.train.plan import check_training_settings
 from recsys_platform.train.stage import run_train
 
 Say = Callable[[str], None]
@@ -29,6 +30,7 @@ def run_demo(config: RunConfig, run_arguments: Sequence[str], say: Say) -> dict[
         run_arguments: The run file and its `--set` overrides, for the commands that the demo suggests at its end.
         say: Prints each step and its result.
     """
+    check_training_settings(config)
     shop = Path(config.input.interactions.path).parent
     say(f"[1/6] the demo shop: {summaries.of_shop(write_demo_shop(shop))}")
     with connected(config.num_cpus):
@@ -44,22 +46,14 @@ def run_demo(config: RunConfig, run_arguments: Sequence[str], say: Say) -> dict[
         say("[5/6] bundle")
         bundle = run_bundle(config, overwrite=True)
         say("[6/6] serve: one request over HTTP")
-        url, payload, answer = _request_over_http(config)
+        with serving(config) as url:
+            payload = visitor_payload(config)
+            answer = ask(url, payload)
     say(summaries.of_request(payload))
     say(summaries.of_answer(answer))
     report = evaluation.folder / "report.html"
     say(summaries.of_next_steps(report, payload, _program(), run_arguments, url))
     return {"data": data, "train": train, "evaluate": evaluation.to_json(), "bundle": bundle, "answer": answer}
-
-
-def _request_over_http(config: RunConfig) -> tuple[str, dict[str, Any], dict[str, Any]]:
-    """Serve the bundle for one request; return the URL, the request and its answer."""
-    url = start_endpoint(config)
-    try:
-        payload = visitor_payload(config)
-        return url, payload, ask(url, payload)
-    finally:
-        stop_endpoint()
 
 
 def _program() -> str:

@@ -40,7 +40,8 @@ keep the order of the table; --set data.tie_order=seeded orders them by a hash o
 
 TRAIN_EPILOG = f"""{PROGRESS} It shows epoch, step, loss, time left, tokens per second and the last
 validation; metrics.jsonl in the checkpoint has every metric of every log step. After an interruption, the same
-command with --resume continues from the last checkpoint."""
+command with --resume continues from the last checkpoint. Its length, logging and validation may have other
+settings then (train.epochs, train.max_minutes, ...); others are refused by name."""
 
 EVALUATE_EPILOG = f"""{PROGRESS} After an interruption, the same command continues.
 

@@ -98,6 +98,14 @@ def of_request(payload: dict[str, Any]) -> str:
     return "\n".join(lines + [f"    {event['item']}" for event in payload["history"][-5:]])
 
 
+def of_bundle(result: Result) -> str:
+    """Tell what a bundle holds and with what it was compared."""
+    compared = result["compared_users"]
+    same = f"recommends to {compared} validation users what the evaluated model does" if compared else "not compared"
+    size = f"{result['size_bytes'] / 1e6:.1f} MB"
+    return f"bundle: {result['items']} items, {size} in {result['bundle']}; {result['weights']}; {same}"
+
+
 def of_answer(answer: dict[str, Any]) -> str:
     """Return the recommended items of an answer, best first."""
     lines = ["recommended:"]

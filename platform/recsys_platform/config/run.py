@@ -27,7 +27,14 @@ from recsys_model.config import (
 from recsys_model.entity_config import EntityConfig
 from recsys_model.errors import ConfigError
 from recsys_platform.config.input import DataConfig, InputConfig, TableConfig, TokenizerConfig
-from recsys_platform.config.stages import EvaluateConfig, ModelConfig, ServeConfig, TrainConfig, TuneConfig
+from recsys_platform.config.stages import (
+    BundleConfig,
+    EvaluateConfig,
+    ModelConfig,
+    ServeConfig,
+    TrainConfig,
+    TuneConfig,
+)
 from recsys_platform.config.strict import apply_override, build_section
 
 IMPORTED = ("interactions", "items")
@@ -82,12 +89,15 @@ class RunConfig:
     """Answers in free text."""
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     """The evaluation."""
+    bundle: BundleConfig = field(default_factory=BundleConfig)
+    """The bundle."""
     serve: ServeConfig = field(default_factory=ServeConfig)
     """The HTTP endpoint."""
 
     def __post_init__(self) -> None:
         valid = self.name != "" and all(part.isalnum() or part in "-_" for part in self.name)
         require(valid, f"name must consist of letters, digits, '-' and '_', got {self.name!r}")
+        require(self.num_cpus is None or self.num_cpus >= 1, f"num_cpus must be at least 1, got {self.num_cpus}")
 
     @property
     def folder(self) -> Path:

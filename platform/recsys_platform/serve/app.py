@@ -4,7 +4,6 @@ Deploy it from Python with `serve.run(build_app({...}))` or from a Serve config 
 `import_path` is `recsys_platform.serve.app:build_app`; `serve_config` writes such a file's content.
 """
 
-import asyncio
 import dataclasses
 import importlib.metadata
 from collections.abc import Mapping, Sequence
@@ -23,13 +22,12 @@ from recsys_model.errors import ConfigError
 from recsys_platform.config.stages import ServeConfig
 from recsys_platform.config.strict import build_section
 from recsys_platform.serve.generator import Generator, Keeper
+from recsys_platform.serve.health import HealthCheck
 from recsys_platform.serve.item_schemas import EditAnswer, EditNotWritten, EditRequest, ItemsPage, SwapRequest
 from recsys_platform.serve.schemas import Health, Problem, RecommendRequest, RecommendResponse, Rejection
 
-APP_NAME = "recsys"
 IMPORT_PATH = "recsys_platform.serve.app:build_app"
 RETRY_AFTER_S = 1
-HEALTH_TIMEOUT_S = 10.0
 REQUEST_TIMEOUT_S = 120.0
 UPSCALE_DELAY_S = 5.0
 DOWNSCALE_DELAY_S = 120.0
@@ -39,6 +37,9 @@ KEEPER_CPUS = 0.1
 MAX_FOLLOWERS = 1000
 PAGE_ITEMS, MAX_PAGE_ITEMS = 100, 10_000
 PROXY_FIELDS = ("host", "port")
+APPLICATION_FIELDS = ("name", "route_prefix")
+COMMAND_FIELDS = ("start_timeout_s",)
+"""Settings of `recsys serve` that the application does not read."""
 EDITS_ARE_OFF = "this endpoint's catalogue cannot be edited; serve it with --set serve.catalog_edits=true"
 
 api = FastAPI(
@@ -46,9 +47,12 @@ api = FastAPI(
     version=importlib.metadata.version("recsysllm-on-ray"),
     description="Recommendations by trie-guided generation: distinct items of the catalogue.",
 )
+_unavailable: dict[int | str, dict[str, Any]] = {
+    503: {"description": "No generator is ready yet; retry after the seconds in `Retry-After`."},
+}
 _overloaded: dict[int | str, dict[str, Any]] = {
     429: {"description": "The queue is full; retry after the seconds in `Retry-After`."},
-    503: {"description": "No generator is ready yet; retry after the seconds in `Retry-After`."},
+    **_unavailable,
 }
 _rejecting: dict[int | str, dict[str, Any]] = {
     422: {"model": Rejection, "description": "The invalid fields, each with the rule that it breaks."},
@@ -110,6 +114,7 @@ class Ingress:
     def __init__(self, generator: DeploymentHandle, keeper: DeploymentHandle | None = None) -> None:
         self._generator = generator
         self._keeper = keeper
+        self._health = HealthCheck(lambda: generator.describe.remote())
 
     @api.post(
         "/v1/recommend",
@@ -120,6 +125,8 @@ class Ingress:
     async def recommend(self, request: Annotated[RecommendRequest, Body()]) -> RecommendResponse | JSONResponse:
         """Return the items with the highest scores for this user, best first."""
         answer = await answer_or_unavailable(self._generator.recommend.remote(request))
+        if isinstance(answer, RecommendResponse):
+            self._health.note_answer()
         return rejection_response(answer.detail) if isinstance(answer, Rejection) else answer
 
     @api.post("/v1/items", summary="Add and remove items", response_model=EditAnswer, responses=_editing)
@@ -161,15 +168,12 @@ class Ingress:
         "/healthz",
         summary="Is a model loaded?",
         response_model=Health,
-        responses=_overloaded,
+        responses=_unavailable,
     )
     async def healthz(self) -> Health | JSONResponse:
-        """Answer 200 only when a generator replica has loaded its model."""
-        try:
-            async with asyncio.timeout(HEALTH_TIMEOUT_S):
-                return await answer_or_unavailable(self._generator.describe.remote())
-        except TimeoutError:
-            return retry_response(503, "no generator has answered yet")
+        """Answer 200 when a generator replica has loaded its model, also while the queue of requests is full."""
+        health = await self._health.answer()
+        return retry_response(503, health) if isinstance(health, str) else health
 
 
 def build_app(args: dict[str, Any]) -> serve.Application:
@@ -177,7 +181,8 @@ def build_app(args: dict[str, Any]) -> serve.Application:
 
     Args:
         args: `bundle` is the absolute path of a bundle artifact, readable on every node. The other keys are fields of
-            `ServeConfig` except host and port, which belong into `http_options` of the Serve config.
+            `ServeConfig` except host and port, which belong into `http_options` of the Serve config, and name and
+            route_prefix, which belong into the application.
 
     Raises:
         ConfigError: Arguments are missing, unknown or invalid; the message names all of them.
@@ -222,16 +227,18 @@ def _keeper_of(bundle: str) -> serve.Application:
     return deployment.bind(bundle)
 
 
-def serve_config(bundle: Path, config: ServeConfig) -> dict[str, Any]:
-    """Return the content of a Serve config file for `serve deploy` and RayService."""
+def serve_config(bundle: Path, config: ServeConfig, name: str) -> dict[str, Any]:
+    """Return the content of a Serve config file for `serve deploy` and RayService; `name` is that of the application."""
     settings = dataclasses.asdict(config)
-    address = {name: settings.pop(name) for name in PROXY_FIELDS}
+    address = {field: settings.pop(field) for field in PROXY_FIELDS}
+    for field in (*APPLICATION_FIELDS, *COMMAND_FIELDS):
+        del settings[field]
     return {
         "http_options": {**address, "request_timeout_s": REQUEST_TIMEOUT_S},
         "applications": [
             {
-                "name": APP_NAME,
-                "route_prefix": "/",
+                "name": name,
+                "route_prefix": config.route_prefix,
                 "import_path": IMPORT_PATH,
                 "args": {"bundle": str(bundle), **settings},
             }
@@ -241,9 +248,14 @@ def serve_config(bundle: Path, config: ServeConfig) -> dict[str, Any]:
 
 def _read_args(args: Mapping[str, Any]) -> tuple[str, ServeConfig]:
     bundle = args.get("bundle")
-    misplaced = [name for name in PROXY_FIELDS if name in args]
-    if misplaced:
-        raise ConfigError(f"args.{misplaced[0]} belongs into http_options of the Serve config, not into its args")
+    for fields, place in (
+        (PROXY_FIELDS, "http_options of the Serve config"),
+        (APPLICATION_FIELDS, "the application in the Serve config"),
+        (COMMAND_FIELDS, "the run file of `recsys serve`"),
+    ):
+        misplaced = [name for name in fields if name in args]
+        if misplaced:
+            raise ConfigError(f"args.{misplaced[0]} belongs into {place}, not into its args")
     if not isinstance(bundle, str) or not Path(bundle).is_absolute():
         raise ConfigError(f"args.bundle must be the absolute path of a bundle artifact, got {bundle!r}")
     settings = {name: value for name, value in args.items() if name != "bundle"}
