@@ -86,6 +86,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_json(convert)
     audit = commands.add_parser("audit", help="find figures of HR and NDCG that no ranking can have; status 1 if any")
     audit.add_argument("table", type=Path, help="CSV: method, dataset, hr@1, hr@5, ndcg@5, hr@10, ndcg@10; any empty")
+    audit.add_argument(
+        "--digits", type=int, metavar="N", help="digits of all figures (default: those of the longest cell of a column)"
+    )
     _add_json(audit)
     shop = commands.add_parser("demo-shop", help="write the tables of the generated demo shop")
     shop.add_argument("folder", type=Path, help="where the tables go")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recsys_model.evaluation.audit_table import AuditedRow
+from recsys_model.evaluation.audit_table import AuditedTable
 from recsys_platform.splits import new_item_statements_of
 
 if TYPE_CHECKING:  # a command imports its stage alone, since Ray and torch take seconds
@@ -146,11 +146,12 @@ def of_items(result: Result) -> str:
     )
 
 
-def of_audit(rows: Sequence[AuditedRow]) -> str:
-    """Return every impossible row with the bound that it breaks, and how many there are."""
-    broken = [row for row in rows if row.broken is not None]
+def of_audit(table: AuditedTable) -> str:
+    """Return how the figures were read, every impossible row with the bound that it breaks, and how many there are."""
+    broken = [row for row in table.rows if row.broken is not None]
+    notes = [f"note: {note}" for note in table.notes]
     lines = [f"line {row.line}, {row.label}: {row.broken}" for row in broken]
-    return "\n".join([*lines, f"{len(broken)} of {len(rows)} rows are impossible"])
+    return "\n".join([*notes, *lines, f"{len(broken)} of {len(table.rows)} rows are impossible"])
 
 
 def _pairs(name_to_count: dict[str, int]) -> str:
