@@ -79,7 +79,7 @@ def of_comparison(comparison: "Comparison") -> str:
 
 
 def of_task(entry: "TaskEntry") -> str:
-    """Return the figures of a task on one line, those of the baselines behind the model's."""
+    """Return the figures of a task on one line, those of the baselines behind the model's, and its warnings."""
     from recsys_platform.evaluate.report.wording import MODEL
 
     parts = []
@@ -90,7 +90,8 @@ def of_task(entry: "TaskEntry") -> str:
             if method != MODEL and name in figures
         ]
         parts.append(f"{name} {figure.value:.3f}" + (f" ({', '.join(others)})" if others else ""))
-    return f"{entry.task} ({entry.templates}, {entry.num_cases:,} questions): {', '.join(parts) or 'not asked'}"
+    line = f"{entry.task} ({entry.templates}, {entry.num_cases:,} questions): {', '.join(parts) or 'not asked'}"
+    return "\n".join([line, *(f"  warning: {warning}" for warning in entry.warnings)])
 
 
 def of_request(payload: dict[str, Any]) -> str:

@@ -18,7 +18,6 @@ from recsys_model.errors import UnaskableError
 from recsys_model.infilling.positions import IntraMode, PositionAutomaton
 from recsys_model.infilling.prompt import Prompt, build_prompt
 from recsys_model.text.tasks import CHOICES, TASKS, AnswerKind, Task
-from recsys_model.text.templates import load_templates
 from recsys_model.text.textualize import TokenizedText
 from recsys_model.text.tokenizer import Tokenizer
 from recsys_platform.evaluate.tasks.cases import TaskCase
@@ -72,7 +71,7 @@ class TaskAnswerer:
         self._intra_mode: IntraMode = intra_mode
         self._exclude_seen = exclude_seen
         self._automaton = PositionAutomaton(source.catalog.pool(), intra_mode)
-        self._templates = load_templates()
+        self._templates = source.templates
 
     def answer(self, cases: Sequence[TaskCase]) -> list[TaskAnswer | None]:
         """Return the answer to each of some questions of one task, None where a question does not fit into a text.

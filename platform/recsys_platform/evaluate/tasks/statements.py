@@ -1,7 +1,8 @@
 """What was measured on a task, in sentences: a figure means little without them."""
 
-from recsys_model.evaluation.texts import STATEMENT as TEXT_STATEMENT
-from recsys_model.text.explanations import STATEMENT as EXPLANATION_STATEMENT
+from recsys_model.config.text import LanguageCode
+from recsys_model.evaluation.texts import TOKENS
+from recsys_model.text.explanations import RULES
 from recsys_model.text.tasks import TASKS, Task
 from recsys_model.text.templates import TemplateSplit
 from recsys_platform.evaluate.tasks.answers import LARGEST_K
@@ -26,6 +27,7 @@ def describe_task(
     num_items: int,
     num_candidates: int,
     exclude_seen: bool,
+    language: LanguageCode,
 ) -> list[str]:
     """Return one sentence each on the events, the words, the answers, the baselines and the intervals."""
     kind = TASKS[task]
@@ -35,14 +37,16 @@ def describe_task(
         f"Asked about the held-out {event} ({split} split) of users for whom all that a question needs is known: "
         f"{which} of {num_askable:,}.",
         WORDS[templates],
-        *_answers(kind, num_items, num_candidates, exclude_seen=exclude_seen),
+        *_answers(kind, num_items, num_candidates, language, exclude_seen=exclude_seen),
     ]
     if num_left_out:
         sentences.append(f"{num_left_out:,} users are left out, since a question does not fit into a text.")
     return [*sentences, BOOTSTRAP]
 
 
-def _answers(kind: Task, num_items: int, num_candidates: int, *, exclude_seen: bool) -> list[str]:
+def _answers(
+    kind: Task, num_items: int, num_candidates: int, language: LanguageCode, *, exclude_seen: bool
+) -> list[str]:
     """Return how the answers are taken and what the baselines answer."""
     if kind.answer == "rating":
         return [
@@ -69,15 +73,15 @@ def _answers(kind: Task, num_items: int, num_candidates: int, *, exclude_seen: b
             f"model gives the best {LARGEST_K}; {seen}.",
             "The baselines rank the same targets and count what the model was trained on.",
         ]
-    return [TEXT_STATEMENT, *_texts(kind)]
+    return [TOKENS[language].statement, *_texts(kind, language)]
 
 
-def _texts(kind: Task) -> list[str]:
+def _texts(kind: Task, language: LanguageCode) -> list[str]:
     if kind.answer == "summary":
         return [
             "The reference is the headline that the user gave to the review.",
             "Baselines: the most frequent headline of training, that of the same item (of all, where it has none), and "
-            "as many first words of the review as a headline of training has on average.",
+            f"as many first {TOKENS[language].unit} of the review as a headline of training has on average.",
         ]
     if "feature" in kind.required:
         baselines = (
@@ -88,4 +92,4 @@ def _texts(kind: Task) -> list[str]:
         baselines = (
             "Baselines: the most frequent training sentence, and that of the same item (of all, where it has none)."
         )
-    return [EXPLANATION_STATEMENT, baselines]
+    return [RULES[language].statement, baselines]
