@@ -204,7 +204,7 @@ def _audit(options: argparse.Namespace) -> Result:
 def _demo_shop(options: argparse.Namespace) -> Result:
     from recsys_platform.demo.shop import write_demo_shop
 
-    counts = write_demo_shop(options.folder, options.seed, options.users, options.items)
+    counts = write_demo_shop(options.folder, options.seed, options.users, options.items, options.language)
     _say(f"demo shop in {options.folder}: {summaries.of_shop(counts)}")
     return {"folder": str(options.folder), **counts}
 
@@ -222,7 +222,7 @@ def _demo(options: argparse.Namespace) -> Result:
 
     config = _load(options)
     shop = Path(config.input.interactions.path).parent
-    _say(f"[1/6] the demo shop: {summaries.of_shop(write_demo_shop(shop))}")
+    _say(f"[1/6] the demo shop: {summaries.of_shop(write_demo_shop(shop, language=config.text.language))}")
     with connected(config.num_cpus):
         _say("[2/6] data: tables -> dataset")
         data = run_data(config, overwrite=True)

@@ -2,8 +2,9 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from recsys_model.config.text import LanguageCode
 from recsys_model.errors import ConfigError
 from recsys_platform.cli.ablate import add_ablate_arguments
 from recsys_platform.cli.item_files import read_ids
@@ -95,6 +96,12 @@ def build_parser() -> argparse.ArgumentParser:
     shop.add_argument("--seed", type=int, default=7, help="seed of the generator (default 7)")
     shop.add_argument("--users", type=int, default=1000, help="customers (default %(default)s)")
     shop.add_argument("--items", type=int, default=300, help="products, 101 to 500 (default %(default)s)")
+    shop.add_argument(
+        "--language",
+        choices=get_args(LanguageCode),
+        default="en",
+        help="words of the tables (default %(default)s); zh, Chinese, also has ratings and reviews",
+    )
     _add_json(shop)
     demo = _add_stage(commands, "demo", "run every stage on the demo shop and ask for a recommendation")
     demo.set_defaults(overwrite=True)
