@@ -70,7 +70,8 @@ def test_every_task_is_asked_and_measured_in_chinese(evaluated: tuple[RunConfig,
     assert {row["task"] for row in rows} == set(TASKS)
     for row in rows:
         assert any("\u4e00" <= character <= "\u9fff" for character in row["question"]), row["question"]
-        assert "�" not in row["question"]
+        assert "�" not in row["question"], "a character was cut"
+        assert not row["answer"].endswith("�"), "a character was cut"
     assert {row["truth"] for row in rows if row["task"] == "direct_yes_no"} == {"是", "否"}
     free = [entry for entry in report["tasks"] if "rouge_l" in entry["metrics"]["recsysllm"]]
     assert {entry["task"] for entry in free} == {"explanation", "explanation_hint", "review_summary"}
@@ -87,4 +88,3 @@ def test_reports_show_chinese_as_it_is(evaluated: tuple[RunConfig, dict[str, Any
     for name in ("report.md", "report.html", "report.json"):
         text = (folder / name).read_text(encoding="utf-8")
         assert any(title in text for title in titles)
-        assert "�" not in text

@@ -13,6 +13,7 @@ from recsys_model.infilling.example import ExampleBuilder
 from recsys_model.infilling.positions import PositionAutomaton
 from recsys_model.infilling.prompt import build_prompt
 from recsys_model.text.task_facts import TaskFacts
+from recsys_model.text.task_fit import whole_text
 from recsys_model.text.task_text import TaskText, TaskTextBuilder
 from recsys_model.text.templates import load_templates
 from recsys_model.text.textualize import ATTRIBUTE, Behaviour
@@ -183,6 +184,13 @@ def test_a_wrong_item_is_answered_with_no_in_chinese() -> None:
     builder = TaskTextBuilder(TOKENIZER, CATALOG, TextConfig(language="zh"))
     task = builder.build(load_templates("zh")["direct_yes_no/offer"], facts(question_item=3))
     assert TOKENIZER.decode(answer_ids(task)) == " 否"
+
+
+def test_a_generated_text_that_ends_inside_a_character_loses_it() -> None:
+    ids = TOKENIZER.encode_text(" 好🎸")
+    assert len(ids) == 8, "a blank, three bytes and four bytes"
+    expected = {8: "好🎸", 7: "好", 5: "好", 4: "好", 3: "", 1: ""}
+    assert {count: whole_text(ids[:count], TOKENIZER.decode) for count in expected} == expected
 
 
 def test_parts_of_which_nothing_is_known_are_left_out() -> None:

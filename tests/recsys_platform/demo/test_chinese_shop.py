@@ -9,10 +9,12 @@ import pytest
 
 from recsys_model.errors import DataError
 from recsys_model.text.explanations import FeatureWords
+from recsys_platform.config.run import build_config
 from recsys_platform.demo.customers import FEATURES, SEGMENTS
 from recsys_platform.demo.reviews import _ASPECTS, _CATEGORY_ASPECTS
 from recsys_platform.demo.shop import build_shop, write_demo_shop
 from recsys_platform.demo.titles import BRANDS, CATEGORIES, DEPARTMENTS, SERIES
+from recsys_platform.demo.visitor import visitor_payload
 from recsys_platform.demo.words import WORDS
 
 HAN = re.compile(r"[\u4e00-\u9fff0-9]+")
@@ -103,3 +105,11 @@ def test_a_shop_from_before_there_were_languages_is_english(shops, tmp_path):
     write_demo_shop(tmp_path, seed=3, num_users=2)
     with pytest.raises(DataError, match="holds another demo shop"):
         write_demo_shop(tmp_path, seed=3, num_users=2, language="zh")
+
+
+def test_a_visitor_of_the_chinese_shop_asks_in_chinese(shops, tmp_path):
+    tables = {name: {"path": str(shops["zh"] / f"{name}.parquet")} for name in ("interactions", "items", "users")}
+    payload = visitor_payload(build_config({"name": "demo", "input": tables}))
+    assert list(payload["user_features"]) == ["城市", "爱好", "年龄段", "会员"]
+    assert all(HAN.fullmatch(value) for value in payload["user_features"].values())
+    assert all(HAN.fullmatch(event["item"]) or event["item"].startswith("I") for event in payload["history"])

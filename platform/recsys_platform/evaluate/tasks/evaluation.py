@@ -92,8 +92,7 @@ def evaluate_tasks(
     meter = _build_meter(config, cases, training_sequences, len(catalog.items), language)
     groups = _grouped(cases, answers)
     entries = tuple(
-        _entry(config, checkpoint, key, group, draw.num_users[key[0]], meter, catalog, language)
-        for key, group in groups.items()
+        _entry(config, checkpoint, key, group, draw.num_users[key[0]], meter, catalog) for key, group in groups.items()
     )
     answered = [pair for group in groups.values() for pair in group.answered]
     return TaskEvaluation(entries=entries, answered=answered, catalog=catalog, language=language)
@@ -211,7 +210,6 @@ def _entry(
     num_askable: int,
     meter: TaskMeter,
     catalog: Catalog,
-    language: Language,
 ) -> TaskEntry:
     task, words = key
     metrics = meter.measure(group.answered) if group.answered else {}
@@ -225,7 +223,7 @@ def _entry(
         num_items=len(catalog.items),
         num_candidates=num_candidates(checkpoint.config),
         exclude_seen=config.evaluate.exclude_seen,
-        language=language.code,
+        language=meter.language,
     )
     return TaskEntry(
         task=task,
@@ -235,6 +233,6 @@ def _entry(
         num_cases=len(group.answered),
         statements=tuple(statements),
         metrics={method: measured_values(estimates) for method, estimates in metrics.items()},
-        examples=build_task_examples(group.answered, catalog, language),
+        examples=build_task_examples(group.answered, catalog, LANGUAGES[meter.language]),
         warnings=tuple(meter.warnings(group.answered)) if group.answered else (),
     )

@@ -68,7 +68,8 @@ class TaskMeter:
         self._training = training
         self._sampling: dict[str, Any] = {"num_samples": num_samples, "seed": seed}
         self._exclude_seen = exclude_seen
-        self._language: LanguageCode = language
+        self.language: LanguageCode = language
+        """Language of the questions and of free texts."""
 
     def warnings(self, answered: Answered) -> list[str]:
         """Return why figures on questions of one task say less than they seem to; for free texts alone."""
@@ -77,8 +78,8 @@ class TaskMeter:
             return []
         texts, references = self._method_texts(answered)
         titled = {TASK_METHOD_TITLES[method]: own for method, own in texts.items()}
-        about_bleu = bleu_warning(titled, references, BLEU_ORDERS[answer], self._language)
-        about_script = script_warnings([*references, *texts[MODEL]], self._language)
+        about_bleu = bleu_warning(titled, references, BLEU_ORDERS[answer], self.language)
+        about_script = script_warnings([*references, *texts[MODEL]], self.language)
         return [*about_script, *([] if about_bleu is None else [about_bleu])]
 
     def measure(self, answered: Answered) -> Metrics:
@@ -151,7 +152,7 @@ class TaskMeter:
         texts, references = self._method_texts(answered)
         metrics = self._each(
             texts,
-            lambda own: measure_texts(own, references, bleu_order=order, language=self._language, **self._sampling),
+            lambda own: measure_texts(own, references, bleu_order=order, language=self.language, **self._sampling),
         )
         return _with_effective_order(metrics, order)
 
