@@ -129,6 +129,14 @@ class Tokenizer:
         """Return the text of token ids; special ids have none."""
         return self._backend.decode([token for token in ids if token not in self._special_ids])
 
+    @property
+    def unknown(self) -> int | None:
+        """Id of the token for characters that the vocabulary does not have; None if it spells every text."""
+        if isinstance(self._backend, tokenizers.Tokenizer):
+            name = getattr(self._backend.model, "unk_token", None)
+            return None if name is None else self._backend.token_to_id(name)
+        return getattr(self._backend, "unknown", None)
+
     def write(self, folder: Path) -> None:
         """Write the tokenizer into `folder`, which is created."""
         folder.mkdir(parents=True, exist_ok=True)

@@ -31,6 +31,7 @@ def of_data(result: Result) -> str:
     lines.append(f"dataset: {counts['users']} users, {counts['items']} items, {counts['interactions']} interactions")
     for table, reasons in counts["rejects"].items():
         lines += [f"  rejected in {table}: {number} with {reason}" for reason, number in reasons.items()]
+    lines += [f"  note: {note}" for note in counts["text_notes"]]
     lines += [f"  {finding['text']}" for finding in counts["leaks"] if finding["is_shown"]]
     lines += [f"  {statement}" for statement in new_item_statements_of(counts)]
     lines += [f"  {statement}" for statement in counts["ties"]["statements"]]

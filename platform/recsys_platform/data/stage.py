@@ -22,6 +22,7 @@ from recsys_model.entities.catalog import Catalog
 from recsys_model.errors import DataError
 from recsys_model.text.language import LANGUAGES
 from recsys_model.text.task_sampling import trained_families
+from recsys_model.text.tokenizer import load_tokenizer
 from recsys_platform.artifacts import refuse_to_overwrite, write_artifact
 from recsys_platform.config.run import RunConfig, config_to_dict
 from recsys_platform.data.column_needs import open_tables
@@ -41,6 +42,7 @@ from recsys_platform.data.survey import Survey, survey_sequences
 from recsys_platform.data.task_needs import check_ratings, count_tasks, keeps_reviews, needs_ratings
 from recsys_platform.data.task_texts import iter_task_texts
 from recsys_platform.data.temporal_split import find_split
+from recsys_platform.data.text_notes import text_notes
 from recsys_platform.data.tie_findings import describe_ties
 from recsys_platform.data.vocabulary import build_vocabulary
 from recsys_platform.data.writing import BucketWriter, Shared, write_table
@@ -105,6 +107,7 @@ def _write_dataset(config: RunConfig, tables: Tables, folder: Path) -> dict[str,
     written = _write_buckets(config, folder, sequences, shared, features, survey.max_eval_rank)
     counts = _count(items, users, survey, written) | {
         "texts_made_unique": num_changed,
+        "text_notes": text_notes(load_tokenizer(folder / TOKENIZER_FOLDER), catalog, config.text.language),
         "leaks": [finding.to_dict() for finding in leaks],
         "split": dataset_split.to_dict(),
         "ties": describe_ties(survey.ties, config.data.tie_order, config.seed),
