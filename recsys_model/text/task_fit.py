@@ -76,6 +76,12 @@ def first_whole(text: TokenizedText, num_tokens: int, decode: Callable[[Sequence
     return text.first_tokens(num_tokens)
 
 
+def whole_text(token_ids: Sequence[int], decode: Callable[[Sequence[int]], str]) -> str:
+    """Return generated tokens in words; a character that the limit of tokens has cut is left out."""
+    text = TokenizedText(token_ids=list(token_ids))
+    return decode(first_whole(text, len(text), decode).token_ids).strip()
+
+
 def _min_tokens(value: Value) -> int:
     if value.field == "history":
         return len(value.pieces[-1])

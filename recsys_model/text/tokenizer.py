@@ -24,6 +24,9 @@ NUM_GPT2_TOKENS = 50257
 GLM_GPT2_VOCAB_SIZE = 50304
 """Rows of the word embedding of the published English GLMs, the unused ones included."""
 
+_UNSPACED_CHARACTER = r" ?[\p{Han}\p{Hiragana}\p{Katakana}]"
+"""A character of a script without blanks between words, and the blank in front of it."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SpecialTokens:
@@ -126,6 +129,14 @@ class Tokenizer:
         """Return the text of token ids; special ids have none."""
         return self._backend.decode([token for token in ids if token not in self._special_ids])
 
+    @property
+    def unknown(self) -> int | None:
+        """Id of the token for characters that the vocabulary does not have; None if it spells every text."""
+        if isinstance(self._backend, tokenizers.Tokenizer):
+            name = getattr(self._backend.model, "unk_token", None)
+            return None if name is None else self._backend.token_to_id(name)
+        return getattr(self._backend, "unknown", None)
+
     def write(self, folder: Path) -> None:
         """Write the tokenizer into `folder`, which is created."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -154,7 +165,9 @@ def load_tokenizer(folder: Path) -> Tokenizer:
 def train_tokenizer(texts: Iterable[str], vocab_size: int, *, merge_words: bool = False) -> Tokenizer:
     """Train a byte-level BPE on texts; few texts give fewer tokens than `vocab_size`.
 
-    With `merge_words` one token may span several words ("Nail Lacquer,"), which makes titles shorter.
+    A token stays inside a word. Chinese and Japanese have no blanks between words, so there it stays inside a character;
+    otherwise a whole title would become one token, and nothing could be learned from its parts. With `merge_words` one
+    token may span several words ("Nail Lacquer,") and characters, which makes titles shorter.
 
     Raises:
         ConfigError: `vocab_size` has no room for the 256 bytes and the special tokens.
@@ -164,6 +177,9 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int, *, merge_words: bool 
     if vocab_size < len(alphabet) + len(names):
         raise ConfigError(f"tokenizer.vocab_size must be at least {len(alphabet) + len(names)}, got {vocab_size}")
     backend = _byte_level(tokenizers.models.BPE(), split_words=not merge_words)
+    if not merge_words:
+        characters = tokenizers.pre_tokenizers.Split(tokenizers.Regex(_UNSPACED_CHARACTER), behavior="isolated")
+        backend.pre_tokenizer = tokenizers.pre_tokenizers.Sequence([characters, backend.pre_tokenizer])
     trainer = tokenizers.trainers.BpeTrainer(  # pyrefly: ignore[unexpected-keyword]
         vocab_size=vocab_size - len(names), initial_alphabet=alphabet, show_progress=False
     )

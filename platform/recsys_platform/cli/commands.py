@@ -204,16 +204,22 @@ def _convert(options: argparse.Namespace) -> Result:
 def _audit(options: argparse.Namespace) -> Result:
     from recsys_model.evaluation.audit_table import audit_file
 
-    rows = audit_file(options.table)
-    _say(summaries.of_audit(rows))
-    impossible = [{"line": row.line, "row": row.label, "broken": str(row.broken)} for row in rows if row.broken]
-    return {"table": str(options.table), "rows": len(rows), "impossible": impossible}
+    table = audit_file(options.table, options.digits)
+    _say(summaries.of_audit(table))
+    impossible = [{"line": row.line, "row": row.label, "broken": str(row.broken)} for row in table.rows if row.broken]
+    return {
+        "table": str(options.table),
+        "rows": len(table.rows),
+        "digits": dict(table.digits),
+        "notes": list(table.notes),
+        "impossible": impossible,
+    }
 
 
 def _demo_shop(options: argparse.Namespace) -> Result:
     from recsys_platform.demo.shop import write_demo_shop
 
-    counts = write_demo_shop(options.folder, options.seed, options.users, options.items)
+    counts = write_demo_shop(options.folder, options.seed, options.users, options.items, options.language)
     _say(f"demo shop in {options.folder}: {summaries.of_shop(counts)}")
     return {"folder": str(options.folder), **counts}
 

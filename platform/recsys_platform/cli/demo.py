@@ -32,7 +32,7 @@ def run_demo(config: RunConfig, run_arguments: Sequence[str], say: Say) -> dict[
     """
     check_training_settings(config)
     shop = Path(config.input.interactions.path).parent
-    say(f"[1/6] the demo shop: {summaries.of_shop(write_demo_shop(shop))}")
+    say(f"[1/6] the demo shop: {summaries.of_shop(write_demo_shop(shop, language=config.text.language))}")
     with connected(config.num_cpus):
         say("[2/6] data: tables -> dataset")
         data = run_data(config, overwrite=True)

@@ -2,8 +2,10 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from recsys_model.config.text import LanguageCode
+from recsys_model.errors import ConfigError
 from recsys_platform.cli.ablate import add_ablate_arguments
 from recsys_platform.cli.items import add_items_arguments
 from recsys_platform.cli.new_items import add_new_items_arguments
@@ -109,12 +111,21 @@ def _add_file_commands(commands: Any) -> None:
     audit.add_argument(
         "table", type=Path, help="CSV: method, dataset, hr@1, hr@5, ndcg@5, hr@10, ndcg@10; cells may be empty"
     )
+    audit.add_argument(
+        "--digits", type=int, metavar="N", help="digits of all values (default: those of the longest cell of a column)"
+    )
     _add_json(audit)
     shop = commands.add_parser("demo-shop", help="write the tables of the generated demo shop")
     shop.add_argument("folder", type=Path, help="folder of the tables")
     shop.add_argument("--seed", type=int, default=7, help="seed of the generator (default 7)")
     shop.add_argument("--users", type=int, default=1000, help="customers (default %(default)s)")
     shop.add_argument("--items", type=int, default=300, help="products, 101 to 500 (default %(default)s)")
+    shop.add_argument(
+        "--language",
+        choices=get_args(LanguageCode),
+        default="en",
+        help="words of the tables (default %(default)s); zh, Chinese, also has ratings and reviews",
+    )
     _add_json(shop)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recsys_model.evaluation.audit_table import AuditedRow
+from recsys_model.evaluation.audit_table import AuditedTable
 from recsys_platform.splits import new_item_statements_of
 
 if TYPE_CHECKING:  # Ray and torch take seconds to import: each command imports only its own stage
@@ -31,6 +31,7 @@ def of_data(result: Result) -> str:
     lines.append(f"dataset: {counts['users']} users, {counts['items']} items, {counts['interactions']} interactions")
     for table, reasons in counts["rejects"].items():
         lines += [f"  rejected in {table}: {number} with {reason}" for reason, number in reasons.items()]
+    lines += [f"  note: {note}" for note in counts["text_notes"]]
     lines += [f"  {finding['text']}" for finding in counts["leaks"] if finding["is_shown"]]
     lines += [f"  {statement}" for statement in new_item_statements_of(counts)]
     lines += [f"  {statement}" for statement in counts["ties"]["statements"]]
@@ -77,7 +78,7 @@ def of_comparison(comparison: "Comparison") -> str:
 
 
 def of_task(entry: "TaskEntry") -> str:
-    """Return the metrics of a task on one line: the model's value, then those of the baselines in brackets."""
+    """Return the metrics of a task on one line: the model's value, then those of the baselines in brackets; and warnings."""
     from recsys_platform.evaluate.report.wording import MODEL
 
     parts = []
@@ -88,7 +89,8 @@ def of_task(entry: "TaskEntry") -> str:
             if method != MODEL and name in metrics
         ]
         parts.append(f"{name} {measured.value:.3f}" + (f" ({', '.join(baselines)})" if baselines else ""))
-    return f"{entry.task} ({entry.templates}, {entry.num_cases:,} questions): {', '.join(parts) or 'not asked'}"
+    line = f"{entry.task} ({entry.templates}, {entry.num_cases:,} questions): {', '.join(parts) or 'not asked'}"
+    return "\n".join([line, *(f"  warning: {warning}" for warning in entry.warnings)])
 
 
 def of_request(payload: dict[str, Any]) -> str:
@@ -152,11 +154,12 @@ def of_items(result: Result) -> str:
     )
 
 
-def of_audit(rows: Sequence[AuditedRow]) -> str:
-    """Return every impossible row with the bound that it breaks, and their number."""
-    impossible = [row for row in rows if row.broken is not None]
+def of_audit(table: AuditedTable) -> str:
+    """Return how the values were read, every impossible row with the bound that it breaks, and their number."""
+    impossible = [row for row in table.rows if row.broken is not None]
+    notes = [f"note: {note}" for note in table.notes]
     lines = [f"line {row.line}, {row.label}: {row.broken}" for row in impossible]
-    return "\n".join([*lines, f"{len(impossible)} of {len(rows)} rows are impossible"])
+    return "\n".join([*notes, *lines, f"{len(impossible)} of {len(table.rows)} rows are impossible"])
 
 
 def _pairs(name_to_count: dict[str, int]) -> str:

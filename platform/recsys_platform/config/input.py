@@ -66,7 +66,7 @@ class TokenizerConfig:
     vocab_size: int = 8192
     """Size of the trained BPE, special tokens included."""
     merge_words: bool = False
-    """Whether a token of the trained BPE may span several words, which makes titles shorter."""
+    """Whether a token of the trained BPE may span several words, in Chinese characters, which makes titles shorter."""
 
     def __post_init__(self) -> None:
         require(self.vocab_size >= 300, f"tokenizer.vocab_size must be at least 300, got {self.vocab_size}")

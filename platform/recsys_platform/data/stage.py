@@ -20,7 +20,9 @@ import ray
 
 from recsys_model.entities.catalog import Catalog
 from recsys_model.errors import DataError
+from recsys_model.text.language import LANGUAGES
 from recsys_model.text.task_sampling import trained_families
+from recsys_model.text.tokenizer import load_tokenizer
 from recsys_platform.artifacts import refuse_to_overwrite, write_artifact
 from recsys_platform.config.run import RunConfig, config_to_dict
 from recsys_platform.data.column_needs import open_tables
@@ -40,6 +42,7 @@ from recsys_platform.data.survey import Survey, survey_sequences
 from recsys_platform.data.task_needs import check_ratings, count_tasks, keeps_reviews, needs_ratings
 from recsys_platform.data.task_texts import iter_task_texts
 from recsys_platform.data.temporal_split import find_split
+from recsys_platform.data.text_notes import text_notes
 from recsys_platform.data.tie_findings import describe_ties
 from recsys_platform.data.vocabulary import build_vocabulary
 from recsys_platform.data.writing import BucketWriter, Shared, write_table
@@ -99,17 +102,18 @@ def _write_dataset(config: RunConfig, tables: Tables, folder: Path) -> dict[str,
     features = _put_features(users, count_buckets(tables.interactions.num_rows))
     leaks = find_leaks(sequences, catalog, features, tables.features, config.data.min_user_interactions, dataset_split)
     refuse_leaks(leaks, config.data.max_leak_share)
-    words = None if reviews is None else reviews.words
+    words = None if reviews is None else reviews.words(config.text.language)
     shared = Shared(catalog=catalog, item_categories=items.categories, words=words, dataset_split=dataset_split)
     written = _write_buckets(config, folder, sequences, shared, features, survey.max_eval_rank)
     counts = _count(items, users, survey, written) | {
         "texts_made_unique": num_changed,
+        "text_notes": text_notes(load_tokenizer(folder / TOKENIZER_FOLDER), catalog, config.text.language),
         "leaks": [finding.to_dict() for finding in leaks],
         "split": dataset_split.to_dict(),
         "ties": describe_ties(survey.ties, config.data.tie_order, config.seed),
     }
     if reviews is not None:
-        counts["tasks"] = count_tasks(config.tasks, reviews, written)
+        counts["tasks"] = count_tasks(config.tasks, config.text.language, reviews, written)
     if new_items.item_ids:
         settings = _request_settings(config, items, new_items, dataset_split)
         counts["new_items"] = write_new_items(folder, new_items, all_sequences, settings, features)
@@ -186,9 +190,11 @@ def _read_items(config: RunConfig, tables: Tables) -> tuple[Items, dict[str, int
 
 
 def _survey_reviews(config: RunConfig, sequences: ray.data.Dataset, dataset_split: DatasetSplit) -> Reviews:
-    reviews = survey_reviews(sequences, config.seed, dataset_split)
+    reviews = survey_reviews(sequences, config.seed, dataset_split, config.text.language)
     check_ratings(config.tasks, reviews.lowest_rating, reviews.highest_rating)
-    logger.info("%d training reviews, %d feature words", reviews.num_reviews, len(reviews.words.votes))
+    logger.info(
+        "%d training reviews, %d feature words", reviews.num_reviews, len(reviews.words(config.text.language).votes)
+    )
     return reviews
 
 
@@ -196,7 +202,7 @@ def _write_vocabulary(
     config: RunConfig, tables: Tables, items: Items, users: Users, folder: Path, reviews: Reviews | None
 ) -> tuple[Catalog, int]:
     """Write tokenizer, catalogue, settings and the rejects of items and users; for tasks, the facts about items."""
-    texts = () if reviews is None else iter_task_texts(reviews, items)
+    texts = () if reviews is None else iter_task_texts(LANGUAGES[config.text.language], reviews, items)
     tokenizer, catalog, num_changed = build_vocabulary(config, items, users, tables.features, texts)
     if reviews is not None:
         write_item_facts(folder, items.categories, items.brands, items.prices)

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from recsys_model.entities.catalog import Catalog, build_catalog, make_unique_texts, texts_of_fields
+from recsys_model.text.language import LANGUAGES, Language
 from recsys_model.text.pretrained import load_pretrained_tokenizer
-from recsys_model.text.textualize import FEATURE_SEPARATOR, FEATURES_OPENING, HISTORY_OPENING, SENTENCE_END
 from recsys_model.text.tokenizer import Tokenizer, train_tokenizer
 from recsys_platform.config.run import RunConfig
 from recsys_platform.data.column_needs import item_fields
@@ -25,7 +25,7 @@ def build_vocabulary(
     key = str if published is None else lambda text: tuple(published.encode_entity(text))
     texts, num_changed = make_unique_texts(items.titles, items.brands, items.categories, items.item_ids, key)
     values = sorted({value for user_features in users.features for value in user_features.values()})
-    corpus = itertools.chain(texts, values, _fixed_words(features), further_texts)
+    corpus = itertools.chain(texts, values, _fixed_words(LANGUAGES[config.text.language], features), further_texts)
     tokenizer = published or train_tokenizer(
         corpus, config.tokenizer.vocab_size, merge_words=config.tokenizer.merge_words
     )
@@ -45,7 +45,7 @@ def field_texts(config: RunConfig, items: Items, texts: Sequence[str]) -> list[t
     ]
 
 
-def _fixed_words(features: Sequence[str]) -> Iterator[str]:
+def _fixed_words(language: Language, features: Sequence[str]) -> Iterator[str]:
     """Yield the words that the textualizer puts around entities."""
-    yield from (FEATURES_OPENING, HISTORY_OPENING, SENTENCE_END, FEATURE_SEPARATOR)
+    yield from language.fixed_words()
     yield from features

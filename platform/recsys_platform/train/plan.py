@@ -117,6 +117,12 @@ def check_dataset(config: RunConfig, dataset: Manifest) -> None:
         f"the dataset was made with text.max_tokens {max_tokens}, more than the model's max_sequence_length "
         f"{geometry.max_sequence_length}; run the data stage again with a smaller text.max_tokens",
     )
+    language = dataset.config["text"].get("language", "en")
+    require(
+        config.text.language == language,
+        f"text.language is {config.text.language}, but the dataset was made with {language}; run the data stage again, "
+        f"or set text.language to {language}",
+    )
     check_tasks(config, dataset)
     for split in ("train", "valid"):
         if ExampleReader(config.dataset_folder / "examples" / split).num_rows == 0:

@@ -66,6 +66,33 @@ def test_features_and_history_become_one_text_with_known_entities() -> None:
     )
 
 
+def test_in_chinese_words_and_marks_are_chinese_and_each_behaviour_is_a_sentence() -> None:
+    event = Behaviour(item=2, timestamp=0.0, action="购买", categories=("户外", "炉具"), rating=4.0)
+    text = told(
+        build([*events(0), event], 1, language="zh", behaviour_fields=("rating", "action", "time", "categories"))
+    )
+    assert text == Told(
+        text="用户：age 25-34，city Berlin。历史： Red Tent，1970年1月。 "
+        "Mr. Stove, Vol. 2.，评分4，购买，1970年1月，炉具。 Red Tent Pole",
+        entities=[" 25-34", " Berlin", " Red Tent", " Mr. Stove, Vol. 2.", " Red Tent Pole"],
+        items=[ATTRIBUTE, ATTRIBUTE, 0, 2, 1],
+        sentences=[
+            "用户：age 25-34，city Berlin。",
+            "历史： Red Tent，1970年1月。",
+            " Mr. Stove, Vol. 2.，评分4，购买，1970年1月，炉具。",
+            " Red Tent Pole",
+        ],
+    )
+
+
+def test_a_chinese_full_stop_inside_a_title_ends_no_sentence() -> None:
+    titles = ["好。用！的", "帐篷"]
+    catalog = build_catalog(["a", "b"], titles, titles, [], TOKENIZER)
+    config = TextConfig(language="zh")
+    text = told(Textualizer(TOKENIZER, catalog, config).build({}, events(0), 1))
+    assert text.sentences == ["历史： 好。用！的。", " 帐篷"]
+
+
 def test_text_that_looks_like_structure_stays_inside_its_entity() -> None:
     text = told(build(events(3)))
     assert text.entities[-1] == " History: User:"

@@ -146,8 +146,24 @@ def test_audit_is_status_1_where_a_row_is_impossible(tmp_path: Path, capsys: pyt
         "command": "audit",
         "table": str(table),
         "rows": 2,
+        "digits": {"hr@5": 2, "ndcg@5": 2},
+        "notes": [],
         "impossible": [{"line": 3, "row": "theirs, shop", "broken": bound}],
     }
+
+
+def test_audit_says_how_it_read_dropped_zeros_and_takes_the_digits(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("method,hr@5,ndcg@5,hr@10,ndcg@10\nP5,0.0392,0.033,0.0512,0.0375\n")
+    assert main(["audit", str(table)]) == 0
+    assert capsys.readouterr().out == (
+        "note: columns with fewer digits than the 4 of others: ndcg@5 3; "
+        "if zeros at the end were dropped, audit with --digits 4\n0 of 1 rows are impossible\n"
+    )
+    assert main(["audit", str(table), "--digits", "4"]) == 1
+    assert "NDCG@10 0.0375 cannot exceed 0.0374, given HR@5 0.0392, NDCG@5 0.0330" in capsys.readouterr().out
 
 
 def test_audit_of_no_table_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -180,6 +180,7 @@ def test_a_finished_or_unfinished_run_is_not_overwritten_unasked(one_worker):
     [
         ("lora", {"enabled": True}, "lora.enabled needs model.weights"),
         ("text", {"max_tokens": 97}, "text.max_tokens must be at most the model's max_sequence_length 96, got 97"),
+        ("text", {"language": "zh"}, "text.language is zh, but the dataset was made with en; run the data stage again"),
         ("model", {"max_sequence_length": 50}, "max_sequence_length 50, got 96"),
     ],
 )

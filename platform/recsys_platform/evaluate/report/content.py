@@ -139,6 +139,8 @@ class TaskEntry(Part):
     """Metrics of every method; RMSE and MAE in stars, BLEU and ROUGE 0 to 100, others 0 to 1."""
     examples: tuple[TaskExample, ...]
     """Evenly spaced questions."""
+    warnings: tuple[str, ...] = field(default=(), metadata=LEFT_OUT)
+    """Why figures say less than they seem to: a script that a metric does not see, a BLEU that is 0 by construction."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

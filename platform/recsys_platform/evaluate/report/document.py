@@ -6,7 +6,7 @@ a report can become markup.
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -125,6 +125,11 @@ class Document:
         """Return the names of all pictures in order."""
         return [name for section in self.sections for name in _pictures(section.blocks)]
 
+    def with_picture_notes(self, notes: Mapping[str, str]) -> "Document":
+        """Return the document with a paragraph behind each picture that has a note."""
+        sections = [Section(section.title, _with_notes(section.blocks, notes)) for section in self.sections]
+        return Document(self.title, sections)
+
 
 def one_line(text: str) -> str:
     """Return the text in one line: whitespace collapsed, control characters and bidirectional controls removed.
@@ -149,6 +154,15 @@ def plain_lines(text: str) -> str:
 
 def _is_control(char: str) -> bool:
     return char in _BIDI_CONTROLS or unicodedata.category(char) in ("Cc", "Cs")
+
+
+def _with_notes(blocks: Sequence[Block], notes: Mapping[str, str]) -> list[Block]:
+    noted: list[Block] = []
+    for block in blocks:
+        noted.append(Fold(block.title, _with_notes(block.blocks, notes)) if isinstance(block, Fold) else block)
+        if isinstance(block, Picture) and block.name in notes:
+            noted.append(Paragraph(notes[block.name]))
+    return noted
 
 
 def _pictures(blocks: Sequence[Block]) -> list[str]:

@@ -5,8 +5,7 @@ plot depends on colour alone.
 """
 
 import io
-import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypedDict
@@ -15,7 +14,9 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from recsys_platform.display_width import wrap
 from recsys_platform.evaluate.report.document import one_line
+from recsys_platform.evaluate.report.plot_fonts import font_families, replace_unshown
 
 DOTS_PER_INCH = 150
 
@@ -91,18 +92,36 @@ def themed(theme: Theme) -> Iterator[None]:
         "axes.titlesize": "medium",
         "legend.fontsize": "small",
         "font.size": 10.0,
+        "font.family": font_families(),
         "text.parse_math": False,  # a dollar sign in a title is text, not mathematics
     }
     with mpl.rc_context(settings):
         yield
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Drawing:
+    """A plot as a picture."""
+
+    png: bytes
+    """The picture."""
+    unshown: Mapping[str, str]
+    """Number in the picture -> the characters that it stands for, since no font of the machine has them."""
+
+
+def draw_png(draw: Callable[[Theme], Figure], theme: Theme) -> Drawing:
+    """Return what `draw` draws in a theme's colours."""
+    with themed(theme):
+        figure = draw(theme)
+        unshown = replace_unshown(figure)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
+    return Drawing(png=buffer.getvalue(), unshown=unshown)
+
+
 def to_png(draw: Callable[[Theme], Figure], theme: Theme) -> bytes:
     """Return the figure of `draw` as a PNG in the colours of a theme."""
-    with themed(theme):
-        buffer = io.BytesIO()
-        draw(theme).savefig(buffer, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
-    return buffer.getvalue()
+    return draw_png(draw, theme).png
 
 
 def new_figure(height: float) -> tuple[Figure, Axes]:
@@ -131,8 +150,10 @@ def label(text: str, width: int = 26) -> str:
     Example:
         >>> label("best reachable (the shop's own probabilities)").splitlines()
         ["best reachable (the shop's", 'own probabilities)']
+        >>> label("赤杨山径帐篷地布赤杨山径帐篷地布", width=26).splitlines()
+        ['赤杨山径帐篷地布赤杨山径帐', '篷地布']
     """
-    return "\n".join(textwrap.wrap(one_line(text), width, max_lines=2, placeholder="…"))
+    return "\n".join(wrap(one_line(text), width, max_lines=2))
 
 
 def add_legend(figure: Figure) -> None:

@@ -15,13 +15,14 @@ from recsys_platform.evaluate.report.measured import GroupRates, MeasuredValue, 
 from recsys_platform.evaluate.report.plot_style import (
     DARK,
     LIGHT,
+    Drawing,
     LineStyle,
     Theme,
     add_legend,
+    draw_png,
     label,
     line_style,
     new_figure,
-    to_png,
     top_of_axis,
 )
 from recsys_platform.evaluate.report.wording import BEST_REACHABLE, CHIEF_METRIC, MODEL, in_order, method_title
@@ -31,10 +32,10 @@ _HISTORY_AXIS = "events in the user's history"
 _MOST_WITH_INTERVALS = 3
 
 
-def draw_plots(report: Report, names: list[str]) -> dict[str, tuple[bytes, bytes]]:
-    """Return each named plot as PNG, for light and for dark pages."""
+def draw_plots(report: Report, names: list[str]) -> dict[str, tuple[Drawing, Drawing]]:
+    """Return each named plot for light and for dark pages."""
     drawers = {name: _drawer(report, name) for name in names}
-    return {name: (to_png(draw, LIGHT), to_png(draw, DARK)) for name, draw in drawers.items()}
+    return {name: (draw_png(draw, LIGHT), draw_png(draw, DARK)) for name, draw in drawers.items()}
 
 
 def draw_methods(report: Report, ranking: RankingTable, theme: Theme) -> Figure:

@@ -1,6 +1,6 @@
 """The report section on task families, with seen wordings (trained on) and unseen wordings."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import get_args
 
 from recsys_platform.evaluate.report.content import Report, TaskEntry, Wording
@@ -21,7 +21,7 @@ def task_section(report: Report) -> Section:
         )
     ]
     for entries in _by_task(report.tasks):
-        blocks += [Heading(_heading(entries[0])), _table(report, entries), *_statements(entries)]
+        blocks += [Heading(_heading(entries[0])), _table(report, entries), *_warnings(entries), *_statements(entries)]
         blocks += [_answers(entry) for entry in entries if entry.examples]
     return Section("Task families", blocks)
 
@@ -56,15 +56,26 @@ def _table(report: Report, entries: Sequence[TaskEntry]) -> Table:
 
 
 def _statements(entries: Sequence[TaskEntry]) -> list[Block]:
-    """Return statements common to all entries, then those of one entry with its wording in front."""
-    shared = [text for text in entries[0].statements if all(text in entry.statements for entry in entries)]
+    texts = _each_once({entry.templates: entry.statements for entry in entries})
+    return [Items(texts)] if texts else []
+
+
+def _warnings(entries: Sequence[TaskEntry]) -> list[Block]:
+    texts = _each_once({entry.templates: entry.warnings for entry in entries})
+    return [Items(texts, title="Warnings")] if texts else []
+
+
+def _each_once(wording_to_texts: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return texts common to all wordings, then those of one wording with its name in front."""
+    first, *others = wording_to_texts.values()
+    shared = [text for text in first if all(text in other for other in others)]
     own = [
-        f"{entry.templates.capitalize()} wordings: {text}"
-        for entry in entries
-        for text in entry.statements
+        f"{wording.capitalize()} wordings: {text}"
+        for wording, texts in wording_to_texts.items()
+        for text in texts
         if text not in shared
     ]
-    return [Items([*shared, *own])] if shared or own else []
+    return [*shared, *own]
 
 
 def _answers(entry: TaskEntry) -> Fold:

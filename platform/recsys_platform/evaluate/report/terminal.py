@@ -1,6 +1,7 @@
 """The metrics of a ranking as a table for the terminal, and a paired difference as one line."""
 
 from recsys_model.evaluation.metrics import METRIC_NAMES
+from recsys_platform.display_width import align
 from recsys_platform.evaluate.report.measured import Difference, MeasuredValue, MethodMetrics
 from recsys_platform.evaluate.report.wording import (
     CHIEF_METRIC,
@@ -33,13 +34,7 @@ def format_table(metrics: MethodMetrics) -> str:
         ]
         for method in order
     ]
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-        )
-        for row in (head, *rows)
-    )
+    return align([head, *rows])
 
 
 def format_difference(difference: Difference) -> str:

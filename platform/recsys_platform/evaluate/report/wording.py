@@ -55,6 +55,7 @@ TASK_METHOD_TITLES: dict[str, str] = {
 }
 """Maps a method of a task to its title, in the order of the tables."""
 
+_EFFECTIVE = "_effective"
 _UPPERCASE = frozenset({"hr", "ndcg", "rmse", "mae", "mse", "auc", "bleu", "rouge", "mrr"})
 
 
@@ -95,9 +96,11 @@ def metric_title(name: str) -> str:
     """Return the printed name of a metric.
 
     Example:
-        >>> [metric_title(name) for name in ("hr_at_10", "rmse", "bleu_4", "rouge_l", "accuracy")]
-        ['HR@10', 'RMSE', 'BLEU-4', 'ROUGE-L', 'accuracy']
+        >>> [metric_title(name) for name in ("hr_at_10", "rmse", "bleu_4_effective", "rouge_l", "accuracy")]
+        ['HR@10', 'RMSE', 'BLEU-4 (effective order)', 'ROUGE-L', 'accuracy']
     """
+    if name.endswith(_EFFECTIVE):
+        return f"{metric_title(name.removesuffix(_EFFECTIVE))} (effective order)"
     kind, at, k = name.partition("_at_")
     if at:
         return f"{kind.upper()}@{k}"

@@ -16,6 +16,7 @@ from recsys_platform.evaluate.report.document import Document
 from recsys_platform.evaluate.report.html_page import Image, render_html
 from recsys_platform.evaluate.report.json_format import write_json
 from recsys_platform.evaluate.report.markdown import render_markdown
+from recsys_platform.evaluate.report.plot_fonts import describe_unshown
 from recsys_platform.evaluate.report.plots import draw_plots
 from recsys_platform.evaluate.report.ranking_sections import protocol_section, ranking_section, summary_section
 from recsys_platform.evaluate.report.task_sections import task_section
@@ -49,7 +50,10 @@ def write_reports(folder: Path, report: Report) -> None:
     write_json(folder / JSON_FILE, report)
     document = build_document(report)
     plots = draw_plots(report, document.pictures())
-    images = {name: Image(light, dark) for name, (light, dark) in plots.items()}
+    images = {name: Image(light.png, dark.png) for name, (light, dark) in plots.items()}
+    document = document.with_picture_notes(
+        {name: describe_unshown(light.unshown) for name, (light, _) in plots.items() if light.unshown}
+    )
     (folder / HTML_FILE).write_text(render_html(document, images), encoding="utf-8")
     (folder / MARKDOWN_FILE).write_text(render_markdown(document, PLOTS_FOLDER), encoding="utf-8")
     (folder / PLOTS_FOLDER).mkdir()

@@ -8,21 +8,23 @@ Shape suffixes: U = users.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
+from recsys_model.config.text import LanguageCode
 from recsys_model.decoding.answer_scorer import expected_value
 from recsys_model.evaluation.baselines import CoOccurrence, Popularity, Ranker, rank_targets
 from recsys_model.evaluation.intervals import Estimate
 from recsys_model.evaluation.metrics import METRIC_NAMES, measure, rank_in
 from recsys_model.evaluation.protocols import rank_of_target
 from recsys_model.evaluation.ratings import measure_ratings
+from recsys_model.evaluation.text_warnings import bleu_warning, script_warnings
 from recsys_model.evaluation.texts import measure_texts
 from recsys_model.evaluation.yes_no import measure_accuracy, measure_auc
 from recsys_model.text.task_facts import TaskFacts, fold
 from recsys_model.text.tasks import CHOICES, TASKS
-from recsys_platform.evaluate.report.wording import MODEL
+from recsys_platform.evaluate.report.wording import MODEL, TASK_METHOD_TITLES
 from recsys_platform.evaluate.tasks.answers import TaskAnswer
 from recsys_platform.evaluate.tasks.baselines import TrainingAnswers
 from recsys_platform.evaluate.tasks.cases import TaskCase
@@ -53,11 +55,32 @@ class Training:
 class TaskMeter:
     """Measures the answers to the questions of one task."""
 
-    def __init__(self, training: Training, *, num_samples: int, seed: int, exclude_seen: bool) -> None:
-        """Take the number of resamples, and whether a user's own items are left out of the whole catalogue."""
+    def __init__(
+        self,
+        training: Training,
+        *,
+        num_samples: int,
+        seed: int,
+        exclude_seen: bool,
+        language: LanguageCode = "en",
+    ) -> None:
+        """Take the number of resamples, whether a user's own items are left out, and the language of free texts."""
         self._training = training
-        self._sampling: dict[str, int] = {"num_samples": num_samples, "seed": seed}
+        self._sampling: dict[str, Any] = {"num_samples": num_samples, "seed": seed}
         self._exclude_seen = exclude_seen
+        self.language: LanguageCode = language
+        """Language of the questions and of free texts."""
+
+    def warnings(self, answered: Answered) -> list[str]:
+        """Return why figures on questions of one task say less than they seem to; for free texts alone."""
+        answer = TASKS[answered[0][0].task].answer
+        if answer not in BLEU_ORDERS:
+            return []
+        texts, references = self._method_texts(answered)
+        titled = {TASK_METHOD_TITLES[method]: own for method, own in texts.items()}
+        about_bleu = bleu_warning(titled, references, BLEU_ORDERS[answer], self.language)
+        about_script = script_warnings([*references, *texts[MODEL]], self.language)
+        return [*about_script, *([] if about_bleu is None else [about_bleu])]
 
     def measure(self, answered: Answered) -> Metrics:
         """Return the figures of every method on questions of one task.
@@ -125,14 +148,22 @@ class TaskMeter:
         return self._ranks({MODEL: own, **others})
 
     def _texts(self, answered: Answered) -> Metrics:
+        order = BLEU_ORDERS[TASKS[answered[0][0].task].answer]
+        texts, references = self._method_texts(answered)
+        metrics = self._each(
+            texts,
+            lambda own: measure_texts(own, references, bleu_order=order, language=self.language, **self._sampling),
+        )
+        return _with_effective_order(metrics, order)
+
+    def _method_texts(self, answered: Answered) -> tuple[dict[str, list[str]], list[str]]:
+        """Return the texts of each method, and what the users wrote."""
         task = TASKS[answered[0][0].task]
         choice = {"is_summary": task.answer == "summary", "has_hint": "feature" in task.required}
         others = [self._training.answers.texts(case.facts, **choice) for case, _ in answered]
         texts = {MODEL: [answer.text for _, answer in answered]}
         texts |= {method: [other[method] for other in others] for method in others[0]}
-        references = [truth_text(case.facts, task.answer) for case, _ in answered]
-        order = BLEU_ORDERS[task.answer]
-        return self._each(texts, lambda own: measure_texts(own, references, bleu_order=order, **self._sampling))
+        return texts, [truth_text(case.facts, task.answer) for case, _ in answered]
 
     def _ranks(self, method_to_ranks: Mapping[str, Sequence[int] | np.ndarray]) -> Metrics:
         return self._each(method_to_ranks, lambda ranks: measure(np.asarray(ranks), **self._sampling))
@@ -141,6 +172,17 @@ class TaskMeter:
         self, method_to_answers: Mapping[str, Answers], figures: Callable[[Answers], dict[str, Estimate]]
     ) -> Metrics:
         return {method: figures(answers) for method, answers in method_to_answers.items()}
+
+
+def _with_effective_order(metrics: Metrics, order: int) -> Metrics:
+    """Give every method BLEU with effective order if one has it; where all groups occur, it equals plain BLEU."""
+    plain, effective = f"bleu_{order}", f"bleu_{order}_effective"
+    if not any(effective in figures for figures in metrics.values()):
+        return metrics
+    return {
+        method: {plain: figures[plain], effective: figures.get(effective, figures[plain]), **figures}
+        for method, figures in metrics.items()
+    }
 
 
 def rating_of(answer: TaskAnswer) -> float:

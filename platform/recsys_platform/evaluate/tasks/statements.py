@@ -1,7 +1,8 @@
 """The statements of a report on a task: events, wordings, answers, baselines and intervals in words."""
 
-from recsys_model.evaluation.texts import STATEMENT as TEXT_STATEMENT
-from recsys_model.text.explanations import STATEMENT as EXPLANATION_STATEMENT
+from recsys_model.config.text import LanguageCode
+from recsys_model.evaluation.texts import TOKENS
+from recsys_model.text.explanations import RULES
 from recsys_model.text.tasks import TASKS, Task
 from recsys_model.text.templates import TemplateSplit
 from recsys_platform.evaluate.tasks.answers import LARGEST_K
@@ -27,6 +28,7 @@ def describe_task(
     num_items: int,
     num_candidates: int,
     exclude_seen: bool,
+    language: LanguageCode,
 ) -> list[str]:
     """Return one sentence each on events, wordings, answers, baselines and intervals."""
     kind = TASKS[task]
@@ -36,7 +38,7 @@ def describe_task(
         f"Questions are about the held-out {event} ({split} split) of users whose data has every field of the question: "
         f"{which} of {num_askable:,}.",
         WORDS[templates],
-        *_answers(kind, num_items, num_candidates, exclude_seen=exclude_seen),
+        *_answers(kind, num_items, num_candidates, language, exclude_seen=exclude_seen),
     ]
     if num_left_out:
         sentences.append(
@@ -45,7 +47,9 @@ def describe_task(
     return [*sentences, BOOTSTRAP]
 
 
-def _answers(kind: Task, num_items: int, num_candidates: int, *, exclude_seen: bool) -> list[str]:
+def _answers(
+    kind: Task, num_items: int, num_candidates: int, language: LanguageCode, *, exclude_seen: bool
+) -> list[str]:
     """Return the statements on the model's answers and on the baselines."""
     if kind.answer == "rating":
         return [
@@ -76,15 +80,16 @@ def _answers(kind: Task, num_items: int, num_candidates: int, *, exclude_seen: b
             f"best {LARGEST_K}.",
             "The baselines rank the same targets and use the model's training events.",
         ]
-    return [TEXT_STATEMENT, *_texts(kind)]
+    return [TOKENS[language].statement, *_texts(kind, language)]
 
 
-def _texts(kind: Task) -> list[str]:
+def _texts(kind: Task, language: LanguageCode) -> list[str]:
     if kind.answer == "summary":
         return [
             "The reference is the headline that the user gave to the review.",
             "Baselines: the most frequent training headline; the most frequent one of the same item (of all items if it "
-            "has none); and the first words of the review, as many as a training headline has on average.",
+            f"has none); and the first {TOKENS[language].unit} of the review, as many as a training headline has on "
+            "average.",
         ]
     if "feature" in kind.required:
         baselines = (
@@ -96,4 +101,4 @@ def _texts(kind: Task) -> list[str]:
             "Baselines: the most frequent training sentence, and the most frequent one of the same item (of all items if "
             "it has none)."
         )
-    return [EXPLANATION_STATEMENT, baselines]
+    return [RULES[language].statement, baselines]

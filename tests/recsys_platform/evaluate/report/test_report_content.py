@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from recsys_platform.cli import summaries
 from recsys_platform.evaluate.report.behaviour_sections import groups_section
 from recsys_platform.evaluate.report.document import Heading, Items, Paragraph, Table
 from recsys_platform.evaluate.report.html_page import Image, render_html
@@ -99,6 +100,19 @@ def test_a_statement_of_both_wordings_is_said_once():
         "Seen wordings: The seen ones.",
         "Unseen wordings: The unseen ones.",
     ]
+
+
+def test_warnings_on_texts_stand_before_the_statements_and_in_the_terminal():
+    seen, unseen = sorted(tiny_report().tasks, key=lambda entry: entry.templates)
+    both, one = "ROUGE keeps the letters a to z alone", "BLEU-4 is 0 by construction"
+    tasks = (dataclasses.replace(seen, warnings=(both, one)), dataclasses.replace(unseen, warnings=(both,)))
+    report = dataclasses.replace(tiny_report(), tasks=tasks)
+
+    first, second = [block for block in task_section(report).blocks if isinstance(block, Items)][:2]
+
+    assert (first.title, first.items) == ("Warnings", [both, f"Seen wordings: {one}"])
+    assert second.title == ""
+    assert summaries.of_task(tasks[0]).splitlines()[1:] == [f"  warning: {both}", f"  warning: {one}"]
 
 
 def test_what_users_took_stands_beside_what_is_recommended():

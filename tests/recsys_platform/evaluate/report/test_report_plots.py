@@ -118,5 +118,5 @@ def test_titles_with_dollars_and_wide_ones_are_drawn_as_they_are():
 
     light, dark = draw_plots(report_of(document), ["hit_rate_over_k"])["hit_rate_over_k"]
 
-    assert light[:8] == dark[:8] == b"\x89PNG\r\n\x1a\n"
-    assert light != dark
+    assert light.png[:8] == dark.png[:8] == b"\x89PNG\r\n\x1a\n"
+    assert light.png != dark.png
