@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 from recsys_model.config.text import LanguageCode
-from recsys_model.errors import ConfigError
 from recsys_platform.cli.ablate import add_ablate_arguments
 from recsys_platform.cli.items import add_items_arguments
 from recsys_platform.cli.new_items import add_new_items_arguments
