@@ -77,7 +77,10 @@ def test_the_report_says_it_in_words_and_tables():
         "2 new items, 5.0 % of the catalogue, were added by POST /v1/items. The one replica recommended from them after "
         "0.50 s; the first answer with one came after 0.25 s."
     )
-    assert "recall@10 is 0.5000 (0.0000 to 1.0000); before the edit it is 0.0000, for a model of item ids alone 0" in second
+    assert (
+        "recall@10 is 0.5000 (0.0000 to 1.0000); before the edit it is 0.0000, for a model of item ids alone 0"
+        in second
+    )
     assert third == "New items take 50.0 % of the places shown to these users and 25.0 % of those shown to others."
     document = build_document(report)
     assert "One sentence" in render_html(document, {})

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import get_args
 
 from recsys_platform.evaluate.report.content import Report, TaskEntry, Wording
-from recsys_platform.evaluate.report.document import Block, Fold, Heading, Items, Paragraph, Section, Table
+from recsys_platform.evaluate.report.document import Block, Bullets, Fold, Heading, Paragraph, Section, Table
 from recsys_platform.evaluate.report.wording import estimate, in_order, method_title, metric_title
 
 _WORDINGS = get_args(Wording)
@@ -64,12 +64,12 @@ def _statements(entries: Sequence[TaskEntry]) -> list[Block]:
         for text in entry.statements
         if text not in shared
     ]
-    return [Items([*shared, *own])] if shared or own else []
+    return [Bullets([*shared, *own])] if shared or own else []
 
 
 def _answers(entry: TaskEntry) -> Fold:
     lines: list[Block] = [
-        Items([f"question: {example.question}", f"true answer: {example.truth}", f"answer: {example.answer}"])
+        Bullets([f"question: {example.question}", f"true answer: {example.truth}", f"answer: {example.answer}"])
         for example in entry.examples
     ]
     return Fold(f"Answers to {entry.templates} wordings, {', '.join(entry.template_ids)}", lines)

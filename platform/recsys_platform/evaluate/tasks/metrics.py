@@ -32,9 +32,9 @@ BLEU_ORDERS = {"explanation": 4, "summary": 2}
 """Longest word groups of BLEU (paper, Tables 5 and 6)."""
 
 Answers = TypeVar("Answers")
-Metrics = dict[str, dict[str, Estimate]]
+TaskMetrics = dict[str, dict[str, Estimate]]
 """Method -> metric -> estimate."""
-Answered = Sequence[tuple[TaskCase, TaskAnswer]]
+AnsweredCases = Sequence[tuple[TaskCase, TaskAnswer]]
 """Questions with their answers."""
 
 
@@ -59,7 +59,7 @@ class TaskMeter:
         self._sampling: dict[str, int] = {"num_samples": num_samples, "seed": seed}
         self._exclude_seen = exclude_seen
 
-    def measure(self, answered: Answered) -> Metrics:
+    def measure(self, answered: AnsweredCases) -> TaskMetrics:
         """Return the figures of every method on questions of one task.
 
         Raises:
@@ -74,7 +74,7 @@ class TaskMeter:
             return self._among_candidates(answered) if "candidates" in task.required else self._in_catalogue(answered)
         return self._texts(answered)
 
-    def _ratings(self, answered: Answered) -> Metrics:
+    def _ratings(self, answered: AnsweredCases) -> TaskMetrics:
         true_U = np.array([case.facts.rating for case, _ in answered])
         training = self._training.answers
         predicted = {
@@ -84,7 +84,7 @@ class TaskMeter:
         }
         return self._each(predicted, lambda values: measure_ratings(np.array(values), true_U, **self._sampling))
 
-    def _yes_no(self, answered: Answered) -> Metrics:
+    def _yes_no(self, answered: AnsweredCases) -> TaskMetrics:
         """Questions come in pairs: about the target, then about the wrong item."""
         pairs = list(zip(answered[::2], answered[1::2], strict=True))
         right_U, wrong_U = (np.array([log_odds(pair[side][1]) for pair in pairs]) for side in (0, 1))
@@ -99,7 +99,7 @@ class TaskMeter:
             "popularity": {"auc": measure_auc(right_count_U, wrong_count_U, **self._sampling)},
         }
 
-    def _among_candidates(self, answered: Answered) -> Metrics:
+    def _among_candidates(self, answered: AnsweredCases) -> TaskMetrics:
         key_N = self._training.popularity.sort_keys(())
         popular = [
             rank_of_target(case.facts.candidates, key_N[case.facts.candidates].tolist(), target_of(case.facts))
@@ -112,7 +112,7 @@ class TaskMeter:
         names = [name for name in METRIC_NAMES if name.startswith("ndcg") or int(name.rpartition("_")[2]) < fewest]
         return {method: {name: figures[name] for name in names} for method, figures in metrics.items()}
 
-    def _in_catalogue(self, answered: Answered) -> Metrics:
+    def _in_catalogue(self, answered: AnsweredCases) -> TaskMetrics:
         rankers: dict[str, Ranker] = {
             "co_occurrence": self._training.co_occurrence,
             "popularity": self._training.popularity,
@@ -124,7 +124,7 @@ class TaskMeter:
         others = {name: rank_targets(ranker, histories, targets, excluded) for name, ranker in rankers.items()}
         return self._ranks({MODEL: own, **others})
 
-    def _texts(self, answered: Answered) -> Metrics:
+    def _texts(self, answered: AnsweredCases) -> TaskMetrics:
         task = TASKS[answered[0][0].task]
         choice = {"is_summary": task.answer == "summary", "has_hint": "feature" in task.required}
         others = [self._training.answers.texts(case.facts, **choice) for case, _ in answered]
@@ -134,12 +134,12 @@ class TaskMeter:
         order = BLEU_ORDERS[task.answer]
         return self._each(texts, lambda own: measure_texts(own, references, bleu_order=order, **self._sampling))
 
-    def _ranks(self, method_to_ranks: Mapping[str, Sequence[int] | np.ndarray]) -> Metrics:
+    def _ranks(self, method_to_ranks: Mapping[str, Sequence[int] | np.ndarray]) -> TaskMetrics:
         return self._each(method_to_ranks, lambda ranks: measure(np.asarray(ranks), **self._sampling))
 
     def _each(
         self, method_to_answers: Mapping[str, Answers], figures: Callable[[Answers], dict[str, Estimate]]
-    ) -> Metrics:
+    ) -> TaskMetrics:
         return {method: figures(answers) for method, answers in method_to_answers.items()}
 
 

@@ -11,7 +11,14 @@ from recsys_model.text.tasks import CHOICES, TASKS
 from recsys_platform.evaluate.report.content import TaskExample
 from recsys_platform.evaluate.tasks.answers import TaskAnswer
 from recsys_platform.evaluate.tasks.cases import TaskCase
-from recsys_platform.evaluate.tasks.metrics import Answered, log_odds, rank_of_answer, rating_of, target_of, truth_text
+from recsys_platform.evaluate.tasks.metrics import (
+    AnsweredCases,
+    log_odds,
+    rank_of_answer,
+    rating_of,
+    target_of,
+    truth_text,
+)
 
 NUM_TASK_EXAMPLES = 5
 """Questions a task and kind of words that a report shows."""
@@ -51,12 +58,12 @@ class ReadAnswer:
     """The best items; None where no items are ranked."""
 
 
-def build_task_rows(answered: Answered, catalog: Catalog) -> pa.Table:
+def build_task_rows(answered: AnsweredCases, catalog: Catalog) -> pa.Table:
     """Return one row a question."""
     return pa.Table.from_pylist([_row(case, answer, catalog) for case, answer in answered], schema=TASK_ROW_SCHEMA)
 
 
-def build_task_examples(answered: Answered, catalog: Catalog) -> tuple[TaskExample, ...]:
+def build_task_examples(answered: AnsweredCases, catalog: Catalog) -> tuple[TaskExample, ...]:
     """Return evenly spaced questions of a task."""
     places = np.unique(np.linspace(0, len(answered) - 1, num=min(NUM_TASK_EXAMPLES, len(answered))).astype(int))
     return tuple(_example(case, answer, catalog) for case, answer in (answered[place] for place in places))
