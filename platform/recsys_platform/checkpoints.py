@@ -14,16 +14,15 @@ import torch
 
 from recsys_model.backbones.base import Backbone
 from recsys_model.backbones.checkpoint import load_adapter, load_model
-from recsys_model.backbones.geometry import Mask
+from recsys_model.backbones.geometry import MaskKind
 from recsys_model.config import DecodingConfig, ObjectiveConfig, require
+from recsys_model.config.folders import ENTITIES_FOLDER as ENTITIES_FOLDER
+from recsys_model.config.folders import WEIGHTS_FOLDER as WEIGHTS_FOLDER
 from recsys_model.entity_head.storage import BLEND_FILE
 from recsys_model.errors import CheckpointError
 from recsys_platform.artifacts import Manifest, sha256_of
 
-WEIGHTS_FOLDER = "weights"
 ADAPTER_FOLDER = "adapter"
-ENTITIES_FOLDER = "entities"
-"""The entity head, where the model has one: beside the weights or the adapter."""
 BASE_FILE = "base.json"
 
 
@@ -113,7 +112,7 @@ def folder_digest(folder: Path) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def read_base(folder: Path) -> tuple[Path, str, Mask | None]:
+def read_base(folder: Path) -> tuple[Path, str, MaskKind | None]:
     """Return where the model is that the adapter in `folder` belongs to, its digest, and the mask it was trained with.
 
     Raises:

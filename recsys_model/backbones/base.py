@@ -15,6 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+INITIAL_STD = 0.02
+INITIAL_STD_WIDTH = 1024
+"""Hidden size at which linears of a new model begin with `INITIAL_STD`; narrower ones need a larger one, or their input has
+little effect."""
+
 
 class Geometry(Protocol):
     """The part of a model's configuration that the rest of the project uses; a frozen dataclass."""

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from recsys_model.errors import DataError
+from recsys_platform.config.input import CATEGORY_SEPARATOR
 
 FIELDS = ("id", "title", "brand", "categories")
-CATEGORY_SEPARATOR = "|"
 
 
 def read_items(path: Path) -> list[dict[str, Any]]:

@@ -5,6 +5,8 @@ from typing import Literal
 
 from recsys_model.config import require
 
+CATEGORY_SEPARATOR = "|"
+"""Separates the categories of an item in a text column."""
 TieOrder = Literal["table", "seeded"]
 DEFAULT_NEW_ITEMS = 0.05
 """`data.new_items` of `recsys new-items` where the run has none."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from recsys_model.backbones.geometry import CausalConfig, ChatGLMConfig, Mask, new_llama
+from recsys_model.backbones.geometry import CausalConfig, ChatGLMConfig, MaskKind, new_llama
 from recsys_model.config import PRESETS, GLMConfig, require
 from recsys_model.text.tasks import TASKS
 
@@ -36,7 +36,7 @@ class ModelConfig:
     """Replaces the preset's value when given."""
     weights: str | None = None
     """A checkpoint artifact, the folder of a published model, or a GGUF file; none starts from random weights."""
-    mask: Mask | None = None
+    mask: MaskKind | None = None
     """What part A sees in a causal decoder: `prefix`, itself in both directions, or `causal`; none: as the weights say."""
 
     def __post_init__(self) -> None:

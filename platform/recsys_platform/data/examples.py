@@ -41,7 +41,7 @@ EXAMPLE_SCHEMA = pa.schema(
 )
 
 
-class ExampleBuilder:
+class ExampleTableBuilder:
     """Turns the users of a bucket into tables of `schema`."""
 
     def __init__(
@@ -93,7 +93,9 @@ class ExampleBuilder:
 class BucketExamples:
     """The examples of a bucket's users."""
 
-    def __init__(self, builder: ExampleBuilder, users: pa.Table, features: Mapping[str, Mapping[str, str]]) -> None:
+    def __init__(
+        self, builder: ExampleTableBuilder, users: pa.Table, features: Mapping[str, Mapping[str, str]]
+    ) -> None:
         self._builder = builder
         self._users = users
         self._features = features

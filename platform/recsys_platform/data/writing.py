@@ -19,7 +19,7 @@ from recsys_model.text.batch_texts import BatchTextualizer
 from recsys_model.text.explanations import FeatureWords
 from recsys_model.text.tokenizer import load_tokenizer
 from recsys_platform.config.run import RunConfig
-from recsys_platform.data.examples import ROWS_PER_TABLE, ExampleBuilder
+from recsys_platform.data.examples import ROWS_PER_TABLE, ExampleTableBuilder
 from recsys_platform.data.input.rejects import REJECTS_SCHEMA
 from recsys_platform.data.sequences import iter_buckets
 from recsys_platform.data.task_rows import FactWriter
@@ -82,10 +82,10 @@ class BucketWriter:
         return None if shared.words is None else FactWriter(self._config.tasks, shared.words, shared.dataset_split)
 
     @cached_property
-    def _builder(self) -> ExampleBuilder:
+    def _builder(self) -> ExampleTableBuilder:
         config, shared = self._config, self._shared
         tokenizer = load_tokenizer(self._folder / TOKENIZER_FOLDER)
-        return ExampleBuilder(
+        return ExampleTableBuilder(
             BatchTextualizer(tokenizer, shared.catalog, config.text, shared.item_categories),
             config.window,
             config.data,

@@ -21,7 +21,7 @@ from recsys_platform.progress import CountedProgress
 
 logger = logging.getLogger(__name__)
 
-Case = TypeVar("Case")
+AnyCase = TypeVar("AnyCase")
 MAX_RESTARTS = 2
 
 
@@ -71,7 +71,7 @@ def answer_batches(
     return answers
 
 
-def build_batches(cases: Sequence[Case], lengths: Sequence[int], batch_size: int) -> list[list[tuple[int, Case]]]:
+def build_batches(cases: Sequence[AnyCase], lengths: Sequence[int], batch_size: int) -> list[list[tuple[int, AnyCase]]]:
     """Cut cases into batches of similar length, longest first so that no long one is left for the end.
 
     Example:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from recsys_model.evaluation.metrics import METRIC_NAMES
-from recsys_platform.evaluate.report.document import Code, Document, Fold, Items, Paragraph, Section, Table
+from recsys_platform.evaluate.report.document import Bullets, Code, Document, Fold, Paragraph, Section, Table
 from recsys_platform.evaluate.report.measured import MeasuredValue, Metrics
 from recsys_platform.evaluate.report.wording import (
     CANNOT_TELL,
@@ -18,19 +18,19 @@ from recsys_platform.evaluate.report.wording import (
     verdict,
 )
 
-Report = Mapping[str, Any]
+NewItemsReport = Mapping[str, Any]
 """Name, statements, configuration, versions, and the result of `metrics.build_figures`."""
 
 _HEAD = ["method", *map(metric_title, METRIC_NAMES)]
 
 
-def build_document(report: Report) -> Document:
+def build_document(report: NewItemsReport) -> Document:
     """Return the document of the report with all sections in order."""
     sections = [_summary, _protocol, _seconds, _recall, _shown, _others, _settings]
     return Document(f"New items of {report['name']}", [build(report) for build in sections])
 
 
-def summarize(report: Report) -> list[str]:
+def summarize(report: NewItemsReport) -> list[str]:
     """Return the summary of the measurement, one sentence per entry."""
     recall, shown, seconds = report["recall"], report["shown"], report["seconds"]
     after = recall["after"][CHIEF_METRIC]
@@ -60,15 +60,15 @@ def _first_shown(seconds: float | None) -> str:
     return "no user was shown one" if seconds is None else f"the first answer with one came after {seconds:.2f} s"
 
 
-def _summary(report: Report) -> Section:
-    return Section("Summary", [Items(summarize(report))])
+def _summary(report: NewItemsReport) -> Section:
+    return Section("Summary", [Bullets(summarize(report))])
 
 
-def _protocol(report: Report) -> Section:
-    return Section("What was measured", [Items(report["statements"])])
+def _protocol(report: NewItemsReport) -> Section:
+    return Section("What was measured", [Bullets(report["statements"])])
 
 
-def _seconds(report: Report) -> Section:
+def _seconds(report: NewItemsReport) -> Section:
     seconds = report["seconds"]
     first = UNKNOWN if seconds["first_shown"] is None else f"{seconds['first_shown']:.2f}"
     rows = [
@@ -85,7 +85,7 @@ def _seconds(report: Report) -> Section:
     )
 
 
-def _recall(report: Report) -> Section:
+def _recall(report: NewItemsReport) -> Section:
     recall, among = report["recall"], report["among_new"]
     chance = {CHIEF_METRIC: MeasuredValue.exact(recall["chance_hr_at_10"])}
     among_chance = {CHIEF_METRIC: MeasuredValue.exact(among["chance_hr_at_10"])}
@@ -116,7 +116,7 @@ def _recall(report: Report) -> Section:
     )
 
 
-def _shown(report: Report) -> Section:
+def _shown(report: NewItemsReport) -> Section:
     kinds = [("users whose next item is a new one", "of_new"), ("other users", "others")]
     rows = [
         [title, estimate(shown["place_share"]), estimate(shown["user_share"]), number(shown["item_share"])]
@@ -133,7 +133,7 @@ def _shown(report: Report) -> Section:
     )
 
 
-def _others(report: Report) -> Section:
+def _others(report: NewItemsReport) -> Section:
     others = report["others"]
     if others is None:
         text = "The dataset has no users whose next item is not a new one."
@@ -150,7 +150,7 @@ def _others(report: Report) -> Section:
     return Section("Effect on other users", [Paragraph(text), table])
 
 
-def _settings(report: Report) -> Section:
+def _settings(report: NewItemsReport) -> Section:
     versions = ", ".join(f"{name} {version}" for name, version in report["versions"].items())
     lines = "\n".join(f"{name}: {values}" for name, values in report["config"].items())
     return Section("Settings", [Paragraph(versions), Fold("All settings of the run", [Code(lines)])])

@@ -9,15 +9,17 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from recsys_model.evaluation.metrics import LARGEST_K
 from recsys_platform.artifacts import package_versions, refuse_to_overwrite, write_artifact
 from recsys_platform.config.run import RunConfig, config_to_dict
 from recsys_platform.evaluate.inputs import check_beams
+from recsys_platform.evaluate.ranking.rankings import RANKS_FILE
 from recsys_platform.evaluate.report.html_page import render_html
 from recsys_platform.evaluate.report.json_format import to_json, write_json
 from recsys_platform.evaluate.report.markdown import render_markdown
 from recsys_platform.evaluate.report.write import HTML_FILE, JSON_FILE, MARKDOWN_FILE, PLOTS_FOLDER
 from recsys_platform.newcomers.measuring import MAX_CLIENTS, Measured, measure
-from recsys_platform.newcomers.metrics import LARGEST_K, build_figures, ranks_of
+from recsys_platform.newcomers.metrics import build_figures, ranks_of
 from recsys_platform.newcomers.requests import Visits, read_new_items, read_visits
 from recsys_platform.newcomers.runs import build_run, finish_run
 from recsys_platform.newcomers.sections import build_document, summarize
@@ -28,7 +30,6 @@ from recsys_platform.train.plan import check_training_settings
 logger = logging.getLogger(__name__)
 
 REPORT_FOLDER = "report"
-RANKS_FILE = "ranks.parquet"
 
 
 def run_new_items(config: RunConfig, *, overwrite: bool = False) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 
 from recsys_model.backbones.checkpoint import load_geometry
-from recsys_model.backbones.geometry import Mask
+from recsys_model.backbones.geometry import MaskKind
 from recsys_model.backbones.gguf import is_gguf
 from recsys_model.backbones.outline import outline_of, stored_dtype
 from recsys_model.bundle import ADAPTER_FOLDER as BUNDLED_ADAPTER
@@ -25,7 +25,7 @@ class StoredWeights:
     """Type to write them in."""
     base: Path | None = None
     """The base model, if it is written in place of the whole model."""
-    mask: Mask | None = None
+    mask: MaskKind | None = None
     """Mask with which the adapter of a causal decoder was trained; None as the base has it."""
     adapter: Path | None = None
     """The adapter that is written next to the base."""
@@ -62,7 +62,7 @@ def folder_size_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def _dtype_of(path: Path, mask: Mask | None) -> torch.dtype:
+def _dtype_of(path: Path, mask: MaskKind | None) -> torch.dtype:
     """Return the type of the weights at `path`; fp32 for a GGUF file, whose numbers are unpacked."""
     if is_gguf(path):
         return torch.float32

@@ -29,13 +29,13 @@ class ItemFields(StrictModel):
         return NewItem(item_id=self.id, title=self.title, brand=self.brand, categories=tuple(self.categories))
 
 
-Items = Annotated[list[ItemFields], Field(max_length=MAX_LISTED)]
+PostedItems = Annotated[list[ItemFields], Field(max_length=MAX_LISTED)]
 
 
 class EditRequest(StrictModel):
     """Items to add and to remove as one step: no request sees only a part of it."""
 
-    add: Items = Field([], description="Items to add. To replace an item, remove its id in the same edit.")
+    add: PostedItems = Field([], description="Items to add. To replace an item, remove its id in the same edit.")
     remove: list[Text] = Field(
         [], max_length=MAX_LISTED, description="Ids of items to remove. Histories may still name them."
     )
@@ -50,7 +50,7 @@ class EditRequest(StrictModel):
 class SwapRequest(StrictModel):
     """All items of the new catalogue."""
 
-    items: Items = Field(min_length=1, description="Unchanged items of the old catalogue keep their entries.")
+    items: PostedItems = Field(min_length=1, description="Unchanged items of the old catalogue keep their entries.")
 
 
 class EditAnswer(StrictModel):

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from recsys_model.bundle import ENTITIES_FOLDER, TOKENIZER_FOLDER, load_settings
+from recsys_model.bundle import load_settings
+from recsys_model.config.folders import ENTITIES_FOLDER, TOKENIZER_FOLDER
 from recsys_model.entities.catalog import Catalog, EntityEncoder, load_catalog
 from recsys_model.entities.edit_requests import EditProblem, resolve_edit, resolve_swap
 from recsys_model.entities.live_catalog import CatalogEdit, CatalogUpdate, LiveCatalog, live_catalog

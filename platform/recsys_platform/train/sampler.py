@@ -26,7 +26,7 @@ Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Chunk:
+class RowChunk:
     """Rows that are read together and make up whole global batches."""
 
     number: int
@@ -54,7 +54,7 @@ class EpochOrder:
         self._chunk_rows = chunk_rows
         self.num_batches = count_batches(int(self._group_sizes.sum()), global_batch_size)
 
-    def chunks(self, start_batch: int = 0) -> Iterator[Chunk]:
+    def chunks(self, start_batch: int = 0) -> Iterator[RowChunk]:
         """Yield the chunks, beginning with the one that holds `start_batch`."""
         first_batch = 0
         beginning = left_over = np.empty(0, dtype=np.int64)
@@ -71,11 +71,11 @@ class EpochOrder:
             cut = num_whole * self._global_batch_size
             left_over = rows[cut:]
             if num_whole and first_batch + num_whole > start_batch:
-                yield Chunk(number, first_batch, rows[:cut])
+                yield RowChunk(number, first_batch, rows[:cut])
             first_batch += num_whole
         assert first_batch == self.num_batches, "the chunks hold every batch of the epoch"
 
-    def batches(self, chunk: Chunk, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    def batches(self, chunk: RowChunk, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return, batch by batch, indices into `chunk.rows`, of shape [batches, rows of a batch].
 
         `lengths` are the tokens of each row of the chunk.

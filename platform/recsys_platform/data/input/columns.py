@@ -16,11 +16,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from recsys_model.errors import DataError
+from recsys_platform.config.input import CATEGORY_SEPARATOR
 from recsys_platform.data.input.arrow import Mask, flatten, pc, to_mask
 
 MAX_SECONDS = 1e11
 """From here on (the year 5138) a number is not a time in seconds; milliseconds since 2001 are above it."""
-CATEGORY_SEPARATOR = "|"
 NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
 
 

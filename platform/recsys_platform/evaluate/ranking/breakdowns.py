@@ -13,7 +13,7 @@ from recsys_model.evaluation.exposure import HEAD_SHARE, count_events, measure_e
 from recsys_model.evaluation.groups import hit_rates, length_groups, member_hit_rates, popularity_deciles
 from recsys_model.evaluation.metrics import hit_gains
 from recsys_platform.evaluate.ranking.cases import Case
-from recsys_platform.evaluate.report.content import Example, LearningCurve, LossPoint
+from recsys_platform.evaluate.report.content import ExampleCase, LearningCurve, LossPoint
 from recsys_platform.evaluate.report.measured import (
     Breakdowns,
     Exposure,
@@ -135,9 +135,11 @@ def pick_examples(ranks: np.ndarray, seed: int, num_examples: int = NUM_EXAMPLES
     return sorted(int(place) for place in np.concatenate(drawn)), statement
 
 
-def build_example(user_id: str, history: Sequence[str], truth: str, recommended: Sequence[str], rank: int) -> Example:
+def build_example(
+    user_id: str, history: Sequence[str], truth: str, recommended: Sequence[str], rank: int
+) -> ExampleCase:
     """Return one user's case as an example; `rank` is 0 if the target was not returned."""
-    return Example(
+    return ExampleCase(
         user_id=user_id,
         num_history=len(history),
         history=tuple(history[-_MAX_HISTORY_TITLES:]),
@@ -149,7 +151,7 @@ def build_example(user_id: str, history: Sequence[str], truth: str, recommended:
 
 def build_examples(
     cases: Sequence[Case], catalog: Catalog, recommended: Sequence[Sequence[int]], ranks: np.ndarray, seed: int
-) -> tuple[tuple[Example, ...], str]:
+) -> tuple[tuple[ExampleCase, ...], str]:
     """Return cases drawn by seed as examples with titles, and the rule of the draw in words."""
 
     def titles(items: Sequence[int]) -> list[str]:

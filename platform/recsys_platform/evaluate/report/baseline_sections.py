@@ -1,7 +1,7 @@
 """The report section on baselines: implementation, training and public figures of each."""
 
 from recsys_platform.evaluate.report.content import BaselineEntry, Report
-from recsys_platform.evaluate.report.document import Block, Items, Paragraph, Section, Table
+from recsys_platform.evaluate.report.document import Block, Bullets, Paragraph, Section, Table
 from recsys_platform.evaluate.report.wording import UNKNOWN, in_order, method_title
 
 
@@ -15,7 +15,7 @@ def baseline_section(report: Report) -> Section:
     head = ["method", "implementation", "training", "public figures to reach"]
     blocks: list[Block] = [Table("The baselines", head, rows)]
     for heading, sentences in (("Warnings", notes.warnings), ("", notes.notes)):
-        blocks += [Items(sentences, title=heading)] if sentences else []
+        blocks += [Bullets(sentences, title=heading)] if sentences else []
     return Section(title, blocks)
 
 

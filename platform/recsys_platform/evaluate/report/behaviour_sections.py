@@ -3,12 +3,12 @@
 import json
 from collections.abc import Sequence
 
-from recsys_platform.evaluate.report.content import Example, LearningCurve, Report
+from recsys_platform.evaluate.report.content import ExampleCase, LearningCurve, Report
 from recsys_platform.evaluate.report.document import (
     Block,
+    Bullets,
     Code,
     Fold,
-    Items,
     Paragraph,
     Picture,
     Section,
@@ -134,10 +134,10 @@ def _end_of_training(curve: LearningCurve) -> str:
 
 
 def _bullets(statements: Sequence[str]) -> list[Block]:
-    return [Items(statements)] if statements else []
+    return [Bullets(statements)] if statements else []
 
 
-def _example(example: Example) -> Fold:
+def _example(example: ExampleCase) -> Fold:
     rank = f"at rank {example.rank}" if example.rank else "not among the first ten"
     num_earlier = example.num_history - len(example.history)
     history = (
@@ -147,8 +147,8 @@ def _example(example: Example) -> Fold:
     return Fold(
         f"User {example.user_id} took {example.truth}: {rank}",
         [
-            Items(example.history, title=history),
-            Items([example.truth], title="took next", marked=frozenset({0})),
-            Items(example.recommended, title="recommended, best first", is_numbered=True, marked=marked),
+            Bullets(example.history, title=history),
+            Bullets([example.truth], title="took next", marked=frozenset({0})),
+            Bullets(example.recommended, title="recommended, best first", is_numbered=True, marked=marked),
         ],
     )

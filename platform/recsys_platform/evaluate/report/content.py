@@ -12,8 +12,8 @@ from recsys_platform.evaluate.report.measured import (
     Competitors,
     Exposure,
     MethodMetrics,
-    Part,
     RankingTable,
+    ReportPart,
 )
 from recsys_platform.splits import DatasetSplit, HeldOut
 
@@ -23,7 +23,7 @@ LossPoint: TypeAlias = tuple[int, float]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SplitSettings(Part):
+class SplitSettings(ReportPart):
     """How a dataset was split into training events and held-out events."""
 
     kind: Literal["leave_one_out", "temporal"]
@@ -40,7 +40,7 @@ class SplitSettings(Part):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ProtocolSettings(Part):
+class ProtocolSettings(ReportPart):
     """Settings that two evaluations must share to be comparable."""
 
     dataset_split: SplitSettings
@@ -62,7 +62,7 @@ class ProtocolSettings(Part):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TrainingRecord(Part):
+class TrainingRecord(ReportPart):
     """The training of a baseline; empty for a baseline without training."""
 
     num_passes: int = field(default=0, metadata=LEFT_OUT)
@@ -78,7 +78,7 @@ class TrainingRecord(Part):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class BaselineEntry(Part):
+class BaselineEntry(ReportPart):
     """One baseline: implementation, training and public figures."""
 
     method: str
@@ -94,7 +94,7 @@ class BaselineEntry(Part):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class BaselineNotes(Part):
+class BaselineNotes(ReportPart):
     """Notes on all baselines."""
 
     dataset: str | None
@@ -108,7 +108,7 @@ class BaselineNotes(Part):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TaskExample(Part):
+class TaskExample(ReportPart):
     """An example of a question with its answer."""
 
     question: str
@@ -120,7 +120,7 @@ class TaskExample(Part):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TaskEntry(Part):
+class TaskEntry(ReportPart):
     """The evaluation of one task in one kind of wordings."""
 
     task: str
@@ -144,7 +144,7 @@ class TaskEntry(Part):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LearningCurve(Part):
+class LearningCurve(ReportPart):
     """The training of the checkpoint, as points of optimiser step and mean loss per target token in nats."""
 
     train: tuple[LossPoint, ...]
@@ -158,7 +158,7 @@ class LearningCurve(Part):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Example(Part):
+class ExampleCase(ReportPart):
     """One user's case, with titles instead of item ids."""
 
     user_id: str
@@ -176,7 +176,7 @@ class Example(Part):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Report(Part):
+class Report(ReportPart):
     """The whole report of an evaluation."""
 
     name: str
@@ -209,7 +209,7 @@ class Report(Part):
     """Metrics of groups of users; null if no ranking was measured."""
     learning_curve: LearningCurve | None
     """The training of the checkpoint; null if it has no record."""
-    examples: tuple[Example, ...]
+    examples: tuple[ExampleCase, ...]
     """Cases drawn by seed."""
     examples_statement: str
     """The rule of the draw, in one sentence."""

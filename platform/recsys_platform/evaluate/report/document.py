@@ -30,7 +30,7 @@ class Heading:
 
 
 @dataclass(frozen=True, slots=True)
-class Items:
+class Bullets:
     """A list."""
 
     items: Sequence[str]
@@ -94,7 +94,7 @@ class Fold:
     """In order."""
 
 
-Block: TypeAlias = Paragraph | Heading | Items | Table | Picture | Code | Fold
+Block: TypeAlias = Paragraph | Heading | Bullets | Table | Picture | Code | Fold
 
 
 @dataclass(frozen=True, slots=True)

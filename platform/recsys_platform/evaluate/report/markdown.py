@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 from recsys_platform.evaluate.report.document import (
     Block,
+    Bullets,
     Code,
     Document,
     Fold,
     Heading,
-    Items,
     Paragraph,
     Picture,
     Section,
@@ -63,7 +63,7 @@ def _block(block: Block, plots_folder: str) -> str:
             return escape(text)
         case Heading(text=text):
             return f"### {escape(text)}"
-        case Items():
+        case Bullets():
             return _items(block)
         case Table(caption=caption):
             return f"{escape(caption)}\n\n{format_table(block)}"
@@ -75,7 +75,7 @@ def _block(block: Block, plots_folder: str) -> str:
             return "\n\n".join([f"### {escape(title)}", *(_block(inner, plots_folder) for inner in blocks)])
 
 
-def _items(block: Items) -> str:
+def _items(block: Bullets) -> str:
     lines = []
     for place, item in enumerate(block.items):
         bullet = f"{place + 1}." if block.is_numbered else "-"

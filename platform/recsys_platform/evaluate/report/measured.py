@@ -18,7 +18,7 @@ LEFT_OUT = {"is_left_out_at_its_default": True}
 """Metadata of a field that is left out of the JSON at its default."""
 
 
-class Part:
+class ReportPart:
     """Base of all parts of a report: fields are validated strictly; their docstrings go into the schema."""
 
     __slots__ = ()
@@ -28,7 +28,7 @@ class Part:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class MeasuredValue(Part):
+class MeasuredValue(ReportPart):
     """One value, with its interval if it is an estimate from a sample."""
 
     value: float
@@ -66,7 +66,7 @@ def measured_values(estimates: Mapping[str, Estimate]) -> dict[str, MeasuredValu
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Difference(Part):
+class Difference(ReportPart):
     """The paired difference between the model and one other method."""
 
     baseline: str
@@ -76,7 +76,7 @@ class Difference(Part):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RankingTable(Part):
+class RankingTable(ReportPart):
     """The metrics of every method under one protocol."""
 
     title: str
@@ -92,7 +92,7 @@ class RankingTable(Part):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Exposure(Part):
+class Exposure(ReportPart):
     """Exposure of the first ten items of one method, or of the items that users took."""
 
     coverage: float | None = field(default=None, metadata=LEFT_OUT)
@@ -107,7 +107,7 @@ class Exposure(Part):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class UserGroup(Part):
+class UserGroup(ReportPart):
     """One group of users."""
 
     name: str
@@ -117,7 +117,7 @@ class UserGroup(Part):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class GroupRates(Part):
+class GroupRates(ReportPart):
     """HR@10 of every method in groups of users.
 
     Raises:
@@ -134,7 +134,7 @@ class GroupRates(Part):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class HitRateCurves(Part):
+class HitRateCurves(ReportPart):
     """HR@k of every method over k.
 
     Raises:
@@ -151,7 +151,7 @@ class HitRateCurves(Part):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Breakdowns(Part):
+class Breakdowns(ReportPart):
     """Hit rates of the first ranking by k and by groups of users."""
 
     hit_rate_over_k: HitRateCurves

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from recsys_model.evaluation.metrics import METRIC_NAMES
 from recsys_platform.evaluate.report.content import Report
-from recsys_platform.evaluate.report.document import Block, Heading, Items, Paragraph, Picture, Section, Table
+from recsys_platform.evaluate.report.document import Block, Bullets, Heading, Paragraph, Picture, Section, Table
 from recsys_platform.evaluate.report.measured import Competitors, Difference, MeasuredValue, Metrics, RankingTable
 from recsys_platform.evaluate.report.wording import (
     CANNOT_TELL,
@@ -48,7 +48,7 @@ def summary_section(report: Report) -> Section:
     )
     blocks: list[Block] = [Paragraph(f"{sentence} {_comparison(report, ranking)}")]
     warnings = report.baselines.warnings
-    return Section("Summary", blocks + ([Items(warnings, title="Warnings")] if warnings else []))
+    return Section("Summary", blocks + ([Bullets(warnings, title="Warnings")] if warnings else []))
 
 
 def protocol_section(report: Report) -> Section:
@@ -59,7 +59,7 @@ def protocol_section(report: Report) -> Section:
         counts,
         "Intervals are 95 % intervals. Differences are paired over the same users.",
     ]
-    return Section("What was measured", [Items(statements)])
+    return Section("What was measured", [Bullets(statements)])
 
 
 def ranking_section(report: Report) -> Section:
@@ -68,7 +68,7 @@ def ranking_section(report: Report) -> Section:
     for place, ranking in enumerate(report.rankings, start=1):
         blocks += [Heading(ranking.title)]
         own = [sentence for sentence in ranking.statements if sentence not in report.statements]
-        blocks += [Items(own)] if own else []
+        blocks += [Bullets(own)] if own else []
         text = f"HR@10 of every method with its 95 % interval ({ranking.title})."
         blocks += [_metrics_table(report, ranking), Picture(f"methods_{place}", text)]
         blocks += _differences(report, ranking)
@@ -107,7 +107,7 @@ def _differences(report: Report, ranking: RankingTable) -> list[Block]:
     ]
     caption = f"{ranking.title}: {method_title(report, MODEL)} minus each other method, paired over the same users"
     sentences = [_verdicts(report, difference) for difference in ranking.differences]
-    return [Table(caption, ["compared with", *map(metric_title, names)], rows), Items(sentences)]
+    return [Table(caption, ["compared with", *map(metric_title, names)], rows), Bullets(sentences)]
 
 
 def _verdicts(report: Report, difference: Difference) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import get_args
 
 from recsys_platform.evaluate.report.content import Report, TaskEntry, Wording
-from recsys_platform.evaluate.report.document import Block, Fold, Heading, Items, Paragraph, Section, Table
+from recsys_platform.evaluate.report.document import Block, Bullets, Fold, Heading, Paragraph, Section, Table
 from recsys_platform.evaluate.report.wording import estimate, in_order, method_title, metric_title
 
 _WORDINGS = get_args(Wording)
@@ -57,12 +57,12 @@ def _table(report: Report, entries: Sequence[TaskEntry]) -> Table:
 
 def _statements(entries: Sequence[TaskEntry]) -> list[Block]:
     texts = _each_once({entry.templates: entry.statements for entry in entries})
-    return [Items(texts)] if texts else []
+    return [Bullets(texts)] if texts else []
 
 
 def _warnings(entries: Sequence[TaskEntry]) -> list[Block]:
     texts = _each_once({entry.templates: entry.warnings for entry in entries})
-    return [Items(texts, title="Warnings")] if texts else []
+    return [Bullets(texts, title="Warnings")] if texts else []
 
 
 def _each_once(wording_to_texts: Mapping[str, Sequence[str]]) -> list[str]:
@@ -80,7 +80,7 @@ def _each_once(wording_to_texts: Mapping[str, Sequence[str]]) -> list[str]:
 
 def _answers(entry: TaskEntry) -> Fold:
     lines: list[Block] = [
-        Items([f"question: {example.question}", f"true answer: {example.truth}", f"answer: {example.answer}"])
+        Bullets([f"question: {example.question}", f"true answer: {example.truth}", f"answer: {example.answer}"])
         for example in entry.examples
     ]
     return Fold(f"Answers to {entry.templates} wordings, {', '.join(entry.template_ids)}", lines)

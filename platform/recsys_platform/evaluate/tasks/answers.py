@@ -15,6 +15,7 @@ from recsys_model.decoding.generator import TrieGuidedGenerator
 from recsys_model.decoding.text import TextGenerator
 from recsys_model.entity_head.scorer import EntityScorer
 from recsys_model.errors import UnaskableError
+from recsys_model.evaluation.metrics import LARGEST_K
 from recsys_model.infilling.positions import IntraMode, PositionAutomaton
 from recsys_model.infilling.prompt import Prompt, build_prompt
 from recsys_model.text.task_fit import whole_text
@@ -24,8 +25,6 @@ from recsys_model.text.tokenizer import Tokenizer
 from recsys_platform.evaluate.tasks.cases import TaskCase
 from recsys_platform.task_columns import TaskSource
 
-LARGEST_K = 10
-"""Items that are asked for where the whole catalogue competes: what the widest metric looks at."""
 TEXT_ROOM = 32
 """Tokens that a question leaves for a free text."""
 

@@ -21,7 +21,7 @@ Key = tuple[int | str, ...]
 
 
 @dataclass(slots=True)
-class Texts:
+class TextCounts:
     """Texts of training events: all, and those of each key."""
 
     all: Counter[str] = field(default_factory=Counter)
@@ -54,9 +54,9 @@ class TrainingAnswers:
         items = {facts.target for facts in asked if facts.target is not None}
         self._item_to_ratings: dict[int, tuple[float, int]] = dict.fromkeys(items, (0.0, 0))
         self._rating_sum, self.num_ratings = 0.0, 0
-        self._summaries = Texts(by_key={(item,): Counter() for item in items})
+        self._summaries = TextCounts(by_key={(item,): Counter() for item in items})
         keys = {key for facts in asked for key in _keys(facts)}
-        self._sentences = Texts(by_key={key: Counter() for key in keys})
+        self._sentences = TextCounts(by_key={key: Counter() for key in keys})
         self._num_summary_units = 0
 
     def add(self, facts: TaskFacts) -> None:

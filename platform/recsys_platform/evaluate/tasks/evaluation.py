@@ -26,7 +26,7 @@ from recsys_platform.evaluate.tasks.data import (
     iter_training,
     num_candidates,
 )
-from recsys_platform.evaluate.tasks.metrics import Answered, TaskMeter, Training
+from recsys_platform.evaluate.tasks.metrics import AnsweredCases, TaskMeter, Training
 from recsys_platform.evaluate.tasks.rows import build_task_examples, build_task_rows
 from recsys_platform.evaluate.tasks.statements import describe_task
 from recsys_platform.evaluate.tasks.workers import TaskWorkerSettings, answer_all, decode_answer, encode_answer
@@ -102,7 +102,7 @@ def evaluate_tasks(
 class Group:
     """The questions of one task in one kind of words."""
 
-    answered: Answered
+    answered: AnsweredCases
     """Those of users all of whose questions were answered."""
     num_users: int
     """These users."""

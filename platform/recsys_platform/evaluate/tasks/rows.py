@@ -12,7 +12,14 @@ from recsys_model.text.tasks import TASKS
 from recsys_platform.evaluate.report.content import TaskExample
 from recsys_platform.evaluate.tasks.answers import TaskAnswer
 from recsys_platform.evaluate.tasks.cases import TaskCase
-from recsys_platform.evaluate.tasks.metrics import Answered, log_odds, rank_of_answer, rating_of, target_of, truth_text
+from recsys_platform.evaluate.tasks.metrics import (
+    AnsweredCases,
+    log_odds,
+    rank_of_answer,
+    rating_of,
+    target_of,
+    truth_text,
+)
 
 NUM_TASK_EXAMPLES = 5
 """Questions a task and kind of words that a report shows."""
@@ -52,13 +59,13 @@ class ReadAnswer:
     """The best items; None where no items are ranked."""
 
 
-def build_task_rows(answered: Answered, catalog: Catalog, language: Language) -> pa.Table:
+def build_task_rows(answered: AnsweredCases, catalog: Catalog, language: Language) -> pa.Table:
     """Return one row a question; yes and no are in the words of the language."""
     rows = [_row(case, answer, catalog, language) for case, answer in answered]
     return pa.Table.from_pylist(rows, schema=TASK_ROW_SCHEMA)
 
 
-def build_task_examples(answered: Answered, catalog: Catalog, language: Language) -> tuple[TaskExample, ...]:
+def build_task_examples(answered: AnsweredCases, catalog: Catalog, language: Language) -> tuple[TaskExample, ...]:
     """Return evenly spaced questions of a task."""
     places = np.unique(np.linspace(0, len(answered) - 1, num=min(NUM_TASK_EXAMPLES, len(answered))).astype(int))
     return tuple(_example(case, answer, catalog, language) for case, answer in (answered[place] for place in places))

@@ -1,11 +1,11 @@
 """The statements of a report on a task: events, wordings, answers, baselines and intervals in words."""
 
 from recsys_model.config.text import LanguageCode
+from recsys_model.evaluation.metrics import LARGEST_K
 from recsys_model.evaluation.texts import TOKENS
 from recsys_model.text.explanations import RULES
 from recsys_model.text.tasks import TASKS, Task
 from recsys_model.text.templates import TemplateSplit
-from recsys_platform.evaluate.tasks.answers import LARGEST_K
 from recsys_platform.evaluate.tasks.baselines import PRIOR_RATINGS
 
 WORDS: dict[TemplateSplit, str] = {

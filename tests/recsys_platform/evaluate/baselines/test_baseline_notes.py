@@ -15,7 +15,7 @@ from recsys_platform.evaluate.ranking.cases import EvaluationData
 from recsys_platform.evaluate.ranking.rankings import Rankings
 from recsys_platform.evaluate.report.baseline_sections import baseline_section
 from recsys_platform.evaluate.report.content import BaselineNotes, TrainingRecord
-from recsys_platform.evaluate.report.document import Items, Paragraph, Table
+from recsys_platform.evaluate.report.document import Bullets, Paragraph, Table
 from recsys_platform.evaluate.report.measured import RankingTable
 from recsys_platform.evaluate.report.ranking_sections import summary_section
 from recsys_platform.evaluate.report.wording import METHOD_TITLES
@@ -152,7 +152,7 @@ def test_the_page_lists_whose_code_training_public_figure_warnings_and_notes():
             "softmax over all items)",
         ]
     ]
-    assert warnings == Items(report.baselines.warnings, title="Warnings")
+    assert warnings == Bullets(report.baselines.warnings, title="Warnings")
     assert notes.items[0].startswith("For orientation, BSARec")
     assert summary_section(report).blocks[1] == warnings
 

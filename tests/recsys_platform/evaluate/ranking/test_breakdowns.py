@@ -13,7 +13,7 @@ from recsys_platform.evaluate.ranking.breakdowns import (
     load_learning_curve,
     pick_examples,
 )
-from recsys_platform.evaluate.report.content import Example, LearningCurve
+from recsys_platform.evaluate.report.content import ExampleCase, LearningCurve
 from recsys_platform.evaluate.report.measured import Exposure, GroupRates, UserGroup
 
 TRAINING = [np.array([0, 1, 1]), np.array([1, 2])]
@@ -155,7 +155,7 @@ def test_a_checkpoint_without_a_record_has_no_learning_curve(tmp_path):
 def test_an_example_keeps_the_latest_titles_and_counts_all():
     history = [f"item {number}" for number in range(10)]
 
-    assert build_example("ann", history, "tent", ["pole", "tent"], 2) == Example(
+    assert build_example("ann", history, "tent", ["pole", "tent"], 2) == ExampleCase(
         user_id="ann",
         num_history=10,
         history=tuple(f"item {number}" for number in range(2, 10)),

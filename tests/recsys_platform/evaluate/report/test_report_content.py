@@ -9,7 +9,7 @@ import pytest
 
 from recsys_platform.cli import summaries
 from recsys_platform.evaluate.report.behaviour_sections import groups_section
-from recsys_platform.evaluate.report.document import Heading, Items, Paragraph, Table
+from recsys_platform.evaluate.report.document import Bullets, Heading, Paragraph, Table
 from recsys_platform.evaluate.report.html_page import Image, render_html
 from recsys_platform.evaluate.report.markdown import render_markdown
 from recsys_platform.evaluate.report.measured import MeasuredValue
@@ -60,7 +60,7 @@ def test_the_interval_decides_the_verdict(low, high, metric, word):
 def test_each_baseline_gets_a_sentence_that_names_every_metric():
     sentences = ranking_section(tiny_report()).blocks[-2]
 
-    assert sentences == Items(
+    assert sentences == Bullets(
         [
             "Compared with co-occurrence, RecSysLLM cannot be told apart from it in HR@1 and is better in HR@10.",
             "Compared with popularity, RecSysLLM is better in HR@1 and HR@10.",
@@ -93,7 +93,7 @@ def test_seen_and_unseen_wordings_stand_side_by_side():
 
 
 def test_a_statement_of_both_wordings_is_said_once():
-    bullets = next(block for block in task_section(tiny_report()).blocks if isinstance(block, Items))
+    bullets = next(block for block in task_section(tiny_report()).blocks if isinstance(block, Bullets))
 
     assert bullets.items == [
         "The expected value is compared.",
@@ -108,7 +108,7 @@ def test_warnings_on_texts_stand_before_the_statements_and_in_the_terminal():
     tasks = (dataclasses.replace(seen, warnings=(both, one)), dataclasses.replace(unseen, warnings=(both,)))
     report = dataclasses.replace(tiny_report(), tasks=tasks)
 
-    first, second = [block for block in task_section(report).blocks if isinstance(block, Items)][:2]
+    first, second = [block for block in task_section(report).blocks if isinstance(block, Bullets)][:2]
 
     assert (first.title, first.items) == ("Warnings", [both, f"Seen wordings: {one}"])
     assert second.title == ""
