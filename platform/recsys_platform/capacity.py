@@ -3,29 +3,21 @@
 Ray itself waits for such resources without end, since a node might be added.
 """
 
-import json
 import logging
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import ray
-from ray.exceptions import RaySystemError
-
 from recsys_model.errors import ConfigError
+from recsys_platform.ray_nodes import UNLIMITED, NodeKind, autoscaler_groups, has_autoscaler, living_nodes
 
 logger = logging.getLogger(__name__)
 
 UNIT = 10_000
 """Ray counts CPUs and GPUs in ten-thousandths."""
-UNLIMITED = 1_000_000
-"""Nodes of a group without a limit."""
 NODES_PATIENCE_S = 60.0
 POLL_S = 1.0
-AUTOSCALER_REPORT = b"__autoscaling_status"
-MIRRORED = "node_"
-"""Node types of a cluster whose nodes Ray's monitor only mirrors begin so; it adds none to them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,18 +41,6 @@ class Demand:
     def __str__(self) -> str:
         gpus = f" and {self.num_gpus:g} GPU" if self.num_gpus else ""
         return f"{self.setting} asks for {self.count} x {self.num_cpus:g} CPU{gpus}"
-
-
-@dataclass(frozen=True, slots=True)
-class NodeKind:
-    """Nodes of one size."""
-
-    num_cpus: float
-    """CPUs of each."""
-    num_gpus: float
-    """GPUs of each."""
-    count: int = 1
-    """How many there are, or can be."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,18 +114,18 @@ def room_for(demand: Demand, cluster: Cluster | None = None) -> int:
 
 def largest_node_cpus() -> int:
     """Return the CPUs of the largest node that is up; Ray must be initialised."""
-    return int(max((node.num_cpus for node in _living_nodes()), default=1))
+    return int(max((node.num_cpus for node in living_nodes()), default=1))
 
 
 def read_cluster() -> Cluster:
     """Return what the cluster that this process is connected to can hold."""
-    living = _living_nodes()
-    groups = _autoscaler_groups()
+    living = living_nodes()
+    groups = autoscaler_groups()
     if groups is not None:
         # groups include the nodes that are up, but not a head outside of all groups
         total = [*groups, *(node for node in living if not any(_is_like(node, group) for group in groups))]
         return Cluster(nodes=total)
-    return Cluster(nodes=living, is_open_ended=_has_autoscaler())
+    return Cluster(nodes=living, is_open_ended=has_autoscaler())
 
 
 def _patiently_read(demands: Sequence[Demand]) -> Cluster:
@@ -160,68 +140,6 @@ def _patiently_read(demands: Sequence[Demand]) -> Cluster:
         if left_s > NODES_PATIENCE_S - POLL_S:
             logger.info("the cluster has %s; nodes that are starting are waited for, %g s", cluster, NODES_PATIENCE_S)
         time.sleep(POLL_S)
-
-
-def _living_nodes() -> list[NodeKind]:
-    resources = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    nodes = [NodeKind(each.get("CPU", 0.0), each.get("GPU", 0.0)) for each in resources]
-    return [node for node in nodes if node.num_cpus > 0 or node.num_gpus > 0]
-
-
-def _autoscaler_groups() -> list[NodeKind] | None:
-    """Return the node groups that the cluster's manager has published to Ray; None where it has not.
-
-    Ray has no public name for it in 2.60. If a later version has moved this one, limits are unknown.
-    """
-    try:
-        from ray._private.state import state
-
-        config = state.get_cluster_config()
-    except (ImportError, AttributeError, RaySystemError):
-        return None
-    groups = [] if config is None else [group for group in config.node_group_configs if group.max_count != 0]
-    if not groups:
-        return None
-    return [
-        NodeKind(
-            float(group.resources.get("CPU", 0)),
-            float(group.resources.get("GPU", 0)),
-            UNLIMITED if group.max_count < 0 else group.max_count,
-        )
-        for group in groups
-    ]
-
-
-def _has_autoscaler() -> bool:
-    """Return whether an autoscaler that may add nodes runs on the cluster.
-
-    Ray's monitor runs on every cluster and reports to Ray's key-value store. Where it only mirrors the nodes, it makes
-    up a type for each of them. The second version of the autoscaler does not report there, but says that it runs.
-    """
-    try:
-        from ray.autoscaler.v2.utils import is_autoscaler_v2
-        from ray.experimental.internal_kv import _internal_kv_get
-
-        if is_autoscaler_v2(fetch_from_server=True):
-            return True
-        report = _internal_kv_get(AUTOSCALER_REPORT)
-    except (ImportError, AttributeError, AssertionError):
-        return False
-    return report is not None and manages_nodes(json.loads(report))
-
-
-def manages_nodes(report: Mapping[str, object]) -> bool:
-    """Return whether a report of Ray's monitor names a node type of its own.
-
-    Example:
-        >>> manages_nodes({"autoscaler_report": {"active_nodes": {"node_3fa2": 1}}})
-        False
-        >>> manages_nodes({"autoscaler_report": {"active_nodes": {"head": 1}, "pending_nodes": []}})
-        True
-    """
-    summary = report.get("autoscaler_report")
-    types = summary.get("active_nodes", {}) if isinstance(summary, dict) else {}
-    return any(not str(name).startswith(MIRRORED) for name in types)
 
 
 def _is_like(node: NodeKind, group: NodeKind) -> bool:

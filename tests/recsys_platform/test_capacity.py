@@ -7,7 +7,8 @@ import ray
 
 from recsys_model.errors import ConfigError
 from recsys_platform import capacity
-from recsys_platform.capacity import Cluster, Demand, NodeKind, check_room, largest_node_cpus, read_cluster, room_for
+from recsys_platform.capacity import Cluster, Demand, check_room, largest_node_cpus, read_cluster, room_for
+from recsys_platform.ray_nodes import NodeKind
 
 LAPTOP = Cluster(nodes=[NodeKind(2, 0)])
 GPU_NODES = Cluster(nodes=[NodeKind(8, 0), NodeKind(16, 4), NodeKind(16, 4)])
@@ -92,8 +93,8 @@ def test_nodes_are_read_from_ray(monkeypatch):
         {"Alive": True, "Resources": {"node:__internal_head__": 1.0}},
     ]
     monkeypatch.setattr(ray, "nodes", lambda: nodes)
-    monkeypatch.setattr(capacity, "_autoscaler_groups", lambda: None)
-    monkeypatch.setattr(capacity, "_has_autoscaler", lambda: False)
+    monkeypatch.setattr(capacity, "autoscaler_groups", lambda: None)
+    monkeypatch.setattr(capacity, "has_autoscaler", lambda: False)
     assert read_cluster() == Cluster(nodes=[NodeKind(4.0, 1.0)])
     assert largest_node_cpus() == 4
 
@@ -121,13 +122,13 @@ def test_no_node_is_waited_for_on_a_ray_of_its_own(monkeypatch):
 def test_published_groups_replace_the_nodes_that_they_brought(monkeypatch):
     nodes = [{"Alive": True, "Resources": {"CPU": 2.0}}, {"Alive": True, "Resources": {"CPU": 8.0}}]
     monkeypatch.setattr(ray, "nodes", lambda: nodes)
-    monkeypatch.setattr(capacity, "_autoscaler_groups", lambda: [NodeKind(8.0, 0.0, count=5)])
+    monkeypatch.setattr(capacity, "autoscaler_groups", lambda: [NodeKind(8.0, 0.0, count=5)])
     assert read_cluster() == Cluster(nodes=[NodeKind(8.0, 0.0, count=5), NodeKind(2.0, 0.0)])
 
 
 @pytest.mark.e2e
 def test_a_ray_of_this_machine_is_read_and_is_not_waited_for(ray_cluster):
-    """The private names that are read are still there: `_autoscaler_groups` and `_has_autoscaler` fall back without them."""
+    """The private names that are read are still there: `autoscaler_groups` and `has_autoscaler` fall back without them."""
     from ray._private.state import state
     from ray.autoscaler.v2.utils import is_autoscaler_v2
     from ray.experimental.internal_kv import _internal_kv_get

@@ -39,12 +39,12 @@ def answer_batches(
     """Call `worker(*arguments).method(batch)` for every batch and return place -> answer; Ray must be initialised.
 
     Args:
-        worker: The actor's class; its method takes a batch and returns `(place, answer)` pairs.
-        arguments: What it is made with.
-        method: Name of the method.
+        worker: The actor's class, made with `arguments`; its `method` takes a batch and returns `(place, answer)` pairs.
+        arguments: See `worker`.
+        method: See `worker`.
         batches: Cases that are answered together, each with its place among all cases.
-        num_workers: Actors, at most as many as there are batches.
-        use_gpu: One GPU for each actor.
+        num_workers: Actors, at most as many as there are batches; with `use_gpu`, each has a GPU.
+        use_gpu: See `num_workers`.
         unit: What cases are called where progress is shown, in the plural.
         log: Answers of an earlier attempt; new ones are added to it.
 
