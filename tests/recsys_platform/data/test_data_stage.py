@@ -129,6 +129,7 @@ def test_a_dataset_holds_what_its_manifest_counts(tmp_path):
         "rejects": {"interactions": {}, "items": {"empty_title": 1}, "users": {}},
         "examples": {"train": sum(length - 3 for length in long_enough), "valid": 5, "test": len(long_enough)},
         "texts_made_unique": 2,
+        "text_notes": [],
         "split": {"kind": "leave_one_out", "valid_from": None, "test_from": None},
         "ties": manifest.counts["ties"],
         "input": {
