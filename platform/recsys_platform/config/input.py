@@ -35,9 +35,34 @@ class InputConfig:
     users: TableConfig | None = None
     """Column user_id and any features."""
     folder: str | None = None
-    """A folder to take all tables from, in place of naming them: a local path, `s3://` or `gs://`."""
-    format: Literal["auto", "tables", "mcauley", "movielens", "recbole", "p5"] = "auto"
-    """What is in `folder`; `auto` goes by its files."""
+    """A folder to take all tables from, in place of naming them: a local path, `s3://` or `gs://`. `columns` of
+    `interactions` and `items` then name fields of its files that are called otherwise than in the format."""
+    format: Literal[
+        "auto",
+        "tables",
+        "amazon2023",
+        "mcauley",
+        "movielens",
+        "mind",
+        "yelp",
+        "steam",
+        "goodreads",
+        "bookcrossing",
+        "lastfm",
+        "hm",
+        "retailrocket",
+        "diginetica",
+        "otto",
+        "kuairec",
+        "kuairand",
+        "yambda",
+        "recbole",
+        "p5",
+        "sequences",
+        "lcrec",
+        "minionerec",
+    ] = "auto"
+    """What is in `folder`; `auto` goes by its files. docs/formats.md describes the formats."""
     user_features: tuple[str, ...] | None = None
     """Feature columns of `users` to tell the model; none given takes all of them."""
     catalog: Literal["items", "interactions"] = "items"

@@ -168,7 +168,22 @@ def _with_imported_tables(document: Mapping[str, Any]) -> Mapping[str, Any]:
     if not isinstance(tables, Mapping) or tables.get("folder") is None:
         return document
     imported = {name: {"path": f"{{storage}}/{document.get('name')}/tables/{name}.parquet"} for name in IMPORTED}
-    return {**document, "input": {**imported, **tables}}
+    named = {name: tables[name] for name in IMPORTED if isinstance(tables.get(name), Mapping)}
+    completed = {name: {**imported[name], **table} for name, table in named.items()}
+    return {**document, "input": {**imported, **tables, **completed}}
+
+
+def _check_imported_settings(config: RunConfig) -> None:
+    """Raise if a table of a folder has a setting without effect: only its columns can be named."""
+    for name in IMPORTED if config.input.folder is not None else ():
+        table = getattr(config.input, name)
+        plain = TableConfig(path=table.path, columns=table.columns) if isinstance(table, TableConfig) else table
+        for item in dataclasses.fields(TableConfig) if table != plain else ():
+            if getattr(table, item.name) != getattr(plain, item.name):
+                raise ConfigError(
+                    f"input.{name}.{item.name} has no effect on input.folder, of which only input.{name}.columns can be "
+                    f"set; got {getattr(table, item.name)!r}. Name the files in input.{name}.path in place of the folder"
+                )
 
 
 def _check_folder(config: RunConfig) -> None:
@@ -224,6 +239,7 @@ def _with_absolute_paths(config: RunConfig) -> RunConfig:
         model=dataclasses.replace(config.model, weights=resolve(config.model.weights, "model.weights")),
     )
     _check_folder(resolved)
+    _check_imported_settings(resolved)
     return resolved
 
 
