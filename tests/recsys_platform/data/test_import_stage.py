@@ -44,6 +44,7 @@ def test_a_movielens_folder_becomes_a_dataset_that_says_where_it_came_from(tmp_p
         "files": ["u.data", "u.genre", "u.item", "u.user"],
         "notes": [],
         "rows": {"interactions": 73, "items": 17, "users": 12},
+        "left_out": {},
     }
     assert (counts["users"], counts["items"], counts["interactions"]) == (12, 17, 72)
     assert counts["rejects"]["interactions"] == {"malformed_line": 1}

@@ -34,6 +34,7 @@ class SourceFolder:
     """Table -> our name -> field of its files, from `input.*.columns`."""
     _first_records: dict[str, dict[str, Any] | None] = field(default_factory=dict, repr=False, compare=False)
     _dialects: dict[str, Dialect] = field(default_factory=dict, repr=False, compare=False)
+    _fields: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -91,11 +92,17 @@ class SourceFolder:
 
     def fields(self, name: str) -> tuple[str, ...]:
         """Return the fields of a file's records, empty where its kind has none or is unknown."""
+        if name not in self._fields:
+            self._fields[name] = self._read_fields(name)
+        return self._fields[name]
+
+    def _read_fields(self, name: str) -> tuple[str, ...]:
         ending = self.ending(name)
         if ending in OBJECT_ENDINGS:
             return tuple(self.first_record(name) or ())
         if ending == ".parquet":
-            return tuple(self.open_parquet(name).schema_arrow.names)
+            with self.open_parquet(name) as file:
+                return tuple(file.schema_arrow.names)
         return self.dialect(name).names if ending in DELIMITED_ENDINGS else ()
 
     @staticmethod

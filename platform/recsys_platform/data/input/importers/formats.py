@@ -26,3 +26,5 @@ class Format:
     """What does not, and why."""
     find: Callable[[SourceFolder], Source | None]
     """Returns what a folder holds, None unless it has the marks; raises DataError if it has them and cannot be used."""
+    is_fallback: bool = False
+    """Whether its marks are so weak that it counts only for a folder in no other format."""

@@ -174,25 +174,31 @@ def _read_parquet(folder: SourceFolder, name: str) -> Iterator[Record]:
 def _read_entries(
     folder: SourceFolder, names: Sequence[str], layout: Layout, columns: Mapping[str, Column]
 ) -> Iterator[Entry]:
+    sources = [(ours, source.fields[0], source.fields[1:], source.read) for ours, source in columns.items()]
     for name in names:
         for record in read_records(folder, name, layout.dialect):
             if isinstance(record, MalformedLine):
                 yield record
             else:
                 for row in layout.rows(record):
-                    yield row if isinstance(row, LeftOut) else _to_row(row, columns)
+                    yield row if isinstance(row, LeftOut) else _to_row(row, sources)
 
 
-def _to_row(record: Record, columns: Mapping[str, Column]) -> Row:
-    return {ours: _value_of(record, source) for ours, source in columns.items()}
+def _to_row(record: Record, sources: Sequence[tuple[str, str, tuple[str, ...], Callable[[Any], Value]]]) -> Row:
+    """Return the row of (our name, first field, further fields, reader) of each column."""
+    row: Row = {}
+    for ours, first, further, read in sources:
+        value = record.get(first)
+        row[ours] = read(_first_value(record, further) if further and _is_missing(value) else value)
+    return row
 
 
-def _value_of(record: Record, source: Column) -> Value:
-    for name in source.fields:
-        value = record.get(name)
-        if value is not None and value != "":
-            return source.read(value)
-    return source.read(None)
+def _first_value(record: Record, fields: Sequence[str]) -> Any:
+    return next((record[name] for name in fields if not _is_missing(record.get(name))), None)
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or value == "" or value == []
 
 
 def _named_columns(folder: SourceFolder, table: str, names: Sequence[str], layout: Layout) -> dict[str, Column]:

@@ -74,14 +74,15 @@ def iter_delimited(lines: Iterator[str], dialect: Dialect) -> Iterator[dict[str,
     if dialect.has_header:
         next(lines, None)
     waiting: deque[str] = deque()
+    names, num_fields = dialect.names, len(dialect.names)
     while (line := waiting.popleft() if waiting else next(lines, None)) is not None:
         if not line.strip():
             continue
         values = dialect.split(line)
         if values is None:
             values = _continue_record(line, lines, waiting, dialect)
-        if len(values) == len(dialect.names):
-            yield {name: value if value != "" else None for name, value in zip(dialect.names, values, strict=True)}
+        if len(values) == num_fields:
+            yield {name: value or None for name, value in zip(names, values, strict=True)}
         else:
             yield MalformedLine(line.rstrip("\r\n"))
 

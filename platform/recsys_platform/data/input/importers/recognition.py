@@ -91,6 +91,8 @@ def recognise(folder: SourceFolder, wanted: str) -> tuple[str, SourceFolder, Sou
     if not matches:
         raise DataError("\n".join(_describe_unknown(folder, wanted)))
     name, source = next(iter(matches.items()))
+    if isinstance(source, DataError):
+        raise source
     if folder.columns and source is not None and not source.takes_columns:
         raise DataError(
             f"input.folder {folder.path} has the format {name}, whose files do not name their fields; take "
@@ -118,13 +120,25 @@ def find_tables(folder: SourceFolder) -> dict[str, str]:
     return table_to_file
 
 
-def _find_matches(folder: SourceFolder, wanted: str) -> dict[str, Source | None]:
-    candidates = FORMATS.values() if wanted == "auto" else [FORMATS[wanted]] if wanted in FORMATS else []
-    sources = {item.name: item.find(folder) for item in candidates}
-    matches: dict[str, Source | None] = {name: source for name, source in sources.items() if source is not None}
-    if wanted in ("auto", TABLES) and {"interactions", "items"} <= set(find_tables(folder)):
-        matches[TABLES] = None
+def _find_matches(folder: SourceFolder, wanted: str) -> dict[str, Source | DataError | None]:
+    """Return what the folder holds in each format that fits, or why it cannot be used."""
+    candidates = [item for item in FORMATS.values() if wanted in ("auto", item.name)]
+    matches: dict[str, Source | DataError | None] = {}
+    for is_fallback in (False, True):
+        for item in candidates if not (is_fallback and matches) else ():
+            match = _find(item, folder) if item.is_fallback == is_fallback else None
+            if match is not None:
+                matches[item.name] = match
+        if wanted in ("auto", TABLES) and not is_fallback and {"interactions", "items"} <= set(find_tables(folder)):
+            matches[TABLES] = None
     return matches
+
+
+def _find(item: Format, folder: SourceFolder) -> Source | DataError | None:
+    try:
+        return item.find(folder)
+    except DataError as error:
+        return error
 
 
 def _check_columns(folder: SourceFolder) -> None:

@@ -80,4 +80,5 @@ FORMAT = Format(
     reads="a user's events in the order of the line, or of the lines",
     leaves_out="nothing; there are no times and no texts of items",
     find=find_sequences,
+    is_fallback=True,
 )

@@ -14,9 +14,11 @@ PRICE = re.compile(r"\$?\s*([0-9][0-9,]*(?:\.[0-9]+)?)")
 
 def to_text(value: Any) -> str | None:
     """Return a value as text; nothing and empty text are None, truth values `true` and `false`."""
+    if isinstance(value, str):
+        return value or None
     if isinstance(value, bool):
         return "true" if value else "false"
-    return None if value is None or value == "" else str(value)
+    return None if value is None else str(value)
 
 
 def to_plain(value: Any) -> str | None:

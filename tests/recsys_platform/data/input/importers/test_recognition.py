@@ -48,6 +48,24 @@ def test_files_in_subfolders_do_not_count_where_the_folder_has_marks_itself(tmp_
     assert source.files == ("ratings.csv",)
 
 
+def test_lines_of_ids_beside_another_format_are_no_format(tmp_path):
+    files = {"ratings.csv": RATINGS, "split_1.txt": "1 2 3\n", "split_2.txt": "1 2 3\n"}
+    name, source = find(write(tmp_path, files))
+    assert (name, source.files) == ("movielens", ("ratings.csv",))
+
+
+def test_a_format_that_cannot_be_used_counts_where_several_fit(tmp_path):
+    inter = "user_id:token\titem_id:token\n1\t2\n"
+    folder = write(tmp_path, {"ratings.csv": RATINGS, "a.inter": inter, "b.inter": inter})
+    with pytest.raises(
+        DataError, match=r"fits the formats \['movielens', 'recbole'\]; set input.format to one of them"
+    ):
+        find(folder)
+    assert find(folder, "movielens")[0] == "movielens"
+    with pytest.raises(DataError, match=r"must have one .inter file, got \['a.inter', 'b.inter'\]"):
+        find(folder, "recbole")
+
+
 def test_an_unknown_folder_lists_its_files_with_their_fields_and_the_marks_of_all_formats(tmp_path):
     files = {
         "orders.csv": "customer,sku,bought_at\na,1,2\n",
