@@ -121,7 +121,7 @@ FORMAT = Format(
     name="goodreads",
     title="Goodreads (UCSD)",
     marks="a .json.gz file with user_id, book_id, date_added, rating; or goodreads_interactions.csv with is_reviewed",
-    reads="interactions or reviews by date_added (0 is no rating); title, description and first author of the books",
+    reads="interactions or reviews by date_added (0 is no rating), also of books that are only on a shelf; title, description and first author of the books",
     leaves_out="books without an interaction; shelves and average ratings, which cover the whole time; the CSV has no times",
     find=find_goodreads,
 )

@@ -14,7 +14,7 @@ from recsys_model.errors import DataError
 from recsys_platform.data.input.importers.folder import DELIMITED_ENDINGS, SourceFolder, base_name
 from recsys_platform.data.input.importers.lines import Dialect, iter_delimited, iter_objects
 from recsys_platform.data.input.importers.source import Entry, LeftOut, Row, RowTable, Source, Value
-from recsys_platform.data.input.importers.values import to_text
+from recsys_platform.data.input.importers.values import to_labels, to_text
 from recsys_platform.data.input.records import MalformedLine
 
 Record: TypeAlias = dict[str, Any]
@@ -38,6 +38,11 @@ class Column:
 def column(*fields: str, read: Callable[[Any], Value] = to_text) -> Column:
     """Return a column that takes the first of these fields that has a value."""
     return Column(fields=fields, read=read)
+
+
+def default_reader(ours: str) -> Callable[[Any], Value]:
+    """Return the reader of a column that a format does not have itself."""
+    return to_labels if ours == "categories" else to_text
 
 
 def one_row(record: Record) -> Rows:
@@ -211,7 +216,9 @@ def _named_columns(folder: SourceFolder, table: str, names: Sequence[str], layou
             f"input.{table}.columns names {lacking}, but {list(names)} in input.folder {folder.path} have {sorted(fields)}"
         )
     return {
-        ours: Column(fields=(theirs,), read=layout.columns[ours].read if ours in layout.columns else to_text)
+        ours: Column(
+            fields=(theirs,), read=layout.columns[ours].read if ours in layout.columns else default_reader(ours)
+        )
         for ours, theirs in named.items()
     }
 

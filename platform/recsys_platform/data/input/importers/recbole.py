@@ -28,6 +28,8 @@ from recsys_platform.data.input.importers.recbole_fields import INTERACTION_FIEL
 from recsys_platform.data.input.importers.recbole_tables import (
     TAB,
     atomic_dialect,
+    describe_unread,
+    describe_unread_items,
     read_header,
     read_items,
     read_users,
@@ -66,14 +68,19 @@ def find_recbole(folder: SourceFolder) -> Source | None:
     item_name, user_name = (_find_beside(folder, stem, ending) for ending in (".item", ".user"))
     columns = _interaction_columns(folder, names[0], header)
     has_times = "timestamp" in columns and HISTORY not in header
+    item_field = columns["item_id"].fields[0]
     return Source(
         why=f"{names[0]} is an atomic file whose first field is {next(folder.read_lines(names[0])).split(TAB)[0]}",
         files=(*names, *(name for name in (item_name, user_name) if name is not None)),
         interactions=_interactions(folder, names, header, columns),
-        items=None if item_name is None else read_items(folder, item_name, columns["item_id"].fields[0]),
+        items=None if item_name is None else read_items(folder, item_name, item_field),
         users=None if user_name is None else read_users(folder, user_name, columns["user_id"].fields[0]),
         keeps_unused_items=True,
-        notes=() if has_times else (NO_TIMES,),
+        notes=(
+            *(() if has_times else (NO_TIMES,)),
+            *describe_unread(names[0], header, columns, (LABEL, HISTORY)),
+            *(describe_unread_items(folder, item_name, item_field) if item_name is not None else ()),
+        ),
         takes_columns=True,
     )
 
@@ -97,17 +104,10 @@ def _find_beside(folder: SourceFolder, stem: str, ending: str) -> str | None:
 
 
 def _interaction_columns(folder: SourceFolder, name: str, header: Mapping[str, str]) -> dict[str, Column]:
-    columns = choose_columns(INTERACTION_FIELDS, header, {})
-    for ours, theirs in folder.columns.get("interactions", {}).items():
-        columns[ours] = Column(fields=(theirs,))
-    require_columns(
-        folder,
-        "interactions",
-        name,
-        header,
-        columns,
-        {ours: INTERACTION_FIELDS[ours] for ours in ("user_id", "item_id")},
-    )
+    names = INTERACTION_FIELDS | {ours: (theirs,) for ours, theirs in folder.columns.get("interactions", {}).items()}
+    columns = choose_columns(names, header, {})
+    required = {ours: names[ours] for ours in ("user_id", "item_id")}
+    require_columns(folder, "interactions", name, header, columns, required)
     times = columns.get("timestamp")
     if times is not None:
         columns["timestamp"] = replace(times, read=_time_reader(folder, name, header, times.fields[0]))

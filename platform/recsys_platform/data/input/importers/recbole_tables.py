@@ -5,7 +5,7 @@ of release is told only where titles are equal.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from recsys_model.errors import DataError
@@ -19,11 +19,12 @@ from recsys_platform.data.input.importers.recbole_fields import (
     to_single_category,
     unquote,
 )
-from recsys_platform.data.input.importers.source import Entry, LeftOut, RowTable, Value
+from recsys_platform.data.input.importers.source import Entry, LeftOut, RowTable
 from recsys_platform.data.input.records import MalformedLine
 
 TAB = "\t"
 YEAR = "release_year"
+SPECIAL_ITEM_FIELDS = (YEAR, "property", "sub_category")
 FURTHER_ROWS = LeftOut("further rows of an item")
 OTHER_PROPERTIES = LeftOut("properties other than categoryid")
 
@@ -76,14 +77,7 @@ def read_items(folder: SourceFolder, name: str, id_field: str) -> RowTable:
         DataError: the file has no field of item ids.
     """
     header = read_header(folder, name)
-    ids = (id_field,) if id_field in header else ITEM_FIELDS["item_id"]
-    single = [field for field in ITEM_FIELDS["categories"] if header.get(field) == "token"]
-    readers = {"categories": to_single_category} if single and single[0] == _first_category(header) else {}
-    columns = choose_columns(ITEM_FIELDS | {"item_id": ids}, header, readers)
-    if "property" in header and "value" in header:
-        columns["categories"] = Column(fields=("value",), read=to_single_category)
-    named = {ours: Column(fields=(theirs,)) for ours, theirs in folder.columns.get("items", {}).items()}
-    require_columns(folder, "items", name, header, columns | named, {"item_id": ids})
+    columns = _item_columns(folder, name, header, id_field)
     table = build_table(
         folder, "items", [name], Layout(columns=columns, rows=_item_rows, dialect=atomic_dialect(header))
     )
@@ -92,8 +86,34 @@ def read_items(folder: SourceFolder, name: str, id_field: str) -> RowTable:
     return replace(table, read=lambda: _first_rows(_with_years(folder, name, header, columns, table)))
 
 
-def _first_category(header: Mapping[str, str]) -> str | None:
-    return next((field for field in ITEM_FIELDS["categories"] if field in header), None)
+def describe_unread_items(folder: SourceFolder, name: str, id_field: str) -> Iterator[str]:
+    """Yield a note on the fields of a file of items that no column comes from."""
+    header = read_header(folder, name)
+    yield from describe_unread(name, header, _item_columns(folder, name, header, id_field), SPECIAL_ITEM_FIELDS)
+
+
+def describe_unread(
+    name: str, header: Mapping[str, str], columns: Mapping[str, Column], special: Iterable[str]
+) -> Iterator[str]:
+    """Yield a note on the fields of a file that no column comes from and that have no meaning of their own."""
+    taken = {field for source in columns.values() for field in source.fields} | set(special)
+    unread = [field for field in header if field not in taken]
+    if unread:
+        yield f"fields of {name} that were not read: {', '.join(unread)}"
+
+
+def _item_columns(folder: SourceFolder, name: str, header: Mapping[str, str], id_field: str) -> dict[str, Column]:
+    ids = (id_field,) if id_field in header else ITEM_FIELDS["item_id"]
+    names = (
+        ITEM_FIELDS | {"item_id": ids} | {ours: (theirs,) for ours, theirs in folder.columns.get("items", {}).items()}
+    )
+    first_category = next((field for field in names["categories"] if field in header), "")
+    readers = {"categories": to_single_category} if header.get(first_category) == "token" else {}
+    columns = choose_columns(names, header, readers)
+    if "property" in header and "value" in header:
+        columns["categories"] = Column(fields=("value",), read=to_single_category)
+    require_columns(folder, "items", name, header, columns, {"item_id": names["item_id"]})
+    return columns
 
 
 def _item_rows(record: Record) -> Rows:
@@ -107,15 +127,16 @@ def _item_rows(record: Record) -> Rows:
 
 def _first_rows(entries: Iterator[Entry]) -> Iterator[Entry]:
     """Yield the first row of each item."""
-    seen: set[Value] = set()
+    seen: set[str] = set()
     for entry in entries:
-        item_id = None if isinstance(entry, (MalformedLine, LeftOut)) else str(entry.get("item_id"))
-        if item_id is not None and item_id in seen:
+        item_id = None if isinstance(entry, (MalformedLine, LeftOut)) else entry.get("item_id")
+        if not isinstance(item_id, str):
+            yield entry
+        elif item_id in seen:
             yield FURTHER_ROWS
-            continue
-        if item_id is not None:
+        else:
             seen.add(item_id)
-        yield entry
+            yield entry
 
 
 def _with_years(
@@ -146,10 +167,8 @@ def read_users(folder: SourceFolder, name: str, id_field: str) -> RowTable:
     header = read_header(folder, name)
     ids = (id_field,) if id_field in header else USER_FIELDS["user_id"]
     columns = choose_columns({"user_id": ids}, header, {})
-    named = {ours: Column(fields=(theirs,)) for ours, theirs in folder.columns.get("users", {}).items()}
-    require_columns(folder, "users", name, header, columns | named, {"user_id": ids})
-    taken = {column.fields[0] for column in (columns | named).values()}
-    others = {field: Column(fields=(field,)) for field in header if field not in taken}
+    require_columns(folder, "users", name, header, columns, {"user_id": ids})
+    others = {field: Column(fields=(field,)) for field in header if field not in columns["user_id"].fields}
     return build_table(
         folder,
         "users",

@@ -23,6 +23,8 @@ EVENTS = Part(
         }
     ),
 )
+OTHER_PROPERTIES = LeftOut("properties other than categoryid")
+EARLIER_CATEGORIES = LeftOut("earlier categories of an item")
 PROPERTIES = frozenset(("timestamp", "itemid", "property", "value"))
 
 
@@ -47,9 +49,15 @@ def _read_categories(folder: SourceFolder, names: list[str]) -> Iterator[Entry]:
         for record in read_file(folder, name):
             if isinstance(record, MalformedLine):
                 yield record
-            elif record["property"] == "categoryid" and record["itemid"] and record["value"]:
-                change = (int(record["timestamp"] or 0), record["value"])
+            elif record["property"] != "categoryid":
+                yield OTHER_PROPERTIES
+            elif record["itemid"] and record["value"] and (record["timestamp"] or "").isdigit():
+                change = (int(record["timestamp"]), record["value"])
+                if record["itemid"] in latest:
+                    yield EARLIER_CATEGORIES
                 latest[record["itemid"]] = max(latest.get(record["itemid"], change), change)
+            else:
+                yield MalformedLine(",".join(map(str, record.values())))
     for item, (_, category) in latest.items():
         yield {"item_id": item, "categories": [category]}
 

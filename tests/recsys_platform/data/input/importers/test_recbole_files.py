@@ -62,6 +62,23 @@ def test_a_year_is_told_only_where_titles_are_equal(tmp_path):
     assert set(rows(source.items)[0]) == {"item_id", "title"}
 
 
+def test_rows_of_items_without_an_id_are_no_repetition(tmp_path):
+    items = "item_id:token\ttitle:token\n5\tTent\n\tLamp\n\tStove\n"
+    _, source = find(write(tmp_path, {"a.inter": INTER, "a.item": items}))
+    assert [row["title"] for row in rows(source.items)] == ["Tent", "Lamp", "Stove"]
+    assert left_out(source.items) == []
+
+
+def test_fields_that_are_not_read_are_named(tmp_path):
+    inter = "user_id:token\titem_id:token\ttimestamp:float\tseller_id:token\tlabel:float\n1\t5\t1\t8\t1\n"
+    items = "item_id:token\ttitle:token\trelease_year:token\tsales_rank:float\n5\tTent\t1995\t7\n"
+    _, source = find(write(tmp_path, {"a.inter": inter, "a.item": items}))
+    assert source.notes == (
+        "fields of a.inter that were not read: seller_id",
+        "fields of a.item that were not read: sales_rank",
+    )
+
+
 def test_quotes_that_pandas_put_around_a_text_are_no_part_of_it(tmp_path):
     items = 'item_id:token\ttitle:token\tcategories:token_seq\n5\t"7"" Pan, ""Big"""\t"\'Women\'\'s\', \'Pans\'"\n6\t"A" and "B"\t\n'
     _, source = find(write(tmp_path, {"a.inter": INTER, "a.item": items}))
@@ -98,7 +115,12 @@ def test_fields_with_other_names_are_named_in_the_columns(tmp_path):
     _, source = find(folder, columns=columns)
     assert events(source) == [("1", "5", "1433221332.117")]
     assert rows(source.items) == [{"item_id": "5", "title": "Tent"}]
-    columns["interactions"]["timestamp"] = "when"
+    columns["items"]["categories"] = "label_text"
+    assert rows(find(folder, columns=columns)[1].items)[0]["categories"] == ["Tent"]
+    columns["interactions"]["user_id"] = "who"
+    with pytest.raises(DataError, match=r"a.inter in input.folder .* lacks a field of {'user_id': \('who',\)}; it has"):
+        find(folder, columns=columns)
+    columns["interactions"] |= {"user_id": "shopper", "timestamp": "when"}
     with pytest.raises(
         DataError, match=r"input.interactions.columns names \['when'\], but \['a.inter'\] .* have \['moment'"
     ):

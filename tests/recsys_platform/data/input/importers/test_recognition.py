@@ -12,7 +12,7 @@ from recsys_platform.config.run import RunConfig, build_config, config_to_dict
 from recsys_platform.data.input.importers.folder import open_folder
 from recsys_platform.data.input.importers.importing import resolve_input
 from recsys_platform.data.input.importers.recognition import FORMATS, recognise
-from tests.recsys_platform.data.input.importers.folders import events, find, write
+from tests.recsys_platform.data.input.importers.folders import events, find, rows, write
 
 PAGE = Path(__file__).parents[5] / "docs" / "formats.md"
 RATINGS = "userId,movieId,rating,timestamp\n1,11,4.0,964982703\n"
@@ -105,6 +105,18 @@ def test_columns_rename_fields_of_formats_that_name_them_and_survive_a_manifest(
     assert events(source) == [("Ann", "11", "964982703")]
     resolved, _ = resolve_input(config)
     assert resolved.input.interactions.columns == {}
+
+
+def test_categories_from_another_field_are_a_list(tmp_path):
+    files = {"ratings.csv": RATINGS, "movies.csv": "movieId,title,genres,moods\n11,Heat,Crime,\"['dark', 'cold']\"\n"}
+    _, source = find(write(tmp_path / "csv", files), columns={"items": {"categories": "title"}})
+    assert [row["categories"] for row in rows(source.items)] == [["Heat"]]
+    files = {
+        "user_artists.dat": "userID\tartistID\tweight\n2\t51\t1\n",
+        "artists.dat": "id\tname\tpictureURL\tmoods\n51\tDuran\tx\t['dark', 'cold']\n",
+    }
+    _, source = find(write(tmp_path / "dat", files), columns={"items": {"categories": "moods"}})
+    assert [row["categories"] for row in rows(source.items)] == [["dark", "cold"]]
 
 
 def test_columns_that_cannot_be_followed_are_refused(tmp_path):

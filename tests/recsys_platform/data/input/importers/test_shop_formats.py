@@ -175,6 +175,7 @@ def test_retailrocket_has_visitors_milliseconds_and_the_latest_category(tmp_path
         {"user_id": "257597", "item_id": "355908", "timestamp": "1433221332.117", "action": "view"}
     ]
     assert rows(source.items) == [{"item_id": "355908", "categories": ["1400"]}]
+    assert left_out(source.items) == ["properties other than categoryid", "earlier categories of an item"]
 
 
 def test_digineticas_users_are_sessions_whose_views_have_a_day_and_milliseconds(tmp_path):
