@@ -121,24 +121,40 @@ LOG = Part(
         rows=_clicked,
     ),
 )
-VIDEOS = Part(
-    marks=frozenset(("video_id", "author_id", "video_type")),
-    layout=Layout(columns={"item_id": column("video_id"), "categories": column("tags", read=to_labels)}),
-)
 
 
 def _with_tags(record: Record) -> Rows:
     return ({**record, "tags": (record.get("tag") or "").split(",")},)
 
 
+VIDEOS = Part(
+    marks=frozenset(("video_id", "author_id", "video_type")),
+    takes_many=True,
+    layout=Layout(
+        columns={"item_id": column("video_id"), "categories": column("tags", read=to_labels)},
+        rows=_with_tags,
+        added=frozenset(("tags",)),
+    ),
+)
+VIDEO_CAPTIONS = Part(
+    marks=frozenset(("final_video_id", "caption")),
+    layout=Layout(
+        columns={
+            "item_id": column("final_video_id"),
+            "title": column("caption", "show_cover_text", read=_to_known),
+        }
+    ),
+)
+
+
 def find_kuairand(folder: SourceFolder) -> Source | None:
     """Return the source if files have logs of videos; those of random exposures are not read.
 
     Raises:
-        DataError: several files describe videos.
+        DataError: several files have captions.
     """
     log = replace(LOG, pattern="*standard*") if any("standard" in base_name(name) for name in LOG.find(folder)) else LOG
-    videos = replace(VIDEOS, layout=replace(VIDEOS.layout, rows=_with_tags, added=frozenset(("tags",))))
+    videos = VIDEO_CAPTIONS if VIDEO_CAPTIONS.find(folder) else VIDEOS
     return find_parts(folder, log, videos, FEATURES)
 
 
@@ -154,7 +170,7 @@ KUAIRAND = Format(
     name="kuairand",
     title="KuaiRand (Pure, 1K, 27K)",
     marks="a .csv file with user_id, video_id, time_ms, is_click",
-    reads="clicks of the log_standard files, all of them together; tags of the videos as categories; ranges of user features",
-    leaves_out="videos that were not clicked; log_random, whose videos were drawn at random; statistics; there are no texts",
+    reads="clicks of the log_standard files, all of them together; captions of kuairand_video_captions.csv, else tags of video_features_basic as categories; ranges of user features",
+    leaves_out="videos that were not clicked; log_random, whose videos were drawn at random; statistics",
     find=find_kuairand,
 )

@@ -186,6 +186,18 @@ def test_kuairand_counts_clicks_of_the_standard_logs(tmp_path):
     ]
 
 
+def test_captions_of_kuairand_are_titles(tmp_path):
+    header = "user_id,video_id,date,hourmin,time_ms,is_click\n"
+    files = {
+        "data/log_standard_4_08_to_4_21_1k.csv": header + "0,10,20220421,700,1650497439110,1\n",
+        "data/video_features_basic_1k.csv": "video_id,author_id,video_type,tag\n10,7,NORMAL,39\n",
+        "kuairand_video_captions.csv": "final_video_id,caption,show_cover_text,duration\n10,,红色帐篷,9\n11,灯,,9\n",
+    }
+    name, source = find(write(tmp_path, files))
+    assert (name, events(source)) == ("kuairand", [("0", "10", "1650497439.11")])
+    assert rows(source.items) == [{"item_id": "10", "title": "红色帐篷"}, {"item_id": "11", "title": "灯"}]
+
+
 def write_yambda(path: Path, columns: dict[str, list]) -> None:
     pq.write_table(pa.table(columns), path)
 
