@@ -15,7 +15,7 @@ from recsys_model.errors import DataError
 from recsys_platform.data.input.csv_records import iter_csv, read_header
 from recsys_platform.data.input.files import TableFiles
 from recsys_platform.data.input.json_records import iter_json
-from recsys_platform.data.input.layouts import choose_delimiter
+from recsys_platform.data.input.layouts import NAME_TO_DELIMITER, choose_delimiter
 from recsys_platform.data.input.listing import ending_of
 from recsys_platform.data.input.text_lines import Lines, MalformedLine, as_text, is_utf8
 
@@ -83,6 +83,7 @@ def with_delimiter(files: TableFiles, delimiter: str | None, wanted: Collection[
     if delimiter is None:
         lines = first_lines(files, files.paths[0], 1 if files.layout.header else SCANNED_FOR_DELIMITER)
         delimiter = choose_delimiter(lines, wanted, header=files.layout.header, ending=ending_of(files.paths[0]))
+    delimiter = NAME_TO_DELIMITER.get(delimiter, delimiter)
     return dataclasses.replace(files, layout=dataclasses.replace(files.layout, delimiter=delimiter))
 
 
