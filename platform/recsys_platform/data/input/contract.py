@@ -23,6 +23,8 @@ INTERACTION_OPTIONAL = ("position", "rating", "action", "review_text", "summary"
 ITEM_REQUIRED = ("item_id", "title")
 ITEM_OPTIONAL = ("brand", "categories", "price", "description")
 USER_REQUIRED = ("user_id",)
+EMPTY_TITLE = "empty_title"
+"""Reason of an item that is reported and kept."""
 MAX_POSITION = 2.0**53
 """Larger positions are no longer exact as floats."""
 
@@ -151,7 +153,7 @@ def check_items(table: pa.Table) -> Items:
     titles = columns.to_texts(table["title"])
     _check_ids(table, item_ids, verdict)
     is_kept = verdict.is_accepted
-    verdict.reject(np.array([title is None for title in titles], dtype=bool), "empty_title")
+    verdict.reject(np.array([title is None for title in titles], dtype=bool), EMPTY_TITLE)
     brands, prices, descriptions = (_texts(table, name) for name in ("brand", "price", "description"))
     categories = table["categories"].to_pylist() if "categories" in table.column_names else [None] * table.num_rows
     items = Items(rejects=verdict.list_rejects(table))

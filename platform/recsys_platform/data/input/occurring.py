@@ -1,12 +1,22 @@
-"""Restrict the catalogue to the items of the interactions (`input.catalog: interactions`)."""
+"""The items that occur in the interactions.
 
+With `input.items: from_interactions` there are no others and the interactions describe them; with `input.catalog:
+interactions` they are those of the items table that belong to the catalogue.
+"""
+
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import ray
 
-from recsys_platform.data.input import columns
-from recsys_platform.data.input.arrow import pc
+from recsys_platform.data.input import columns, contract
+from recsys_platform.data.input.arrow import Mask, flatten, pc, to_mask
 from recsys_platform.data.input.contract import Items
-from recsys_platform.data.input.sources import build_dataset
-from recsys_platform.data.input.tables import Table
+from recsys_platform.data.input.datasets import build_dataset
+from recsys_platform.data.input.sources import MALFORMED, ROW
+from recsys_platform.data.input.table import Table
+
+ITEM_TEXTS = ("title", "brand", "categories", "price", "description")
 
 
 def find_item_ids(interactions: Table) -> set[str]:
@@ -15,6 +25,24 @@ def find_item_ids(interactions: Table) -> set[str]:
         _distinct_ids, batch_size=None, batch_format="pyarrow", zero_copy_batch=True
     )
     return {row["item_id"] for row in ids.iter_rows()}
+
+
+def read_occurring_items(interactions: Table) -> tuple[Items, int]:
+    """Return the items of the interactions, in the order of their ids, and how many have more than one description.
+
+    The first row with an item's title describes the item, the first row with its id where none has a title. The driver holds
+    one row an item, a task those of its block.
+    """
+    blocks = build_dataset(interactions).map_batches(
+        _describe_items, batch_size=None, batch_format="pyarrow", zero_copy_batch=True
+    )
+    tables = [block for block in ray.get(blocks.to_arrow_refs()) if block.num_rows]
+    if not tables:
+        return Items(), 0
+    rows = _first_rows(pa.concat_tables(tables, promote_options="permissive"))
+    items = contract.check_items(rows.append_column(MALFORMED, pa.nulls(rows.num_rows, pa.string())))
+    items.rejects = []
+    return items, int(pc.sum(rows["#is_ambiguous"]).as_py())
 
 
 def restrict_items(items: Items, item_ids: set[str]) -> tuple[Items, int, int]:
@@ -35,6 +63,47 @@ def restrict_items(items: Items, item_ids: set[str]) -> tuple[Items, int, int]:
         rejects=items.rejects,
     )
     return restricted, len(items.item_ids) - len(kept), len(added)
+
+
+def _describe_items(block: pa.Table) -> pa.Table:
+    """Return one row for each item of a block: its id, its first texts, their row number."""
+    texts = [name for name in ITEM_TEXTS if name in block.column_names]
+    if block.num_rows == 0:
+        return pa.table({"item_id": pa.array([], pa.string())})
+    ids = columns.to_ids(block["item_id"], "item_id")
+    has_title = (
+        pa.array([title is not None for title in columns.to_texts(block["title"])])
+        if "title" in texts
+        else pa.array([False] * block.num_rows)
+    )
+    named = pa.table(
+        {"item_id": ids, **{name: block[name] for name in texts}, ROW: block[ROW], "#has_title": has_title}
+    )
+    named = named.append_column("#is_ambiguous", pa.array([False] * block.num_rows))
+    return _first_rows(named.filter(pc.is_valid(named["item_id"])))
+
+
+def _first_rows(rows: pa.Table) -> pa.Table:
+    """Return the row of each item that describes it: the first one with a title, else the first one."""
+    rows = rows.sort_by([("item_id", "ascending"), ("#has_title", "descending"), (ROW, "ascending")])
+    ids = flatten(rows["item_id"])
+    is_first = np.append(True, to_mask(pc.not_equal(ids[1:], ids[:-1]))) if len(ids) else np.zeros(0, dtype=bool)
+    ambiguous = _find_ambiguous(rows, np.cumsum(is_first) - 1)
+    place = rows.column_names.index("#is_ambiguous")
+    return rows.filter(pa.array(is_first)).set_column(place, "#is_ambiguous", pa.array(ambiguous))
+
+
+def _find_ambiguous(rows: pa.Table, item_N: npt.NDArray[np.int64]) -> Mask:
+    """Return which items have titles that differ; a title that is missing does not."""
+    ambiguous = np.zeros(item_N[-1] + 1 if len(item_N) else 0, dtype=bool)
+    np.logical_or.at(ambiguous, item_N, to_mask(rows["#is_ambiguous"]))
+    if "title" in rows.column_names:
+        titles = columns.to_texts(rows["title"])
+        firsts: dict[int, str] = {}
+        for item, title in zip(item_N.tolist(), titles, strict=True):
+            if title is not None and firsts.setdefault(item, title) != title:
+                ambiguous[item] = True
+    return ambiguous
 
 
 def _distinct_ids(block: pa.Table) -> pa.Table:
