@@ -7,9 +7,9 @@ items become the catalogue.
 from recsys_platform.data.input.importers.folder import SourceFolder, base_name
 from recsys_platform.data.input.importers.formats import Format
 from recsys_platform.data.input.importers.layout import Layout, Part, Record, Rows, column, find_parts, require_one
-from recsys_platform.data.input.importers.lines import parse_object
 from recsys_platform.data.input.importers.source import Source
 from recsys_platform.data.input.importers.values import seconds_from, to_labels, to_plain, to_price
+from recsys_platform.data.input.json_records import parse_object
 
 SPLITS = ("train", "valid", "test")
 REVIEWS = Part(

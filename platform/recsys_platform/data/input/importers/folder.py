@@ -11,8 +11,9 @@ import pyarrow.fs
 import pyarrow.parquet as pq
 
 from recsys_model.errors import DataError
-from recsys_platform.data.input.files import COMPRESSION_ENDINGS, filesystem_of
-from recsys_platform.data.input.importers.lines import Dialect, parse_object, sniff_dialect
+from recsys_platform.data.input.importers.lines import Dialect, sniff_dialect
+from recsys_platform.data.input.json_records import parse_object
+from recsys_platform.data.input.listing import ending_of, filesystem_of
 
 OBJECT_ENDINGS = (".json", ".jsonl", ".ndjson")
 DELIMITED_ENDINGS = (".csv", ".tsv", ".dat")
@@ -80,7 +81,7 @@ class SourceFolder:
     def first_record(self, name: str) -> dict[str, Any] | None:
         """Return the first record of a file of JSON lines or Python literals, None where it begins with none."""
         if name not in self._first_records:
-            line = next(self.read_lines(name), "") if self.ending(name) in OBJECT_ENDINGS else ""
+            line = next(self.read_lines(name), "") if ending_of(name) in OBJECT_ENDINGS else ""
             self._first_records[name] = parse_object(line) if len(line) <= MAX_OBJECT_CHARACTERS else None
         return self._first_records[name]
 
@@ -97,19 +98,13 @@ class SourceFolder:
         return self._fields[name]
 
     def _read_fields(self, name: str) -> tuple[str, ...]:
-        ending = self.ending(name)
+        ending = ending_of(name)
         if ending in OBJECT_ENDINGS:
             return tuple(self.first_record(name) or ())
         if ending == ".parquet":
             with self.open_parquet(name) as file:
                 return tuple(file.schema_arrow.names)
         return self.dialect(name).names if ending in DELIMITED_ENDINGS else ()
-
-    @staticmethod
-    def ending(name: str) -> str:
-        """Return the ending of a file name without that of a compression."""
-        path = PurePosixPath(name)
-        return (path.with_suffix("") if path.suffix in COMPRESSION_ENDINGS else path).suffix.lower()
 
 
 def open_folder(

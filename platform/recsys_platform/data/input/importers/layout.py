@@ -15,6 +15,7 @@ from recsys_platform.data.input.importers.folder import DELIMITED_ENDINGS, Sourc
 from recsys_platform.data.input.importers.lines import Dialect, iter_delimited, iter_objects
 from recsys_platform.data.input.importers.source import Entry, LeftOut, Row, RowTable, Source, Value
 from recsys_platform.data.input.importers.values import to_labels, to_text
+from recsys_platform.data.input.listing import ending_of
 from recsys_platform.data.input.records import MalformedLine
 
 Record: TypeAlias = dict[str, Any]
@@ -164,7 +165,7 @@ def with_places(entries: Iterable[Entry]) -> Iterator[Entry]:
 
 def read_records(folder: SourceFolder, name: str, dialect: Dialect | None = None) -> Iterator[Record | MalformedLine]:
     """Yield the records of a file: delimited, Parquet, or lines of objects, by its ending or by the given dialect."""
-    ending = folder.ending(name)
+    ending = ending_of(name)
     if dialect is not None or ending in DELIMITED_ENDINGS:
         return iter_delimited(folder.read_raw_lines(name), dialect or folder.dialect(name))
     return _read_parquet(folder, name) if ending == ".parquet" else iter_objects(folder.read_lines(name))

@@ -4,16 +4,15 @@ A record may span lines only inside a quoted field that is closed again. A quote
 never those behind it.
 """
 
-import ast
 import csv
-import json
 import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from recsys_platform.data.input.records import MalformedLine
+from recsys_platform.data.input.json_records import parse_object
+from recsys_platform.data.input.text_lines import MalformedLine
 
 QUOTE = '"'
 ESCAPE = "\\"
@@ -111,21 +110,3 @@ def iter_objects(lines: Iterator[str]) -> Iterator[dict[str, Any] | MalformedLin
     for line in filter(str.strip, lines):
         record = parse_object(line)
         yield MalformedLine(line) if record is None else record
-
-
-def parse_object(line: str) -> dict[str, Any] | None:
-    """Return the object that a line holds as JSON or as a Python literal, None where it is neither.
-
-    Example:
-        >>> parse_object("{'asin': 'B1', 'price': 3.5}"), parse_object("{oops")
-        ({'asin': 'B1', 'price': 3.5}, None)
-    """
-    record: Any = None
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError):
-        try:
-            record = ast.literal_eval(line.strip())
-        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-            return None
-    return record if isinstance(record, dict) else None

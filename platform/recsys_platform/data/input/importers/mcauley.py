@@ -22,6 +22,7 @@ from recsys_platform.data.input.importers.formats import Format
 from recsys_platform.data.input.importers.layout import Layout, build_table, column, require_one
 from recsys_platform.data.input.importers.lines import Dialect, iter_objects
 from recsys_platform.data.input.importers.source import Entry, Row, RowTable, Source
+from recsys_platform.data.input.listing import ending_of
 from recsys_platform.data.input.records import MalformedLine
 
 ASIN = re.compile(r"[0-9A-Z]{10}")
@@ -70,7 +71,7 @@ def _find_ratings(folder: SourceFolder) -> dict[str, Dialect]:
     """Return the files of ratings without a header, and the names of their fields."""
     dialects: dict[str, Dialect] = {}
     for name in folder.names:
-        fields = folder.fields(name) if folder.ending(name) == ".csv" else ()
+        fields = folder.fields(name) if ending_of(name) == ".csv" else ()
         if len(fields) == len(RATING_COLUMNS) and fields[3].isdigit() and fields[2].replace(".", "").isdigit():
             user, item, *rest = RATING_COLUMNS
             if USER.fullmatch(fields[0]) and ASIN.fullmatch(fields[1]):

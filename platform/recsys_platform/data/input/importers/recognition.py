@@ -32,6 +32,7 @@ from recsys_platform.data.input.importers import (
 from recsys_platform.data.input.importers.folder import SourceFolder, open_folder
 from recsys_platform.data.input.importers.formats import Format
 from recsys_platform.data.input.importers.source import Source
+from recsys_platform.data.input.listing import ending_of
 
 FORMATS: dict[str, Format] = {
     item.name: item
@@ -170,6 +171,6 @@ def _describe_file(folder: SourceFolder, name: str) -> str:
     fields = folder.fields(name)
     if len(fields) > 1:
         return f"fields {', '.join(fields)[:MAX_CHARACTERS]}"
-    if folder.ending(name) == ".parquet":
+    if ending_of(name) == ".parquet":
         return "no fields"
     return f"begins with {next(folder.read_lines(name), '')[:MAX_CHARACTERS]!r}"

@@ -16,6 +16,7 @@ from recsys_platform.data.input.importers.layout import NO_TIMES, read_records, 
 from recsys_platform.data.input.importers.prefixes import Step, iter_events, iter_sequence
 from recsys_platform.data.input.importers.source import Entry, RowTable, Source
 from recsys_platform.data.input.importers.values import parse_list, split_labels, to_labels, to_plain, to_price, to_text
+from recsys_platform.data.input.listing import ending_of
 from recsys_platform.data.input.records import MalformedLine
 
 EVENT_COLUMNS = ("user_id", "item_id", "timestamp", "position")
@@ -71,7 +72,7 @@ def find_minionerec(folder: SourceFolder) -> Source | None:
     if len(splits) < len(names):
         require_one(folder, "histories", names)
     ordered = [splits[split] for split in SPLITS if split in splits] or names
-    info = [name for name in folder.names if folder.ending(name) == ".txt" and _is_info(folder, name)]
+    info = [name for name in folder.names if ending_of(name) == ".txt" and _is_info(folder, name)]
     require_one(folder, "items", info)
     by_id = _tells_semantic_ids(folder)
     return Source(

@@ -13,6 +13,7 @@ from recsys_platform.data.input.importers.layout import require_one, with_places
 from recsys_platform.data.input.importers.p5 import ATTRIBUTES, COLUMNS, SEQUENCES, describe_sequences, has_numbers
 from recsys_platform.data.input.importers.prefixes import iter_sequence
 from recsys_platform.data.input.importers.source import Entry, RowTable, Source
+from recsys_platform.data.input.listing import ending_of
 from recsys_platform.data.input.records import MalformedLine
 
 ID = re.compile(r"[A-Za-z]*[0-9][A-Za-z0-9_-]*")
@@ -29,7 +30,7 @@ def find_sequences(folder: SourceFolder) -> Source | None:
     """
     if any(base_name(name) in SEQUENCES or name.endswith(ATTRIBUTES) for name in folder.names):
         return None
-    names = [name for name in folder.names if folder.ending(name) == ".txt" and _has_ids(folder, name)]
+    names = [name for name in folder.names if ending_of(name) == ".txt" and _has_ids(folder, name)]
     if not names:
         return None
     require_one(folder, "sequences", names)
