@@ -6,6 +6,7 @@ Rows with `label` 0 are impressions that were not clicked. NAME.train.inter, NAM
 table; with `item_id_list` their rows repeat the history of a user.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -98,9 +99,10 @@ def _stem_of(folder: SourceFolder, names: list[str]) -> str:
 
 
 def _find_beside(folder: SourceFolder, stem: str, ending: str) -> str | None:
-    """Return the file of items or users that belongs to interactions: of the same name, or of its beginning."""
-    names = [name for name in folder.names if name.endswith(ending) and stem.startswith(name.removesuffix(ending))]
-    return max(names, key=len, default=None)
+    """Return the file of items or users that belongs to interactions: of the same name, or of its first words."""
+    names = [name for name in folder.names if name.endswith(ending)]
+    fitting = [name for name in names if re.fullmatch(f"{re.escape(name.removesuffix(ending))}([-_.].*)?", stem)]
+    return max(fitting, key=len, default=None)
 
 
 def _interaction_columns(folder: SourceFolder, name: str, header: Mapping[str, str]) -> dict[str, Column]:

@@ -44,9 +44,10 @@ def test_items_belong_to_interactions_whose_name_they_begin(tmp_path):
             "1\t5\t790\tn552\n2\t5\tcategoryid\t1016\n3\t5\tcategoryid\t1017\n"
         ),
         "retail.item": "item_id:token\n9\n",
+        "retailrocket-vi.user": "user_id:token\tage:token\n1\t9\n",
     }
     _, source = find(write(tmp_path, files))
-    assert source.files == ("retailrocket-view.inter", "retailrocket.item")
+    assert (source.files, source.users) == (("retailrocket-view.inter", "retailrocket.item"), None)
     assert rows(source.items) == [{"item_id": "5", "categories": ["1016"]}]
     assert left_out(source.items) == ["properties other than categoryid", "further rows of an item"]
     # a table can be read again
