@@ -31,6 +31,7 @@ def of_data(result: Result) -> str:
     lines.append(f"dataset: {counts['users']} users, {counts['items']} items, {counts['interactions']} interactions")
     for table, reasons in counts["rejects"].items():
         lines += [f"  rejected in {table}: {number} with {reason}" for reason, number in reasons.items()]
+    lines += [f"  {text}" for text in _about_items(counts)]
     lines += [f"  {finding['text']}" for finding in counts["leaks"] if finding["is_shown"]]
     lines += [f"  {statement}" for statement in new_item_statements_of(counts)]
     lines += [f"  {statement}" for statement in counts["ties"]["statements"]]
@@ -43,6 +44,19 @@ def of_data(result: Result) -> str:
         lines.append(f"  {tasks['explanations']['statement']}")
     lines.append(f"  examples: {counts['examples']}; in {result['dataset']} after {result['seconds']:.0f} s")
     return "\n".join(lines)
+
+
+def _about_items(counts: Result) -> list[str]:
+    """Return what was changed in items and their texts, where anything was."""
+    key_to_text = {
+        "items_left_out": "items of the table without an interaction were left out",
+        "items_without_row": "items of the interactions have no row in the items table and are told by their ids",
+        "items_with_several_titles": "items have more than one title in the interactions, of which the first is used",
+        "items_without_title": "items have no title and are told by brand, category or id",
+        "titles_cut": "titles were longer than a text (text.max_tokens) and are cut",
+        "events_too_long": "events were left out of the texts of users, since their long titles would drop older events",
+    }
+    return [f"{counts[key]:,} {text}" for key, text in key_to_text.items() if counts.get(key)]
 
 
 def of_train(result: Result) -> str:
