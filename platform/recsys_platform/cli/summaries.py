@@ -1,5 +1,6 @@
 """What each stage did, in the words that the command line prints."""
 
+import json
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from recsys_model.evaluation.audit_table import AuditedRow
 from recsys_platform.splits import new_item_statements_of
 
 if TYPE_CHECKING:  # a command imports its stage alone, since Ray and torch take seconds
+    from recsys_platform.data.input_check import InputLook
     from recsys_platform.evaluate.report.comparison import Comparison
     from recsys_platform.evaluate.report.content import TaskEntry
     from recsys_platform.evaluate.stage import EvaluationResult
@@ -44,6 +46,30 @@ def of_data(result: Result) -> str:
         lines.append(f"  {tasks['explanations']['statement']}")
     lines.append(f"  examples: {counts['examples']}; in {result['dataset']} after {result['seconds']:.0f} s")
     return "\n".join(lines)
+
+
+def of_check(look: "InputLook") -> str:
+    """Return what each column was taken for, with examples, then notes, doubts and errors."""
+    lines = [f"input: {look.source}"]
+    for table in look.tables:
+        lines.append(f"{table.table}: {table.source}; {table.num_rows:,} rows looked at")
+        others = [column.name for column in table.columns if column.role == "not read"]
+        columns = [column for column in table.columns if column.role != "not read"]
+        width = max(len(column.role) for column in columns)
+        for column in columns:
+            name = "" if column.role.endswith(column.name) else f"  (column {column.name})"
+            lines.append(f"  {column.role:<{width}}  {_quoted(column.examples) or 'no value'}{name}")
+        lines += [f"  not read: {', '.join(others)}"] if others else []
+    lines += [f"note: {note}" for note in look.notes]
+    lines += [f"doubt: {doubt}" for doubt in look.doubts]
+    lines += [f"error: {error}" for error in look.errors]
+    number = len(look.doubts)
+    verdict = "the data stage would stop" if look.errors else f"{number or 'no'} doubt{'' if number == 1 else 's'}"
+    return "\n".join([*lines, f"{verdict}; only the first rows were read, and nothing was written"])
+
+
+def _quoted(examples: Sequence[str]) -> str:
+    return ", ".join(json.dumps(example, ensure_ascii=False) for example in examples)
 
 
 def _about_items(counts: Result) -> list[str]:
