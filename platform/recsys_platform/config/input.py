@@ -6,6 +6,8 @@ from typing import Literal
 from recsys_model.config import require
 
 TieOrder = Literal["table", "seeded"]
+TimeUnit = Literal["auto", "s", "ms", "us", "ns", "days"]
+ID_COLUMNS = ("user_id", "item_id")
 DEFAULT_NEW_ITEMS = 0.05
 """`data.new_items` of `recsys new-items` where the run has none."""
 
@@ -22,6 +24,22 @@ class TableConfig:
     """`auto` goes by the file name's ending."""
     columns: dict[str, str] = field(default_factory=dict)
     """Our name -> the table's column name; a column not named here must carry our name."""
+    id_width: dict[str, int] = field(default_factory=dict)
+    """Our name of a column of ids -> digits of its numbers: a table that lost the zeros in front gets them back."""
+    time_unit: TimeUnit = "auto"
+    """What numbers in `timestamp` count, from 1970; `days` are those of a spreadsheet. `auto` goes by the years that they
+    would mean, and takes numbers such as 20240501 for dates."""
+    time_format: str | None = None
+    """How `timestamp` is written, as `strptime` of Python has it, such as `%m/%d/%Y %I:%M:%S %p`."""
+
+    def __post_init__(self) -> None:
+        bad = {name: width for name, width in self.id_width.items() if width < 1 or name not in ID_COLUMNS}
+        require(not bad, f"input.*.id_width must give {' or '.join(ID_COLUMNS)} at least 1 digit, got {bad}")
+        require(
+            self.time_format is None or self.time_unit == "auto",
+            f"input.*.time_unit {self.time_unit} is for numbers and input.*.time_format {self.time_format!r} for texts; "
+            "set one of them",
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,6 +65,11 @@ class InputConfig:
     """The data stage stops when a larger share of a table's rows has to be rejected."""
 
     def __post_init__(self) -> None:
+        for name, table in (("items", self.items), ("users", self.users)):
+            require(
+                not isinstance(table, TableConfig) or (table.time_unit == "auto" and table.time_format is None),
+                f"input.{name} has no times; set time_unit and time_format in input.interactions",
+            )
         require(
             0.0 <= self.max_reject_share <= 1.0,
             f"input.max_reject_share must be in [0, 1], got {self.max_reject_share}",

@@ -17,6 +17,7 @@ import ray
 
 from recsys_platform.data.input.arrow import flatten, pc, to_mask
 from recsys_platform.data.input.contract import CHECKED_REVIEWS_SCHEMA, CHECKED_SCHEMA, check_interactions
+from recsys_platform.data.input.reading import Reading
 from recsys_platform.data.input.rejects import to_json
 from recsys_platform.data.input.sources import build_dataset
 from recsys_platform.data.input.tables import Table
@@ -116,6 +117,7 @@ def build_sequences(
         num_buckets=num_buckets,
         uses_rating=uses_rating,
         keeps_reviews=keeps_reviews,
+        reading=table.reading,
     )
     group = partial(_group_partition, item_ids_ref=item_ids_ref, keeps_reviews=keeps_reviews, tie_seed=tie_seed)
     checked = build_dataset(table).map_batches(check, batch_size=None, batch_format="pyarrow", zero_copy_batch=True)
@@ -169,12 +171,23 @@ def group_by_user(checked: pa.Table, item_ids: pa.Array, tie_seed: int | None = 
 
 
 def _check_block(
-    block: pa.Table, item_ids_ref: ray.ObjectRef, num_buckets: int, *, uses_rating: bool, keeps_reviews: bool
+    block: pa.Table,
+    item_ids_ref: ray.ObjectRef,
+    num_buckets: int,
+    *,
+    uses_rating: bool,
+    keeps_reviews: bool,
+    reading: Reading,
 ) -> pa.Table:
     if block.num_rows == 0:
         return (CHECKED_REVIEWS_SCHEMA if keeps_reviews else CHECKED_SCHEMA).empty_table()
     return check_interactions(
-        block, ray.get(item_ids_ref), num_buckets, uses_rating=uses_rating, keeps_reviews=keeps_reviews
+        block,
+        ray.get(item_ids_ref),
+        num_buckets,
+        uses_rating=uses_rating,
+        keeps_reviews=keeps_reviews,
+        reading=reading,
     )
 
 

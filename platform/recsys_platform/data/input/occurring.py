@@ -1,5 +1,7 @@
 """Restrict the catalogue to the items of the interactions (`input.catalog: interactions`)."""
 
+from functools import partial
+
 import pyarrow as pa
 
 from recsys_platform.data.input import columns
@@ -11,8 +13,9 @@ from recsys_platform.data.input.tables import Table
 
 def find_item_ids(interactions: Table) -> set[str]:
     """Return the item ids of all interactions; the driver holds distinct ids, as it does those of the items."""
+    width = interactions.reading.id_width.get("item_id")
     ids = build_dataset(interactions).map_batches(
-        _distinct_ids, batch_size=None, batch_format="pyarrow", zero_copy_batch=True
+        partial(_distinct_ids, width=width), batch_size=None, batch_format="pyarrow", zero_copy_batch=True
     )
     return {row["item_id"] for row in ids.iter_rows()}
 
@@ -37,6 +40,10 @@ def restrict_items(items: Items, item_ids: set[str]) -> tuple[Items, int, int]:
     return restricted, len(items.item_ids) - len(kept), len(added)
 
 
-def _distinct_ids(block: pa.Table) -> pa.Table:
-    ids = columns.to_ids(block["item_id"], "item_id") if block.num_rows else pa.array([], pa.string())
-    return pa.table({"item_id": pc.unique(pc.drop_null(ids))})
+def _distinct_ids(block: pa.Table, width: int | None) -> pa.Table:
+    """Return the ids that the contract accepts, once each."""
+    if block.num_rows == 0:
+        return pa.table({"item_id": pa.array([], pa.string())})
+    ids = columns.to_ids(block["item_id"], width)
+    usable = ids.values.filter(pa.array(~(ids.is_inexact | ids.is_nested)))
+    return pa.table({"item_id": pc.unique(pc.drop_null(usable))})

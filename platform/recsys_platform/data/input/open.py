@@ -14,6 +14,7 @@ from recsys_platform.data.input.contract import Items, Users
 from recsys_platform.data.input.rejects import Reject, summarize
 from recsys_platform.data.input.sources import read_whole
 from recsys_platform.data.input.tables import Table, open_table
+from recsys_platform.data.input.time_sample import with_times
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,14 +32,15 @@ class Tables:
 
 
 def open_interactions(settings: InputConfig) -> Table:
-    """Open the interactions.
+    """Open the interactions, and recognise how their times are written.
 
     Raises:
-        DataError: the table or one of its required columns is missing.
+        DataError: the table or one of its required columns is missing, or its times may mean several things.
     """
-    return open_table(
+    table = open_table(
         "interactions", settings.interactions, contract.INTERACTION_REQUIRED, contract.INTERACTION_OPTIONAL
     )
+    return with_times(table, settings.interactions)
 
 
 def open_items(settings: InputConfig) -> Table:
@@ -73,7 +75,7 @@ def read_items(tables: Tables, max_reject_share: float) -> Items:
     Raises:
         DataError: too many rejects, or no accepted row.
     """
-    items = contract.check_items(read_whole(tables.items))
+    items = contract.check_items(read_whole(tables.items), tables.items.reading)
     _check_rejects("items", items.rejects, tables.items, max_reject_share)
     if not items.item_ids:
         raise DataError(f"input.items.path {tables.items.files.path} has no accepted row")
@@ -88,7 +90,7 @@ def read_users(tables: Tables, max_reject_share: float) -> Users:
     """
     if tables.users is None:
         return Users()
-    users = contract.check_users(read_whole(tables.users), tables.features)
+    users = contract.check_users(read_whole(tables.users), tables.features, tables.users.reading)
     _check_rejects("users", users.rejects, tables.users, max_reject_share)
     return users
 

@@ -20,8 +20,10 @@ from ray.data.block import BlockMetadata
 from ray.data.datasource import Datasource, ReadTask
 
 from recsys_model.errors import DataError
+from recsys_platform.data.input.plain import to_plain_table
 from recsys_platform.data.input.records import MALFORMED, MalformedLine, Record, iter_records
 from recsys_platform.data.input.tables import Chunk, Table
+from recsys_platform.data.input.written import join_parts
 
 ROWS_PER_BLOCK = 65536
 ESTIMATED_BYTES_PER_ROW = 64
@@ -36,7 +38,7 @@ def build_dataset(table: Table) -> ray.data.Dataset:
 def read_whole(table: Table) -> pa.Table:
     """Read a table into memory, in order: items and users, never interactions."""
     pieces = list(itertools.chain.from_iterable(read_chunk(table, chunk) for chunk in table.chunks))
-    return pa.concat_tables(pieces, promote_options="permissive")
+    return join_parts(pieces)
 
 
 class TableDatasource(Datasource):
@@ -65,21 +67,22 @@ class TableDatasource(Datasource):
         ]
 
 
-def read_chunk(table: Table, chunk: Chunk) -> Iterator[pa.Table]:
-    """Yield the rows of one chunk in blocks of at most `ROWS_PER_BLOCK`.
+def read_chunk(table: Table, chunk: Chunk, block_rows: int = ROWS_PER_BLOCK) -> Iterator[pa.Table]:
+    """Yield the rows of one chunk in blocks of at most `block_rows`, with plain columns.
 
     Raises:
-        DataError: the file cannot be read.
+        DataError: the file cannot be read, or a column of it has no plain form.
     """
-    pieces = _read_text(table, chunk) if chunk.row_group is None else _read_row_group(table, chunk)
+    read = _read_text if chunk.row_group is None else _read_row_group
     first_row = chunk.first_row
+    where = f"{chunk.path} (input.{table.files.table})"
     try:
-        for piece in pieces:
+        for piece in (to_plain_table(piece, table.columns, where) for piece in read(table, chunk, block_rows)):
             rows = pa.array(range(first_row, first_row + piece.num_rows), pa.int64())
             first_row += piece.num_rows
             yield piece.append_column(ROW, rows)
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{chunk.path} (input.{table.files.table}) cannot be read: {error}") from error
+        raise DataError(f"{where} cannot be read: {error}") from error
 
 
 def _metadata(chunk: Chunk) -> BlockMetadata:
@@ -91,7 +94,7 @@ def _metadata(chunk: Chunk) -> BlockMetadata:
     )
 
 
-def _read_row_group(table: Table, chunk: Chunk) -> Iterator[pa.Table]:
+def _read_row_group(table: Table, chunk: Chunk, block_rows: int) -> Iterator[pa.Table]:
     names = list(table.columns)
     with table.files.open_filesystem().open_input_file(chunk.path) as source:
         file = pq.ParquetFile(source)
@@ -102,15 +105,15 @@ def _read_row_group(table: Table, chunk: Chunk) -> Iterator[pa.Table]:
         theirs = list(table.columns.values())
         # imported tables carry malformed lines in this column
         extra_columns = [MALFORMED] if MALFORMED in file_columns else []
-        for batch in file.iter_batches(ROWS_PER_BLOCK, row_groups=[chunk.row_group], columns=[*theirs, *extra_columns]):
+        for batch in file.iter_batches(block_rows, row_groups=[chunk.row_group], columns=[*theirs, *extra_columns]):
             whole = pa.Table.from_batches([batch])
             malformed = whole[MALFORMED] if extra_columns else pa.nulls(whole.num_rows, pa.string())
             yield whole.select(theirs).rename_columns(names).append_column(MALFORMED, malformed)
 
 
-def _read_text(table: Table, chunk: Chunk) -> Iterator[pa.Table]:
+def _read_text(table: Table, chunk: Chunk, block_rows: int) -> Iterator[pa.Table]:
     records = iter_records(table.files, chunk.path)
-    while batch := list(itertools.islice(records, ROWS_PER_BLOCK)):
+    while batch := list(itertools.islice(records, block_rows)):
         yield _text_block(batch, table)
 
 

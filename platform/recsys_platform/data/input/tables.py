@@ -6,7 +6,7 @@ The counts give every row of a folder of files its number, so that a reject can 
 import itertools
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,6 +15,7 @@ import ray
 from recsys_model.errors import DataError
 from recsys_platform.config.input import TableConfig
 from recsys_platform.data.input.files import TableFiles, find_files
+from recsys_platform.data.input.reading import Reading
 from recsys_platform.data.input.records import MALFORMED, count_records, find_columns
 
 FOOTER_THREADS = 16
@@ -44,6 +45,8 @@ class Table:
     """Our name -> its name in the table, for the columns that are read."""
     chunks: tuple[Chunk, ...]
     """All its rows, in order."""
+    reading: Reading = field(default_factory=Reading)
+    """How its values are read."""
 
     @property
     def num_rows(self) -> int:
@@ -75,7 +78,8 @@ def open_table(
         chunks = _plan_parquet(files) if files.format == "parquet" else _plan_text(files)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"input.{name}.path {config.path} cannot be read as {files.format}: {error}") from error
-    table = Table(files=files, columns=columns, chunks=tuple(chunks))
+    reading = Reading(id_width=config.id_width)
+    table = Table(files=files, columns=columns, chunks=tuple(chunks), reading=reading)
     if table.num_rows == 0:
         raise DataError(f"input.{name}.path {config.path} has no rows")
     return table
