@@ -33,3 +33,16 @@ def canonical_id(text: str) -> str:
     if len(whole) > 15 and abs(int(whole)) >= EXACT_WHOLE_NUMBERS["double"]:
         raise InexactIdError(f"{text} went through a float, which rounds it; write ids as text or as integers")
     return whole
+
+
+def usual_id(text: str) -> str:
+    """Return the one text of an id where it has one, else `text` itself, which no item has.
+
+    Example:
+        >>> usual_id("12.0"), usual_id("1e+16")
+        ('12', '1e+16')
+    """
+    try:
+        return canonical_id(text)
+    except InexactIdError:
+        return text

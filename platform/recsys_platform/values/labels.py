@@ -55,10 +55,25 @@ def canonical_label(text: str) -> str | None:
         >>> canonical_label("2024-05-01T12:30:00+02:00"), canonical_label("2024-05-01 00:00:00")
         ('2024-05-01 10:30:00Z', '2024-05-01')
     """
+    value = _parse(unescape(text)) if text.lstrip()[:1] in ("[", "{") else None
+    return canonical_word(text) if value is None else SEPARATOR.join(_parts(value)) or None
+
+
+def canonical_word(text: str) -> str | None:
+    """Return the one text of a part of a list, such as a category; None if it is missing.
+
+    Example:
+        >>> [canonical_word(text) for text in ("27.0", "Hair &amp; Skin", "[A]", " ")]
+        ['27', 'Hair & Skin', '[A]', None]
+    """
     text = fold_whitespace(unescape(text))
-    if text[:1] in ("[", "{") and (value := _parse(text)) is not None:
-        return SEPARATOR.join(_parts(value)) or None
-    return _canonical_word(text)
+    if text in MISSING:
+        return None
+    if text.lower() in TRUTH:
+        return text.lower()
+    if MOMENT.fullmatch(text):
+        return _canonical_moment(text)
+    return canonical_number(text) or text
 
 
 def label_of(value: str | float | bool) -> str | None:
@@ -86,7 +101,7 @@ def canonical_categories(text: str) -> tuple[str, ...]:
     text = unescape(text)
     value = _parse(text) if text.lstrip()[:1] in ("[", "{") else None
     if value is None:
-        parts = (_canonical_word(fold_whitespace(part)) for part in text.split(CATEGORY_SEPARATOR))
+        parts = map(canonical_word, text.split(CATEGORY_SEPARATOR))
         return tuple(part for part in parts if part is not None)
     paths = value if isinstance(value, list) and all(isinstance(part, list) for part in value) else []
     return tuple(_parts(max(paths, key=len) if paths else value))
@@ -128,23 +143,13 @@ def _parts(value: list[Any] | dict[Any, Any]) -> Iterator[str]:
         if isinstance(part, (list, tuple, dict, set)):
             raise UnreadableLabelError("a list of lists or objects has no plain text")
         written = part if isinstance(part, str) or part is None else _write(part)
-        text = None if written is None else _canonical_word(fold_whitespace(unescape(written)))
+        text = None if written is None else canonical_word(written)
         if text is not None:
             yield text
 
 
 def _write(value: Any) -> str:
     return json.dumps(value) if isinstance(value, (bool, int, float)) else str(value)
-
-
-def _canonical_word(text: str) -> str | None:
-    if text in MISSING:
-        return None
-    if text.lower() in TRUTH:
-        return text.lower()
-    if MOMENT.fullmatch(text):
-        return _canonical_moment(text)
-    return canonical_number(text) or text
 
 
 def _canonical_moment(text: str) -> str:

@@ -1,6 +1,5 @@
 """Write a number in one way, whichever program wrote it before."""
 
-import math
 import re
 
 import numpy as np
@@ -13,6 +12,9 @@ LARGEST_EXPONENT = 400
 """Beyond it a text is no number; a float ends at 308."""
 NOISY_DIGITS = 15
 """From so many digits on, a number that a float32 holds exactly has the noise of its binary form."""
+
+SMALLEST_FLOAT32, LARGEST_FLOAT32 = 2.0**-126, 2.0**128
+"""Between them a float32 has all its digits."""
 
 
 def canonical_number(text: str) -> str | None:
@@ -45,10 +47,9 @@ def canonical_number(text: str) -> str | None:
 
 def _without_noise(value: float) -> str | None:
     """Return the text of a float32 that was written as a float64, None for another number."""
-    if value.is_integer() or not math.isfinite(value):
+    if value.is_integer() or not SMALLEST_FLOAT32 <= abs(value) < LARGEST_FLOAT32:
         return None
-    with np.errstate(over="ignore"):
-        single = np.float32(value)
+    single = np.float32(value)
     return str(single) if float(single) == value else None
 
 

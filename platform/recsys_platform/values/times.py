@@ -109,7 +109,8 @@ def unit_of(value: float) -> NumberKind | None:
 def parse_time(value: str | float) -> float:
     """Return the unix seconds of one value alone: a text in one of the known ways, or a number of seconds.
 
-    A text of digits is read as a column of a table would be. A number that may be a date is refused.
+    A text of digits is read as a column of a table would be. A whole number that may be a date is refused, unless it is
+    written as a float.
 
     Raises:
         ValueError: it is no time, may be two, or lies outside the years 1 to 9999.
@@ -130,7 +131,7 @@ def parse_time(value: str | float) -> float:
 
 
 def _parse_lone_number(value: str | float, number: float) -> float:
-    calendar = parse_calendar(_digits(str(value)))
+    calendar = None if isinstance(value, float) else parse_calendar(_digits(str(value)))
     if calendar is not None and isinstance(value, str):
         return calendar
     if calendar is not None:
