@@ -175,9 +175,8 @@ def _check_folder(config: RunConfig) -> None:
     """Raise if tables are named beside the folder that they are to be taken from."""
     if config.input.folder is None:
         return
-    named = [
-        name for name in IMPORTED if getattr(config.input, name).path != str(config.tables_folder / f"{name}.parquet")
-    ]
+    imported = {name: str(config.tables_folder / f"{name}.parquet") for name in IMPORTED}
+    named = [name for name, path in imported.items() if getattr(getattr(config.input, name), "path", None) != path]
     if named or config.input.users is not None:
         raise ConfigError(
             f"input.folder holds all tables, so no other may be named; got {[*named, *(['users'] if config.input.users else [])]} "
@@ -205,10 +204,11 @@ def _with_absolute_paths(config: RunConfig) -> RunConfig:
         further = [resolve(path, f"{key.removesuffix('.path')}.further_paths") for path in table.further_paths]
         return dataclasses.replace(table, path=path, further_paths=tuple(filter(None, further)))
 
+    items = config.input.items
     tables = dataclasses.replace(
         config.input,
         interactions=resolve_table(config.input.interactions, "input.interactions.path"),
-        items=resolve_table(config.input.items, "input.items.path"),
+        items=resolve_table(items, "input.items.path") if isinstance(items, TableConfig) else items,
         users=None if config.input.users is None else resolve_table(config.input.users, "input.users.path"),
         folder=resolve(config.input.folder, "input.folder"),
     )

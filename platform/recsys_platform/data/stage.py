@@ -26,9 +26,10 @@ from recsys_platform.config.run import RunConfig, config_to_dict
 from recsys_platform.data.column_needs import open_tables
 from recsys_platform.data.context import plain_errors, ray_data_settings
 from recsys_platform.data.input.contract import Items, Users, bucket_of
+from recsys_platform.data.input.datasets import count_in_tasks
 from recsys_platform.data.input.importers.importing import resolve_input
-from recsys_platform.data.input.occurring import find_item_ids, restrict_items
-from recsys_platform.data.input.open import Tables, read_items, read_users
+from recsys_platform.data.input.occurring import find_item_ids, read_occurring_items, restrict_items
+from recsys_platform.data.input.open import Tables, check_all_rows, read_items, read_users
 from recsys_platform.data.input.rejects import build_reject_table, summarize
 from recsys_platform.data.leak_search import find_leaks
 from recsys_platform.data.leaks import refuse_leaks
@@ -70,13 +71,13 @@ def run_data(config: RunConfig, *, overwrite: bool = False) -> dict[str, Any]:
     refuse_to_overwrite(config.dataset_folder, overwrite=overwrite)
     with ray_data_settings(), plain_errors():
         resolved, source = resolve_input(config)
-        tables = open_tables(resolved)
+        tables = open_tables(resolved, count_in_tasks)
         with write_artifact(config.dataset_folder, "dataset", config_to_dict(config), overwrite=overwrite) as (
             folder,
             counts,
         ):
             counts.update(_write_dataset(resolved, tables, folder))
-            counts["input"] = source.to_dict()
+            counts["input"] = source.to_dict() | {"notes": [*source.notes, *tables.notes]}
     seconds = round(time.monotonic() - started, 1)
     logger.info("dataset %s written in %.1f s", config.dataset_folder, seconds)
     return {"dataset": str(config.dataset_folder), "counts": counts, "seconds": seconds}
@@ -126,6 +127,7 @@ def _build_all_sequences(config: RunConfig, tables: Tables, item_ids: Sequence[s
         uses_rating=named or needs_ratings(config.tasks),
         keeps_reviews=keeps_reviews(config.tasks, tables.interactions),
         tie_seed=config.seed if config.data.tie_order == "seeded" else None,
+        has_times=tables.interactions.order == "time",
     ).materialize()
 
 
@@ -139,6 +141,7 @@ def _survey(
     """Count the sequences; raise if too many interactions were rejected, or all of them."""
     survey = survey_sequences(sequences, config, dataset_split, item_ids)
     survey.rejects.check_share("interactions", tables.interactions.num_rows, config.input.max_reject_share)
+    check_all_rows(tables.interactions, survey.num_interactions, survey.rejects.counts)
     if survey.num_interactions == 0:
         raise DataError(f"input.interactions.path {tables.interactions.files.path} has no accepted row")
     logger.info("%d interactions of %d users accepted", survey.num_interactions, survey.num_users)
@@ -178,6 +181,11 @@ def _request_settings(
 
 def _read_items(config: RunConfig, tables: Tables) -> tuple[Items, dict[str, int]]:
     """Return the items of the catalogue, and counts of what `input.catalog` changed in the table."""
+    if tables.items_from_interactions:
+        items, num_ambiguous = read_occurring_items(tables.items)
+        if not items.item_ids:
+            raise DataError(f"{tables.items.files.where} has no item")
+        return items, {"items_with_several_titles": num_ambiguous, "items_without_title": items.titles.count("")}
     items = read_items(tables, config.input.max_reject_share)
     if config.input.catalog == "items":
         return items, {}

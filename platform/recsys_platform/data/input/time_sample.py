@@ -9,8 +9,8 @@ import pyarrow as pa
 from recsys_model.errors import DataError
 from recsys_platform.config.input import TableConfig
 from recsys_platform.data.input.reading import Reading
-from recsys_platform.data.input.sources import read_chunk
-from recsys_platform.data.input.tables import Chunk, Table
+from recsys_platform.data.input.sources import read_first_rows
+from recsys_platform.data.input.table import Chunk, Table
 from recsys_platform.data.input.written import as_written
 from recsys_platform.values.time_recognition import recognise_times
 from recsys_platform.values.times import TimeReading
@@ -63,7 +63,7 @@ def _spread(chunks: tuple[Chunk, ...]) -> list[Chunk]:
 
 def _first_times(table: Table, chunk: Chunk) -> Iterator[str]:
     """Yield the first times of a chunk as written; those of a type for times need no reading."""
-    block = next(read_chunk(table, chunk, ROWS_PER_CHUNK), None)
+    block = read_first_rows(table, chunk, ROWS_PER_CHUNK)
     if block is None:
         return
     kind = block["timestamp"].type

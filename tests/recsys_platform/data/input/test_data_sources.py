@@ -117,9 +117,9 @@ def test_a_column_that_is_none_of_ours_cannot_be_mapped(tmp_path):
 def test_a_missing_file_and_an_unclear_format_are_data_errors(tmp_path):
     with pytest.raises(DataError, match=r"input.interactions.path .*nowhere.csv does not exist"):
         read(tmp_path / "nowhere.csv")
-    (tmp_path / "table.tsv").write_text("user_id\n")
-    with pytest.raises(DataError, match=r"files end in \['.tsv'\]; set input.interactions.format"):
-        read(tmp_path / "table.tsv")
+    (tmp_path / "table.xlsx").write_text("user_id\n")
+    with pytest.raises(DataError, match=r"files end in \['.xlsx'\]; set input.interactions.format"):
+        read(tmp_path / "table.xlsx")
 
 
 def test_an_empty_table_is_a_data_error(tmp_path):
