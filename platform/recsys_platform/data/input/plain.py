@@ -44,6 +44,14 @@ def to_plain_table(table: pa.Table, our_name_to_theirs: Mapping[str, str], where
     return pa.table(columns)
 
 
+def without_views(table: pa.Table) -> pa.Table:
+    """Return the table without views of strings and bytes, of which Arrow cannot take rows."""
+    kinds = [_without_view(item.type) for item in table.schema]
+    if kinds == table.schema.types:
+        return table
+    return table.cast(pa.schema(list(zip(table.column_names, kinds, strict=True))))
+
+
 def to_plain(column: pa.ChunkedArray) -> pa.Array:
     """Return a column in one of the plain types.
 
@@ -67,6 +75,18 @@ def to_plain(column: pa.ChunkedArray) -> pa.Array:
         if fits(kind):
             return convert(column)
     raise UnreadableTypeError("which is neither text, number, date nor list")
+
+
+def _without_view(kind: pa.DataType) -> pa.DataType:
+    if TYPES.is_string_view(kind):
+        return pa.large_string()
+    if TYPES.is_binary_view(kind):
+        return pa.large_binary()
+    return pa.large_list(_without_view(kind.value_type)) if TYPES.is_list(kind) and _has_view(kind) else kind
+
+
+def _has_view(kind: pa.ListType) -> bool:
+    return TYPES.is_string_view(kind.value_type) or TYPES.is_binary_view(kind.value_type)
 
 
 def _is_plain(kind: pa.DataType) -> bool:

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from recsys_model.errors import DataError
 from recsys_platform.data.input.arrow import Mask
 from recsys_platform.data.input.arrow_rows import column_at, explode, find_counting
-from recsys_platform.data.input.plain import to_plain_table
+from recsys_platform.data.input.plain import to_plain_table, without_views
 from recsys_platform.data.input.records import MALFORMED, Record, iter_records, to_text
 from recsys_platform.data.input.rows import RowCount, iter_rows, split_path, value_at
 from recsys_platform.data.input.table import Chunk, Table
@@ -136,14 +136,13 @@ def _read_row_group(
         file_columns = set(file.schema_arrow.names)
         constants = table.files.partitions.get(chunk.path, {})
         theirs = {split_path(path, file_columns | set(constants))[0] for path in _paths(table)}
-        lacking = sorted(theirs - file_columns - set(constants))
-        if lacking:
-            raise DataError(f"{chunk.path} (input.{table.files.table}) lacks the columns {lacking} of the first file")
+        # `describe_missing` has told of columns that other files have
+        constants = {**dict.fromkeys(sorted(theirs - file_columns)), **constants}
         # imported tables carry malformed lines in this column
         extra_columns = [MALFORMED] if MALFORMED in file_columns else []
         wanted = [*sorted(theirs & file_columns), *extra_columns]
         for batch in file.iter_batches(rows_per_block, row_groups=[chunk.row_group], columns=wanted):
-            whole = _with_constants(pa.Table.from_batches([batch]), constants, batch.num_rows)
+            whole = _with_constants(without_views(pa.Table.from_batches([batch])), constants, batch.num_rows)
             whole, counts = _shape(whole, table, count)
             malformed = whole[MALFORMED] if MALFORMED in whole.column_names else pa.nulls(whole.num_rows, pa.string())
             columns = [column_at(whole, path) for path in table.columns.values()]
@@ -159,7 +158,8 @@ def _with_constants(block: pa.Table, constants: Mapping[str, str | None], num_ro
     """Add the columns that the folders of a file give, where the file has none of that name."""
     for name, value in constants.items():
         if name not in block.column_names:
-            block = block.append_column(name, pa.array([value] * num_rows, pa.string()))
+            constant = pa.nulls(num_rows) if value is None else pa.array([value] * num_rows, pa.string())
+            block = block.append_column(name, constant)
     return block
 
 

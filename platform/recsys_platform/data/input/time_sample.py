@@ -45,14 +45,8 @@ def _recognise(table: Table) -> TimeReading:
     for chunk in _spread(table.chunks):
         path_to_values.setdefault(chunk.path, []).extend(_first_times(table, chunk))
     values = list(itertools.chain.from_iterable(path_to_values.values()))
-    try:
-        reading = recognise_times(values, setting)
-    except DataError:
-        _refuse_different(path_to_values, setting)
-        raise
-    if reading.is_checked or reading.numbers == "calendar":
-        _refuse_different(path_to_values, setting)
-    return reading
+    _refuse_different(path_to_values, setting)
+    return recognise_times(values, setting)
 
 
 def _spread(chunks: tuple[Chunk, ...]) -> list[Chunk]:
