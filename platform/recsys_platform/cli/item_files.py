@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from recsys_model.errors import DataError
+from recsys_platform.values.labels import UnreadableLabelError, canonical_categories
 
 FIELDS = ("id", "title", "brand", "categories")
-CATEGORY_SEPARATOR = "|"
 
 
 def read_items(path: Path) -> list[dict[str, Any]]:
     """Return the items of a `.csv` file with a heading, or of a file with one JSON object a line.
 
-    Fields are `id`, `title`, and if they are known `brand` and `categories`; in CSV, categories are separated by `|`.
+    Fields are `id`, `title`, and if they are known `brand` and `categories`; in CSV, categories are a list or
+    separated by `|`, as in a table of items.
 
     Raises:
         DataError: the file cannot be read, or a line is not an item.
@@ -63,8 +64,15 @@ def _read_csv(path: Path, rows: "csv.DictReader[str]") -> Iterator[dict[str, Any
             raise DataError(f"{path}:{rows.line_num} must have {len(names)} fields, as the heading has")
         item: dict[str, Any] = {name: value for name, value in row.items() if value}
         if "categories" in item:
-            item["categories"] = item["categories"].split(CATEGORY_SEPARATOR)
+            item["categories"] = _read_categories(item["categories"], f"{path}:{rows.line_num}")
         yield {"id": "", "title": ""} | item
+
+
+def _read_categories(text: str, where: str) -> list[str]:
+    try:
+        return list(canonical_categories(text))
+    except UnreadableLabelError as error:
+        raise DataError(f"{where}: categories {text} are no names: {error}; separate names by |") from error
 
 
 def _read_json_lines(path: Path, lines: Iterator[str]) -> Iterator[dict[str, Any]]:

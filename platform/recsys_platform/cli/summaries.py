@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recsys_model.evaluation.audit_table import AuditedRow
+from recsys_platform.data.input.reasons import is_kept
 from recsys_platform.splits import new_item_statements_of
 
 if TYPE_CHECKING:  # a command imports its stage alone, since Ray and torch take seconds
@@ -32,7 +33,10 @@ def of_data(result: Result) -> str:
     lines = [f"input: {source['format']}, {source['why']}", *(f"  {note}" for note in source["notes"])]
     lines.append(f"dataset: {counts['users']} users, {counts['items']} items, {counts['interactions']} interactions")
     for table, reasons in counts["rejects"].items():
-        lines += [f"  rejected in {table}: {number} with {reason}" for reason, number in reasons.items()]
+        lines += [
+            f"  {'kept' if is_kept(reason) else 'rejected'} in {table}: {number} with {reason}"
+            for reason, number in reasons.items()
+        ]
     lines += [f"  {text}" for text in _about_items(counts)]
     lines += [f"  {finding['text']}" for finding in counts["leaks"] if finding["is_shown"]]
     lines += [f"  {statement}" for statement in new_item_statements_of(counts)]

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from recsys_model.errors import DataError
-from recsys_platform.config.input import InputConfig
+from recsys_platform.config.input import InputConfig, TableConfig
 from recsys_platform.config.run import RunConfig
 from recsys_platform.data.input import contract
 from recsys_platform.data.input.csv_records import describe_layout
@@ -23,10 +23,13 @@ from recsys_platform.data.input.importers.importing import recognise, use_tables
 from recsys_platform.data.input.importers.source import RowTable, Source
 from recsys_platform.data.input.labels import find_silent_labels
 from recsys_platform.data.input.open import find_interactions, find_items, find_users
+from recsys_platform.data.input.reading import Reading
 from recsys_platform.data.input.sources import MALFORMED, ROW, read_head
-from recsys_platform.data.input.table import Table
+from recsys_platform.data.input.table import Chunk, Table
 from recsys_platform.data.input.text_lines import MalformedLine
+from recsys_platform.data.input.time_sample import with_times
 from recsys_platform.data.sample_doubts import find_id_doubts, judge_interactions, judge_items, judge_users
+from recsys_platform.values.time_recognition import recognise_times
 
 SAMPLE_ROWS = 1000
 NUM_EXAMPLES = 3
@@ -86,6 +89,7 @@ class _Findings:
 
     looks: list[TableLook] = dataclasses.field(default_factory=list)
     blocks: dict[str, pa.Table] = dataclasses.field(default_factory=dict)
+    readings: dict[str, Reading] = dataclasses.field(default_factory=dict)
     features: tuple[str, ...] = ()
     notes: list[str] = dataclasses.field(default_factory=list)
     doubts: list[str] = dataclasses.field(default_factory=list)
@@ -121,15 +125,19 @@ def check_input(config: RunConfig) -> InputLook:
 
 def _judge(found: _Findings, max_share: float) -> None:
     """Add what the contract says about the rows."""
-    if "interactions" in found.blocks:
-        notes, doubts = judge_interactions(found.blocks["interactions"], max_share)
+    blocks, readings = found.blocks, found.readings
+    if "interactions" in blocks:
+        notes, doubts = judge_interactions(blocks["interactions"], readings["interactions"], max_share)
         found.notes += notes
         found.doubts += doubts
-    if "items" in found.blocks and "title" in found.blocks["items"].column_names:
-        found.doubts += judge_items(found.blocks["items"], max_share)
-    if "users" in found.blocks:
-        found.doubts += judge_users(found.blocks["users"], found.features, max_share)
-    found.doubts += find_id_doubts(found.blocks, SAMPLE_ROWS)
+    if "items" in blocks and "title" in blocks["items"].column_names:
+        found.doubts += judge_items(blocks["items"], readings["items"], max_share)
+    try:
+        if "users" in blocks:
+            found.doubts += judge_users(blocks["users"], found.features, readings["users"], max_share)
+    except DataError as error:
+        found.errors.append(str(error))
+    found.doubts += find_id_doubts(blocks, readings, SAMPLE_ROWS)
 
 
 def _look_at_tables(settings: InputConfig, found: _Findings) -> None:
@@ -138,7 +146,7 @@ def _look_at_tables(settings: InputConfig, found: _Findings) -> None:
         return table
 
     finders: dict[str, Callable[[], Table | None]] = {
-        "interactions": lambda: find_interactions(settings),
+        "interactions": lambda: _with_sampled_times(find_interactions(settings), settings.interactions),
         "items": lambda: find_items(settings),
         "users": users,
     }
@@ -149,6 +157,13 @@ def _look_at_tables(settings: InputConfig, found: _Findings) -> None:
                 _look_at_table(name, table, found)
         except DataError as error:
             found.errors.append(str(error))
+
+
+def _with_sampled_times(table: Table, config: TableConfig) -> Table:
+    """Return the interactions with the reading of their times, by the beginning of the first file."""
+    group = 0 if table.files.format == "parquet" else None
+    first = Chunk(path=table.files.paths[0], row_group=group, first_row=0, num_rows=0)
+    return with_times(dataclasses.replace(table, chunks=(first,)), config)
 
 
 def _look_at_table(name: str, table: Table, found: _Findings) -> None:
@@ -167,7 +182,7 @@ def _look_at_table(name: str, table: Table, found: _Findings) -> None:
     source = f"{table.files.path}, {table.files.format}{layout}{files}"
     found.looks.append(TableLook(table=name, source=source, num_rows=block.num_rows, columns=tuple(columns)))
     found.notes += [note for note in table.notes if note not in found.notes]
-    found.blocks[name] = block
+    found.blocks[name], found.readings[name] = block, table.reading
 
 
 def _label_error(name: str) -> str:
@@ -185,6 +200,7 @@ def _look_at_source(source: Source, found: _Findings) -> None:
             continue
         try:
             block = _read_rows(table)
+            reading = _reading_of(name, block)
         except DataError as error:
             found.errors.append(str(error))
             continue
@@ -193,7 +209,14 @@ def _look_at_source(source: Source, found: _Findings) -> None:
         columns = tuple(_look_at_column(ours, ours, block, features) for ours in table.columns)
         look = TableLook(table=name, source=", ".join(source.files), num_rows=block.num_rows, columns=columns)
         found.looks.append(look)
-        found.blocks[name] = block
+        found.blocks[name], found.readings[name] = block, reading
+
+
+def _reading_of(name: str, block: pa.Table) -> Reading:
+    """Return how the times of an imported table are read."""
+    if name != "interactions":
+        return Reading()
+    return Reading(times=recognise_times(block["timestamp"].drop_null().to_pylist(), "input.interactions"))
 
 
 def _read_rows(table: RowTable) -> pa.Table:

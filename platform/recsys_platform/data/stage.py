@@ -29,7 +29,7 @@ from recsys_platform.data.input.contract import Items, Users, bucket_of
 from recsys_platform.data.input.datasets import count_in_tasks
 from recsys_platform.data.input.importers.importing import resolve_input
 from recsys_platform.data.input.occurring import find_item_ids, read_occurring_items, restrict_items
-from recsys_platform.data.input.open import Tables, check_all_rows, read_items, read_users
+from recsys_platform.data.input.open import Tables, read_items, read_users
 from recsys_platform.data.input.rejects import build_reject_table, summarize
 from recsys_platform.data.leak_search import find_leaks
 from recsys_platform.data.leaks import refuse_leaks
@@ -38,10 +38,12 @@ from recsys_platform.data.new_items import drop_new_events, hold_out
 from recsys_platform.data.reviews import Reviews, survey_reviews
 from recsys_platform.data.sequences import build_sequences, count_buckets, count_partitions
 from recsys_platform.data.survey import Survey, survey_sequences
+from recsys_platform.data.survey_checks import check_survey
 from recsys_platform.data.task_needs import check_ratings, count_tasks, keeps_reviews, needs_ratings
 from recsys_platform.data.task_texts import iter_task_texts
 from recsys_platform.data.temporal_split import find_split
 from recsys_platform.data.tie_findings import describe_ties
+from recsys_platform.data.unknown_ids import warn_of_added_items
 from recsys_platform.data.vocabulary import Vocabulary, build_vocabulary, cut_titles
 from recsys_platform.data.writing import BucketWriter, Shared, write_table
 from recsys_platform.file_names import TOKENIZER_FOLDER
@@ -94,11 +96,13 @@ def _write_dataset(config: RunConfig, tables: Tables, folder: Path) -> dict[str,
     if new_items.item_ids:
         sequences = drop_new_events(all_sequences, len(items.item_ids)).materialize()
     dataset_split = find_split(sequences, config.data)
-    survey = _survey(config, tables, sequences, dataset_split, items.item_ids)
+    features = _put_features(users, count_buckets(tables.interactions.num_rows))
+    survey = survey_sequences(sequences, config, dataset_split, items.item_ids, features)
+    check_survey(survey, config.input, tables, items.item_ids, users.user_ids)
+    refuse_short_sequences(survey, config.data, dataset_split)
     reviews = _survey_reviews(config, sequences, dataset_split) if trained_families(config.tasks) else None
     vocabulary = _write_vocabulary(config, tables, items, users, folder, reviews)
     catalog = vocabulary.catalog
-    features = _put_features(users, count_buckets(tables.interactions.num_rows))
     leaks = find_leaks(sequences, catalog, features, tables.features, config.data.min_user_interactions, dataset_split)
     refuse_leaks(leaks, config.data.max_leak_share)
     words = None if reviews is None else reviews.words
@@ -134,24 +138,6 @@ def _build_all_sequences(config: RunConfig, tables: Tables, item_ids: Sequence[s
         tie_seed=config.seed if config.data.tie_order == "seeded" else None,
         has_times=tables.interactions.order == "time",
     ).materialize()
-
-
-def _survey(
-    config: RunConfig,
-    tables: Tables,
-    sequences: ray.data.Dataset,
-    dataset_split: DatasetSplit,
-    item_ids: Sequence[str],
-) -> Survey:
-    """Count the sequences; raise if too many interactions were rejected, or all of them."""
-    survey = survey_sequences(sequences, config, dataset_split, item_ids)
-    survey.rejects.check_share("interactions", tables.interactions.num_rows, config.input.max_reject_share)
-    check_all_rows(tables.interactions, survey.num_interactions, survey.rejects.counts)
-    if survey.num_interactions == 0:
-        raise DataError(f"input.interactions.path {tables.interactions.files.path} has no accepted row")
-    logger.info("%d interactions of %d users accepted", survey.num_interactions, survey.num_users)
-    refuse_short_sequences(survey, config.data, dataset_split)
-    return survey
 
 
 def _write_buckets(
@@ -195,7 +181,9 @@ def _read_items(config: RunConfig, tables: Tables) -> tuple[Items, dict[str, int
     items = read_items(tables, config.input.max_reject_share)
     if config.input.catalog == "items":
         return items, {}
+    table_ids = set(items.item_ids)
     items, num_unused, num_added = restrict_items(items, find_item_ids(tables.interactions))
+    warn_of_added_items((item_id for item_id in items.item_ids if item_id not in table_ids), table_ids)
     return items, {"items_left_out": num_unused, "items_without_row": num_added}
 
 

@@ -131,6 +131,14 @@ def test_a_file_without_items_is_named_with_the_line(tmp_path: Path, name: str, 
         read_items(tmp_path / name)
 
 
+def test_categories_of_a_csv_file_are_read_as_in_a_table_of_items(tmp_path: Path):
+    (tmp_path / "new.csv").write_text("id,title,categories\na,Comb,\"['Hair', 'Combs']\"\nb,Brush,Hair|Brushes\n")
+    assert [item["categories"] for item in read_items(tmp_path / "new.csv")] == [["Hair", "Combs"], ["Hair", "Brushes"]]
+    (tmp_path / "new.csv").write_text('id,title,categories\na,Comb,"{}"\n')
+    with pytest.raises(DataError, match=r"new.csv:2: categories \{\} are no names"):
+        read_items(tmp_path / "new.csv")
+
+
 def test_a_missing_list_of_ids_is_named(tmp_path: Path):
     with pytest.raises(DataError, match="one id a line"):
         read_ids(["a", f"@{tmp_path / 'none.txt'}"])
