@@ -18,13 +18,13 @@ from typing import Any
 
 import ray
 
-from recsys_model.entities.catalog import Catalog
 from recsys_model.errors import DataError
 from recsys_model.text.task_sampling import trained_families
 from recsys_platform.artifacts import refuse_to_overwrite, write_artifact
 from recsys_platform.config.run import RunConfig, config_to_dict
 from recsys_platform.data.column_needs import open_tables
 from recsys_platform.data.context import plain_errors, ray_data_settings
+from recsys_platform.data.example_counts import count_examples, refuse_short_sequences
 from recsys_platform.data.input.contract import Items, Users, bucket_of
 from recsys_platform.data.input.datasets import count_in_tasks
 from recsys_platform.data.input.importers.importing import resolve_input
@@ -44,10 +44,10 @@ from recsys_platform.data.task_texts import iter_task_texts
 from recsys_platform.data.temporal_split import find_split
 from recsys_platform.data.tie_findings import describe_ties
 from recsys_platform.data.unknown_ids import warn_of_added_items
-from recsys_platform.data.vocabulary import build_vocabulary
+from recsys_platform.data.vocabulary import Vocabulary, build_vocabulary, cut_titles
 from recsys_platform.data.writing import BucketWriter, Shared, write_table
 from recsys_platform.file_names import TOKENIZER_FOLDER
-from recsys_platform.splits import SPLIT_NAMES, DatasetSplit
+from recsys_platform.splits import DatasetSplit
 from recsys_platform.task_columns import write_item_facts
 
 logger = logging.getLogger(__name__)
@@ -99,15 +99,20 @@ def _write_dataset(config: RunConfig, tables: Tables, folder: Path) -> dict[str,
     features = _put_features(users, count_buckets(tables.interactions.num_rows))
     survey = survey_sequences(sequences, config, dataset_split, items.item_ids, features)
     check_survey(survey, config.input, tables, items.item_ids, users.user_ids)
+    refuse_short_sequences(survey, config.data, dataset_split)
     reviews = _survey_reviews(config, sequences, dataset_split) if trained_families(config.tasks) else None
-    catalog, num_changed = _write_vocabulary(config, tables, items, users, folder, reviews)
+    vocabulary = _write_vocabulary(config, tables, items, users, folder, reviews)
+    catalog = vocabulary.catalog
     leaks = find_leaks(sequences, catalog, features, tables.features, config.data.min_user_interactions, dataset_split)
     refuse_leaks(leaks, config.data.max_leak_share)
     words = None if reviews is None else reviews.words
     shared = Shared(catalog=catalog, item_categories=items.categories, words=words, dataset_split=dataset_split)
     written = _write_buckets(config, folder, sequences, shared, features, survey.max_eval_rank)
-    counts = _count(items, users, survey, written) | {
-        "texts_made_unique": num_changed,
+    counts = _count(items, users, survey) | {
+        "examples": count_examples(written, survey, config.data, dataset_split),
+        "events_too_long": sum(row["events_too_long"] for row in written),
+        "texts_made_unique": vocabulary.num_made_unique,
+        "titles_cut": vocabulary.num_cut,
         "leaks": [finding.to_dict() for finding in leaks],
         "split": dataset_split.to_dict(),
         "ties": describe_ties(survey.ties, config.data.tie_order, config.seed),
@@ -115,6 +120,7 @@ def _write_dataset(config: RunConfig, tables: Tables, folder: Path) -> dict[str,
     if reviews is not None:
         counts["tasks"] = count_tasks(config.tasks, reviews, written)
     if new_items.item_ids:
+        cut_titles(new_items, vocabulary.tokenizer, config.text.max_tokens)
         settings = _request_settings(config, items, new_items, dataset_split)
         counts["new_items"] = write_new_items(folder, new_items, all_sequences, settings, features)
     return counts | restriction_counts
@@ -190,19 +196,19 @@ def _survey_reviews(config: RunConfig, sequences: ray.data.Dataset, dataset_spli
 
 def _write_vocabulary(
     config: RunConfig, tables: Tables, items: Items, users: Users, folder: Path, reviews: Reviews | None
-) -> tuple[Catalog, int]:
+) -> Vocabulary:
     """Write tokenizer, catalogue, settings and the rejects of items and users; for tasks, the facts about items."""
     texts = () if reviews is None else iter_task_texts(reviews, items)
-    tokenizer, catalog, num_changed = build_vocabulary(config, items, users, tables.features, texts)
+    vocabulary = build_vocabulary(config, items, users, tables.features, texts)
     if reviews is not None:
         write_item_facts(folder, items.categories, items.brands, items.prices)
-    tokenizer.write(folder / TOKENIZER_FOLDER)
-    catalog.write(folder)
+    vocabulary.tokenizer.write(folder / TOKENIZER_FOLDER)
+    vocabulary.catalog.write(folder)
     settings = {"user_features": list(tables.features)}
     (folder / SETTINGS_NAME).write_text(json.dumps(settings, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     for name, rejects in (("items", items.rejects), ("users", users.rejects)):
         write_table(folder / "rejects" / f"{name}.parquet", build_reject_table(name, rejects))
-    return catalog, num_changed
+    return vocabulary
 
 
 def _put_features(users: Users, num_buckets: int) -> dict[int, ray.ObjectRef]:
@@ -222,7 +228,7 @@ def _num_cpus() -> int:
     return int(ray.cluster_resources().get("CPU", 1))
 
 
-def _count(items: Items, users: Users, survey: Survey, written: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _count(items: Items, users: Users, survey: Survey) -> dict[str, Any]:
     rejects = {
         "interactions": survey.rejects.counts,
         "items": summarize(items.rejects).counts,
@@ -235,5 +241,4 @@ def _count(items: Items, users: Users, survey: Survey, written: Sequence[dict[st
         "users_too_short": survey.num_short_users,
         "users_with_features": len(users.user_ids),
         "rejects": {table: dict(sorted(counts.items())) for table, counts in rejects.items()},
-        "examples": {split: sum(row[split] for row in written) for split in SPLIT_NAMES},
     }

@@ -26,6 +26,7 @@ SURVEY_SCHEMA = pa.schema(
         ("num_users", pa.int64()),
         ("num_short_users", pa.int64()),
         ("num_interactions", pa.int64()),
+        ("longest", pa.int64()),
         ("reasons", pa.list_(pa.struct([("reason", pa.string()), ("count", pa.int64())]))),
         ("samples", pa.list_(REJECT)),
         ("ranks", pa.list_(pa.uint64())),
@@ -48,6 +49,8 @@ class Survey:
     """Users with too few interactions for an example."""
     num_interactions: int = 0
     """Accepted interactions."""
+    longest: int = 0
+    """Accepted interactions of the user who has most."""
     rejects: RejectSummary = field(default_factory=RejectSummary)
     """Rejected interactions."""
     ties: Counter[str] = field(default_factory=Counter)
@@ -87,6 +90,7 @@ def survey_sequences(
         survey.num_users += row["num_users"]
         survey.num_short_users += row["num_short_users"]
         survey.num_interactions += row["num_interactions"]
+        survey.longest = max(survey.longest, row["longest"])
         reasons = Counter({entry["reason"]: entry["count"] for entry in row["reasons"]})
         survey.rejects.add(reasons, (Reject(**sample) for sample in row["samples"]))
         survey.ties.update({entry["name"]: entry["count"] for entry in row["ties"]})
@@ -155,6 +159,7 @@ def _survey_bucket(
         "num_users": users.num_rows,
         "num_short_users": pc.sum(is_short, min_count=0).as_py(),
         "num_interactions": pc.sum(lengths, min_count=0).as_py(),
+        "longest": pc.max(lengths).as_py() or 0,
         "reasons": [{"reason": reason, "count": count} for reason, count in reasons.items()],
         "samples": rejects.slice(0, NUM_SAMPLES).to_pylist(),
         "ranks": ranks,

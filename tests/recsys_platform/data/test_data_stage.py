@@ -128,7 +128,9 @@ def test_a_dataset_holds_what_its_manifest_counts(tmp_path):
         "users_with_features": NUM_USERS,
         "rejects": {"interactions": {}, "items": {"empty_title": 1}, "users": {}},
         "examples": {"train": sum(length - 3 for length in long_enough), "valid": 5, "test": len(long_enough)},
+        "events_too_long": 0,
         "texts_made_unique": 2,
+        "titles_cut": 0,
         "split": {"kind": "leave_one_out", "valid_from": None, "test_from": None},
         "ties": manifest.counts["ties"],
         "input": {

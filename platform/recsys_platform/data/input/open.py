@@ -16,7 +16,7 @@ from recsys_platform.data.input.reasons import is_kept
 from recsys_platform.data.input.rejects import Reject, summarize
 from recsys_platform.data.input.sources import read_whole
 from recsys_platform.data.input.table import Table
-from recsys_platform.data.input.tables import CountParts, count_in_turn, count_table, find_table, open_table
+from recsys_platform.data.input.tables import CountParts, count_in_turn, count_table, find_table
 from recsys_platform.data.input.time_sample import with_times
 
 FROM_INTERACTIONS = "from_interactions"
@@ -79,14 +79,22 @@ def open_items(settings: InputConfig, count_parts: CountParts = count_in_turn) -
     Raises:
         DataError: the table or one of its required columns is missing.
     """
+    table = find_items(settings)
+    return table if settings.items == FROM_INTERACTIONS else count_table(table, count_parts)
+
+
+def find_items(settings: InputConfig) -> Table:
+    """Check the columns of the items without counting rows.
+
+    Raises:
+        DataError: the table or one of its required columns is missing.
+    """
     if isinstance(settings.items, TableConfig):
-        return open_table("items", settings.items, contract.ITEM_REQUIRED, contract.ITEM_OPTIONAL, count_parts)
+        return find_table("items", settings.items, contract.ITEM_REQUIRED, contract.ITEM_OPTIONAL)[0]
     config = settings.interactions
     mapped = {ours: theirs for ours, theirs in config.columns.items() if ours in ("item_id", *ITEM_COLUMNS)}
-    table, _ = find_table(
-        "interactions", dataclasses.replace(config, columns=mapped, order="time"), ("item_id",), ITEM_COLUMNS
-    )
-    return table
+    of_items = dataclasses.replace(config, columns=mapped, order="time")
+    return find_table("interactions", of_items, ("item_id",), ITEM_COLUMNS)[0]
 
 
 def open_users(settings: InputConfig, count_parts: CountParts = count_in_turn) -> tuple[Table | None, tuple[str, ...]]:

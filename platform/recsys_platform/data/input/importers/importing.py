@@ -66,7 +66,7 @@ def resolve_input(config: RunConfig) -> tuple[RunConfig, InputReport]:
     folder = open_folder(config.input.folder)
     name, source = recognise(folder, config.input.format)
     if source is None:
-        tables, report = _use_tables(config.input, folder)
+        tables, report = use_tables(config.input, folder)
     else:
         logger.info("importing %s as %s: %s", folder.path, name, source.why)
         tables, report = _import(config, name, source)
@@ -96,7 +96,8 @@ def recognise(folder: SourceFolder, wanted: str) -> tuple[str, Source | None]:
     raise DataError(f"input.folder {folder.path} is in no format known here: {expected}. It has the files {names}")
 
 
-def _use_tables(settings: InputConfig, folder: SourceFolder) -> tuple[InputConfig, InputReport]:
+def use_tables(settings: InputConfig, folder: SourceFolder) -> tuple[InputConfig, InputReport]:
+    """Return the settings with the tables of our own layout that a folder has, and where they came from."""
     tables = _find_tables(folder)
     configs = {name: TableConfig(path=f"{folder.path.rstrip('/')}/{file}") for name, file in tables.items()}
     report = InputReport(
