@@ -140,11 +140,8 @@ def _first_undecodable(column: pa.ChunkedArray) -> str:
 
 
 def _write_decimals(column: pa.ChunkedArray) -> pa.Array:
-    """Write digits, without the exponent that Arrow gives some, and without zeros after the last digit."""
-    texts = [None if value is None else format(value, "f") for value in column.to_pylist()]
-    return pa.array(
-        [text.rstrip("0").rstrip(".") if text is not None and "." in text else text for text in texts], pa.string()
-    )
+    """Write digits, without the exponent that Arrow gives some."""
+    return pa.array([None if value is None else format(value, "f") for value in column.to_pylist()], pa.string())
 
 
 def _write_nested(column: pa.ChunkedArray) -> pa.Array:
