@@ -8,6 +8,8 @@ from recsys_model.config import require
 from recsys_platform.config.strict import IF_MISSING
 
 TieOrder = Literal["table", "seeded"]
+TimeUnit = Literal["auto", "s", "ms", "us", "ns", "days"]
+ID_COLUMNS = ("user_id", "item_id")
 DEFAULT_NEW_ITEMS = 0.05
 """`data.new_items` of `recsys new-items` where the run has none."""
 
@@ -41,8 +43,22 @@ class TableConfig:
     order: Literal["time", "position", "rows"] = "time"
     """Of the interactions: `time` goes by their timestamp; `position` by that column and `rows` by their place in the
     table, which both need no timestamp. An event's place in its sequence then stands for seconds."""
+    id_width: dict[str, int] = field(default_factory=dict)
+    """Our name of a column of ids -> digits of its numbers: a table that lost the zeros in front gets them back."""
+    time_unit: TimeUnit = "auto"
+    """What numbers in `timestamp` count, from 1970; `days` are those of a spreadsheet. `auto` goes by the years that they
+    would mean, and takes numbers such as 20240501 for dates."""
+    time_format: str | None = None
+    """How `timestamp` is written, as `strptime` of Python has it, such as `%m/%d/%Y %I:%M:%S %p`."""
 
     def __post_init__(self) -> None:
+        bad = {name: width for name, width in self.id_width.items() if width < 1 or name not in ID_COLUMNS}
+        require(not bad, f"input.*.id_width must give {' or '.join(ID_COLUMNS)} at least 1 digit, got {bad}")
+        require(
+            self.time_format is None or self.time_unit == "auto",
+            f"input.*.time_unit {self.time_unit} is for numbers and input.*.time_format {self.time_format!r} for texts; "
+            "set one of them",
+        )
         require(self.delimiter != "", "input.*.delimiter must have at least one character, got ''")
         require(_is_encoding(self.encoding), f"input.*.encoding must be one that Python knows, got {self.encoding!r}")
         places = [name for name, place in self.columns.items() if isinstance(place, int)]
@@ -113,6 +129,11 @@ class InputConfig:
     """The data stage stops when a larger share of a table's rows has to be rejected."""
 
     def __post_init__(self) -> None:
+        for name, other in (("items", self.items), ("users", self.users)):
+            require(
+                not isinstance(other, TableConfig) or (other.time_unit == "auto" and other.time_format is None),
+                f"input.{name} has no times; set time_unit and time_format in input.interactions",
+            )
         for name in ("items", "users"):
             table = getattr(self, name)
             order = table.order if isinstance(table, TableConfig) else "time"

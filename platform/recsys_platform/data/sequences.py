@@ -18,6 +18,7 @@ import ray
 from recsys_platform.data.input.arrow import flatten, pc, to_mask
 from recsys_platform.data.input.contract import CHECKED_REVIEWS_SCHEMA, CHECKED_SCHEMA, check_interactions
 from recsys_platform.data.input.datasets import build_dataset
+from recsys_platform.data.input.reading import Reading
 from recsys_platform.data.input.rejects import to_json
 from recsys_platform.data.input.table import Table
 from recsys_platform.data.tie_order import order_events
@@ -118,6 +119,7 @@ def build_sequences(
         num_buckets=num_buckets,
         uses_rating=uses_rating,
         keeps_reviews=keeps_reviews,
+        reading=table.reading,
     )
     group = partial(
         _group_partition,
@@ -181,12 +183,23 @@ def group_by_user(
 
 
 def _check_block(
-    block: pa.Table, item_ids_ref: ray.ObjectRef, num_buckets: int, *, uses_rating: bool, keeps_reviews: bool
+    block: pa.Table,
+    item_ids_ref: ray.ObjectRef,
+    num_buckets: int,
+    *,
+    uses_rating: bool,
+    keeps_reviews: bool,
+    reading: Reading,
 ) -> pa.Table:
     if block.num_rows == 0:
         return (CHECKED_REVIEWS_SCHEMA if keeps_reviews else CHECKED_SCHEMA).empty_table()
     return check_interactions(
-        block, ray.get(item_ids_ref), num_buckets, uses_rating=uses_rating, keeps_reviews=keeps_reviews
+        block,
+        ray.get(item_ids_ref),
+        num_buckets,
+        uses_rating=uses_rating,
+        keeps_reviews=keeps_reviews,
+        reading=reading,
     )
 
 

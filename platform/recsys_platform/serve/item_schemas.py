@@ -2,10 +2,18 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from recsys_model.entities.edit_requests import NewItem
 from recsys_platform.serve.schemas import MAX_CATEGORIES, MAX_LISTED, Text
+from recsys_platform.values.ids import canonical_id
+from recsys_platform.values.labels import canonical_label, canonical_word, unescape
+
+# as the data stage writes them: an item is the same in a table and in a request
+ItemId = Annotated[Text, AfterValidator(canonical_id)]
+Title = Annotated[Text, AfterValidator(unescape)]
+Brand = Annotated[Text, AfterValidator(canonical_label)]
+Category = Annotated[Text, AfterValidator(canonical_word)]
 
 
 class _Strict(BaseModel):
@@ -15,18 +23,22 @@ class _Strict(BaseModel):
 class ItemFields(_Strict):
     """An item of the catalogue."""
 
-    id: Text = Field(description="Your own name of the item.", examples=["B0009RF9DW"])
-    title: Text = Field(
+    id: ItemId = Field(description="Your own name of the item.", examples=["B0009RF9DW"])
+    title: Title = Field(
         description="What the model generates and reads in histories. Items may share a title: "
         "a newcomer's is then extended by brand, category or id.",
         examples=["Camping Stove, 2 burners"],
     )
-    brand: Text | None = Field(None, description="Tells items of one title apart.")
-    categories: list[Text] = Field([], max_length=MAX_CATEGORIES, description="Coarse to fine; the last tells apart.")
+    brand: Brand | None = Field(None, description="Tells items of one title apart.")
+    categories: list[Category] = Field(
+        [], max_length=MAX_CATEGORIES, description="Coarse to fine; the last tells apart."
+    )
 
     def to_new_item(self) -> NewItem:
         """Return the item as the model side takes it."""
-        return NewItem(item_id=self.id, title=self.title, brand=self.brand, categories=tuple(self.categories))
+        return NewItem(
+            item_id=self.id, title=self.title, brand=self.brand, categories=tuple(filter(None, self.categories))
+        )
 
 
 Items = Annotated[list[ItemFields], Field(max_length=MAX_LISTED)]
@@ -36,7 +48,7 @@ class EditRequest(_Strict):
     """Items that go and items that come, as one step: no request sees only a part of it."""
 
     add: Items = Field([], description="Items that come; an id that is there already must be removed in the same edit.")
-    remove: list[Text] = Field(
+    remove: list[ItemId] = Field(
         [], max_length=MAX_LISTED, description="Ids of items that go. Histories may go on to name them."
     )
 

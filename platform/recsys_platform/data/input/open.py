@@ -12,10 +12,12 @@ from recsys_platform.config.input import InputConfig, TableConfig
 from recsys_platform.data.input import contract
 from recsys_platform.data.input.contract import Items, Users
 from recsys_platform.data.input.labels import refuse_silent_labels
+from recsys_platform.data.input.reasons import is_kept
 from recsys_platform.data.input.rejects import Reject, summarize
 from recsys_platform.data.input.sources import read_whole
 from recsys_platform.data.input.table import Table
-from recsys_platform.data.input.tables import CountParts, count_in_turn, count_table, find_table, open_table
+from recsys_platform.data.input.tables import CountParts, count_in_turn, count_table, find_table
+from recsys_platform.data.input.time_sample import with_times
 
 FROM_INTERACTIONS = "from_interactions"
 ITEM_COLUMNS = ("title", *contract.ITEM_OPTIONAL)
@@ -48,12 +50,12 @@ def open_interactions(settings: InputConfig, count_parts: CountParts = count_in_
     """Open the interactions.
 
     Raises:
-        DataError: the table or one of its required columns is missing, or it tells clicks from impressions and
-            `where` does not say which count.
+        DataError: the table or one of its required columns is missing, its times may mean several things, or it tells
+            clicks from impressions and `where` does not say which count.
     """
     table = find_interactions(settings)
     refuse_silent_labels(table)
-    return count_table(table, count_parts)
+    return with_times(count_table(table, count_parts), settings.interactions)
 
 
 def find_interactions(settings: InputConfig) -> Table:
@@ -77,14 +79,22 @@ def open_items(settings: InputConfig, count_parts: CountParts = count_in_turn) -
     Raises:
         DataError: the table or one of its required columns is missing.
     """
+    table = find_items(settings)
+    return table if settings.items == FROM_INTERACTIONS else count_table(table, count_parts)
+
+
+def find_items(settings: InputConfig) -> Table:
+    """Check the columns of the items without counting rows.
+
+    Raises:
+        DataError: the table or one of its required columns is missing.
+    """
     if isinstance(settings.items, TableConfig):
-        return open_table("items", settings.items, contract.ITEM_REQUIRED, contract.ITEM_OPTIONAL, count_parts)
+        return find_table("items", settings.items, contract.ITEM_REQUIRED, contract.ITEM_OPTIONAL)[0]
     config = settings.interactions
     mapped = {ours: theirs for ours, theirs in config.columns.items() if ours in ("item_id", *ITEM_COLUMNS)}
-    table, _ = find_table(
-        "interactions", dataclasses.replace(config, columns=mapped, order="time"), ("item_id",), ITEM_COLUMNS
-    )
-    return table
+    of_items = dataclasses.replace(config, columns=mapped, order="time")
+    return find_table("interactions", of_items, ("item_id",), ITEM_COLUMNS)[0]
 
 
 def open_users(settings: InputConfig, count_parts: CountParts = count_in_turn) -> tuple[Table | None, tuple[str, ...]]:
@@ -138,7 +148,7 @@ def read_items(tables: Tables, max_reject_share: float) -> Items:
     Raises:
         DataError: too many rejects, or no accepted row.
     """
-    items = contract.check_items(read_whole(tables.items))
+    items = contract.check_items(read_whole(tables.items), tables.items.reading)
     _check_rejects("items", items.rejects, tables.items, max_reject_share)
     check_all_rows(tables.items, len(items.item_ids), summarize(items.rejects).counts)
     if not items.item_ids:
@@ -154,7 +164,7 @@ def read_users(tables: Tables, max_reject_share: float) -> Users:
     """
     if tables.users is None:
         return Users()
-    users = contract.check_users(read_whole(tables.users), tables.features)
+    users = contract.check_users(read_whole(tables.users), tables.features, tables.users.reading)
     _check_rejects("users", users.rejects, tables.users, max_reject_share)
     check_all_rows(tables.users, len(users.user_ids), summarize(users.rejects).counts)
     return users
@@ -166,12 +176,12 @@ def check_all_rows(table: Table, num_accepted: int, rejects: Mapping[str, int]) 
     Args:
         table: The table, whose rows were counted when it was opened.
         num_accepted: Rows that were accepted.
-        rejects: Reason -> rows; those without a title are accepted too.
+        rejects: Reason -> rows; those that only lose a value are accepted too.
 
     Raises:
         DataError: the numbers differ.
     """
-    num_rejected = sum(number for reason, number in rejects.items() if reason != contract.EMPTY_TITLE)
+    num_rejected = sum(number for reason, number in rejects.items() if not is_kept(reason))
     if num_accepted + num_rejected != table.num_rows:
         raise DataError(
             f"{table.files.where} has {table.num_rows} rows, but {num_accepted} were accepted and {num_rejected} rejected. "

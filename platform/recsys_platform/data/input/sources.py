@@ -18,10 +18,12 @@ import pyarrow.parquet as pq
 from recsys_model.errors import DataError
 from recsys_platform.data.input.arrow import Mask
 from recsys_platform.data.input.arrow_rows import column_at, explode, find_counting
+from recsys_platform.data.input.plain import to_plain_table, without_views
 from recsys_platform.data.input.records import MALFORMED, Record, iter_records, to_text
 from recsys_platform.data.input.rows import RowCount, iter_rows, split_path, value_at
 from recsys_platform.data.input.table import Chunk, Table
 from recsys_platform.data.input.text_lines import MalformedLine
+from recsys_platform.data.input.written import join_parts
 
 ROWS_PER_BLOCK = 65536
 ROW = "#row"
@@ -30,7 +32,7 @@ ROW = "#row"
 def read_whole(table: Table) -> pa.Table:
     """Read a table into memory, in order: items and users, never interactions."""
     pieces = list(itertools.chain.from_iterable(read_chunk(table, chunk) for chunk in table.chunks))
-    return pa.concat_tables(pieces, promote_options="permissive")
+    return join_parts(pieces)
 
 
 def read_head(table: Table, num_rows: int) -> pa.Table:
@@ -49,8 +51,19 @@ def read_head(table: Table, num_rows: int) -> pa.Table:
             first_row += piece.num_rows
             num_found += pieces[-1].num_rows
             if num_found >= num_rows:
-                return pa.concat_tables(pieces[1:], promote_options="permissive").slice(0, num_rows)
-    return pa.concat_tables(pieces[1:] or pieces, promote_options="permissive")
+                return join_parts(pieces[1:]).slice(0, num_rows)
+    return join_parts(pieces[1:] or pieces)
+
+
+def read_first_rows(table: Table, chunk: Chunk, num_rows: int) -> pa.Table | None:
+    """Return the first rows of a chunk that count, None if there are none among its first `num_rows`.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    for piece, counts in _read_pieces(table, chunk, RowCount(), num_rows):
+        return _numbered(piece, counts, chunk.first_row, table)
+    return None
 
 
 def read_chunk(table: Table, chunk: Chunk) -> Iterator[pa.Table]:
@@ -94,13 +107,14 @@ def _numbered(piece: pa.Table, counts: Mask | None, first_row: int, table: Table
 def _read_pieces(
     table: Table, chunk: Chunk, count: RowCount, rows_per_block: int = ROWS_PER_BLOCK
 ) -> Iterator[tuple[pa.Table, Mask | None]]:
-    """Yield blocks of all rows, and which of them count; None: all. `count` is complete at the end."""
+    """Yield blocks of all rows with plain columns, and which rows count; None: all. `count` is complete at the end."""
     read = _read_text if chunk.row_group is None else _read_row_group
-    pieces = read(table, chunk, count, rows_per_block)
+    where = f"{chunk.path} (input.{table.files.table})"
     try:
-        yield from pieces
+        for piece, counts in read(table, chunk, count, rows_per_block):
+            yield to_plain_table(piece, table.columns, where), counts
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{chunk.path} (input.{table.files.table}) cannot be read: {error}") from error
+        raise DataError(f"{where} cannot be read: {error}") from error
 
 
 def _row_groups_of(table: Table, path: str) -> list[int | None]:
@@ -122,14 +136,13 @@ def _read_row_group(
         file_columns = set(file.schema_arrow.names)
         constants = table.files.partitions.get(chunk.path, {})
         theirs = {split_path(path, file_columns | set(constants))[0] for path in _paths(table)}
-        lacking = sorted(theirs - file_columns - set(constants))
-        if lacking:
-            raise DataError(f"{chunk.path} (input.{table.files.table}) lacks the columns {lacking} of the first file")
+        # `describe_missing` has told of columns that other files have
+        constants = {**dict.fromkeys(sorted(theirs - file_columns)), **constants}
         # imported tables carry malformed lines in this column
         extra_columns = [MALFORMED] if MALFORMED in file_columns else []
         wanted = [*sorted(theirs & file_columns), *extra_columns]
         for batch in file.iter_batches(rows_per_block, row_groups=[chunk.row_group], columns=wanted):
-            whole = _with_constants(pa.Table.from_batches([batch]), constants, batch.num_rows)
+            whole = _with_constants(without_views(pa.Table.from_batches([batch])), constants, batch.num_rows)
             whole, counts = _shape(whole, table, count)
             malformed = whole[MALFORMED] if MALFORMED in whole.column_names else pa.nulls(whole.num_rows, pa.string())
             columns = [column_at(whole, path) for path in table.columns.values()]
@@ -145,7 +158,8 @@ def _with_constants(block: pa.Table, constants: Mapping[str, str | None], num_ro
     """Add the columns that the folders of a file give, where the file has none of that name."""
     for name, value in constants.items():
         if name not in block.column_names:
-            block = block.append_column(name, pa.array([value] * num_rows, pa.string()))
+            constant = pa.nulls(num_rows) if value is None else pa.array([value] * num_rows, pa.string())
+            block = block.append_column(name, constant)
     return block
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from recsys_platform.data.input.files import TableFiles
+from recsys_platform.data.input.reading import Reading
 from recsys_platform.data.input.rows import RowShape
 
 Order = Literal["time", "position", "rows"]
@@ -42,6 +43,8 @@ class Table:
     """What orders the events of a user."""
     notes: tuple[str, ...] = ()
     """What was left out, for the user."""
+    reading: Reading = field(default_factory=Reading)
+    """How its values are read."""
 
     @property
     def num_rows(self) -> int:

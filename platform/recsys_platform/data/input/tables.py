@@ -15,8 +15,9 @@ from recsys_model.errors import DataError
 from recsys_platform.config.input import TableConfig
 from recsys_platform.data.input.conditions import parse_condition
 from recsys_platform.data.input.files import TableFiles, find_files
-from recsys_platform.data.input.found_columns import FoundColumns, look_at_columns
+from recsys_platform.data.input.found_columns import FoundColumns, describe_missing, look_at_columns
 from recsys_platform.data.input.listing import describe_names
+from recsys_platform.data.input.reading import Reading
 from recsys_platform.data.input.records import with_delimiter
 from recsys_platform.data.input.rows import RowCount, RowShape
 from recsys_platform.data.input.sources import count_chunk
@@ -80,7 +81,12 @@ def find_table(
         chunks=(),
         shape=RowShape(explode=config.exploded, where=where),
         order=config.order,
-        notes=(*files.notes, *_index_notes(name, found, columns, reads_all=optional is None)),
+        reading=Reading(id_width=config.id_width),
+        notes=(
+            *files.notes,
+            *_index_notes(name, found, columns, reads_all=optional is None),
+            *describe_missing(found, columns, name),
+        ),
     )
     _check_shape(table, found)
     return table, found
@@ -169,6 +175,10 @@ def _check_shape(table: Table, found: FoundColumns) -> None:
     where = f"input.{table.files.table}"
     settings = {"explode": table.shape.explode, "where": table.shape.where.columns if table.shape.where else ()}
     for key, paths in settings.items():
+        for path, part in found.path_to_part.items():
+            missing = [name for name in paths if not part.has(name)]
+            if missing:
+                raise DataError(f"{where}.{key} names the columns {missing}, which {path} lacks")
         lacking = [path for path in paths if not found.has(path)]
         if lacking:
             raise DataError(

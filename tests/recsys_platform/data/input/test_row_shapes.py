@@ -152,7 +152,7 @@ def test_a_condition_compares_numbers_and_texts(text, expected):
     ["", "label", "label = 1", "label == 1 and", "label in 1", "== 1", "label == 1 or a == 2", "a in (1", "a in ()"],
 )
 def test_what_is_no_condition_is_refused_with_an_example(text):
-    with pytest.raises(DataError, match="input.items.where must be comparisons .* such as `label == 1`"):
+    with pytest.raises(DataError, match=r"input.items.where must be comparisons .* such as `label == 1`"):
         parse_condition(text, "input.items.where")
 
 

@@ -55,17 +55,18 @@ def resolve_input(config: RunConfig) -> tuple[RunConfig, InputReport]:
     """
     if config.input.folder is None:
         return config, InputReport(format="tables", why="input.interactions and input.items name them")
-    folder = open_folder(config.input.folder, _named_columns(config.input))
+    folder = open_folder(config.input.folder, named_columns(config.input))
     name, folder, source = recognise(folder, config.input.format)
     if source is None:
-        tables, report = _use_tables(config.input, folder)
+        tables, report = use_tables(config.input, folder)
     else:
         logger.info("importing %s as %s: %s", folder.path, name, source.why)
         tables, report = _import(config, name, folder, source)
     return dataclasses.replace(config, input=tables), report
 
 
-def _use_tables(settings: InputConfig, folder: SourceFolder) -> tuple[InputConfig, InputReport]:
+def use_tables(settings: InputConfig, folder: SourceFolder) -> tuple[InputConfig, InputReport]:
+    """Return the settings with the tables of our own layout that a folder has, and where they came from."""
     tables = find_tables(folder)
     columns = folder.columns
     configs = {
@@ -78,7 +79,7 @@ def _use_tables(settings: InputConfig, folder: SourceFolder) -> tuple[InputConfi
     return _with_tables(settings, configs), report
 
 
-def _named_columns(settings: InputConfig) -> dict[str, dict[str, str]]:
+def named_columns(settings: InputConfig) -> dict[str, dict[str, str]]:
     """Return the fields that `input.*.columns` names, by table; the tables of a folder have no other settings."""
     named = {name: getattr(settings, name).columns for name in ("interactions", "items")}
     return {name: dict(columns) for name, columns in named.items() if columns}
