@@ -12,7 +12,9 @@ import pytest
 from recsys_platform.cli import main
 from recsys_platform.cli.summaries import of_check
 from recsys_platform.config.run import build_config
+from recsys_platform.data.input.importers.recognition import FORMATS
 from recsys_platform.data.input_check import InputLook, check_input
+from tests.recsys_platform.data.input.importers.examples import write_example
 
 EVENTS = "customer,item_id,timestamp,channel\nc1,i1,1570407501,web\nc2,i2,1570407502,app\n"
 ITEMS = "item_id;title\ni1;Blue Tent\ni2;Cup\n"
@@ -125,6 +127,16 @@ def test_records_of_a_published_format_that_do_not_count_are_noted(tmp_path):
     assert look.notes[0] == (
         "2 of the first 3 records are no rows of the interactions table: impressions that were not clicked"
     )
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_published_format_can_be_checked(tmp_path, name):
+    folder = write_example(tmp_path / "source", name)
+    look = check_input(build_config({"name": "r", "storage": str(tmp_path), "input": {"folder": str(folder)}}))
+
+    assert look.errors == ()
+    assert f"as {name}: " in look.source
+    assert look.tables[0].num_rows > 0
 
 
 def test_the_command_needs_no_ray_and_its_status_tells_whether_the_stage_would_stop(tmp_path, capsys):
