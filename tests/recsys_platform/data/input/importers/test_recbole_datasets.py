@@ -256,7 +256,7 @@ def test_a_data_set_of_recbole_loads(tmp_path, dataset):
 
     assert (report.format, report.left_out) == ("recbole", {})
     tables = open_tables(resolved)
-    items = read_items(tables, 1.0)
+    items = read_items(tables, 0.0)
     block = read_whole(tables.interactions)
     checked = contract.check_interactions(block, pa.array(items.item_ids), 1, uses_rating=True).to_pylist()
     assert [row["reason"] for row in checked] == [None] * 5
