@@ -15,6 +15,10 @@ from recsys_model.evaluation.protocols import EventSplit, leave_one_out, tempora
 SplitName = Literal["train", "valid", "test"]
 SPLIT_NAMES: tuple[SplitName, ...] = ("train", "valid", "test")
 HeldOut = Literal["valid", "test"]
+NUM_HELD_OUT = 2
+"""With leave-one-out, each user's last events, which test and validate."""
+MIN_EVENTS_TO_TRAIN = 2
+"""Training events of a user that give an example: a target and an event before it."""
 MIN_CALENDAR_S, MAX_CALENDAR_S = 1e8, 2e10
 """Times between 1973 and 2603; a smaller number is more likely a position in a sequence."""
 
@@ -43,7 +47,7 @@ class DatasetSplit:
             [0, 0, 1, 3]
         """
         if self.kind == "leave_one_out":
-            return max(0, len(timestamps) - 2)
+            return max(0, len(timestamps) - NUM_HELD_OUT)
         return len(self._events(timestamps).train)
 
     def target(self, timestamps: Sequence[float], split: HeldOut) -> int | None:
@@ -76,6 +80,21 @@ class DatasetSplit:
             f"The target is each user's first event in the {split} period ({period}); the history has all events "
             "before it. Users without an event in the period, or without one before it, are left out.",
         ]
+
+    def describe_training(self) -> str:
+        """Return in words how many events a user needs to give a training example.
+
+        Example:
+            >>> DatasetSplit().describe_training()
+            'A user gives a training example from 4 events on: 2 held out, a target, and one before it.'
+        """
+        if self.kind == "leave_one_out":
+            number = NUM_HELD_OUT + MIN_EVENTS_TO_TRAIN
+            return f"A user gives a training example from {number} events on: {NUM_HELD_OUT} held out, a target, and one before it."
+        return (
+            f"A user gives a training example from {MIN_EVENTS_TO_TRAIN} events before {moment(self.valid_from)} on: a target, "
+            "and one before it."
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON."""

@@ -56,7 +56,8 @@ class TextConfig:
     """How rows become text."""
 
     max_tokens: int = 1024
-    """Longest text in tokens, `[CLS]`, `[EOS]` and the target included; the oldest behaviour is dropped first."""
+    """Longest text in tokens, `[CLS]`, `[EOS]` and the target included. The oldest behaviour is dropped first, or those that
+    take more than half of the room, if more are told then."""
     behaviour_fields: tuple[Literal["action", "categories", "rating", "time"], ...] = ()
     """Fields of a behaviour in its text, behind the title, in this order; the columns must exist."""
     language: LanguageCode = field(default="en", metadata=ADDED_LATER)

@@ -87,6 +87,8 @@ class EventTexts:
         self._pieces = Pieces()
         self._piece_NF = self._event_pieces(events)
         self._answer_end = self._pieces.add("answer", (), ends_sentence=True)
+        self.num_too_long = 0
+        """Events that were left out of the built texts because they take more than half of the room."""
 
     def build(self, history: Ragged, target_E: Ints, features: Sequence[Mapping[str, str]]) -> Texts:
         """Return the text of each user's features, history and target, cut as `Textualizer.build` does.
@@ -182,10 +184,17 @@ class EventTexts:
         """Return the pieces of the latest events that fit, and the number of events in each text."""
         piece_HF = self._piece_NF[history.values]
         text_H = np.repeat(np.arange(len(room_E)), history.lengths)
-        total_H = np.append(0, np.cumsum(self._lengths(piece_HF).sum(axis=1)))
-        from_event_to_end_H = total_H[history.offsets[1:]][text_H] - total_H[:-1]
-        fits_H = from_event_to_end_H <= room_E[text_H]
-        return piece_HF[fits_H], np.bincount(text_H[fits_H], minlength=len(room_E))
+        length_H = self._lengths(piece_HF).sum(axis=1)
+        is_short_H = 2 * length_H <= room_E[text_H]
+        latest_H = _find_latest(length_H, np.ones_like(is_short_H), text_H, history.offsets, room_E)
+        short_H = _find_latest(length_H, is_short_H, text_H, history.offsets, room_E)
+        num_latest_E, num_short_E = (
+            np.bincount(text_H[fits_H], minlength=len(room_E)) for fits_H in (latest_H, short_H)
+        )
+        leaves_out_E = num_short_E > num_latest_E
+        self.num_too_long += int((~is_short_H & leaves_out_E[text_H]).sum())
+        fits_H = np.where(leaves_out_E[text_H], short_H, latest_H)
+        return piece_HF[fits_H], np.maximum(num_latest_E, num_short_E)
 
     def _gather(self, features: Ragged, opening_E: Ints, piece_KF: Ints, num_kept_E: Ints, answer_E: Ints) -> Texts:
         """Put the pieces of each text in a row and take their tokens."""
@@ -199,6 +208,15 @@ class EventTexts:
         piece_S[offsets_E[1:] - 2] = answer_E
         piece_S[offsets_E[1:] - 1] = self._answer_end
         return take_tokens(self._pieces, Ragged(piece_S, offsets_E))
+
+
+def _find_latest(
+    length_H: Ints, is_told_H: npt.NDArray[np.bool_], text_H: Ints, offsets_E: Ints, room_E: Ints
+) -> npt.NDArray[np.bool_]:
+    """Return which events are the latest ones to tell that fit together (H)."""
+    total_H = np.append(0, np.cumsum(np.where(is_told_H, length_H, 0)))
+    from_event_to_end_H = total_H[offsets_E[1:]][text_H] - total_H[:-1]
+    return is_told_H & (from_event_to_end_H <= room_E[text_H])
 
 
 def _months(timestamps: npt.NDArray[np.float64]) -> npt.NDArray[np.generic]:

@@ -146,7 +146,8 @@ class Textualizer:
     ) -> TokenizedText:
         """Return the text of a user's features and history, chronological, and of the target at its end.
 
-        The oldest behaviour is dropped first, then the last feature, until the text fits.
+        The oldest behaviour is dropped first, then the last feature, until the text fits. Behaviours that take more than half of
+        the room go before, if more behaviours are told then: one long title does not drop the past.
 
         Raises:
             DataError: the target alone is longer than `max_tokens`.
@@ -188,14 +189,9 @@ class Textualizer:
         return text
 
     def _latest_that_fit(self, history: Sequence[Behaviour], room: int) -> list[TokenizedText]:
-        kept: list[TokenizedText] = []
-        for behaviour in reversed(history):
-            sentence = self._behaviour(behaviour)
-            room -= len(sentence)
-            if room < 0:
-                break
-            kept.append(sentence)
-        return kept[::-1]
+        sentences = [self._behaviour(behaviour) for behaviour in history]
+        lengths = [len(sentence) for sentence in sentences]
+        return [sentences[place] for place in places_that_fit(lengths, room)]
 
     def _behaviour(self, behaviour: Behaviour) -> TokenizedText:
         sentence = TokenizedText()
@@ -211,6 +207,32 @@ class Textualizer:
     def _attribute(self, value: str) -> Sequence[int]:
         token_ids = self._catalog.attributes.get(value)
         return self._encode_entity(value) if token_ids is None else token_ids
+
+
+def places_that_fit(lengths: Sequence[int], room: int) -> list[int]:
+    """Return the places of the latest behaviours that fit together into `room` tokens.
+
+    If some take more than half of it and more are told without these, they are left out.
+
+    Example:
+        >>> places_that_fit([3, 3, 2, 6, 2], 10), places_that_fit([3, 6, 2], 10), places_that_fit([2, 3], 10)
+        ([0, 1, 2, 4], [1, 2], [0, 1])
+    """
+    latest = _latest_places(lengths, range(len(lengths)), room)
+    if len(latest) == len(lengths):
+        return latest
+    short = _latest_places(lengths, [place for place, length in enumerate(lengths) if 2 * length <= room], room)
+    return short if len(short) > len(latest) else latest
+
+
+def _latest_places(lengths: Sequence[int], places: Sequence[int], room: int) -> list[int]:
+    kept: list[int] = []
+    for place in reversed(places):
+        room -= lengths[place]
+        if room < 0:
+            break
+        kept.append(place)
+    return kept[::-1]
 
 
 def history_opening(language: Language, *, is_first: bool) -> str:

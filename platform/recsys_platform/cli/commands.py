@@ -66,6 +66,8 @@ def _say(text: str) -> None:
 
 
 def _data(options: argparse.Namespace) -> Result:
+    if options.check:
+        return _check_input(options)
     from recsys_platform.cluster import connected
     from recsys_platform.data.stage import run_data
 
@@ -74,6 +76,14 @@ def _data(options: argparse.Namespace) -> Result:
         result = run_data(config, overwrite=options.overwrite)
     _say(summaries.of_data(result))
     return result
+
+
+def _check_input(options: argparse.Namespace) -> Result:
+    from recsys_platform.data.input_check import check_input
+
+    look = check_input(_load(options))
+    _say(summaries.of_check(look))
+    return {**look.to_dict(), "failed": bool(look.errors)}
 
 
 def _train(options: argparse.Namespace) -> Result:

@@ -36,8 +36,27 @@ EPILOG = """--set overrides a setting of the file:
   recsys train ray_configs/laptop/demo.yaml --set lora.rank=16 --set train.epochs=2
 """
 PROGRESS = "Progress goes to standard error: one live bar on a terminal, else one line every 30 seconds."
-DATA_EPILOG = """The command reports how many held-out events a tie in time decides. Events of a user with equal times
-keep the order of the table; --set data.tie_order=seeded orders them by a hash of seed, user and item."""
+DATA_EPILOG = """Begin with --check: it takes two seconds, writes nothing, prints what each column is taken for with three
+examples, and every doubt. Status 1 means that the stage would stop.
+
+  recsys data my.yaml --check
+  recsys data my.yaml
+
+Tables are Parquet, JSON or text with a delimiter. What the file does not say is set under input.interactions,
+input.items and input.users (docs/tables.md has an example of each):
+
+  columns: {user_id: customer, item_id: event.sku}   our name: their name, also inside a struct
+  delimiter: tab          else the header line shows it
+  header: false           columns then are places, counted from 0: {user_id: 0}
+  encoding: latin-1       of text that is not UTF-8
+  explode: events         lists become rows
+  where: label == 1       which rows count; the others are counted and left out
+  order: rows             events without times, in the order of the table
+  path: events/day=*/part-*.parquet
+and items: from_interactions where there is no table of items.
+
+The command also reports how many held-out events a tie in time decides. Events of a user with equal times keep the
+order of the table; --set data.tie_order=seeded orders them by a hash of seed, user and item."""
 
 TRAIN_EPILOG = f"""{PROGRESS} It shows epoch, step, loss, time left, tokens per second and the last
 validation; metrics.jsonl in the checkpoint has every metric of every log step. After an interruption, the same
@@ -65,7 +84,13 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _add_run_commands(commands: Any) -> None:
     """Add the commands that read the YAML file of a run."""
-    _add_stage(commands, "data", "turn tables into a dataset of training examples").epilog = DATA_EPILOG
+    data = _add_stage(commands, "data", "turn tables into a dataset of training examples")
+    data.epilog, data.formatter_class = DATA_EPILOG, argparse.RawDescriptionHelpFormatter
+    data.add_argument(
+        "--check",
+        action="store_true",
+        help="read only the first rows, and print what each column is taken for and what is odd",
+    )
     train = _add_stage(commands, "train", "train on the dataset and write a checkpoint")
     train.epilog = TRAIN_EPILOG
     resuming = train.add_mutually_exclusive_group()

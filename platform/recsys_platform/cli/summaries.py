@@ -1,14 +1,17 @@
 """The texts that `recsys` prints about the result of each command."""
 
+import json
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recsys_model.evaluation.audit_table import AuditedTable
+from recsys_platform.data.input.reasons import is_kept
 from recsys_platform.splits import new_item_statements_of
 
 if TYPE_CHECKING:  # Ray and torch take seconds to import: each command imports only its own stage
+    from recsys_platform.data.input_check import InputLook
     from recsys_platform.evaluate.report.comparison import Comparison
     from recsys_platform.evaluate.report.content import TaskEntry
     from recsys_platform.evaluate.stage import EvaluationResult
@@ -30,7 +33,11 @@ def of_data(result: Result) -> str:
     lines = [f"input: {source['format']}, {source['why']}", *(f"  {note}" for note in source["notes"])]
     lines.append(f"dataset: {counts['users']} users, {counts['items']} items, {counts['interactions']} interactions")
     for table, reasons in counts["rejects"].items():
-        lines += [f"  rejected in {table}: {number} with {reason}" for reason, number in reasons.items()]
+        lines += [
+            f"  {'kept' if is_kept(reason) else 'rejected'} in {table}: {number} with {reason}"
+            for reason, number in reasons.items()
+        ]
+    lines += [f"  {text}" for text in _about_items(counts)]
     lines += [f"  note: {note}" for note in counts["text_notes"]]
     lines += [f"  {finding['text']}" for finding in counts["leaks"] if finding["is_shown"]]
     lines += [f"  {statement}" for statement in new_item_statements_of(counts)]
@@ -42,6 +49,43 @@ def of_data(result: Result) -> str:
         lines.append(f"  {tasks['explanations']['statement']}")
     lines.append(f"  examples: {counts['examples']}; in {result['dataset']} after {result['seconds']:.0f} s")
     return "\n".join(lines)
+
+
+def of_check(look: "InputLook") -> str:
+    """Return what each column was taken for, with examples, then notes, doubts and errors."""
+    lines = [f"input: {look.source}"]
+    for table in look.tables:
+        lines.append(f"{table.table}: {table.source}; {table.num_rows:,} rows looked at")
+        others = [column.name for column in table.columns if column.role == "not read"]
+        columns = [column for column in table.columns if column.role != "not read"]
+        width = max(len(column.role) for column in columns)
+        for column in columns:
+            name = "" if column.role.endswith(column.name) else f"  (column {column.name})"
+            lines.append(f"  {column.role:<{width}}  {_quoted(column.examples) or 'no value'}{name}")
+        lines += [f"  not read: {', '.join(others)}"] if others else []
+    lines += [f"note: {note}" for note in look.notes]
+    lines += [f"doubt: {doubt}" for doubt in look.doubts]
+    lines += [f"error: {error}" for error in look.errors]
+    number = len(look.doubts)
+    verdict = "the data stage would stop" if look.errors else f"{number or 'no'} doubt{'' if number == 1 else 's'}"
+    return "\n".join([*lines, f"{verdict}; only the first rows were read, and nothing was written"])
+
+
+def _quoted(examples: Sequence[str]) -> str:
+    return ", ".join(json.dumps(example, ensure_ascii=False) for example in examples)
+
+
+def _about_items(counts: Result) -> list[str]:
+    """Return what was changed in items and their texts, where anything was."""
+    key_to_text = {
+        "items_left_out": "items of the table without an interaction were left out",
+        "items_without_row": "items of the interactions have no row in the items table and are told by their ids",
+        "items_with_several_titles": "items have more than one title in the interactions, of which the first is used",
+        "items_without_title": "items have no title and are told by brand, category or id",
+        "titles_cut": "titles were longer than a text (text.max_tokens) and are cut",
+        "events_too_long": "events were left out of the texts of users, since their long titles would drop older events",
+    }
+    return [f"{counts[key]:,} {text}" for key, text in key_to_text.items() if counts.get(key)]
 
 
 def of_train(result: Result) -> str:

@@ -107,6 +107,11 @@ class BucketExamples:
         sequences = iter_users(users, builder.textualizer.item_categories) if builder.facts is not None else ()
         self._sequences = list(sequences)
 
+    @property
+    def num_too_long(self) -> int:
+        """Events that were left out of the texts built so far because they take more than half of the room."""
+        return self._texts.num_too_long
+
     def iter_tables(self, split: SplitName) -> Iterator[pa.Table]:
         """Yield the examples of a split by user and target, `ROWS_PER_TABLE` at a time."""
         cases = self._iter_cases(split)

@@ -11,7 +11,7 @@ from recsys_model.text.explanations import RULES
 from recsys_model.text.task_facts import HIGHEST_RATING, LOWEST_RATING
 from recsys_model.text.task_sampling import trained_families
 from recsys_model.text.tasks import TASKS
-from recsys_platform.data.input.tables import Table
+from recsys_platform.data.input.table import Table
 from recsys_platform.data.reviews import Reviews
 from recsys_platform.splits import SPLIT_NAMES
 

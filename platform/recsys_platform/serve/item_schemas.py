@@ -2,23 +2,31 @@
 
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from recsys_model.entities.edit_requests import NewItem
 from recsys_platform.serve.schemas import MAX_CATEGORIES, MAX_LISTED, StrictModel, Text
+from recsys_platform.values.ids import canonical_id
+from recsys_platform.values.labels import canonical_label, canonical_word, unescape
+
+# as the data stage writes them: an item is the same in a table and in a request
+ItemId = Annotated[Text, AfterValidator(canonical_id)]
+Title = Annotated[Text, AfterValidator(unescape)]
+Brand = Annotated[Text, AfterValidator(canonical_label)]
+Category = Annotated[Text, AfterValidator(canonical_word)]
 
 
 class ItemFields(StrictModel):
     """An item to add."""
 
-    id: Text = Field(description="Your own id of the item.", examples=["B0009RF9DW"])
-    title: Text = Field(
+    id: ItemId = Field(description="Your own id of the item.", examples=["B0009RF9DW"])
+    title: Title = Field(
         description="The text that the model generates and reads in histories. Items may share a title: "
         "the text of the new item is then extended by brand, category or id.",
         examples=["Camping Stove, 2 burners"],
     )
-    brand: Text | None = Field(None, description="Distinguishes items with equal titles.")
-    categories: list[Text] = Field(
+    brand: Brand | None = Field(None, description="Distinguishes items with equal titles.")
+    categories: list[Category] = Field(
         [],
         max_length=MAX_CATEGORIES,
         description="From coarse to fine; the last one distinguishes items with equal titles.",
@@ -26,7 +34,9 @@ class ItemFields(StrictModel):
 
     def to_new_item(self) -> NewItem:
         """Return the item in the form that `recsys_model` takes."""
-        return NewItem(item_id=self.id, title=self.title, brand=self.brand, categories=tuple(self.categories))
+        return NewItem(
+            item_id=self.id, title=self.title, brand=self.brand, categories=tuple(filter(None, self.categories))
+        )
 
 
 PostedItems = Annotated[list[ItemFields], Field(max_length=MAX_LISTED)]
@@ -36,7 +46,7 @@ class EditRequest(StrictModel):
     """Items to add and to remove as one step: no request sees only a part of it."""
 
     add: PostedItems = Field([], description="Items to add. To replace an item, remove its id in the same edit.")
-    remove: list[Text] = Field(
+    remove: list[ItemId] = Field(
         [], max_length=MAX_LISTED, description="Ids of items to remove. Histories may still name them."
     )
 

@@ -6,16 +6,18 @@ windows, and write features and behaviours as the text of the prompt.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from recsys_model.bundle import BundleSettings
 from recsys_model.entities.live_catalog import LiveCatalog
-from recsys_model.entities.unique_texts import fold_whitespace
 from recsys_model.errors import DataError
 from recsys_model.infilling.prompt import Prompt, build_prompt
 from recsys_model.text.textualize import Behaviour, Textualizer
 from recsys_model.text.tokenizer import SpecialTokens
 from recsys_model.text.windows import sample_history
 from recsys_platform.serve.schemas import HistoryEvent, Problem, RecommendRequest, Rejection
+from recsys_platform.values.ids import usual_id
+from recsys_platform.values.labels import UnreadableLabelError, canonical_label, canonical_word, label_of, unescape
 
 MAX_UNKNOWN_NAMED = 20
 """Maximum number of unknown ids named per list; a list from another shop may have thousands."""
@@ -89,7 +91,22 @@ class RequestReader:
             if name not in trained:
                 message = f"unknown user feature; this model was trained with {', '.join(trained) or 'none'}"
                 problems.append(Problem(loc=["body", "user_features", name], msg=message, type="unknown_feature"))
-        return {name: feature_text(features[name]) for name in trained if name in features}
+        given = {name: features[name] for name in trained if name in features}
+        texts = {
+            name: self._read_label(["user_features", name], label_of, value, problems) for name, value in given.items()
+        }
+        return {name: text for name, text in texts.items() if text is not None}
+
+    def _read_label(
+        self, path: list[str | int], convert: Callable[[Any], str | None], value: Any, problems: list[Problem]
+    ) -> str | None:
+        """Return the text of a value as the data stage writes it."""
+        try:
+            return convert(value)
+        except UnreadableLabelError as error:
+            message = f"must have a plain text: {error}; give a name, a number or true/false"
+            problems.append(Problem(loc=["body", *path], msg=message, type="unreadable_value"))
+            return None
 
     def _request_time(self, request: RecommendRequest) -> float:
         """Return the time of the recommendation: the given one, else the later of now and the latest event."""
@@ -110,7 +127,7 @@ class RequestReader:
                 message = "must not be after the time of the recommendation"
                 problems.append(Problem(loc=[*loc, "time"], msg=message, type="event_after_time"))
             try:
-                item = self._catalog.find(event.item, suggest=num_unknown < MAX_SUGGESTED)
+                item = self._catalog.find(self._known_as(event.item), suggest=num_unknown < MAX_SUGGESTED)
             except DataError as error:
                 num_unknown += 1
                 problems.append(Problem(loc=[*loc, "item"], msg=str(error), type="unknown_item"))
@@ -119,12 +136,25 @@ class RequestReader:
                 Behaviour(
                     item=item,
                     timestamp=timestamp,
-                    action=event.action,
-                    categories=tuple(event.categories),
+                    action=self._read_action(event, index, problems),
+                    categories=tuple(filter(None, map(canonical_word, event.categories))),
                     rating=event.rating,
                 )
             )
         return sorted(behaviours, key=lambda behaviour: behaviour.timestamp)
+
+    def _read_action(self, event: HistoryEvent, index: int, problems: list[Problem]) -> str | None:
+        if event.action is None:
+            return None
+        return self._read_label(["history", index, "action"], canonical_label, event.action, problems)
+
+    def _known_as(self, reference: str) -> str:
+        """Return an id or title as the catalogue has it: `12.0` is the id `12`, HTML entities are decoded."""
+        index_of = self._catalog.references.index_of
+        if index_of(reference) is not None:
+            return reference
+        item_id = usual_id(reference)
+        return item_id if index_of(item_id) is not None else unescape(reference)
 
     def _seen_items(self, history: Sequence[Behaviour]) -> frozenset[int]:
         """Return the items of a history, and the current entry of each item that was changed since."""
@@ -133,7 +163,7 @@ class RequestReader:
 
     def _read_list(self, name: str, item_ids: Sequence[str], problems: list[Problem]) -> frozenset[int]:
         """Return the catalogue indices of item ids; ids of removed items are accepted."""
-        indices = [self._catalog.references.index_of(item_id) for item_id in item_ids]
+        indices = [self._catalog.references.index_of(self._known_as(item_id)) for item_id in item_ids]
         unknown = [position for position, index in enumerate(indices) if index is None]
         for position in unknown[:MAX_UNKNOWN_NAMED]:
             message = (
@@ -148,17 +178,3 @@ class RequestReader:
         settings = self._settings
         key = (settings.seed, "", len(history))
         return [history[index] for index in sample_history(timestamps, request_time, settings.window, key)]
-
-
-def feature_text(value: str | float | bool) -> str:
-    """Write a feature value as the data stage does: whole numbers without a decimal point, whitespace collapsed.
-
-    Example:
-        >>> [feature_text(value) for value in (True, 25, 25.0, 1.5, " New  York ")]
-        ['true', '25', '25', '1.5', 'New York']
-    """
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return fold_whitespace(str(value))

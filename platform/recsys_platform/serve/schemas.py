@@ -3,42 +3,37 @@
 Unknown fields, numbers that are not finite and texts beyond the limits are refused; the error names the field.
 """
 
-import datetime
 import math
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 
 from recsys_model.config import Scoring
+from recsys_platform.values import times
 
 MAX_HISTORY = 10_000
 MAX_FEATURES = 200
 MAX_TEXT = 2_000
 MAX_CATEGORIES = 50
 MAX_LISTED = 1_000_000
-EARLIEST_SECONDS = -62_135_596_800.0  # year 1
-LATEST_SECONDS = 253_402_300_799.0  # the last second of the year 9999
 
 
 def parse_time(value: Any) -> float:
-    """Return unix seconds for a number of seconds or an ISO 8601 text; a text without a time zone is UTC.
+    """Return unix seconds for a number of seconds or a text, which is read as the data stage reads it.
 
     Raises:
-        ValueError: It is neither, or is outside the years 1 to 9999.
+        ValueError: It is neither, may mean several times, or is outside the years 1 to 9999.
 
     Example:
         >>> parse_time("1970-01-02T00:00:00Z")
         86400.0
     """
-    if isinstance(value, str):
-        seconds = _parse_iso_time(value)
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        seconds = value
-    else:
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise ValueError(f"must be an ISO 8601 text or unix seconds, got {type(value).__name__}")
-    if not EARLIEST_SECONDS <= seconds <= LATEST_SECONDS:
-        raise ValueError("must be in the years 1 to 9999; a number is in seconds, not milliseconds")
-    return float(seconds)
+    try:
+        return times.parse_time(value)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"must be an ISO 8601 time such as 2024-05-01T12:00:00Z, or unix seconds: {error}") from error
 
 
 def parse_feature(value: Any) -> str | int | float | bool:
@@ -54,16 +49,6 @@ def parse_feature(value: Any) -> str | int | float | bool:
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("must be a finite number")
     return value
-
-
-def _parse_iso_time(text: str) -> float:
-    try:
-        time = datetime.datetime.fromisoformat(text)
-    except ValueError as error:
-        raise ValueError("must be an ISO 8601 time such as 2024-05-01T12:00:00Z, or unix seconds") from error
-    if time.tzinfo is None:
-        time = time.replace(tzinfo=datetime.UTC)
-    return time.timestamp()
 
 
 def _checked_text(text: str) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys_model.errors import DataError
+from recsys_platform.splits import DatasetSplit
 from recsys_platform.train.seeds import MAX_SEED
 
 CHUNK_ROWS = 16_384
@@ -118,7 +119,7 @@ def count_batches(num_rows: int, global_batch_size: int) -> int:
         3
     """
     if num_rows == 0:
-        raise DataError("the dataset has no training example; it needs users with at least 3 interactions")
+        raise DataError(f"the dataset has no training example. {DatasetSplit().describe_training()}")
     return -(-num_rows // global_batch_size)
 
 

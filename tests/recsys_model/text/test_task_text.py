@@ -258,7 +258,15 @@ def test_the_oldest_behaviour_is_dropped_first() -> None:
     lamp, stove = (len(CATALOG.items[item].token_ids) + 1 for item in (3, 2))
     cuts = (1, lamp, lamp + 1, lamp + stove, lamp + stove + 1)
     kept = [shortened("next_item/step", cut, history=history).text.entity_items[2:-1] for cut in cuts]
-    assert kept == [[2, 0, 3], [2, 0, 3], [0, 3], [0, 3], [3]]
+    assert kept == [[2, 0, 3], [2, 0, 3], [3, 0, 3], [0, 3], [3]]
+
+
+def test_a_behaviour_that_takes_most_of_the_room_goes_before_the_oldest_if_more_are_told_then() -> None:
+    history = [Behaviour(item=item, timestamp=0.0) for item in (3, 0, 3, 2, 0, 3)]
+    lamp, stove = (len(CATALOG.items[item].token_ids) + 1 for item in (3, 2))
+    assert shortened("next_item/step", 1, history=history).text.entity_items[2:-1] == [0, 3, 2, 0, 3]
+    text = shortened("next_item/step", 2 * lamp + stove, history=history).text
+    assert text.entity_items[2:-1] == [3, 0, 3]
 
 
 def test_optional_parts_go_before_the_latest_behaviour_and_nothing_else_goes() -> None:

@@ -116,12 +116,32 @@ def test_oldest_behaviour_is_dropped_first() -> None:
     assert text.entity_items == [ATTRIBUTE, ATTRIBUTE, 1, 2, 0, 1]
 
 
-@given(items=st.lists(st.integers(0, 3), max_size=6), max_tokens=st.integers(25, 120))
+def expected_history(items: list[int], room: int) -> list[int]:
+    """The latest items whose sentences fit, or those without the items that take more than half of the room, if more."""
+    num_tokens = {item: len(build(events(item))) - len(build([])) for item in set(items)}
+
+    def latest(some: list[int]) -> list[int]:
+        return next(some[start:] for start in range(len(some) + 1) if sum(num_tokens[i] for i in some[start:]) <= room)
+
+    return max(latest(items), latest([item for item in items if num_tokens[item] <= room / 2]), key=len)
+
+
+def test_one_long_title_does_not_drop_the_past() -> None:
+    past = [0, 1, 0, 1, 0, 1, 0, 4, 1, 0]
+    short = [item for item in past if item != 4]
+    room = len(build(events(*short), target=1)) - len(build([], target=1))
+    assert expected_history(past, room) == short
+    text = build(events(*past), target=1, max_tokens=len(build(events(*short), target=1)) + 2)
+    assert [item for item in text.entity_items if item != ATTRIBUTE] == [*short, 1]
+
+
+@given(items=st.lists(st.integers(0, 4), max_size=6), max_tokens=st.integers(25, 120))
 def test_text_fits_and_keeps_the_latest_events_and_the_target(items: list[int], max_tokens: int) -> None:
     text = build(events(*items), target=0, max_tokens=max_tokens)
     kept = [item for item in text.entity_items if item != ATTRIBUTE]
     assert len(text) + 2 <= max_tokens
-    assert kept == [*items, 0][-len(kept) :]
+    room = max_tokens - 2 - len(build([], target=0, max_tokens=max_tokens))
+    assert kept == [*expected_history(items, room), 0]
     for start, end, item in zip(text.entity_starts, text.entity_ends, text.entity_items, strict=True):
         if item != ATTRIBUTE:
             assert tuple(text.token_ids[start:end]) == CATALOG.items[item].token_ids

@@ -121,6 +121,11 @@ def test_an_endpoint_that_allows_no_edits_says_how_to_allow_them(
         ("a.csv", "id,name\n1,Comb\n", "must have the columns id and title"),
         ("a.csv", "id,title\n1,Comb,Ada\n", r"a\.csv:2 must have 2 fields"),
         ("a.csv", "id,title\n1\n", r"a\.csv:2 must have 2 fields"),
+        (
+            "a.csv",
+            'id,title\n1,Comb\n2,"Mug 3\n3,Cup\n',
+            r"a\.csv:3 must .* got line 3, a quote is not closed: 2,\"Mug 3",
+        ),
         ("a.jsonl", "{", r"a\.jsonl:1 is not JSON"),
         ("a.jsonl", "[1]", r"a\.jsonl:1 must be a JSON object"),
         ("a.jsonl", None, "cannot be read"),
@@ -131,6 +136,14 @@ def test_a_file_without_items_is_named_with_the_line(tmp_path: Path, name: str, 
         (tmp_path / name).write_text(content)
     with pytest.raises(DataError, match=message):
         read_items(tmp_path / name)
+
+
+def test_categories_of_a_csv_file_are_read_as_in_a_table_of_items(tmp_path: Path):
+    (tmp_path / "new.csv").write_text("id,title,categories\na,Comb,\"['Hair', 'Combs']\"\nb,Brush,Hair|Brushes\n")
+    assert [item["categories"] for item in read_items(tmp_path / "new.csv")] == [["Hair", "Combs"], ["Hair", "Brushes"]]
+    (tmp_path / "new.csv").write_text('id,title,categories\na,Comb,"{}"\n')
+    with pytest.raises(DataError, match=r"new.csv:2: categories \{\} are no names"):
+        read_items(tmp_path / "new.csv")
 
 
 def test_a_missing_list_of_ids_is_named(tmp_path: Path):

@@ -13,7 +13,7 @@ from recsys_model.infilling.prompt import build_prompt
 from recsys_model.text.textualize import Behaviour, Textualizer
 from recsys_model.text.windows import sample_history
 from recsys_platform.serve.recommender import Recommender
-from recsys_platform.serve.request_reader import Query, feature_text
+from recsys_platform.serve.request_reader import Query
 from recsys_platform.serve.schemas import ModelInfo, Problem, RecommendRequest, RecommendResponse, Rejection
 
 DAY = 86400.0
@@ -231,11 +231,25 @@ def test_seen_items_are_excluded_even_where_the_sampled_history_leaves_them_out(
 
 
 @pytest.mark.parametrize(
-    ("value", "text"),
-    [(" two  words ", "two words"), (True, "true"), (25, "25"), (25.0, "25"), (3.04, "3.04"), (1e20, "1" + 20 * "0")],
+    ("one", "other"),
+    [
+        ({"age": 25, "member": True, "city": "New York"}, {"age": "25.0", "member": "True", "city": " New  York "}),
+        ({"age": 3.04}, {"age": "3.0399999618530273"}),
+        ({"city": "A &amp; B"}, {"city": "A & B"}),
+        ({"city": "['a', 'b']"}, {"city": '["a", "b"]'}),
+        ({"age": "nan"}, {}),
+    ],
 )
-def test_feature_values_are_written_as_in_training(value: str | float | bool, text: str):
-    assert feature_text(value) == text
+def test_a_feature_is_told_alike_however_a_client_writes_it(recommender: Recommender, one: dict, other: dict):
+    assert prompt(recommender, request("i0", user_features=one)) == prompt(
+        recommender, request("i0", user_features=other)
+    )
+
+
+def test_an_object_as_a_feature_is_refused_at_its_field(recommender: Recommender):
+    (problem,) = problems(recommender, request(user_features={"city": '{"name": "Ulm"}'}))
+    assert (problem.loc, problem.type) == (["body", "user_features", "city"], "unreadable_value")
+    assert "an object has no plain text" in problem.msg
 
 
 def test_denied_items_are_never_recommended_and_only_allowed_ones_are(recommender: Recommender):
