@@ -89,6 +89,25 @@ def test_keys_that_only_a_later_json_file_has_are_columns(tmp_path):
     assert users_in(tmp_path / "users") == {"1": {}, "2": {"age": "25"}}
 
 
+def test_a_feature_whose_key_comes_late_is_an_error_and_not_lost(tmp_path):
+    rows = [{"user_id": number} for number in range(1001)] + [{"user_id": 1001, "age": 25}]
+    (tmp_path / "users.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(DataError, match=r"users.jsonl: \['age'\] are keys only after the first 1,000 objects"):
+        users_in(tmp_path / "users.jsonl")
+
+
+@pytest.mark.parametrize(("name", "is_lost"), [("rating", True), ("colour", False)])
+def test_a_late_key_of_an_event_is_an_error_only_if_it_would_be_read(tmp_path, name, is_lost):
+    event = {"user_id": "u", "item_id": "i", "timestamp": 1570407501}
+    rows = [*[event] * 1001, {**event, name: 5}]
+    (tmp_path / "events.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    if is_lost:
+        with pytest.raises(DataError, match=r"\['rating'\] are keys only after"):
+            interactions_in(tmp_path / "events.jsonl")
+    else:
+        assert interactions_in(tmp_path / "events.jsonl").num_rows == 1002
+
+
 def interactions_in(folder: Path):
     config = InputConfig(interactions=TableConfig(path=str(folder)), items=TableConfig(path="none"))
     return open_interactions(config)
