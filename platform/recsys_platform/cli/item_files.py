@@ -1,15 +1,18 @@
 """Items and item ids in files, for the command line: JSON lines or CSV, and one id a line."""
 
-import csv
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from recsys_model.errors import DataError
+from recsys_platform.data.input.csv_records import iter_csv, read_header
+from recsys_platform.data.input.layouts import TextLayout
+from recsys_platform.data.input.text_lines import Lines, MalformedLine
 from recsys_platform.values.labels import UnreadableLabelError, canonical_categories
 
 FIELDS = ("id", "title", "brand", "categories")
+LAYOUT = TextLayout(keys=("id",))
 
 
 def read_items(path: Path) -> list[dict[str, Any]]:
@@ -23,10 +26,8 @@ def read_items(path: Path) -> list[dict[str, Any]]:
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            return list(
-                _read_csv(path, csv.DictReader(file)) if path.suffix == ".csv" else _read_json_lines(path, file)
-            )
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+            return list(_read_csv(path, Lines(file)) if path.suffix == ".csv" else _read_json_lines(path, file))
+    except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"items cannot be read from {path}: {error}") from error
 
 
@@ -53,18 +54,17 @@ def _ids_of(path: Path) -> list[str]:
         raise DataError(f"item ids cannot be read from {path}: {error}; it has one id a line") from error
 
 
-def _read_csv(path: Path, rows: "csv.DictReader[str]") -> Iterator[dict[str, Any]]:
-    names = rows.fieldnames or ()
+def _read_csv(path: Path, lines: Lines) -> Iterator[dict[str, Any]]:
+    names = read_header(lines, LAYOUT, str(path))
     if not {"id", "title"} <= set(names) <= set(FIELDS):
-        raise DataError(
-            f"{path} must have the columns id and title and may have brand and categories, got {list(names)}"
-        )
-    for row in rows:
-        if None in row.values() or None in row:
-            raise DataError(f"{path}:{rows.line_num} must have {len(names)} fields, as the heading has")
+        raise DataError(f"{path} must have the columns id and title and may have brand and categories, got {names}")
+    for row in iter_csv(lines, LAYOUT, names):
+        where = f"{path}:{lines.number}"
+        if isinstance(row, MalformedLine):
+            raise DataError(f"{where} must have {len(names)} fields, as the heading has, got {row.text}")
         item: dict[str, Any] = {name: value for name, value in row.items() if value}
         if "categories" in item:
-            item["categories"] = _read_categories(item["categories"], f"{path}:{rows.line_num}")
+            item["categories"] = _read_categories(item["categories"], where)
         yield {"id": "", "title": ""} | item
 
 

@@ -119,6 +119,11 @@ def test_an_endpoint_that_allows_no_edits_says_how_to_allow_them(
         ("a.csv", "id,name\n1,Comb\n", "must have the columns id and title"),
         ("a.csv", "id,title\n1,Comb,Ada\n", r"a\.csv:2 must have 2 fields"),
         ("a.csv", "id,title\n1\n", r"a\.csv:2 must have 2 fields"),
+        (
+            "a.csv",
+            'id,title\n1,Comb\n2,"Mug 3\n3,Cup\n',
+            r"a\.csv:3 must .* got line 3, a quote is not closed: 2,\"Mug 3",
+        ),
         ("a.jsonl", "{", r"a\.jsonl:1 is not JSON"),
         ("a.jsonl", "[1]", r"a\.jsonl:1 must be a JSON object"),
         ("a.jsonl", None, "cannot be read"),

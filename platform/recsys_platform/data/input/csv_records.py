@@ -22,18 +22,16 @@ QUOTED = re.compile('"[^"]*"')
 Signature = tuple[bool, bool, bool, bool]
 
 
-def iter_csv(lines: Lines, layout: TextLayout, where: str) -> Iterator[dict[str, str | None] | MalformedLine]:
+def iter_csv(
+    lines: Lines, layout: TextLayout, header: Sequence[str]
+) -> Iterator[dict[str, str | None] | MalformedLine]:
     """Yield the records of a file; empty values are None. Blank lines are no rows.
 
     Args:
-        lines: Of the file.
-        layout: Delimiter and header.
-        where: The file, for messages.
-
-    Raises:
-        DataError: the header is missing or names a column twice.
+        lines: Of the file, behind the header.
+        layout: Delimiter and keys.
+        header: Names of the columns, of `read_header`.
     """
-    header = read_header(lines, layout, where)
     while (line := lines.take()) is not None:
         if not line.strip("\r\n"):
             continue

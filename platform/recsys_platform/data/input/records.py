@@ -40,13 +40,18 @@ def iter_records(files: TableFiles, path: str) -> Iterator[Record | MalformedLin
     try:
         with files.open_filesystem().open_input_stream(path) as stream:
             lines = Lines(as_text(stream, files.layout.encoding))
-            records = iter_csv(lines, files.layout, where) if files.format == "csv" else iter_json(lines, where)
-            for record in records:
+            for record in _iter_lines(lines, files, where):
                 yield record if isinstance(record, MalformedLine) or not constants else {**constants, **record}
     except UnicodeError as error:
         raise DataError(_describe_undecodable(files, path, error)) from error
     except OSError as error:
         raise DataError(f"{where} cannot be read: {error}") from error
+
+
+def _iter_lines(lines: Lines, files: TableFiles, where: str) -> Iterator[Record | MalformedLine]:
+    if files.format == "csv":
+        return iter_csv(lines, files.layout, read_header(lines, files.layout, where))
+    return iter_json(lines, where)
 
 
 def find_columns(files: TableFiles) -> list[str]:

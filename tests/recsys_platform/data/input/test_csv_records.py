@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys_model.errors import DataError
-from recsys_platform.data.input.csv_records import MAX_RECORD_LINES, iter_csv
+from recsys_platform.data.input.csv_records import MAX_RECORD_LINES, iter_csv, read_header
 from recsys_platform.data.input.layouts import TextLayout
 from recsys_platform.data.input.text_lines import Lines, MalformedLine
 
@@ -17,7 +17,8 @@ ITEMS = TextLayout(keys=("item_id",))
 
 
 def read(text: str, layout: TextLayout = ITEMS) -> list[dict | str]:
-    records = iter_csv(Lines(io.StringIO(text, newline="")), layout, "t.csv")
+    lines = Lines(io.StringIO(text, newline=""))
+    records = iter_csv(lines, layout, read_header(lines, layout, "t.csv"))
     return [record.text if isinstance(record, MalformedLine) else record for record in records]
 
 
