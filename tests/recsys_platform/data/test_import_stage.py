@@ -64,11 +64,7 @@ def test_a_movielens_folder_becomes_a_dataset_that_says_where_it_came_from(tmp_p
 
 def test_numbered_sequences_stop_the_stage_and_leave_no_dataset_but_the_imported_tables(tmp_path):
     lines = [f"{user} " + " ".join(str(6 * user + place) for place in range(6)) + "\n" for user in range(30)]
-    config = make(
-        tmp_path,
-        {"sequential_data.txt": "".join(lines)},
-        input={"folder": str(tmp_path / "source"), "max_reject_share": 1.0},
-    )
+    config = make(tmp_path, {"sequential_data.txt": "".join(lines)})
     with pytest.raises(DataError, match=r"leak numbered_texts: .* in 30 of 30 test cases") as caught:
         run_data(config)
 
