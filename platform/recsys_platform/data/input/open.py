@@ -121,7 +121,8 @@ def find_users(settings: InputConfig) -> tuple[Table | None, tuple[str, ...]]:
     table, _ = find_table("users", settings.users, (*contract.USER_REQUIRED, *(wanted or ())), None)
     features = tuple(name for name in table.columns if name not in contract.USER_REQUIRED) if wanted is None else wanted
     columns = {name: table.columns[name] for name in (*contract.USER_REQUIRED, *features)}
-    return dataclasses.replace(table, columns=columns), features
+    missed = None if wanted is None else frozenset()
+    return dataclasses.replace(table, columns=columns, missed_names=missed), features
 
 
 def columns_by_order(config: TableConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -3,7 +3,7 @@
 import ast
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from recsys_platform.data.input.conditions import Condition
@@ -39,6 +39,8 @@ class RowCount:
     """Rows that `where` leaves out."""
     num_empty_lists: int = 0
     """Records whose lists are empty and give no row."""
+    names: set[str] = field(default_factory=set, compare=False)
+    """Keys of the JSON objects among them."""
 
 
 def iter_rows(
@@ -66,8 +68,8 @@ def value_at(record: Record, path: str) -> Any:
         return record.get(path)
     name, fields = split_path(path, record)
     value = record.get(name)
-    for field in fields:
-        value = value.get(field) if isinstance(value, dict) else None
+    for inner in fields:
+        value = value.get(inner) if isinstance(value, dict) else None
     return value
 
 

@@ -191,6 +191,8 @@ def _read_text(
     rows = iter_rows(iter_records(table.files, chunk.path), table.shape, count)
     while batch := list(itertools.islice(rows, rows_per_block)):
         counts = None if table.shape.where is None else np.array([row is not None for row in batch], dtype=bool)
+        if table.files.format == "jsonl":
+            count.names.update(*(row for row in batch if isinstance(row, dict)))
         yield _text_block(batch, table), counts
 
 

@@ -43,6 +43,10 @@ class Table:
     """What orders the events of a user."""
     notes: tuple[str, ...] = ()
     """What was left out, for the user."""
+    known_names: frozenset[str] = frozenset()
+    """Names of all columns that were found, for JSON lines in the first records of each file."""
+    missed_names: frozenset[str] | None = frozenset()
+    """Names of those that would be read if they existed; None: all."""
     reading: Reading = field(default_factory=Reading)
     """How its values are read."""
 

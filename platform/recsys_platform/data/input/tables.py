@@ -18,7 +18,7 @@ from recsys_platform.data.input.files import TableFiles, find_files
 from recsys_platform.data.input.found_columns import FoundColumns, describe_missing, look_at_columns
 from recsys_platform.data.input.listing import describe_names
 from recsys_platform.data.input.reading import Reading
-from recsys_platform.data.input.records import with_delimiter
+from recsys_platform.data.input.records import SCANNED_FOR_COLUMNS, with_delimiter
 from recsys_platform.data.input.rows import RowCount, RowShape
 from recsys_platform.data.input.sources import count_chunk
 from recsys_platform.data.input.table import Chunk, Table
@@ -82,6 +82,8 @@ def find_table(
         shape=RowShape(explode=config.exploded, where=where),
         order=config.order,
         reading=Reading(id_width=config.id_width),
+        known_names=frozenset(found.names),
+        missed_names=None if optional is None else frozenset(optional) - frozenset(columns),
         notes=(
             *files.notes,
             *_index_notes(name, found, columns, reads_all=optional is None),
@@ -115,8 +117,19 @@ def count_table(table: Table, count_parts: CountParts = count_in_turn) -> Table:
     )
     if total.num_rows == total.num_left_out:
         raise DataError(f"{files.where} has no rows" + _describe_all_left_out(table, total))
+    _refuse_late_names(table, frozenset().union(*(count.names for _, count in counts)))
     notes = (*table.notes, *_row_notes(table, total))
     return dataclasses.replace(table, chunks=tuple(_number(counts)), notes=notes)
+
+
+def _refuse_late_names(table: Table, names: frozenset[str]) -> None:
+    """Raise if a column to be read is a key of JSON objects only after those that were looked at."""
+    late = names - table.known_names if table.missed_names is None else names & table.missed_names - table.known_names
+    if late:
+        raise DataError(
+            f"{table.files.where}: {sorted(late)} are keys only after the first {SCANNED_FOR_COLUMNS:,} objects of each file, "
+            "which tell the columns; write them there too, with null where they have no value"
+        )
 
 
 def _wanted(config: TableConfig, required: Sequence[str]) -> list[str]:
