@@ -17,6 +17,7 @@ import ray
 
 from recsys_model.evaluation.baselines import CoOccurrence, Popularity, Ranker
 from recsys_model.evaluation.neighbours import ItemNeighbours
+from recsys_model.evaluation.sasrec import VERSION as SASREC_VERSION
 from recsys_platform.cluster import result_of
 from recsys_platform.config.stages import EvaluateConfig
 from recsys_platform.evaluate.answer_log import AnswerLog, AnswerLogs, digest_of
@@ -139,8 +140,8 @@ def training_name(name: str, settings: EvaluateConfig) -> str:
 
 def trained_settings() -> dict[str, object]:
     """Return the sizes and settings of all trained baselines, as plain JSON types: a change of them trains anew."""
-    models = {**SASREC_MODELS, **MODELS}
-    return {name: dataclasses.asdict(model) for name, model in models.items()}
+    ours = {name: {**dataclasses.asdict(model), "version": SASREC_VERSION} for name, model in SASREC_MODELS.items()}
+    return {**ours, **{name: dataclasses.asdict(model) for name, model in MODELS.items()}}
 
 
 def _logs_of_trained(
