@@ -9,6 +9,8 @@ E = size of a head, D = hidden size, V = vocabulary, X = any leading shape.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar, Protocol
 
 import torch
@@ -206,3 +208,14 @@ def part_a_and_part_b_mask(part_a_lens_B: Tensor, num_tokens: int) -> Tensor:
 def count_parameters(model: nn.Module, *, trainable_only: bool = False) -> int:
     """Return the number of parameters; a tied one counts once."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad or not trainable_only)
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Set the evaluation mode of a model, and restore the previous mode afterwards."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)

@@ -7,15 +7,14 @@ Shape suffixes: R = requests.
 """
 
 import copy
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor
 
-from recsys_model.backbones.base import Backbone
+from recsys_model.backbones.base import Backbone, evaluating
 from recsys_model.config import DecodingConfig
+from recsys_model.decoding.answers import Answer, Recommendation
 from recsys_model.decoding.beam import beam_search
 from recsys_model.decoding.exact import Certificate, best_first
 from recsys_model.decoding.expansion import Expansion, SearchSpace
@@ -34,37 +33,6 @@ from recsys_model.text.tokenizer import SpecialTokens
 
 ALL_NODES = 1 << 30
 """Work limit of a search that must come to its end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recommendation:
-    """One item for one request."""
-
-    item: int
-    """Catalogue index."""
-    score: float
-    """`trie`, `lm`: sum of the log-probabilities of its tokens and `[E]`; `entity`: log-probability of the item;
-    `blend`: the weighted sum of the item's two log-probabilities and log(1 + co-occurrences with the latest items)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The items of one request."""
-
-    items: list[Recommendation]
-    """Best first; of equal scores the lower catalogue index comes first."""
-    certificate: Certificate | None
-    """Bound on all other items with `exact`, else None."""
-
-    def first(self, k: int) -> "Answer":
-        """Return the answer with the best `k` items alone; they may be proven even if the others are not."""
-        if len(self.items) <= k:
-            return self
-        certificate = self.certificate
-        if certificate is not None:
-            bound = max(certificate.bound, self.items[k].score)
-            certificate = replace(certificate, bound=bound, missing=max(0.0, bound - self.items[k - 1].score))
-        return Answer(self.items[:k], certificate)
 
 
 class TrieGuidedGenerator:
@@ -126,9 +94,8 @@ class TrieGuidedGenerator:
         other = copy.copy(self)
         if self._scorer is not None:
             other._scorer = self._scorer.of_items(self._model, items)
-        prefix_cache = (
-            space.prefix_cache if space.prefix_cache is None else space.prefix_cache.of_vectors(other._vectors)
-        )
+        cache = space.prefix_cache
+        prefix_cache = None if cache is None else cache.of_vectors(other._vectors)
         other._space = SearchSpace(
             self._model,
             trie,
@@ -188,7 +155,7 @@ class TrieGuidedGenerator:
             raise DataError(f"excluded must have one entry per prompt, got {len(excluded)} for {len(prompts)} prompts")
         if not prompts:
             return []
-        with self._evaluating():
+        with evaluating(self._model):
             return self._search(prompts, k, self._space.lists.filter_of(excluded, allowed))
 
     @torch.inference_mode()
@@ -203,7 +170,7 @@ class TrieGuidedGenerator:
             return []
         items = self._space.lists.filter_of([()] * len(prompts), candidates)
         k = max(1, *map(len, candidates))
-        with self._evaluating():
+        with evaluating(self._model):
             if self._needs_search:
                 expansion = Expansion(self._space, prompts, k, items, keeps_beams=True)
                 best_first(expansion, len(prompts), ALL_NODES)
@@ -233,19 +200,9 @@ class TrieGuidedGenerator:
         shape = (len(prompts), self._space.lists.num_items)
         if not prompts:
             return torch.zeros(shape, device=self._model.device)
-        with self._evaluating():
+        with evaluating(self._model):
             score_RI = Expansion(self._space, prompts, 1, self._space.lists.filter_of(excluded)).score_items()
         return score_RI.new_full(shape, DEAD).index_copy_(1, item_scores.items_I, score_RI)
-
-    @contextmanager
-    def _evaluating(self) -> Iterator[None]:
-        """Set the evaluation mode, and restore the previous mode."""
-        was_training = self._model.training
-        self._model.eval()
-        try:
-            yield
-        finally:
-            self._model.train(was_training)
 
     def _best_items(self, prompts: Sequence[Prompt], k: int, items: ItemFilter) -> list[list[tuple[int, float]]]:
         item_scores = self._space.item_scores

@@ -93,11 +93,7 @@ def train_sasrec(
             training diverged.
     """
     trained = [np.asarray(sequence)[-config.max_history - 1 :] for sequence in sequences if len(sequence) >= 2]
-    validation_cases = [
-        (np.asarray(sequence), item)
-        for sequence, item in zip(sequences, validation_items, strict=True)
-        if item is not None and len(sequence) > 0
-    ]
+    validation_cases = _validation_cases(sequences, validation_items)
     _require_cases(len(trained), len(validation_cases))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -110,6 +106,15 @@ def train_sasrec(
                 training.save(state_file)
             on_pass(training.passes[-1])
         return training.result()
+
+
+def _validation_cases(sequences: Sequences, validation_items: Sequence[int | None]) -> list[tuple[np.ndarray, int]]:
+    """Return each user's training events and validation item, if there are both."""
+    return [
+        (np.asarray(sequence), item)
+        for sequence, item in zip(sequences, validation_items, strict=True)
+        if item is not None and len(sequence) > 0
+    ]
 
 
 class _Training:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -66,10 +66,7 @@ def run_ablate(
         CheckpointError: no run of the base could be finished, so nothing can be compared.
     """
     started = time.monotonic()
-    require(
-        len(seeds) > 0 and len(set(seeds)) == len(seeds) and min(seeds, default=0) >= 0,
-        f"--seeds must be different numbers from 0 on, got {list(seeds)}",
-    )
+    _check_seeds(seeds)
     ablation = Ablation(base=config, max_minutes=max_minutes, overwrite=overwrite)
     variants, is_free = plan(config, only)
     dataset = finish_data(ablation, BASE)
@@ -78,15 +75,30 @@ def run_ablate(
         raise CheckpointError("no run of the base could be finished:\n  " + "\n  ".join(failures.values()))
     report = build_report(ablation, variants, seeds, failures, is_free=is_free)
     report |= {"config": config_to_dict(config), "versions": package_versions()}
+    folder = _write_artifact(config, dataset, report, {"runs": len(seeds) * len(variants), "failed": len(failures)})
+    seconds = round(time.monotonic() - started, 1)
+    return {"ablation": str(folder), "rows": report["rows"], "failed": failures, "seconds": seconds}
+
+
+def _write_artifact(
+    config: RunConfig, dataset: Manifest, report: dict[str, Any], run_counts: Mapping[str, int]
+) -> Path:
+    """Replace the ablation artifact and return its folder."""
     folder = config.folder / "ablation"
     with write_artifact(folder, "ablation", config_to_dict(config), {"dataset": dataset.digest}, overwrite=True) as (
         partial_folder,
         counts,
     ):
         _write_files(partial_folder, report)
-        counts |= {"runs": len(seeds) * len(variants), "failed": len(failures)}
-    seconds = round(time.monotonic() - started, 1)
-    return {"ablation": str(folder), "rows": report["rows"], "failed": failures, "seconds": seconds}
+        counts |= run_counts
+    return folder
+
+
+def _check_seeds(seeds: Sequence[int]) -> None:
+    require(
+        len(seeds) > 0 and len(set(seeds)) == len(seeds) and min(seeds, default=0) >= 0,
+        f"--seeds must be different numbers from 0 on, got {list(seeds)}",
+    )
 
 
 def plan(config: RunConfig, only: Sequence[str]) -> tuple[list[Variant], bool]:

@@ -12,7 +12,7 @@ from recsys_model.evaluation.intervals import bootstrap_mean
 from recsys_model.evaluation.metrics import LARGEST_K, measure_difference, rank_in
 from recsys_model.evaluation.metrics import measure as measure_ranks
 from recsys_platform.evaluate.report.measured import MeasuredValue, measured_values
-from recsys_platform.newcomers.measuring import ItemIdLists, Measured
+from recsys_platform.newcomers.measuring import ItemIdLists, Measured, Timing
 from recsys_platform.newcomers.requests import Visit, Visits
 
 
@@ -48,18 +48,8 @@ def build_figures(
     timing, num_new = measured.timing, len(new_ids)
     return {
         "items": {"new": num_new, "all": timing.items, "new_share": num_new / timing.items},
-        "users": {
-            "of_new": len(visits.of_new),
-            "of_new_in_dataset": visits.num_of_new,
-            "others": len(visits.others),
-            "others_in_dataset": visits.num_others,
-        },
-        "seconds": {
-            "all_replicas": timing.all_replicas_s,
-            "first_shown": timing.first_shown_s,
-            "replicas": timing.replicas,
-            "pending": timing.pending,
-        },
+        "users": _users(visits),
+        "seconds": _seconds(timing),
         "recall": {
             "after": measured_values(measure_ranks(ranks_of(visits.of_new, measured.after), **sampling)),
             "before": measured_values(measure_ranks(ranks_of(visits.of_new, measured.before), **sampling)),
@@ -75,6 +65,26 @@ def build_figures(
             "others": _exposure(measured.others_after, new_ids, sampling) if visits.others else None,
         },
         "others": _others(visits.others, measured, sampling) if visits.others else None,
+    }
+
+
+def _users(visits: Visits) -> dict[str, int]:
+    """Return the number of users of each kind, evaluated and in the dataset."""
+    return {
+        "of_new": len(visits.of_new),
+        "of_new_in_dataset": visits.num_of_new,
+        "others": len(visits.others),
+        "others_in_dataset": visits.num_others,
+    }
+
+
+def _seconds(timing: Timing) -> dict[str, Any]:
+    """Return the seconds until the new items were served, and the replicas that have them."""
+    return {
+        "all_replicas": timing.all_replicas_s,
+        "first_shown": timing.first_shown_s,
+        "replicas": timing.replicas,
+        "pending": timing.pending,
     }
 
 

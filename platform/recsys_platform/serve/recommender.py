@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from recsys_model.bundle import Bundle, load_bundle
+from recsys_model.decoding.answers import Answer
 from recsys_model.decoding.exact import Certificate
-from recsys_model.decoding.generator import Answer, TrieGuidedGenerator
+from recsys_model.decoding.generator import TrieGuidedGenerator
 from recsys_model.entities.live_catalog import CatalogUpdate, LiveCatalog, live_catalog
 from recsys_model.text.textualize import Textualizer
 from recsys_platform.artifacts import Manifest, open_artifact
