@@ -33,7 +33,7 @@ class Ids:
     """A column of ids."""
 
     values: pa.Array
-    """Texts; null without an id."""
+    """Texts; null without a usable id."""
     is_inexact: Mask
     """The type of the column has rounded the id, so it may be another's."""
     is_nested: Mask
@@ -89,7 +89,9 @@ def to_ids(column: pa.Array | pa.ChunkedArray, width: int | None = None) -> Ids:
         texts = pc.if_else(pa.array(is_float & ~is_rounded), pa.array(written, pa.string()), texts)
     if width is not None:
         texts = pc.if_else(pa.array(_matches(texts, r"^\d+$")), pc.utf8_lpad(texts, width, "0"), texts)
-    return Ids(flatten(texts), is_rounded, _is_nested(texts))
+    is_nested = _is_nested(texts)
+    usable = pc.if_else(pa.array(is_rounded | is_nested), pa.scalar(None, pa.string()), texts)
+    return Ids(flatten(usable), is_rounded, is_nested)
 
 
 def to_numbers(column: pa.Array | pa.ChunkedArray) -> Numbers:
