@@ -78,17 +78,17 @@ def events_of(lengths: dict[str, int], num_items: int) -> str:
 
 
 def test_an_open_quote_and_long_titles_cost_no_row_and_no_past(tmp_path):
-    """i3 fills half a text, i4 was bought by nobody and is longer than one, and the quote of i5 is not closed."""
-    long_title = " ".join(LONG_TITLE.split()[:40])
+    """i3 nearly fills a text, i4 was bought by nobody and is longer than one, and the quote of i5 is not closed."""
+    long_title = " ".join(LONG_TITLE.split()[:55])
     titles = {f"i{number}": f"Thing {number}" for number in range(12)}
     titles |= {"i3": long_title, "i20": LONG_TITLE}
     items = "item_id,title\n" + "".join(f"{item_id},{title}\n" for item_id, title in titles.items())
     items = items.replace("i5,Thing 5", 'i5,"Thing 5')
     events = "".join(
-        line for line in events_of({f"u{n}": 9 for n in range(12)}, 12).splitlines(True) if ",i5," not in line
+        line for line in events_of({f"u{n}": 12 for n in range(12)}, 12).splitlines(True) if ",i5," not in line
     )
     tables = {name: {"path": f"{tmp_path}/{name}.csv"} for name in ("interactions", "items")}
-    sections = {"text": {"max_tokens": 128}, "data": {"targets_per_user": 0}}
+    sections = {"text": {"max_tokens": 128}, "data": {"targets_per_user": 0, "max_leak_share": 1.0}}
     config = make(tmp_path, {"items.csv": items, "interactions.csv": events}, tables, **sections)
 
     report = run_data(config)

@@ -4,6 +4,7 @@ With `input.items: from_interactions` there are no others and the interactions d
 interactions` they are those of the items table that belong to the catalogue.
 """
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -32,20 +33,29 @@ def find_item_ids(interactions: Table) -> set[str]:
 
 
 def read_occurring_items(interactions: Table) -> tuple[Items, int]:
-    """Return the items of the interactions, in the order of their ids, and how many have more than one description.
+    """Return the items of the interactions, in the order of their ids, and how many have more than one title.
 
-    The first row with an item's title describes the item, the first row with its id where none has a title. The driver holds
-    one row an item, a task those of its block.
+    The driver holds one row an item, a task those of its block.
     """
-    describe = partial(_describe_items, width=interactions.reading.id_width.get("item_id"))
+    describe = partial(describe_items, width=interactions.reading.id_width.get("item_id"))
     blocks = build_dataset(interactions).map_batches(
         describe, batch_size=None, batch_format="pyarrow", zero_copy_batch=True
     )
-    tables = [block for block in ray.get(blocks.to_arrow_refs()) if block.num_rows]
+    return join_descriptions(ray.get(blocks.to_arrow_refs()))
+
+
+def join_descriptions(blocks: Sequence[pa.Table]) -> tuple[Items, int]:
+    """Return the items of all blocks of `describe_items`, by id, and how many have more than one title.
+
+    The first row with an item's title describes the item, the first row with its id where none has a title.
+    """
+    tables = [block for block in blocks if block.num_rows]
     if not tables:
         return Items(), 0
     rows = _first_rows(join_parts(tables))
-    items = contract.check_items(rows.append_column(MALFORMED, pa.nulls(rows.num_rows, pa.string())))
+    for name in {"title", MALFORMED} - set(rows.column_names):
+        rows = rows.append_column(name, pa.nulls(rows.num_rows, pa.string()))
+    items = contract.check_items(rows)
     items.rejects = []
     return items, int(pc.sum(rows["#is_ambiguous"]).as_py())
 
@@ -70,8 +80,8 @@ def restrict_items(items: Items, item_ids: set[str]) -> tuple[Items, int, int]:
     return restricted, len(items.item_ids) - len(kept), len(added)
 
 
-def _describe_items(block: pa.Table, width: int | None) -> pa.Table:
-    """Return one row for each item of a block: its id, its first texts, their row number."""
+def describe_items(block: pa.Table, width: int | None = None) -> pa.Table:
+    """Return one row for each item of a block of interactions: its id, its first texts, their row number."""
     texts = [name for name in ITEM_TEXTS if name in block.column_names]
     if block.num_rows == 0:
         return pa.table({"item_id": pa.array([], pa.string())})
