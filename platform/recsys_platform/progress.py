@@ -87,6 +87,7 @@ class CountedProgress:
         unit: str,
         *,
         done: int = 0,
+        are_alike: bool = True,
         stream: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -97,12 +98,14 @@ class CountedProgress:
             total: How many things there are.
             unit: What they are, in the plural.
             done: How many were done before.
+            are_alike: Whether they take about the same time, so that the time left can be estimated.
             stream: As in `ProgressDisplay`.
             clock: As in `ProgressDisplay`.
         """
         self._display = ProgressDisplay(title, stream=stream, clock=clock)
         self._total, self._unit, self._clock = total, unit, clock
         self._done = self._done_before = done
+        self._are_alike = are_alike
         self._started = clock()
         self._now = ""
 
@@ -138,7 +141,7 @@ class CountedProgress:
         elapsed_s, newly_done = self._clock() - self._started, self._done - self._done_before
         if self._done >= self._total:
             return f"{parts[0]} in {duration(elapsed_s)}"
-        if newly_done:
+        if newly_done and self._are_alike:
             parts.append(f"about {duration(elapsed_s * (self._total - self._done) / newly_done)} left")
         return ", ".join([*parts, self._now] if self._now else parts)
 

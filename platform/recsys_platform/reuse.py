@@ -7,10 +7,10 @@ from typing import Any
 from recsys_model.errors import CheckpointError
 from recsys_platform.config.run import RunConfig, config_to_dict
 
-UNIMPORTANT = ("name", "storage", "dataset", "num_cpus", "tune", "serve")
+UNIMPORTANT = ("name", "storage", "dataset", "checkpoint", "num_cpus", "tune", "serve")
 """Settings that may differ between a run that was finished earlier and the one that is asked for."""
 NOT_OF_DATA = (
-    *("name", "storage", "dataset", "num_cpus"),
+    *("name", "storage", "dataset", "checkpoint", "num_cpus"),
     *("model", "entity", "objective", "lora", "optimizer", "train", "tune", "decoding", "evaluate", "serve"),
 )
 """What of a configuration the data stage does not read; two runs that differ in nothing else share a dataset. It reads

@@ -25,6 +25,8 @@ TABLES_FILE = "head.safetensors"
 BLEND_FILE = "blend.json"
 COUNTS_FILE = "co_occurrence.safetensors"
 ITEMS_FILE = "items.json"
+NEWER_SETTINGS = {"earlier_inputs": False}
+"""Settings that heads of earlier versions do not name, with the value that says what those heads do."""
 
 
 def write_head(folder: Path, head: EntityHead, dtype: torch.dtype | None = None) -> None:
@@ -108,7 +110,10 @@ def load_head_config(folder: Path) -> EntityConfig:
     """
     path = folder / SETTINGS_FILE
     try:
-        return settings_from_dict(EntityConfig, json.loads(path.read_text(encoding="utf-8")), "entity")
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(settings, dict):
+            settings = {**NEWER_SETTINGS, **settings}
+        return settings_from_dict(EntityConfig, settings, "entity")
     except (OSError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} does not hold the settings of an entity head: {error}") from error
 

@@ -215,8 +215,8 @@ def batch_loss(model: SASRec, sequences: Sequence[np.ndarray]) -> tuple[torch.Te
 
 def _states(model: SASRec, sequences: Sequence[np.ndarray]) -> torch.Tensor:
     """Return the states after all events but the last of each sequence, one sequence after the other (E, D)."""
-    state_BTD = model(_padded([sequence[:-1] for sequence in sequences]))
     length_B = torch.tensor([len(sequence) - 1 for sequence in sequences])
+    state_BTD = model(_padded([sequence[:-1] for sequence in sequences]), length_B)
     return state_BTD[torch.arange(state_BTD.shape[1]) < length_B[:, None]]
 
 
@@ -233,9 +233,9 @@ def _ranks(model: SASRec, validation_cases: Sequence[tuple[np.ndarray, int]]) ->
     """Return the rank of each item (B), 0 for one that the sequence has; the target is the last of its equals."""
     recent = [sequence[-model.config.max_history :] for sequence, _ in validation_cases]
     row_B = torch.arange(len(validation_cases))
-    last_B = torch.tensor([len(sequence) - 1 for sequence in recent])
+    length_B = torch.tensor([len(sequence) for sequence in recent])
     target_B = torch.tensor([item for _, item in validation_cases])
-    score_BN = model(_padded(recent))[row_B, last_B] @ model.items.weight.T
+    score_BN = model(_padded(recent), length_B)[row_B, length_B - 1] @ model.items.weight.T
     own_B1 = score_BN[row_B, target_B][:, None]
     for row, (sequence, _) in enumerate(validation_cases):
         score_BN[row, torch.from_numpy(sequence)] = -torch.inf

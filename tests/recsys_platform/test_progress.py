@@ -71,12 +71,14 @@ def test_what_was_done_before_does_not_shorten_the_time_left(clock: Clock, caplo
     assert caplog.messages[0] == "answering: 85 %, 85 of 100 users, about 3.0 min left"
 
 
-def test_what_is_being_done_ends_the_line_and_an_interrupted_step_says_where_it_ended(
+def test_things_of_unlike_length_have_no_time_left_and_an_interrupted_step_says_where_it_ended(
     clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     with (
         contextlib.suppress(KeyboardInterrupt),
-        CountedProgress("training baselines", 3, "models", stream=io.StringIO(), clock=clock) as progress,
+        CountedProgress(
+            "training baselines", 3, "models", are_alike=False, stream=io.StringIO(), clock=clock
+        ) as progress,
     ):
         progress.describe("sasrec: pass 2 of at most 9")
         clock.now_s += 30.0
@@ -85,7 +87,7 @@ def test_what_is_being_done_ends_the_line_and_an_interrupted_step_says_where_it_
         raise KeyboardInterrupt
     assert caplog.messages == [
         "training baselines: 0 %, 0 of 3 models, sasrec: pass 3 of at most 9",
-        "training baselines: 33 %, 1 of 3 models, about 1.0 min left, sasrec: pass 3 of at most 9",
+        "training baselines: 33 %, 1 of 3 models, sasrec: pass 3 of at most 9",
     ]
 
 

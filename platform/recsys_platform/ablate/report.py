@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from recsys_platform.ablate.groups import EvaluatedGroup, load_groups
 from recsys_platform.ablate.results import (
     DECIDING,
     SeedRanks,
@@ -49,7 +50,8 @@ def build_report(
         "baselines_hr_at_10": load_baselines(ablation.run_of(BASE, any_seed).evaluation_folder),
         "same_as_base": [variant.name for variant in same_as_base(base)],
         "failed": dict(failures),
-        "rows": [_row(ablation, variant, ranks[variant.name], ranks[BASE.name]) for variant in variants],
+        "rows": _rows(ablation, variants, ranks),
+        "groups": [_group(ablation, variants, ranks, group) for group in load_groups(base)],
         "free_generation": _free_generation(ablation, seeds, failures, ranks) if is_free else None,
     }
     return {"statements": describe(report), **report}
@@ -63,14 +65,14 @@ def describe(report: Mapping[str, Any]) -> list[str]:
     lines = [
         "Each row is the base with only the named settings changed; all else is the same, seeds and users too.",
         _describe_steps(steps["min"], steps["max"]),
-        f"The {event} of each of {report['num_users']:,} users is ranked against the whole catalogue by trie-guided beam "
-        f"search. Figures are means over the training seeds {seeds}, ± their standard deviation. HR@10 without a model: "
+        f"The {event} of each of {report['num_users']:,} users is ranked against the whole catalogue. Figures are means over the training seeds {seeds}, ± their standard deviation. HR@10 without a model: "
         f"{baselines}.",
         "A difference is the row minus the base, for the same user and the same seed. The interval over users (95 %, "
         "bootstrap; a user's difference is the mean over the seeds) tells what other users could have given, the interval "
         "over seeds (95 %, Student's t) what other trainings could have given.",
         "*helps* and *hurts* say what the change of that row does to NDCG@10, and only where both intervals leave zero out; "
         "else the row *cannot be told apart* from the base. Among twenty rows without any effect one may leave it out by chance.",
+        "The tables of groups hold the same users in every row, chosen by their held-out events in the base's dataset.",
         "What is seen here holds for this data, this size of model and this length of training.",
     ]
     if len(report["seeds"]) == 1:
@@ -98,6 +100,22 @@ def _ranks_of(
         seed: load_ranks(ablation.run_of(variant, seed).evaluation_folder)
         for seed in seeds
         if f"{variant.name}-s{seed}" not in failures
+    }
+
+
+def _rows(ablation: Ablation, variants: Sequence[Variant], ranks: Mapping[str, SeedRanks]) -> list[dict[str, Any]]:
+    return [_row(ablation, variant, ranks[variant.name], ranks[BASE.name]) for variant in variants]
+
+
+def _group(
+    ablation: Ablation, variants: Sequence[Variant], ranks: Mapping[str, SeedRanks], group: EvaluatedGroup
+) -> dict[str, Any]:
+    """Return the rows of some of the users."""
+    restricted = {name: group.restrict(of_variant) for name, of_variant in ranks.items()}
+    return {
+        "title": group.title,
+        "num_users": len(group.users),
+        "rows": _rows(ablation, variants, restricted),
     }
 
 

@@ -37,6 +37,8 @@ from recsys_platform.train.stage import can_resume, run_train
 
 logger = logging.getLogger(__name__)
 
+NOT_OF_CHECKPOINT = ("evaluate", "decoding")
+"""Settings that shape no checkpoint."""
 FREE_NAMES = ("seed", "evaluate", "decoding")
 """Settings that shape free generation with a trained model."""
 
@@ -84,7 +86,7 @@ def finish_run(ablation: Ablation, variant: Variant, seed: int, dataset: Manifes
     if not ablation.overwrite and is_finished(run, evaluated, dataset):
         logger.info("%s is finished already", run.name)
         return
-    if ablation.overwrite or not run.checkpoint_folder.exists():
+    if variant.trains and (ablation.overwrite or not run.checkpoint_folder.exists()):
         run_train(run, resume=not ablation.overwrite and can_resume(run), overwrite=ablation.overwrite)
     run_evaluate(evaluated, overwrite=ablation.overwrite)
 
@@ -98,8 +100,7 @@ def is_finished(run: RunConfig, evaluated: RunConfig, dataset: Manifest) -> bool
     if not run.checkpoint_folder.exists():
         return False
     checkpoint = open_artifact(run.checkpoint_folder, "checkpoint")
-    # how it is evaluated shapes no checkpoint
-    trained = {name: value for name, value in config_to_dict(run).items() if name not in ("evaluate", "decoding")}
+    trained = {name: value for name, value in config_to_dict(run).items() if name not in NOT_OF_CHECKPOINT}
     check_settings(checkpoint.config, trained, run.checkpoint_folder)
     check_parent(checkpoint, dataset)
     if not run.evaluation_folder.exists():

@@ -10,8 +10,9 @@ from recsys_platform.evaluate.report.measured import MeasuredValue
 from recsys_platform.evaluate.report.wording import CHIEF_METRIC, UNKNOWN, estimate, metric_title, number
 
 _CHIEF, _DECIDING = metric_title(CHIEF_METRIC), metric_title(DECIDING)
+CHANGED = "what is changed"
 HEAD = (
-    *("variant", "what is changed", _CHIEF, _DECIDING, f"{_CHIEF} minus base, users"),
+    *("variant", CHANGED, _CHIEF, _DECIDING, f"{_CHIEF} minus base, users"),
     *(f"{_DECIDING} minus base, users", "over seeds", "verdict"),
 )
 GENERATION_METRICS = ("hr_at_1", "hr_at_5", "hr_at_10")
@@ -25,6 +26,7 @@ def format_ablation(report: Mapping[str, Any], plot_file: str) -> str:
         "\n".join(f"- {line}" for line in report["statements"]),
         format_rows(report["rows"]),
         f"![{_DECIDING} of every variant minus the base]({plot_file})",
+        *(_format_group(group) for group in report["groups"]),
     ]
     if report["free_generation"] is not None:
         parts += ["## Without the trie", format_free_generation(report["free_generation"])]
@@ -34,6 +36,14 @@ def format_ablation(report: Mapping[str, Any], plot_file: str) -> str:
 def format_rows(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return the table, one row a variant."""
     return format_table(Table("Variants", HEAD, [_cells(row) for row in rows]))
+
+
+def _format_group(group: Mapping[str, Any]) -> str:
+    """Return the rows of some of the users, without what is changed, which the first table says."""
+    kept = [place for place, title in enumerate(HEAD) if title != CHANGED]
+    rows = [[cells[place] for place in kept] for cells in map(_cells, group["rows"])]
+    table = format_table(Table("Variants", [HEAD[place] for place in kept], rows))
+    return f"## {group['num_users']:,} {group['title']}\n\n{table}"
 
 
 def format_free_generation(free: Mapping[str, Any]) -> str:

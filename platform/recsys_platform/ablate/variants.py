@@ -31,10 +31,16 @@ class Variant:
     """Settings in place of the base's, `section.key` -> value."""
     needs_head: bool = False
     """Whether it takes a part of the entity head away, which the base must have then."""
+    needs_blend: bool = False
+    """Whether it takes a part of the blended score away, which the base must have then."""
+    trains: bool = True
+    """Whether it has a training of its own; otherwise it evaluates the base's checkpoint of the same seed."""
 
     def apply(self, config: RunConfig) -> RunConfig:
         """Return the run with the changes; as it is where it lacks what the variant takes away."""
         if self.needs_head and not config.entity.enabled:
+            return config
+        if self.needs_blend and config.decoding.scoring != "blend":
             return config
         sections: dict[str, dict[str, Any]] = {}
         for path, value in self.changes.items():
@@ -101,6 +107,7 @@ VARIANTS = (
             "train.patience": None,
             "decoding.scoring": "trie",
             "objective.token_loss_weight": 1.0,
+            "objective.history": "tokens",
         },
         needs_head=True,
     ),
@@ -116,7 +123,7 @@ VARIANTS = (
     Variant(
         name="inputs-off",
         title="items are told by their tokens alone, no vector on the inputs",
-        changes={"entity.inputs": False, "entity.earlier_inputs": False},
+        changes={"entity.inputs": False, "entity.earlier_inputs": False, "objective.history": "tokens"},
         needs_head=True,
     ),
     Variant(
@@ -130,6 +137,20 @@ VARIANTS = (
         title="the loss over whole items alone, none over tokens",
         changes={"objective.token_loss_weight": 0.0},
         needs_head=True,
+    ),
+    Variant(
+        name="items-alone",
+        title="the base's model, items ranked by the score of whole items alone, not blended",
+        changes={"decoding.scoring": "entity"},
+        needs_blend=True,
+        trains=False,
+    ),
+    Variant(
+        name="tokens-alone",
+        title="the base's model, items ranked by their tokens in the trie alone, not blended",
+        changes={"decoding.scoring": "trie"},
+        needs_blend=True,
+        trains=False,
     ),
 )
 """Every variant there is; one that changes nothing in a base is no row of its table."""
@@ -166,7 +187,8 @@ def data_run(base: RunConfig, variant: Variant) -> RunConfig:
 def build_run(base: RunConfig, variant: Variant, seed: int, max_minutes: float | None = None) -> RunConfig:
     """Return the run of one variant and seed, on the dataset of its `data_run`.
 
-    The seed shapes the training alone: histories and users are those of the base's own seed.
+    The seed shapes the training alone: histories and users are those of the base's own seed. A variant without a
+    training of its own uses the checkpoint of the base's run.
     """
     changed = variant.apply(base)
     train = changed.train if max_minutes is None else dataclasses.replace(changed.train, max_minutes=max_minutes)
@@ -175,6 +197,7 @@ def build_run(base: RunConfig, variant: Variant, seed: int, max_minutes: float |
         name=f"{variant.name}-s{seed}",
         storage=str(base.folder / FOLDER),
         dataset=str(data_run(base, variant).dataset_folder),
+        checkpoint=None if variant.trains else str(build_run(base, BASE, seed).checkpoint_folder),
         seed=seed,
         train=train,
     )

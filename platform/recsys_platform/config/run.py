@@ -46,6 +46,8 @@ class RunConfig:
     """Folder of all runs: a local path or a volume mounted at one path on every node."""
     dataset: str | None = None
     """A dataset artifact to use in place of this run's own."""
+    checkpoint: str | None = None
+    """A checkpoint artifact to evaluate, bundle or serve in place of this run's own; a run with one cannot be trained."""
     seed: int = 0
     """Seed of everything that is drawn."""
     num_cpus: int | None = None
@@ -104,8 +106,8 @@ class RunConfig:
 
     @property
     def checkpoint_folder(self) -> Path:
-        """The checkpoint artifact of this run."""
-        return self.folder / "checkpoint"
+        """The checkpoint artifact that this run reads or writes."""
+        return Path(self.checkpoint) if self.checkpoint is not None else self.folder / "checkpoint"
 
     @property
     def bundle_folder(self) -> Path:
@@ -216,6 +218,7 @@ def _with_absolute_paths(config: RunConfig) -> RunConfig:
         config,
         storage=storage,
         dataset=resolve(config.dataset, "dataset"),
+        checkpoint=resolve(config.checkpoint, "checkpoint"),
         input=tables,
         evaluate=dataclasses.replace(
             config.evaluate, candidates=resolve(config.evaluate.candidates, "evaluate.candidates")

@@ -24,13 +24,14 @@ def build_run(base: RunConfig) -> RunConfig:
     """Return the run that holds items out and whose endpoint can be edited; its other settings are those of the base.
 
     Raises:
-        ConfigError: the base names a dataset to use, which cannot be made without the new items.
+        ConfigError: the base names a dataset or checkpoint to use, which cannot be made without the new items.
     """
-    if base.dataset is not None:
-        raise ConfigError(
-            f"dataset names {base.dataset}, but the dataset of recsys new-items is made anew without the new items; "
-            "take dataset out of the run"
-        )
+    for name, path in (("dataset", base.dataset), ("checkpoint", base.checkpoint)):
+        if path is not None:
+            raise ConfigError(
+                f"{name} names {path}, but the {name} of recsys new-items is made anew without the new items; "
+                f"take {name} out of the run"
+            )
     return dataclasses.replace(
         base,
         name=FOLDER,

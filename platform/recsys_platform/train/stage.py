@@ -19,7 +19,7 @@ from recsys_model.backbones.gguf import is_gguf
 from recsys_model.config import require
 from recsys_model.entities.catalog import load_catalog
 from recsys_model.entity_head.storage import write_item_ids
-from recsys_model.errors import CheckpointError, DataError
+from recsys_model.errors import CheckpointError, ConfigError, DataError
 from recsys_model.text.tokenizer import load_tokenizer
 from recsys_platform.artifacts import Manifest, open_artifact, refuse_to_overwrite, write_artifact
 from recsys_platform.checkpoints import ADAPTER_FOLDER, BASE_FILE, ENTITIES_FOLDER, WEIGHTS_FOLDER
@@ -52,10 +52,11 @@ def run_train(
     `callbacks` receive the reports of the workers.
 
     Raises:
-        ConfigError: the settings contradict each other, the dataset or the weights.
+        ConfigError: the settings contradict each other, the dataset or the weights, or name a checkpoint to use.
         CheckpointError: an artifact is missing, damaged or in the way; there is an unfinished run and `resume` is
             false, or none and `resume` is true; or the workers died more often than `train.max_failures`.
     """
+    _refuse_borrowed_checkpoint(config)
     check_head(config)
     config = with_precision(config)
     refuse_to_overwrite(config.checkpoint_folder, overwrite=overwrite)
@@ -75,6 +76,15 @@ def run_train(
     shutil.rmtree(folder)
     logger.info("checkpoint %s: %d steps in %.1f minutes", config.checkpoint_folder, report["steps"], report["minutes"])
     return {"checkpoint": str(config.checkpoint_folder), **report}
+
+
+def _refuse_borrowed_checkpoint(config: RunConfig) -> None:
+    """Raise if the run uses the checkpoint of another run, which a training would write over."""
+    if config.checkpoint is not None:
+        raise ConfigError(
+            f"checkpoint names {config.checkpoint}, a trained model to use as it is, but this command trains one; take "
+            "checkpoint out of the run"
+        )
 
 
 def can_resume(config: RunConfig) -> bool:

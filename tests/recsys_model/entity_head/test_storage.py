@@ -128,6 +128,12 @@ def removed(name: str) -> Callable[[Path], object]:
     return lambda folder: (folder / name).unlink()
 
 
+def test_a_head_of_an_earlier_version_has_the_settings_that_it_behaves_by(tmp_path: Path) -> None:
+    write_head(tmp_path, trained_head())
+    rewritten("head.json", lambda d: {k: v for k, v in d.items() if k != "earlier_inputs"})(tmp_path)
+    assert load_head_config(tmp_path).earlier_inputs is False
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [

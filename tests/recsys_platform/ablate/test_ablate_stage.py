@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections import Counter
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,6 +11,7 @@ import pytest
 
 from recsys_model.errors import CheckpointError, ConfigError, DataError
 from recsys_platform.ablate import runs
+from recsys_platform.ablate.groups import EvaluatedGroup
 from recsys_platform.ablate.results import summarize_differences, summarize_metrics
 from recsys_platform.ablate.stage import run_ablate
 from recsys_platform.artifacts import open_artifact, write_artifact
@@ -29,6 +31,7 @@ class Stages:
 
     def train(self, config: RunConfig, *, resume: bool, overwrite: bool) -> None:
         assert not resume
+        assert config.checkpoint is None
         if config.name == self.fails_at:
             raise CheckpointError("training failed: out of memory\nmend the cause")
         self.trained.append(config.name)
@@ -44,6 +47,7 @@ class Stages:
     def evaluate(self, config: RunConfig, *, overwrite: bool) -> None:
         self.evaluated.append(config.name)
         rank = 2 if config.objective.mask_units == "token" else 0 if config.objective.intra_mode == "glm" else 1
+        rank = 3 if config.decoding.scoring == "entity" else rank
         parents = {"checkpoint": open_artifact(config.checkpoint_folder, "checkpoint").digest}
         ranks = {"user_id": list(SEQUENCES), "rank_recsysllm": [rank] * 24, "rank_popularity": [1, 0, 0] * 8}
         folder = config.evaluation_folder
@@ -117,6 +121,48 @@ def test_a_trained_run_without_evaluation_is_only_evaluated(stages, config):
     stages.evaluated.clear()
     run_ablate(config, seeds=[0], only=["intra-glm"])
     assert (stages.trained, stages.evaluated) == ([], ["intra-glm-s0"])
+
+
+def test_a_part_of_the_blend_is_evaluated_with_the_checkpoint_of_the_base(stages, tmp_path):
+    config = tiny_config(tmp_path, entity={"enabled": True}, decoding={"scoring": "blend"})
+    write_tiny_dataset(config)
+    result = run_ablate(config, seeds=[0, 1], only=["items-alone"])
+
+    assert result["failed"] == {}
+    assert stages.trained == ["base-s0", "base-s1"]
+    assert stages.evaluated == ["base-s0", "items-alone-s0", "base-s1", "items-alone-s1"]
+    # rank 3 gives 1 / 2
+    assert [row["metrics"]["ndcg_at_10"]["mean"] for row in result["rows"]] == pytest.approx([1.0, 0.5])
+    run_ablate(config, seeds=[0, 1], only=["items-alone"])
+    assert len(stages.evaluated) == 4
+
+
+def test_a_part_of_the_blend_fails_with_the_base(stages, tmp_path):
+    config = tiny_config(tmp_path, entity={"enabled": True}, decoding={"scoring": "blend"})
+    write_tiny_dataset(config)
+    stages.fails_at = "base-s1"
+    result = run_ablate(config, seeds=[0, 1], only=["items-alone"])
+    assert set(result["failed"]) == {"base-s1", "items-alone-s1"}
+
+
+def test_groups_of_users_have_tables_of_their_own(stages, config):
+    run_ablate(config, seeds=[0], only=["token-masking"])
+
+    document = json.loads((config.folder / "ablation" / "ablation.json").read_text())
+    events = Counter(item for items in SEQUENCES.values() for item in items[:-2])
+    rare = [user for user, items in SEQUENCES.items() if events[items[-1]] <= 5]
+    assert 0 < len(rare) < 24
+    [of_rare, of_own_time] = document["groups"]
+    assert (of_rare["num_users"], of_own_time["num_users"]) == (len(rare), 24)
+    assert [row["metrics"]["hr_at_1"]["mean"] for row in of_rare["rows"]] == [1.0, 0.0]
+    assert of_rare["rows"][1]["differences"]["hr_at_1"]["value"] == -1.0
+    text = (config.folder / "ablation" / "ablation.md").read_text()
+    assert f"## {len(rare)} users whose held-out item has at most 5 training events\n\n| variant | HR@10 |" in text
+
+
+def test_the_ranks_of_a_group_are_those_of_its_users():
+    group = EvaluatedGroup(title="two of three", users=frozenset({"ann", "eve"}))
+    assert group.restrict({4: {"ann": 1, "bob": 2, "eve": 0}}) == {4: {"ann": 1, "eve": 0}}
 
 
 def test_a_run_that_fails_does_not_end_the_others_and_is_named(stages, config):

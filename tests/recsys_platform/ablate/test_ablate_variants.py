@@ -17,6 +17,7 @@ from recsys_platform.ablate.variants import (
     source_of_free_generation,
 )
 from recsys_platform.config.run import RunConfig, config_to_dict
+from recsys_platform.train.entities import check_head
 from tests.recsys_platform.tiny_dataset import tiny_config
 
 CHANGED = {
@@ -46,13 +47,15 @@ OF_THE_HEAD = {
         "train.patience": None,
         "decoding.scoring": "trie",
         "objective.token_loss_weight": 1.0,
+        "objective.history": "tokens",
     },
     "residuals-off": {"entity.residuals": False},
     "words-off": {"entity.words": False},
-    "inputs-off": {"entity.inputs": False, "entity.earlier_inputs": False},
+    "inputs-off": {"entity.inputs": False, "entity.earlier_inputs": False, "objective.history": "tokens"},
     "earlier-inputs-off": {"entity.earlier_inputs": False},
     "token-loss-off": {"objective.token_loss_weight": 0.0},
 }
+OF_THE_BLEND = {"items-alone": {"decoding.scoring": "entity"}, "tokens-alone": {"decoding.scoring": "trie"}}
 OF_THE_DATA = ("last-events", "ties-seeded")
 
 
@@ -101,7 +104,12 @@ def test_only_other_histories_need_another_dataset_and_users_stay_those_of_the_b
 
 def test_a_variant_that_the_base_is_already_is_no_row(tmp_path):
     base = tiny_config(tmp_path, objective={"item_loss": "lm", "intra_mode": "glm"})
-    assert [variant.name for variant in same_as_base(base)] == ["intra-glm", "item-loss-lm", *OF_THE_HEAD]
+    assert [variant.name for variant in same_as_base(base)] == [
+        "intra-glm",
+        "item-loss-lm",
+        *OF_THE_HEAD,
+        *OF_THE_BLEND,
+    ]
     assert "item-loss-trie" in [variant.name for variant in choose_variants(base)]
     with pytest.raises(ConfigError, match="the base has these settings already"):
         choose_variants(base, ["item-loss-lm"])
@@ -111,7 +119,12 @@ def test_parts_of_the_head_are_taken_away_from_a_base_that_has_one(tmp_path):
     base = tiny_config(
         tmp_path,
         entity={"enabled": True, "earlier_inputs": True},
-        objective={"item_loss": "trie", "token_loss_weight": 0.2, "next_item_target": "all"},
+        objective={
+            "item_loss": "trie",
+            "token_loss_weight": 0.2,
+            "next_item_target": "all",
+            "history": "vectors",
+        },
         train={"keep": "best", "patience": 3},
         decoding={"scoring": "blend"},
     )
@@ -121,6 +134,19 @@ def test_parts_of_the_head_are_taken_away_from_a_base_that_has_one(tmp_path):
         changed = {key: value for key, value in flat(variant.apply(base)).items() if value != before[key]}
         assert changed == expected, name
         assert data_run(base, variant) is base
+        check_head(variant.apply(base))
+
+
+def test_parts_of_the_blend_are_taken_away_from_the_bases_checkpoint(tmp_path):
+    base = tiny_config(tmp_path, entity={"enabled": True}, decoding={"scoring": "blend"})
+    before = flat(base)
+    for name, expected in OF_THE_BLEND.items():
+        [_, variant] = choose_variants(base, [name])
+        changed = {key: value for key, value in flat(variant.apply(base)).items() if value != before[key]}
+        assert changed == expected, name
+        run = build_run(base, variant, seed=4)
+        assert run.checkpoint_folder == build_run(base, BASE, seed=4).checkpoint_folder
+        assert run.evaluation_folder == base.folder / "ablate" / f"{name}-s4" / "evaluation"
 
 
 def test_the_base_is_always_there_and_unknown_names_are_refused(base):

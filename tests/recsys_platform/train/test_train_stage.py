@@ -61,6 +61,13 @@ def test_the_checkpoint_holds_weights_metrics_curve_and_report(one_worker):
     assert not (config.folder / RUN_FOLDER).exists()
 
 
+def test_a_run_that_uses_the_checkpoint_of_another_run_is_not_trained(tmp_path):
+    config = tiny_config(tmp_path, checkpoint=str(tmp_path / "other" / "checkpoint"))
+    write_tiny_dataset(config)
+    with pytest.raises(ConfigError, match="other/checkpoint, a trained model to use as it is"):
+        run_train(config)
+
+
 def test_the_loss_falls(one_worker):
     config, result = one_worker
     losses = curve(config, "train/loss")

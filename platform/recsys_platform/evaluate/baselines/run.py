@@ -19,6 +19,7 @@ import ray.exceptions
 from recsys_model.errors import RecsysError
 from recsys_model.evaluation.baselines import CoOccurrence, Popularity, Ranker
 from recsys_model.evaluation.neighbours import ItemNeighbours
+from recsys_model.evaluation.sasrec import VERSION as SASREC_VERSION
 from recsys_platform.config.stages import EvaluateConfig
 from recsys_platform.evaluate.answer_log import AnswerLog, AnswerLogs, digest_of
 from recsys_platform.evaluate.baselines.cornac_models import build_ranker
@@ -141,7 +142,7 @@ def training_name(name: str, settings: EvaluateConfig) -> str:
 def trained_settings() -> dict[str, object]:
     """Return the sizes and settings of all trained baselines, as plain JSON types: a change of them trains anew."""
     models = {**SASREC_MODELS, **MODELS}
-    return {name: dataclasses.asdict(model) for name, model in models.items()}
+    return {"sasrec_version": SASREC_VERSION, **{name: dataclasses.asdict(model) for name, model in models.items()}}
 
 
 def _logs_of_trained(
@@ -175,7 +176,7 @@ def _train_all(names: list[str], work: _Work, logs: Mapping[str, AnswerLog]) -> 
     # inside a trial of Ray Tune, the default strategy keeps out of the trial's own tenth of a CPU
     task = ray.remote(num_cpus=work.num_threads, scheduling_strategy="DEFAULT")(_train_and_rank)
     shared = ray.put(work)
-    with CountedProgress("training baselines", len(waiting), "models") as progress:
+    with CountedProgress("training baselines", len(waiting), "models", are_alike=False) as progress:
         while waiting or running:
             while waiting and len(running) < work.settings.num_workers:
                 name = waiting.pop(0)
