@@ -10,7 +10,7 @@ import pyarrow as pa
 import ray
 
 from recsys_model.errors import DataError
-from recsys_platform.data.input.arrow import flatten, pc
+from recsys_platform.data.input.arrow import pc
 from recsys_platform.data.input.columns import to_ids
 from recsys_platform.data.input.datasets import build_dataset
 from recsys_platform.data.input.id_hints import Side, describe_differences
@@ -81,9 +81,7 @@ def _count_unknown(block: pa.Table, item_ids_ref: ray.ObjectRef, width: int | No
     schema = pa.schema([("item_id", pa.string()), ("count", pa.int64())])
     if block.num_rows == 0:
         return schema.empty_table()
-    ids = to_ids(block["item_id"], width)
-    is_usable = ~(ids.is_inexact | ids.is_nested)
-    usable = flatten(ids.values.filter(pa.array(is_usable))).drop_null()
+    usable = to_ids(block["item_id"], width).values.drop_null()
     unknown = usable.filter(pc.is_null(pc.index_in(usable, value_set=ray.get(item_ids_ref))))
     counted = unknown.value_counts()
     counts = np.asarray(counted.field("counts"))

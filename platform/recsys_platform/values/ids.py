@@ -7,8 +7,11 @@ EXACT_WHOLE_NUMBERS = {"double": 2**53, "float": 2**24, "halffloat": 2**11}
 WHOLE_WITH_POINT = r"^[+-]?\d+\.0+$"
 """A whole number that was written as a float, such as `12.0`."""
 SCIENTIFIC = r"^[+-]?(\d(\.\d+)?[eE]\+\d+|inf|Infinity)$"
-"""How spreadsheets and floats write numbers beyond their digits; codes such as `12E4` have no sign there."""
-_WHOLE_WITH_POINT, _SCIENTIFIC = re.compile(WHOLE_WITH_POINT), re.compile(SCIENTIFIC)
+"""How spreadsheets and floats write long numbers; codes such as `12E4` have no sign there."""
+ROUNDED_EXPONENT_DIGITS = 4
+"""Digits of the exponent of a number that a float has rounded, where `written` writes it; no program writes so many."""
+_WHOLE_WITH_POINT = re.compile(WHOLE_WITH_POINT)
+_SCIENTIFIC = re.compile(r"([+-]?)(\d)(?:\.(\d+))?[eE]\+(\d+)")
 
 
 class InexactIdError(ValueError):
@@ -16,20 +19,33 @@ class InexactIdError(ValueError):
 
 
 def canonical_id(text: str) -> str:
-    """Return the one text of an id: `12.0` is `12`, every other text stays as it is.
+    """Return the one text of an id: `12.0` and `1.2e+01` are `12`, every other text stays as it is.
 
     Raises:
-        InexactIdError: it was written by a float beyond its exact whole numbers, so digits are lost.
+        InexactIdError: digits are lost: a float has rounded it, or a spreadsheet has shortened it.
 
     Example:
-        >>> canonical_id("12.0"), canonical_id("007"), canonical_id("1.50"), canonical_id("12E4")
-        ('12', '007', '1.50', '12E4')
+        >>> canonical_id("12.0"), canonical_id("1.234567e+06"), canonical_id("007"), canonical_id("12E4")
+        ('12', '1234567', '007', '12E4')
     """
-    if _SCIENTIFIC.match(text):
+    if text.lstrip("+-") in ("inf", "Infinity"):
+        raise InexactIdError(f"{text} went through a float; write ids as text or as integers")
+    match = _SCIENTIFIC.fullmatch(text)
+    if match is not None:
+        return _checked(_expand(text, match), text)
+    return _checked(text.partition(".")[0], text) if _WHOLE_WITH_POINT.match(text) else text
+
+
+def _expand(text: str, match: re.Match[str]) -> str:
+    """Return the digits of a whole number in scientific notation, `text` of another number."""
+    sign, first, fraction, exponent = match.groups(default="")
+    power = int(exponent)
+    if len(exponent) >= ROUNDED_EXPONENT_DIGITS or len(fraction) < power:
         raise InexactIdError(f"{text} has lost digits; write ids as text or as integers")
-    if not _WHOLE_WITH_POINT.match(text):
-        return text
-    whole = text.partition(".")[0]
+    return text if fraction[power:].strip("0") else f"{sign}{first}{fraction[:power]}"
+
+
+def _checked(whole: str, text: str) -> str:
     if len(whole) > 15 and abs(int(whole)) >= EXACT_WHOLE_NUMBERS["double"]:
         raise InexactIdError(f"{text} went through a float, which rounds it; write ids as text or as integers")
     return whole

@@ -76,7 +76,7 @@ def _told(text: str | None, *, unreadable: bool) -> str:
 @pytest.mark.parametrize(
     ("heading", "read", "num_rows"),
     [
-        ("Ids", read_id, 8),
+        ("Ids", read_id, 9),
         ("Labels", read_label, 18),
         ("Categories", read_categories, 6),
         ("Prices", read_price, 5),

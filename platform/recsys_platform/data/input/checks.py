@@ -46,8 +46,8 @@ def check_event_ids(block: pa.Table, name: str, null_reason: str, reading: Readi
     """Return one column of ids of a block; rows without a usable one are rejected."""
     verdict.reject(to_mask(block[MALFORMED].is_valid()), "malformed_line")
     ids = columns.to_ids(block[name], reading.id_width.get(name))
-    verdict.reject(to_mask(ids.values.is_null()), null_reason)
     _reject_unusable(ids, verdict)
+    verdict.reject(to_mask(ids.values.is_null()), null_reason)
     return ids.values
 
 
@@ -55,8 +55,8 @@ def check_unique_ids(table: pa.Table, name: str, reading: Reading, verdict: Verd
     """Reject malformed lines, unusable ids, and all but the first row of an id."""
     ids = columns.to_ids(table[name], reading.id_width.get(name))
     verdict.reject(to_mask(table[MALFORMED].is_valid()), "malformed_line")
-    verdict.reject(to_mask(ids.values.is_null()), "null_id")
     _reject_unusable(ids, verdict)
+    verdict.reject(to_mask(ids.values.is_null()), "null_id")
     firsts: dict[str, int] = {}
     values = ids.values.to_pylist()
     is_repeated = [firsts.setdefault(key, row) != row for row, key in enumerate(values)]

@@ -13,8 +13,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from recsys_platform.data.input.arrow import Mask, flatten, pc, to_mask
-from recsys_platform.data.input.written import as_written, is_inexact
-from recsys_platform.values.ids import EXACT_WHOLE_NUMBERS, SCIENTIFIC, WHOLE_WITH_POINT
+from recsys_platform.data.input.written import as_written
+from recsys_platform.values.ids import SCIENTIFIC, WHOLE_WITH_POINT, InexactIdError, canonical_id
 from recsys_platform.values.labels import (
     UnreadableLabelError,
     canonical_categories,
@@ -33,7 +33,7 @@ class Ids:
     """A column of ids."""
 
     values: pa.Array
-    """Texts; null without an id."""
+    """Texts; null without a usable id."""
     is_inexact: Mask
     """The type of the column has rounded the id, so it may be another's."""
     is_nested: Mask
@@ -79,19 +79,19 @@ def to_ids(column: pa.Array | pa.ChunkedArray, width: int | None = None) -> Ids:
         column: A plain column.
         width: Number of digits; numbers with fewer get zeros in front.
     """
-    array = flatten(column)
-    rounded = is_inexact(array) if pa.types.is_floating(array.type) else np.zeros(len(array), dtype=bool)
-    texts = as_written(array)
+    texts = as_written(column)
     texts = pc.if_else(pc.equal(pc.utf8_trim_whitespace(texts), ""), pa.scalar(None, pa.string()), texts)
-    rounded |= _matches(texts, SCIENTIFIC)
-    has_point = _matches(texts, WHOLE_WITH_POINT)
-    if has_point.any():
-        whole = pc.replace_substring_regex(texts, r"\.0+$", "")
-        texts = pc.if_else(pa.array(has_point), whole, texts)
-        rounded |= has_point & _exceeds(texts, has_point)
+    is_float = _matches(texts, SCIENTIFIC) | _matches(texts, WHOLE_WITH_POINT)
+    is_rounded = np.zeros(len(texts), dtype=bool)
+    if is_float.any():
+        written, is_refused = parse_distinct(texts, canonical_id, None, InexactIdError)
+        is_rounded = is_refused & is_float
+        texts = pc.if_else(pa.array(is_float & ~is_rounded), pa.array(written, pa.string()), texts)
     if width is not None:
         texts = pc.if_else(pa.array(_matches(texts, r"^\d+$")), pc.utf8_lpad(texts, width, "0"), texts)
-    return Ids(flatten(texts), rounded, _is_nested(texts))
+    is_nested = _is_nested(texts)
+    usable = pc.if_else(pa.array(is_rounded | is_nested), pa.scalar(None, pa.string()), texts)
+    return Ids(flatten(usable), is_rounded, is_nested)
 
 
 def to_numbers(column: pa.Array | pa.ChunkedArray) -> Numbers:
@@ -169,14 +169,6 @@ def _parse_number(text: str) -> float:
 
 def _matches(texts: pa.Array, pattern: str) -> Mask:
     return to_mask(pc.match_substring_regex(texts, pattern).fill_null(False))
-
-
-def _exceeds(texts: pa.Array, mask: Mask) -> Mask:
-    """Mark the whole numbers of `mask` that a float64 may have rounded."""
-    exceeds = np.zeros(len(texts), dtype=bool)
-    for place in np.flatnonzero(mask):
-        exceeds[place] = abs(int(texts[int(place)].as_py())) >= EXACT_WHOLE_NUMBERS["double"]
-    return exceeds
 
 
 def _is_nested(texts: pa.Array) -> Mask:

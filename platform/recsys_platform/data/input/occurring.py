@@ -85,7 +85,7 @@ def describe_items(block: pa.Table, width: int | None = None) -> pa.Table:
     texts = [name for name in ITEM_TEXTS if name in block.column_names]
     if block.num_rows == 0:
         return pa.table({"item_id": pa.array([], pa.string())})
-    ids = _usable_ids(block, width)
+    ids = columns.to_ids(block["item_id"], width).values
     has_title = (
         pa.array([title is not None for title in columns.to_prose(block["title"])])
         if "title" in texts
@@ -123,11 +123,5 @@ def _find_ambiguous(rows: pa.Table, item_N: npt.NDArray[np.int64]) -> Mask:
 
 def _distinct_ids(block: pa.Table, width: int | None) -> pa.Table:
     """Return the ids that the contract accepts, once each."""
-    ids = _usable_ids(block, width) if block.num_rows else pa.array([], pa.string())
+    ids = columns.to_ids(block["item_id"], width).values if block.num_rows else pa.array([], pa.string())
     return pa.table({"item_id": pc.unique(pc.drop_null(ids))})
-
-
-def _usable_ids(block: pa.Table, width: int | None) -> pa.Array:
-    """Return the item ids, null where the contract rejects them."""
-    ids = columns.to_ids(block["item_id"], width)
-    return pc.if_else(pa.array(ids.is_inexact | ids.is_nested), pa.scalar(None, pa.string()), ids.values)

@@ -9,8 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from recsys_platform.data.input.arrow import Mask, flatten, pc, to_mask
-from recsys_platform.values.ids import EXACT_WHOLE_NUMBERS
-from recsys_platform.values.numbers import canonical_number
+from recsys_platform.values.ids import EXACT_WHOLE_NUMBERS, ROUNDED_EXPONENT_DIGITS
 
 MICROSECONDS = pa.timestamp("us")
 
@@ -18,11 +17,11 @@ MICROSECONDS = pa.timestamp("us")
 def as_written(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     """Return the texts of a plain column; null where nothing was given, which NaN says too.
 
-    A whole number that a float cannot hold exactly is written with an exponent, so that `columns.to_ids` can tell.
+    A whole number that the float has rounded is written with an exponent of four digits, so that `columns.to_ids` can tell.
 
     Example:
         >>> as_written(pa.array([12.0, 0.1, float("nan"), 2.0**53])).to_pylist()
-        ['12', '0.1', None, '9.007199254740992e+15']
+        ['12', '0.1', None, '9.007199254740992e+0015']
     """
     array = flatten(column)
     kind = array.type
@@ -59,18 +58,23 @@ def join_parts(parts: Sequence[pa.Table]) -> pa.Table:
 
 
 def _write_floats(array: pa.Array) -> pa.Array:
+    """Write floats as programs write CSV; Arrow writes small ones and long ones in its own way."""
     texts = array.cast(pa.string())
     texts = pc.if_else(array.is_nan().fill_null(False), pa.scalar(None, pa.string()), texts)
-    has_exponent = to_mask(pc.match_substring(texts, "e").fill_null(False))
-    for_ids = is_inexact(array)
-    is_special = has_exponent | for_ids
+    is_rounded = is_inexact(array)
+    is_special = is_rounded | to_mask(pc.match_substring_regex(texts, r"e|0\.000").fill_null(False))
     if not is_special.any():
         return texts
     values, numbers = texts.to_pylist(), array.to_numpy(zero_copy_only=False)
-    for place in np.flatnonzero(is_special):
-        exponent = np.format_float_scientific(numbers[place], trim="-")
-        values[place] = exponent if for_ids[place] else canonical_number(values[place])
+    for place in np.flatnonzero(is_special & np.isfinite(numbers)):
+        values[place] = _write_special(numbers[place], is_rounded=bool(is_rounded[place]))
     return pa.array(values, pa.string())
+
+
+def _write_special(number: np.floating, *, is_rounded: bool) -> str:
+    if is_rounded:
+        return np.format_float_scientific(number, trim="-", exp_digits=ROUNDED_EXPONENT_DIGITS)
+    return str(int(number)) if number.is_integer() else str(number)
 
 
 def _write_timestamps(array: pa.Array) -> pa.Array:

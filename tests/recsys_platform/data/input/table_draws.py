@@ -68,7 +68,8 @@ FLOATS = st.one_of(
     st.integers(-(2**53) - 2, 2**53 + 2).map(float),
     st.floats(allow_nan=False, allow_infinity=False),
 )
-SINGLES = st.integers(-(2**23), 2**23).map(lambda value: value / 4)
+# NumPy and pandas write a float32 from 1e6 on as `1e+06`, which no longer tells whether digits are lost
+SINGLES = st.integers(-(2**21), 2**21).map(lambda value: value / 4)
 MOMENTS = st.datetimes(datetime.datetime(1995, 1, 1), datetime.datetime(2025, 1, 1)).map(
     lambda moment: moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 )

@@ -28,8 +28,8 @@ def test_ids_become_strings_and_empty_ones_null(values, kind, expected):
 
 
 def test_whole_floats_meet_the_integers_and_other_texts_stay():
-    ids = columns.to_ids(pa.array(["12.0", "007.00", "1.50", "12E4", " a ", "   "]))
-    assert ids.values.to_pylist() == ["12", "007", "1.50", "12E4", " a ", None]
+    ids = columns.to_ids(pa.array(["12.0", "007.00", "1.50", "12E4", " a ", "   ", "1.234567e+06", "1.2345e+03"]))
+    assert ids.values.to_pylist() == ["12", "007", "1.50", "12E4", " a ", None, "1234567", "1.2345e+03"]
     assert not ids.is_inexact.any()
 
 
@@ -39,6 +39,7 @@ def test_whole_floats_meet_the_integers_and_other_texts_stay():
         ([2.0**53 - 1, 2.0**53, float("inf"), None], pa.float64(), [False, True, True, False]),
         ([2.0**24 - 1, 2.0**24, None], pa.float32(), [False, True, False]),
         ([2**53, 2**53 + 1, None], pa.int64(), [False, False, False]),
+        ([1e15, 1e-7, 123456789012345.0], pa.float64(), [False] * 3),
         (["9007199254740991.0", "9007199254740993.0", "1.08776E+08", "inf"], pa.string(), [False, True, True, True]),
     ],
 )
