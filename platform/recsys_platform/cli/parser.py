@@ -9,6 +9,7 @@ from recsys_platform.cli.ablate import add_ablate_arguments
 from recsys_platform.cli.item_files import read_ids
 from recsys_platform.cli.items import add_items_arguments
 from recsys_platform.cli.new_items import add_new_items_arguments
+from recsys_platform.cli.semantic_ids import add_semantic_ids_arguments
 from recsys_platform.cli.summaries import DEFAULT_URL
 
 DESCRIPTION = """Train and serve RecSysLLM, an LLM recommender, from interaction tables.
@@ -27,6 +28,7 @@ A run is one YAML file; its stages hand over folders under <storage>/<name>:
   recsys recommend         ask a running endpoint
   recsys items             add, remove and list the items of a running endpoint
   recsys convert GGUF DIR  unpack a model file once, for all processes that read it
+  recsys semantic-ids      check and ask a published generative recommender, without an endpoint
   recsys audit TABLE.csv   find figures of HR and NDCG that no ranking can have
 
 Every stage joins the cluster that RAY_ADDRESS names, else starts a local Ray, and also runs as
@@ -78,6 +80,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_stage(commands, "serve", "answer HTTP requests until interrupted")
     _add_recommend(commands)
     for action in add_items_arguments(commands.add_parser("items", help="edit the catalogue of a running endpoint")):
+        _add_json(action)
+    semantic_ids = commands.add_parser("semantic-ids", help="check and ask a published generative recommender")
+    for action in add_semantic_ids_arguments(semantic_ids):
         _add_json(action)
     convert = commands.add_parser("convert", help="unpack a GGUF file into a folder that loads in a second")
     convert.add_argument("source", type=Path, help="GGUF file, or folder of a published model")
