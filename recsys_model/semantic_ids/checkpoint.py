@@ -13,7 +13,7 @@ from recsys_model.backbones.base import Backbone
 from recsys_model.backbones.checkpoint import load_geometry, load_state, model_from_state
 from recsys_model.backbones.families import family_of
 from recsys_model.backbones.geometry import CausalConfig
-from recsys_model.errors import CheckpointError
+from recsys_model.errors import CheckpointError, ConfigError
 from recsys_model.semantic_ids.index import SemanticId, name_some
 from recsys_model.semantic_ids.unsupported import refuse_weights
 
@@ -96,14 +96,26 @@ def load_published_checkpoint(
 
     Raises:
         CheckpointError: a file is missing or damaged, or the model is no Llama, Qwen2 or Qwen3.
+        ConfigError: torch cannot use the device.
     """
     refuse_weights(folder)
+    _check_device(device)
     geometry = load_geometry(folder)
     if not isinstance(geometry, CausalConfig):
         raise CheckpointError(f"{folder} must hold a llama, qwen2 or qwen3, got a {family_of(geometry)}")
     published = dataclasses.replace(geometry, mask="causal", has_intra_table=False)
     model = model_from_state(published, load_state(folder), dtype=dtype, source=str(folder))
     return PublishedCheckpoint(folder, model.to(device).eval(), load_published_tokenizer(folder))
+
+
+def _check_device(device: str | torch.device) -> None:
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ConfigError(
+            f"device must be one that torch can use here, such as cpu, got {str(device)!r}: {reason}"
+        ) from error
 
 
 def load_published_tokenizer(folder: Path) -> PublishedTokenizer:

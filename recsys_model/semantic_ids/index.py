@@ -59,11 +59,9 @@ class SemanticIndex:
         if not self.item_ids:
             raise DataError(f"{self.source} must have at least 1 item, got 0")
         for ids in (self.keys, self.item_ids):
-            repeated = [name for name, number in Counter(ids).items() if number > 1]
-            if repeated:
-                raise DataError(
-                    f"{self.source}: an item may occur once, {repeated[0]!r} occurs {ids.count(repeated[0])} times"
-                )
+            if len(set(ids)) < len(ids):
+                name, number = Counter(ids).most_common(1)[0]
+                raise DataError(f"{self.source}: an item may occur once, {name!r} occurs {number} times")
 
     @property
     def num_items(self) -> int:

@@ -18,7 +18,7 @@ from recsys_model.decoding.expansion import Expansion, SearchSpace
 from recsys_model.decoding.generator import Answer, Recommendation
 from recsys_model.decoding.prefix_cache import PartACache
 from recsys_model.entities.token_trie import build_token_trie
-from recsys_model.errors import ConfigError
+from recsys_model.errors import ConfigError, DataError
 from recsys_model.semantic_ids.answers import SemanticAnswer, SharedIdExpander, build_answer
 from recsys_model.semantic_ids.checkpoint import PublishedCheckpoint
 from recsys_model.semantic_ids.index import SemanticIndex
@@ -44,6 +44,12 @@ class SemanticRequest:
     """Items that are never recommended."""
     allow: Sequence[str] | None = None
     """The only items that are recommended; None: all."""
+
+    def __post_init__(self) -> None:
+        for name in ("history", "deny", "allow"):
+            value = getattr(self, name)
+            if isinstance(value, str):
+                raise DataError(f"{name} must be a list of items, got the text {value!r}; write [{value!r}]")
 
 
 class SemanticIdRecommender:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from recsys_model.errors import CheckpointError
+from recsys_model.errors import CheckpointError, ConfigError
 from recsys_model.semantic_ids.checkpoint import end_tokens, load_published_checkpoint, load_published_tokenizer
 from recsys_model.semantic_ids.index import TOKEN
 from recsys_model.semantic_ids.published_format import published_format
@@ -114,6 +114,15 @@ def test_a_folder_without_a_tokenizer_and_a_missing_folder_are_refused(tmp_path:
         load_published_checkpoint(weights)
     with pytest.raises(CheckpointError, match="must be the folder of a Hugging Face checkpoint"):
         load_published_checkpoint(tmp_path / "nowhere")
+
+
+def test_a_device_that_torch_does_not_have_is_refused(tmp_path: Path) -> None:
+    weights = minionerec(tmp_path).weights
+    for device in ("cuda:99", "toaster"):
+        with pytest.raises(
+            ConfigError, match=f"device must be one that torch can use here, such as cpu, got '{device}'"
+        ):
+            load_published_checkpoint(weights, device=device)
 
 
 def test_a_table_of_intra_positions_is_no_part_of_a_published_checkpoint(tmp_path: Path) -> None:

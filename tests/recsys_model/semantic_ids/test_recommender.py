@@ -1,14 +1,17 @@
 """Recommendations by semantic ids against `generate` of transformers with a prefix function and as many beams as ids."""
 
+import dataclasses
 import functools
 from pathlib import Path
 
 import pytest
 import torch
 import transformers
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from recsys_model.errors import ConfigError, DataError
-from recsys_model.semantic_ids.checkpoint import load_published_checkpoint
+from recsys_model.semantic_ids.checkpoint import PublishedCheckpoint, load_published_checkpoint
 from recsys_model.semantic_ids.layouts import read_semantic_index
 from recsys_model.semantic_ids.published_format import PublishedFormat, published_format
 from recsys_model.semantic_ids.recommender import SemanticIdRecommender, SemanticRequest
@@ -44,15 +47,18 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Published]:
 
 
 @functools.cache
-def recommender_of(files: Published, form: PublishedFormat | None = None, **settings) -> SemanticIdRecommender:
+def checkpoint_of(weights: Path) -> PublishedCheckpoint:
+    return load_published_checkpoint(weights)
+
+
+@functools.cache
+def recommender_of(files: Published, form: PublishedFormat | None = None, **others) -> SemanticIdRecommender:
     """Return the recommender of two files; equal calls share one."""
-    return SemanticIdRecommender(
-        read_semantic_index(files.index), load_published_checkpoint(files.weights), form, **settings
-    )
+    return SemanticIdRecommender(read_semantic_index(files.index), checkpoint_of(files.weights), form, **others)
 
 
-def requests_of(layout: str, **settings) -> list[SemanticRequest]:
-    return [SemanticRequest(history=history, exclude_seen=False, **settings) for history in HISTORIES[layout]]
+def requests_of(layout: str, **others) -> list[SemanticRequest]:
+    return [SemanticRequest(history=history, exclude_seen=False, **others) for history in HISTORIES[layout]]
 
 
 @functools.cache
@@ -174,6 +180,14 @@ def test_k_items_come_back_even_if_fewer_ids_hold_them(published) -> None:
             assert answer.certificate.bound >= max(outside, default=float("-inf"))
 
 
+def test_k_beams_are_enough_for_k_valid_and_distinct_items(published) -> None:
+    for k in (1, 2, 3, 5):
+        form = published_format("minionerec", {"num_beams": k, "items_per_id": 1})
+        answers = recommender_of(published["minionerec"], form).recommend(requests_of("minionerec"), k)
+        assert [len({item.semantic_id for item in answer.items}) for answer in answers] == [k] * 3
+        assert {item.id for answer in answers for item in answer.items} <= set(MINIONEREC)
+
+
 def test_seen_and_denied_items_are_left_out_but_not_those_that_share_their_id(published) -> None:
     recommender = recommender_of(published["minionerec"])
     requests = [
@@ -258,6 +272,8 @@ def test_bad_requests_are_refused_with_a_way_out(published) -> None:
         DataError, match=r"has no item 'B7'; .*its id \(such as 0\), its semantic id \(such as <a_12><b_7>"
     ):
         recommender.recommend([SemanticRequest(history=["B7"])], k=1)
+    with pytest.raises(DataError, match=r"history must be a list of items, got the text '35'; write \['35'\]"):
+        SemanticRequest(history="35")
     with pytest.raises(ConfigError, match=r"at most 506 tokens, .* a history of 200 items needs \d+; set max_history"):
         recommender.recommend([SemanticRequest(history=["1"] * 200)], k=1)
 
@@ -279,3 +295,58 @@ def test_settings_that_no_search_could_use_are_refused(tmp_path: Path, published
     assert len(recommender_of(files, apart).recommend([SemanticRequest()], k=2)[0].items) == 2
     with pytest.raises(ConfigError, match="template and begin must have at least 2 tokens without a history"):
         recommender_of(files, published_format("minionerec", {"template": "{history}", "begin": ":"}))
+
+
+@functools.cache
+def scores_by_forward_passes(weights: Path, prompt: str) -> dict[str, float]:
+    """Score each semantic id of MiniOneRec by one plain pass of transformers over prompt and answer."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(weights)
+    model = transformers.AutoModelForCausalLM.from_pretrained(weights, dtype=torch.float64).eval()
+    size = len(tokenizer(prompt).input_ids)
+    scores = {}
+    for text in ALL_TEXTS["minionerec"]:
+        ids = torch.tensor([[*tokenizer(f"{prompt}{text}\n").input_ids, tokenizer.eos_token_id]])
+        with torch.no_grad():
+            log_probs = model(input_ids=ids).logits[0, size - 1 : -1].log_softmax(dim=-1)
+        scores[text] = float(log_probs.gather(1, ids[0, size:, None]).sum())
+    return scores
+
+
+ITEMS = st.sets(st.sampled_from(sorted(MINIONEREC)))
+
+
+@settings(max_examples=25)
+@given(
+    ITEMS,
+    st.none() | ITEMS,
+    st.integers(1, 9),
+    st.integers(0, 2),
+    st.booleans(),
+    st.lists(st.integers(0, 3), min_size=9, max_size=9),
+)
+def test_the_answer_is_the_best_k_of_the_items_that_a_request_may_get(
+    published, deny, allow, k, items_per_id, exact, counts
+) -> None:
+    files = published["minionerec"]
+    index = dataclasses.replace(read_semantic_index(files.index), counts=tuple(counts))
+    form = published_format("minionerec", {"items_per_id": items_per_id})
+    recommender = SemanticIdRecommender(index, checkpoint_of(files.weights), form)
+    scores = scores_by_forward_passes(files.weights, form.write_prompt(["<a_12><b_7><c_9>"]))
+    text_of = {key: "".join(tokens) for key, tokens in MINIONEREC.items()}
+    # items are named by one digit, so their names are in the order of the catalogue
+    left = sorted(
+        set(MINIONEREC if allow is None else allow) - deny,
+        key=lambda key: (-scores[text_of[key]], -counts[int(key)], key),
+    )
+    first = [
+        key
+        for key in left
+        if not items_per_id or [x for x in left if text_of[x] == text_of[key]].index(key) < items_per_id
+    ]
+    request = SemanticRequest(
+        history=["0"], exclude_seen=False, deny=sorted(deny), allow=None if allow is None else sorted(allow)
+    )
+    answer = recommender.recommend([request], k, exact=exact)[0]
+    assert [item.id for item in answer.items] == first[:k]
+    assert [item.score for item in answer.items] == pytest.approx([scores[text_of[key]] for key in first[:k]], abs=1e-3)
+    assert answer.shared_order == "training popularity"
