@@ -1,5 +1,6 @@
 """MiniOneRec's `info/NAME.txt`: semantic id, title and item id of an item a line, with tabs in between."""
 
+import html
 from pathlib import Path
 
 from recsys_model.errors import DataError
@@ -31,7 +32,7 @@ def read_info_file(path: Path) -> SemanticIndex:
         keys=item_ids,
         item_ids=item_ids,
         semantic_ids=tuple(semantic_id for semantic_id, _, _ in rows),
-        titles=tuple(title or None for _, title, _ in rows),
+        titles=tuple(html.unescape(title) or None for _, title, _ in rows),
     )
 
 

@@ -160,8 +160,10 @@ def _read_index(options: argparse.Namespace) -> SemanticIndex:
 
 
 def _refuse_settings_without_weights(options: argparse.Namespace) -> None:
-    if options.settings:
-        raise ConfigError("--set changes how a checkpoint is asked; name it by --weights")
+    given = {"--set": options.settings, "--precision": options.precision != "fp32", "--device": options.device != "cpu"}
+    unused = [name for name, is_given in given.items() if is_given]
+    if unused:
+        raise ConfigError(f"{', '.join(unused)} changes how a checkpoint is used; name the checkpoint by --weights")
 
 
 def _load_recommender(index: SemanticIndex, options: argparse.Namespace) -> "SemanticIdRecommender":

@@ -72,9 +72,9 @@ def test_the_layout_can_be_named_where_the_levels_do_not_decide(tmp_path: Path) 
 
 
 def test_minionerecs_info_file_has_everything(tmp_path: Path) -> None:
-    lines = "<a_1><b_2><c_3>\tPen\tblue\t0\r\n<a_1><b_2><c_3><d_1>\t\t17\n\n"
+    lines = "<a_1><b_2><c_3>\tPen &amp; Ink\tblue\t0\r\n<a_1><b_2><c_3><d_1>\t\t17\n\n"
     index = read_semantic_index(write(tmp_path / "X.txt", lines))
-    assert (index.layout, index.item_ids, index.titles) == ("minionerec", ("0", "17"), ("Pen\tblue", None))
+    assert (index.layout, index.item_ids, index.titles) == ("minionerec", ("0", "17"), ("Pen & Ink\tblue", None))
     assert index.semantic_ids == (tuple(THREE), (*THREE, "<d_1>"))
     with pytest.raises(ConfigError, match=r"the layout must be minionerec .*, got lcrec"):
         read_semantic_index(tmp_path / "X.txt", "lcrec")

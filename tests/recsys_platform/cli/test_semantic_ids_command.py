@@ -132,5 +132,8 @@ def test_an_index_of_other_tokens_is_refused_by_check(shop: Path, tmp_path: Path
     other = write_json(tmp_path / "X.index.json", {**MINIONEREC, "9": ["<a_7>", "<b_7>", "<c_9>"]})
     assert main(["semantic-ids", "check", str(other), "--weights", str(shop / "checkpoint")]) == 1
     assert "1 of the 13 tokens" in capsys.readouterr().err
-    assert main(["semantic-ids", "check", str(other), "--set", "end=x"]) == 1
-    assert "--set changes how a checkpoint is asked; name it by --weights" in capsys.readouterr().err
+    for option in (["--set", "end=x"], ["--precision", "bf16"], ["--device", "cuda"]):
+        assert main(["semantic-ids", "check", str(other), *option]) == 1
+        assert (
+            f"{option[0]} changes how a checkpoint is used; name the checkpoint by --weights" in capsys.readouterr().err
+        )
