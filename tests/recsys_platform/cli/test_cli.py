@@ -16,10 +16,13 @@ from recsys_platform.cli.summaries import of_next_steps
 STAGES = ("data", "train", "tune", "ablate", "evaluate", "new-items", "bundle", "serve", "demo")
 
 
-@pytest.mark.parametrize("command", [*STAGES, "recommend", "demo-shop", "audit", "convert", "compare"])
+@pytest.mark.parametrize(
+    "command",
+    [*STAGES, "recommend", "demo-shop", "audit", "convert", "compare", "semantic-ids check", "semantic-ids recommend"],
+)
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        main([command, "--help"])
+        main([*command.split(), "--help"])
     assert caught.value.code == 0
     text = capsys.readouterr().out
     assert f"usage: recsys {command}" in text
