@@ -139,7 +139,6 @@ def _build_all_sequences(config: RunConfig, tables: Tables, item_ids: Sequence[s
         uses_rating=named or needs_ratings(config.tasks),
         keeps_reviews=keeps_reviews(config.tasks, tables.interactions),
         tie_seed=config.seed if config.data.tie_order == "seeded" else None,
-        has_times=tables.interactions.order == "time",
     ).materialize()
 
 
