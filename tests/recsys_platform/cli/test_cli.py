@@ -74,8 +74,15 @@ def test_the_demo_ends_with_its_report_and_three_commands() -> None:
     ],
 )
 def test_a_setting_that_no_worker_could_use_is_refused_before_ray_starts(
-    command: str, setting: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    command: str,
+    setting: str,
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    started: list[object] = []
+    monkeypatch.setattr(ray, "init", lambda *_, **settings: started.append(settings))
     geometry = GLMConfig(num_layers=1, hidden_size=16, num_heads=2, vocab_size=40, max_sequence_length=64)
     write_model(tmp_path / "base", GLM(geometry))
     table = {"path": str(tmp_path / "table.csv")}
@@ -90,7 +97,7 @@ def test_a_setting_that_no_worker_could_use_is_refused_before_ray_starts(
     assert main([command, str(tmp_path / "run.yaml"), "--set", setting]) == 1
 
     assert message in capsys.readouterr().err
-    assert not ray.is_initialized()
+    assert started == []
     assert {path.name for path in tmp_path.iterdir()} == {"base", "run.yaml"}
 
 

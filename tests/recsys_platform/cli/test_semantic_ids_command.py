@@ -101,7 +101,7 @@ def test_options_reach_the_search(shop: Path, tmp_path: Path, capsys) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--set", "separator"], "--set wants key.path=value, got 'separator'"),
+        (["--set", "separator"], "--set must be key.path=value, got 'separator'"),
         (["--set", "seperator=x"], "settings of a published format are template, .*; got seperator"),
         (["--history", "B7"], "has no item 'B7'"),
         (["-k", "51"], r"k must be from 1 to num_beams \(50\), got 51"),

@@ -139,6 +139,7 @@ def test_a_dataset_holds_what_its_manifest_counts(tmp_path):
             "why": "input.interactions and input.items name them",
             "files": [],
             "notes": [],
+            "left_out": {},
             "rows": {},
         },
     }
