@@ -39,7 +39,7 @@ EPILOG = """--set overrides a setting of the file:
 """
 PROGRESS = "Progress goes to standard error: one live bar on a terminal, else one line every 30 seconds."
 DATA_EPILOG = """Begin with --check: it takes two seconds, writes nothing, prints what each column is taken for with three
-examples, and every doubt. Status 1 means that the stage would stop.
+examples, and every doubt. Status 1 means that an error would stop the stage whatever the other rows hold.
 
   recsys data my.yaml --check
   recsys data my.yaml
