@@ -5,9 +5,9 @@ from typing import Literal
 
 from recsys_model.config.checks import require
 
-HistoryLayout = Literal["text", "tokens", "vectors"]
+HistoryLayout = Literal["text", "tokens", "vectors", "vectors_from_last"]
 """Layout of a request's history: as text in part A; or in part B, with the tokens of its items, or with their vectors
-alone."""
+alone and position ids that count from the first or from the last item."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,9 +45,10 @@ class ObjectiveConfig:
     next_item_target: Literal["last", "any", "all"] = "last"
     """Target of the supervised task: the last item of the text (default); any item after the first; or all items in one
     row: the text from the first item on is then one document-level blank, in requests too."""
-    history: Literal["tokens", "vectors"] = "tokens"
-    """With `next_item_target: all`, layout of a history item in part B: its `[S]` and its tokens (default), or its
-    `[S]` alone, which carries the vector of the entity head: one token per item."""
+    history: Literal["tokens", "vectors", "vectors_from_last"] = "tokens"
+    """With `next_item_target: all`, layout of a history item in part B. `tokens` (default): its `[S]` and its tokens;
+    `vectors`: its `[S]` alone, which carries the vector of the entity head, so one token per item; `vectors_from_last`:
+    so too, and inter position ids count back from the last item, which always has the same."""
     item_loss: Literal["lm", "trie"] = "lm"
     """How the token of an item is normalised: over the vocabulary (default, paper), or over its trie children, as
     decoding does."""
@@ -83,7 +84,7 @@ class ObjectiveConfig:
         )
         require(
             self.history == "tokens" or self.next_item_target == "all",
-            "objective.history vectors needs objective.next_item_target all, "
+            f"objective.history {self.history} needs objective.next_item_target all, "
             f"got {self.next_item_target}; set it to all, or objective.history to tokens",
         )
         require(self.poisson_mean > 0.0, f"objective.poisson_mean must be above 0, got {self.poisson_mean}")

@@ -132,13 +132,13 @@ class ExampleBuilder:
     def _lay_out_items(self, text: TokenizedText, *, only_last: bool = False) -> Example:
         """Lay the items of a text out as one blank; each, or only the last, is a target.
 
-        The tokens of all items are targets; with `history: vectors` only those of the last item.
+        With `history: tokens` the tokens of all items are targets; else only those of the last item.
         """
         with_tokens = self._objective.history == "tokens"
         entities = [entity for entity, item in enumerate(text.entity_items) if item >= 0]
         last_start, last_end = text.entity_starts[entities[-1]], text.entity_ends[entities[-1]]
         history = text.before(entities[-1])
-        row = lay_out_history(history, self._special, self._objective.intra_mode, with_tokens=with_tokens)
+        row = lay_out_history(history, self._special, self._objective.intra_mode, self._objective.history)
         item_tokens = text.token_ids[last_start:last_end]
         row.add_item(self._special.start, item_tokens, text.entity_items[entities[-1]])
         part_a, num_tokens = row.part_a, len(row.token_ids)

@@ -4,15 +4,18 @@ Part A is the text in front of the first item and one `[gMASK]`. Part B has, for
 vector of the item before it (with `entity.earlier_inputs` also those of the two items before that one) and whose state
 predicts the item, and then the item's tokens; with `history: vectors` these are left out of all items but the last, so
 that an item of the history is one token. Text between two items precedes the `[S]` of the second one, unless it is a
-lone separator. So no event sees a later one, and a longer history reuses the keys and values of a shorter one.
+lone separator. So no event sees a later one.
 
-The inter position id of part B counts items: it begins with the place of `[gMASK]` and grows by 1 with each.
+The inter position id of part B counts items. From the first: it begins with the place of `[gMASK]` and grows by 1 with
+each, so that a longer history reuses the keys and values of a shorter one. From the last (`history: vectors_from_last`):
+the last item has the place of `[gMASK]`, as a single blank has, and each earlier one 1 more.
 """
 
 import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from recsys_model.config import HistoryLayout
 from recsys_model.entity_config import NUM_EARLIER
 from recsys_model.infilling.item_places import NO_EARLIER, NO_ITEM
 from recsys_model.infilling.part_a import PartA, corrupt
@@ -30,10 +33,12 @@ class ItemRow:
 
     part_a: PartA
     """The text before its first item, and the blank."""
+    num_items: int | None = None
+    """Items of the whole row where position ids count from the last one, None where they count from the first."""
     token_ids: list[int] = field(default_factory=list)
     """Part B so far."""
     inter_position_ids: list[int] = field(default_factory=list)
-    """Place of `[gMASK]` plus the number of items before."""
+    """Place of `[gMASK]` plus the number of items before, or behind where they count from the last."""
     intra_position_ids: list[int] = field(default_factory=list)
     """1 for `[S]`, then the place inside the item; between items as in part A."""
     input_items: list[int] = field(default_factory=list)
@@ -48,7 +53,8 @@ class ItemRow:
     @property
     def position(self) -> int:
         """Inter position id of what comes next."""
-        return self.part_a.mask_position + len(self.items)
+        before = len(self.items)
+        return self.part_a.mask_position + (before if self.num_items is None else self.num_items - 1 - before)
 
     @property
     def last_item(self) -> int:
@@ -83,18 +89,18 @@ class ItemRow:
 
 
 def lay_out_history(
-    text: TokenizedText, special: SpecialTokens, intra_mode: IntraMode, *, with_tokens: bool
+    text: TokenizedText, special: SpecialTokens, intra_mode: IntraMode, layout: HistoryLayout
 ) -> ItemRow:
-    """Return the row of a history: a text that ends before its target."""
+    """Return the row of a history: a text that ends before its target, which is the last item of the row."""
     entities = [entity for entity, item in enumerate(text.entity_items) if item >= 0]
     first = text.entity_starts[entities[0]] if entities else len(text)
     part_a, _ = corrupt(text.first_tokens(first), [(first, first)], special.gmask, special, intra_mode)
-    row = ItemRow(part_a)
+    row = ItemRow(part_a, len(entities) + 1 if layout == "vectors_from_last" else None)
     intra_T = part_a_intra_ids(len(text), text.entity_starts, text.entity_ends, intra_mode)
     stops = [*(text.entity_starts[entity] for entity in entities[1:]), len(text)]
     for entity, stop in zip(entities, stops, strict=False):
         start, end = text.entity_starts[entity], text.entity_ends[entity]
-        item_tokens = text.token_ids[start:end] if with_tokens else []
+        item_tokens = text.token_ids[start:end] if layout == "tokens" else []
         row.add_item(special.start, item_tokens, text.entity_items[entity])
         if _is_more_than_separator(text, end, stop):
             row.add_text(text.token_ids[end:stop], intra_T[end:stop])

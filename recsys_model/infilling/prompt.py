@@ -22,7 +22,7 @@ class Prompt:
     token_ids: list[int]
     """Part A, then the history of part B."""
     inter_position_ids: list[int]
-    """Index in part A; in part B that of the mask token plus the number of items before."""
+    """Index in part A; in part B as in `item_row`."""
     intra_position_ids: list[int]
     """Place inside the entity."""
     mask_position: int
@@ -43,7 +43,7 @@ class Prompt:
     @property
     def last_position(self) -> int:
         """The largest inter position id."""
-        return max(self.part_a_len - 1, self.mask_position)
+        return max(*self.inter_position_ids, self.mask_position)
 
 
 def build_prompt(
@@ -58,7 +58,7 @@ def build_prompt(
         part_a, _ = corrupt(text, [(end, end)], special.gmask, special, intra_mode)
         row = ItemRow(part_a)
     else:
-        row = lay_out_history(text, special, intra_mode, with_tokens=layout == "tokens")
+        row = lay_out_history(text, special, intra_mode, layout)
         part_a = row.part_a
     return Prompt(
         token_ids=part_a.token_ids + row.token_ids,

@@ -37,11 +37,11 @@ def check_head(config: RunConfig) -> None:
         CheckpointError: the head that the run would resume is damaged.
     """
     _check_trained_head(config)
-    needs_input_vectors = config.objective.history == "vectors"
+    needs_input_vectors = config.objective.history != "tokens"
     require(
         not needs_input_vectors or (config.entity.enabled and config.entity.inputs),
-        "objective.history vectors needs the vectors of an entity head as inputs, and the run has none; set entity.enabled "
-        "and entity.inputs to true, or objective.history to tokens",
+        f"objective.history {config.objective.history} needs the vectors of an entity head as inputs, and the run has "
+        "none; set entity.enabled and entity.inputs to true, or objective.history to tokens",
     )
     if config.entity.enabled:
         require(

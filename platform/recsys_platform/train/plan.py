@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from recsys_model.backbones.families import family_of
+from recsys_model.backbones.geometry import CAUSAL_FAMILY
 from recsys_model.backbones.gguf import is_gguf
 from recsys_model.backbones.outline import check_weights, outline_of
 from recsys_model.config import require
@@ -93,6 +95,11 @@ def check_training_settings(config: RunConfig) -> None:
     if config.model.weights is None:
         return
     geometry = load_base_geometry(config)
+    require(
+        config.objective.history != "vectors_from_last" or family_of(geometry) != CAUSAL_FAMILY,
+        "objective.history vectors_from_last numbers positions by the inter position ids of GLM, and a causal model has "
+        "none; set objective.history to vectors",
+    )
     path, model = base_weights_folder(Path(config.model.weights)), outline_of(geometry)
     if config.lora.enabled:
         check_lora(model, config.lora)

@@ -41,7 +41,7 @@ def cases(draw):
     items = st.integers(0, len(titles) - 1)
     pairs = draw(st.dictionaries(st.tuples(items, items), st.integers(1, 3), max_size=20))
     head = head_of(model, titles, draw(st.integers(0, 3)), size=draw(st.sampled_from([0.3, 0.0])))
-    layout = draw(st.sampled_from(["text", "tokens", "vectors"]))
+    layout = draw(st.sampled_from(["text", "tokens", "vectors", "vectors_from_last"]))
     prompt = prompt_of(draw(st.lists(items, max_size=3)), titles, layout=layout)
     scores = scores_by_hand(model, head, titles, prompt, weights, pairs)
     config = {"scoring": "blend", "num_beams": 100}

@@ -31,7 +31,7 @@ def assert_found(found, expected):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("layout", ["text", "tokens", "vectors"])
+@pytest.mark.parametrize("layout", ["text", "tokens", "vectors", "vectors_from_last"])
 def test_all_items_have_the_log_softmax_of_one_state_in_every_family(name, layout):
     model = tiny_backbone(name)
     head = head_of(model, TITLES)

@@ -34,7 +34,7 @@ TITLES = [(1, 2), (1, 2, 3), (1, 4, 0), (5, 4), (5, 4, 3, 2, 1), (0,), (2, 2), (
 HISTORIES = [[0, 3, 6], [], [4, 4, 1, 7, 2], [0, 3, 6, 5]]
 BLEND = BlendWeights(token=0.5, entity=1.0, co_occurrence=0.3)
 PAIRS = {(6, 1): 2, (2, 0): 5}
-LAYOUTS = pytest.mark.parametrize("layout", ["text", "tokens", "vectors"])
+LAYOUTS = pytest.mark.parametrize("layout", ["text", "tokens", "vectors", "vectors_from_last"])
 
 
 def tiny_head(model):
@@ -100,7 +100,7 @@ def test_what_is_kept_of_earlier_prompts_changes_no_answer(name, scoring):
     model = tiny_backbone(name)
     plain, keeping = (generator_of(model, scoring=scoring, reuse_mb=megabytes) for megabytes in (0, 1))
     histories = [[0, 3, 6], [0, 3, 2], [4, 4, 1, 7, 2], [0, 3, 6], [0, 3, 6, 5], []]
-    for layout in ("text", "tokens", "vectors"):
+    for layout in ("text", "tokens", "vectors", "vectors_from_last"):
         prompts = [prompt_of(history, TITLES, layout=layout) for history in histories]
         for call in (prompts[:1], prompts[1:4], prompts[::-1]):
             assert_same(keeping.recommend(call, 8), plain.recommend(call, 8))
@@ -120,7 +120,7 @@ def test_users_who_differ_in_the_residual_of_one_token_share_nothing_behind_it(n
     model = tiny_backbone(name, num_positions=60)
     vectors = scorer_of(tiny_head(model), model, TITLES).vectors
     # beginnings are looked up in steps of 16 tokens
-    history = [0, 3, 6, 1, 7, 4] * (3 if layout == "vectors" else 1)
+    history = [0, 3, 6, 1, 7, 4] * (3 if layout.startswith("vectors") else 1)
     first = prompt_of(history, TITLES, layout=layout)
     place = max(place for place, item in enumerate(first.input_items) if item >= 0)
     second = renamed(first, place, 2)
@@ -199,7 +199,7 @@ def test_free_text_is_what_full_passes_write_token_by_token(name):
 
 
 @pytest.mark.parametrize("reuse_mb", [0, 1])
-@pytest.mark.parametrize("layout", ["text", "tokens", "vectors"])
+@pytest.mark.parametrize("layout", ["text", "tokens", "vectors", "vectors_from_last"])
 def test_a_prompt_that_is_too_long_is_refused_whatever_makes_it_so(layout, reuse_mb):
     generator = generator_of(make_model(0), reuse_mb=reuse_mb)
     generator.recommend([prompt_of([0], TITLES, layout=layout)], 1)

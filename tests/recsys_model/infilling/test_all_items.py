@@ -78,6 +78,16 @@ def test_with_vectors_for_a_history_only_the_last_item_is_told_and_asked_for_by_
     )
 
 
+def test_counted_from_the_last_item_position_ids_end_where_a_single_blank_stands() -> None:
+    from_first = builder_of(ITEMS, history="vectors").ask_for_all(text_with_features())
+    from_last = builder_of(ITEMS, history="vectors_from_last").ask_for_all(text_with_features())
+    assert from_last.inter_position_ids == [0, 1, 2, 3, 4, 5, 6, 7, 6, 5, 5, 5]
+    from_last.inter_position_ids = from_first.inter_position_ids
+    assert from_last == from_first
+    shorter = builder_of(ITEMS, history="vectors_from_last").ask_for_item(text_with_features(), 2)
+    assert shorter.inter_position_ids == [0, 1, 2, 3, 4, 5, 6, 6, 5, 5, 5]
+
+
 def test_what_a_text_tells_of_an_event_stands_behind_its_item() -> None:
     text = TokenizedText()
     text.add_text([50])
@@ -136,7 +146,7 @@ def test_asking_for_one_item_ends_the_text_there_and_leaves_no_other_target() ->
     seed=st.integers(0, 2**32 - 1),
     mode=st.sampled_from(["paper", "run", "glm"]),
     loss=st.sampled_from(["lm", "trie"]),
-    history=st.sampled_from(["tokens", "vectors"]),
+    history=st.sampled_from(["tokens", "vectors", "vectors_from_last"]),
 )
 def test_a_request_is_the_beginning_of_the_example_that_holds_its_answer(
     seed: int, mode: str, loss: str, history: str
@@ -150,8 +160,10 @@ def test_a_request_is_the_beginning_of_the_example_that_holds_its_answer(
     size = len(prompt.token_ids)
     example, whole = builder.ask_for_item(text, target), builder.ask_for_all(text)
     for name in ("token_ids", "inter_position_ids", "intra_position_ids", "input_items", "earlier_items"):
-        # with the items behind it in the text, nothing in front of the answer differs
-        assert getattr(prompt, name) == getattr(example, name)[:size] == getattr(whole, name)[:size]
+        assert getattr(prompt, name) == getattr(example, name)[:size]
+        # with the items behind it in the text, nothing in front of the answer differs but ids that count from the last
+        if (name, history) != ("inter_position_ids", "vectors_from_last"):
+            assert getattr(prompt, name) == getattr(whole, name)[:size]
     assert prompt.part_a_len == example.part_a_len == whole.part_a_len
     own = (example.token_ids[size], example.inter_position_ids[size], example.intra_position_ids[size])
     assert own == (LARGE.start, prompt.mask_position, 1)
@@ -161,7 +173,7 @@ def test_a_request_is_the_beginning_of_the_example_that_holds_its_answer(
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("history", ["tokens", "vectors"])
+@pytest.mark.parametrize("history", ["tokens", "vectors", "vectors_from_last"])
 @torch.no_grad()
 def test_the_state_that_predicts_an_item_is_the_same_in_training_and_in_decoding(
     name: str, history: HistoryLayout

@@ -8,12 +8,15 @@ import ray
 
 from recsys_model.backbones.checkpoint import write_model
 from recsys_model.backbones.glm import GLM
+from recsys_model.config import LoraConfig, ObjectiveConfig
+from recsys_model.entity_config import EntityConfig
 from recsys_model.errors import CheckpointError, ConfigError
 from recsys_model.text.tokenizer import load_tokenizer
 from recsys_platform.config.run import RunConfig
-from recsys_platform.train.plan import plan_train
+from recsys_platform.train.plan import check_training_settings, plan_train
 from recsys_platform.train.runs import open_run_folder
 from recsys_platform.train.stage import workers_of
+from tests.recsys_model.backbones.tiny_backbones import tiny_backbone
 from tests.recsys_platform.tiny_dataset import tiny_config, write_tiny_dataset
 
 
@@ -89,3 +92,16 @@ def test_what_a_training_needs_of_the_cluster_is_told_by_its_settings(config):
     assert str(demand) == "train.num_workers asks for 9 x 2 CPU"
     on_gpus = workers_of(dataclasses.replace(config, train=dataclasses.replace(train, use_gpu=True)))
     assert str(on_gpus) == "train.num_workers asks for 9 x 2 CPU and 1 GPU"
+
+
+def test_a_causal_model_has_no_ids_to_count_from_the_last_item(tmp_path, config):
+    write_model(tmp_path / "qwen2", tiny_backbone("qwen2 causal"))
+    model = dataclasses.replace(config.model, family="causal", weights=str(tmp_path / "qwen2"))
+    vectors = ObjectiveConfig(next_item_target="all", history="vectors")
+    causal = dataclasses.replace(
+        config, model=model, lora=LoraConfig(), objective=vectors, entity=EntityConfig(enabled=True)
+    )
+    check_training_settings(causal)
+    from_last = dataclasses.replace(vectors, history="vectors_from_last")
+    with pytest.raises(ConfigError, match=r"a causal model has none; set objective\.history to vectors"):
+        check_training_settings(dataclasses.replace(causal, objective=from_last))
