@@ -29,6 +29,11 @@ class ItemQuery:
     limits: tuple[GroupLimit, ...]
     """Its caps."""
 
+    @property
+    def has_overlapping_groups(self) -> bool:
+        """Whether an item can count for several groups; then one item can forbid several others."""
+        return len(self.limits) > 1 or any(bool((np.diff(limit.groups.starts) > 1).any()) for limit in self.limits)
+
     def without(self, items: Collection[int]) -> "ItemQuery":
         """Return a query with a mask that forbids further items."""
         assert self.mask is not None, "only queries with a mask lose items"

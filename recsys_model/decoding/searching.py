@@ -94,6 +94,23 @@ def _capped_exact(space: SearchSpace, queries: Sequence[ItemQuery], k: int, conf
 
 
 def _capped_beams(space: SearchSpace, queries: Sequence[ItemQuery], k: int, config: DecodingConfig) -> list[Answer]:
+    """Choose from beams; a query that gets too few items, though other choices may have more, is searched exactly."""
+    answers = [_answer(pairs, None) for pairs in _choose_from_beams(space, queries, k, config.num_beams)]
+    short = [
+        place
+        for place, (query, answer) in enumerate(zip(queries, answers, strict=True))
+        if len(answer.items) < k and query.has_overlapping_groups
+    ]
+    if short:
+        for place, other in zip(
+            short, _capped_exact(space, [queries[place] for place in short], k, config), strict=True
+        ):
+            if len(other.items) > len(answers[place].items):
+                answers[place] = Answer(other.items, None)
+    return answers
+
+
+def _choose_from_beams(space: SearchSpace, queries: Sequence[ItemQuery], k: int, num_beams: int) -> list[Pairs]:
     """Search again without the items that were chosen and those that they forbid, until no query wants or finds more."""
     encoded = space.encode([query.prompt for query in queries])
     choices = [query.choice(k) for query in queries]
@@ -103,7 +120,7 @@ def _capped_beams(space: SearchSpace, queries: Sequence[ItemQuery], k: int, conf
         finished = CappedItems([choices[place] for place in places], space.model.device, bounds_nodes=True)
         prompts, items = [query.prompt for query in some], filter_of(space.lists, some)
         expansion = Expansion(space, prompts, items, finished, encoded=encoded.of_requests(places))
-        beam_search(expansion, len(some), config.num_beams)
+        beam_search(expansion, len(some), num_beams)
         still = []
         for row, place in enumerate(places):
             num_before = len(choices[place].items)
@@ -113,7 +130,7 @@ def _capped_beams(space: SearchSpace, queries: Sequence[ItemQuery], k: int, conf
                 left[place] = left[place].without([*chosen, *forbidden.tolist()])
                 still.append(place)
         places = still
-    return [_answer(sorted(choice.items, key=lambda pair: (-pair[1], pair[0])), None) for choice in choices]
+    return [sorted(choice.items, key=lambda pair: (-pair[1], pair[0])) for choice in choices]
 
 
 def _answer(pairs: Pairs, certificate: Certificate | None) -> Answer:

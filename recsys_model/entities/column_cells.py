@@ -55,12 +55,7 @@ def read_numbers(name: str, cells: Sequence[object]) -> npt.NDArray[np.float64]:
             continue
         if len(values) > 1 or not _is_plain_number(values[0]):
             raise DataError(f"column {name!r}, row {row}: expected one number or nothing, got {cell!r}")
-        number = float(values[0])  # type: ignore[arg-type]
-        if not np.isfinite(number) or (number.is_integer() and abs(number) > LARGEST_WHOLE):
-            raise DataError(
-                f"column {name!r}, row {row}: numbers must lie between -2**53 and 2**53, got {cell!r}; give it as text"
-            )
-        number_N[row] = number
+        number_N[row] = _exact_float(name, row, values[0])
     return number_N
 
 
@@ -89,6 +84,16 @@ def value_text(text: str) -> str:
     True
     """
     return unicodedata.normalize("NFC", fold_whitespace(text))
+
+
+def _exact_float(name: str, row: int, value: object) -> float:
+    is_too_large = isinstance(value, int | np.integer) and abs(int(value)) > LARGEST_WHOLE
+    number = np.inf if is_too_large else float(value)  # type: ignore[arg-type]
+    if not np.isfinite(number):
+        raise DataError(
+            f"column {name!r}, row {row}: numbers must be finite, and whole ones at most 2**53, got {value!r}; give it as text"
+        )
+    return number
 
 
 def _is_plain_number(value: object) -> bool:

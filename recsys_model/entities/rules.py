@@ -8,9 +8,9 @@ column, meets every `NoneOf`, and is limited by no cap.
 """
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeGuard
 
 from recsys_model.errors import DataError
 
@@ -42,7 +42,7 @@ class NumberRange:
         if not given:
             raise DataError(f"where: a range of column {self.column!r} needs a bound, one of {', '.join(bounds)}")
         for name, bound in given.items():
-            if not is_number(bound) or not math.isfinite(bound):
+            if not _is_finite(bound):
                 raise DataError(f"where: {name} of column {self.column!r} must be a finite number, got {bound!r}")
         lower = max((given[name] for name in ("at_least", "above") if name in given), default=-math.inf)
         upper = min((given[name] for name in ("at_most", "below") if name in given), default=math.inf)
@@ -160,14 +160,15 @@ class Rules:
         return tuple(dict.fromkeys([*(each.column for each in self.where), *(cap.column for cap in self.caps)]))
 
 
-def is_number(value: object) -> TypeGuard[float]:
-    """Whether a value is an int or float, and no bool."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _is_finite(value: object) -> bool:
+    """Whether a value is an int or float that fits into a float, and no bool."""
+    # integers of any size are compared exactly, so none overflows
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _check_values(column: str, values: Sequence[Value]) -> None:
     if isinstance(values, str) or not values:
         raise DataError(f"where: a condition on column {column!r} needs a list of values, got {values!r}")
     for value in values:
-        if not isinstance(value, str) and not (is_number(value) and math.isfinite(value)):
+        if not isinstance(value, str) and not _is_finite(value):
             raise DataError(f"where: values of column {column!r} must be texts or finite numbers, got {value!r}")
