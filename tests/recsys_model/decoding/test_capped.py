@@ -155,14 +155,15 @@ def test_an_item_that_displaces_two_others_lets_in_one_below_both():
 def test_nodes_above_items_of_full_groups_alone_are_not_expanded():
     sequences = [(0, a, b) for a in range(3) for b in range(3)] + [(1, 0), (1, 1)]
     tree = Tree(sequences, [0.5], 1)
-    tree.scores = [0.0 if tree.trie.path(node)[:1] != [1] else -9.0 for node in range(tree.trie.num_nodes)]
+    paths = [tree.trie.path(node) for node in range(tree.trie.num_nodes)]
+    tree.scores = [-9.0 if path[:1] == [1] else -float(path[1]) if len(path) > 1 else 0.0 for path in paths]
     choice = CappedChoice(limits_of([([["a"]] * 9 + [["b"], ["c"]], 1)]), 2)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(capped, "NODES_TOGETHER", 1)
         (certificate,) = tree.search([choice], 100)
     assert [item for item, _ in choice.items] == [0, 9]
-    # the root, the four inner nodes that tie with item 0, and the node above items 9 and 10
-    assert certificate.num_expanded == 6
+    # the root, (0,), (0, 0) and (1,); below (0, 1) and (0, 2) all items are in the group of item 0
+    assert certificate.num_expanded == 4
 
 
 @settings(max_examples=150)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys_model.config import DecodingConfig
-from recsys_model.decoding import capped
+from recsys_model.decoding import capped, searching
 from recsys_model.decoding.generator import TrieGuidedGenerator
 from recsys_model.entities.item_columns import build_columns
 from recsys_model.entities.rules import Cap, NumberRange, OneOf, Rules
@@ -280,3 +280,21 @@ def test_a_cap_that_the_beams_would_miss_still_gives_as_many_items_as_there_are(
             (plain,) = generator.recommend([prompt], 5)
             num_short += len({cells["brand"][entry.item] for entry in plain}) < 5
     assert num_short > 0, "beams alone are not enough"
+
+
+def test_a_short_answer_of_beams_is_searched_exactly_if_another_choice_may_have_more_items(monkeypatch):
+    # item 0 has both values and so forbids the two others, which fit together
+    titles = [(1, 2), (1, 3), (2, 2)]
+    columns = build_columns({"category": [["x", "y"], ["x"], ["y"]]}, 3)
+    monkeypatch.setattr(searching, "_choose_from_beams", lambda space, queries, k, num_beams: [[(0, -9.0)]])
+    rules = Rules(caps=(Cap(column="category", at_most=1),))
+    num_items = []
+    for model in MODELS:
+        generator = TrieGuidedGenerator(model, catalog_of(titles), SPECIAL, DecodingConfig(), columns=columns)
+        exact = TrieGuidedGenerator(model, catalog_of(titles), SPECIAL, DecodingConfig(exact=True), columns=columns)
+        (answer,) = generator.search([prompt_of([], titles)], 2, rules=[rules])
+        (best,) = exact.search([prompt_of([], titles)], 2, rules=[rules])
+        assert answer.certificate is None
+        assert [entry.item for entry in answer.items] == ([e.item for e in best.items] if len(best.items) == 2 else [0])
+        num_items.append(len(answer.items))
+    assert set(num_items) == {1, 2}, "both cases occur"
