@@ -290,11 +290,14 @@ def test_a_short_answer_of_beams_is_searched_exactly_if_another_choice_may_have_
     rules = Rules(caps=(Cap(column="category", at_most=1),))
     num_items = []
     for model in MODELS:
-        generator = TrieGuidedGenerator(model, catalog_of(titles), SPECIAL, DecodingConfig(), columns=columns)
-        exact = TrieGuidedGenerator(model, catalog_of(titles), SPECIAL, DecodingConfig(exact=True), columns=columns)
-        (answer,) = generator.search([prompt_of([], titles)], 2, rules=[rules])
-        (best,) = exact.search([prompt_of([], titles)], 2, rules=[rules])
-        assert answer.certificate is None
-        assert [entry.item for entry in answer.items] == ([e.item for e in best.items] if len(best.items) == 2 else [0])
-        num_items.append(len(answer.items))
+        generator, exact = (
+            TrieGuidedGenerator(model, catalog_of(titles), SPECIAL, DecodingConfig(exact=is_exact), columns=columns)
+            for is_exact in (False, True)
+        )
+        for history in ([], [0], [1, 1], [2, 0, 1]):
+            (answer,) = generator.search([prompt_of(history, titles)], 2, rules=[rules])
+            (best,) = exact.search([prompt_of(history, titles)], 2, rules=[rules])
+            assert answer.certificate is None
+            num_items.append(len(answer.items))
+            assert [e.item for e in answer.items] == ([e.item for e in best.items] if len(best.items) == 2 else [0])
     assert set(num_items) == {1, 2}, "both cases occur"
