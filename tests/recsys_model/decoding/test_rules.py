@@ -284,7 +284,7 @@ def test_a_cap_that_the_beams_would_miss_still_gives_as_many_items_as_there_are(
 
 def test_a_short_answer_of_beams_is_searched_exactly_if_another_choice_may_have_more_items(monkeypatch):
     # item 0 has both values and so forbids the two others, which fit together
-    titles = [(1, 2), (1, 3), (2, 2)]
+    titles = [(2, 2), (1, 2), (1, 3)]
     columns = build_columns({"category": [["x", "y"], ["x"], ["y"]]}, 3)
     monkeypatch.setattr(searching, "_choose_from_beams", lambda space, queries, k, num_beams: [[(0, -9.0)]])
     rules = Rules(caps=(Cap(column="category", at_most=1),))
