@@ -56,6 +56,8 @@ class SearchSpace:
         """
         self.model = model
         self.vectors = None if scorer is None else scorer.vectors
+        self.blends = scoring == "blend"
+        """Whether a score has several parts."""
         self.item_scores: ItemScores | None = None
         """Scores of whole items, if the scoring uses them."""
         if scoring in ("entity", "blend"):
@@ -68,6 +70,10 @@ class SearchSpace:
             scoring = "trie"
         self.special = special
         self.prefix_cache = prefix_cache
+        self.trie = trie
+        self.scoring: Scoring = scoring
+        """How tokens are scored: `trie` or `lm`."""
+        self.temperature = temperature
         trie = trie if scoring == "trie" else cut_labels(trie, MAX_LM_LABEL)
         self.scorer = ChildScorer(model, trie, scoring, temperature)
         self.edges = Edges(model, trie, special.start, scoring)

@@ -170,8 +170,8 @@ class TrieGuidedGenerator:
         queries = build_queries(prompts, excluded, allowed, rules, self._columns)
         if not queries:
             return []
-        answer = search_queries if self._needs_search else rank_queries
-        with self._evaluating():
+        answer = search_queries if self.needs_search else rank_queries
+        with self.evaluating():
             return answer(self._space, queries, k, self._config)
 
     @torch.inference_mode()
@@ -187,9 +187,9 @@ class TrieGuidedGenerator:
         items = self._space.lists.filter_of([()] * len(prompts), candidates)
         k = max(1, *map(len, candidates))
         finished = Finished(len(prompts), k, self._model.device)
-        with self._evaluating():
-            expansion = Expansion(self._space, prompts, items, finished, keeps_beams=self._needs_search)
-            if self._space.item_scores is not None and not self._needs_search:
+        with self.evaluating():
+            expansion = Expansion(self._space, prompts, items, finished, keeps_beams=self.needs_search)
+            if self._space.item_scores is not None and not self.needs_search:
                 item_scores = best_items(expansion.score_items(), self._space.item_scores.items_I, k)
             else:
                 best_first(expansion, len(prompts), ALL_NODES)
@@ -217,12 +217,18 @@ class TrieGuidedGenerator:
         shape = (len(prompts), self._space.lists.num_items)
         if not prompts:
             return torch.zeros(shape, device=self._model.device)
-        with self._evaluating():
+        with self.evaluating():
             score_RI = Expansion(self._space, prompts, self._space.lists.filter_of(excluded)).score_items()
         return score_RI.new_full(shape, DEAD).index_copy_(1, item_scores.items_I, score_RI)
 
+    def check_item(self, item: int) -> None:
+        """Raise `DataError` unless an item with this catalogue index is present and not hidden."""
+        lists = self._space.lists
+        if not (0 <= item < lists.num_items and len(lists.rows_of([item]))):
+            raise DataError(f"only an item that is present in the catalogue has a score, got the index {item}")
+
     @contextmanager
-    def _evaluating(self) -> Iterator[None]:
+    def evaluating(self) -> Iterator[None]:
         """Set the evaluation mode, and restore the previous mode."""
         was_training = self._model.training
         self._model.eval()
@@ -232,17 +238,27 @@ class TrieGuidedGenerator:
             self._model.train(was_training)
 
     @property
+    def space(self) -> SearchSpace:
+        """The item trie, with everything that scores it."""
+        return self._space
+
+    @property
+    def columns(self) -> ItemColumns:
+        """The columns that rules may name."""
+        return self._columns
+
+    @property
     def _vectors(self) -> ItemVectors | None:
         return None if self._scorer is None else self._scorer.vectors
 
     @property
-    def _needs_search(self) -> bool:
-        """Whether scores depend on tokens; otherwise one state ranks all items."""
+    def needs_search(self) -> bool:
+        """Whether scores depend on tokens, so that a search is needed; otherwise one state ranks all items."""
         scores = self._space.item_scores
         return scores is None or scores.token_weight > 0.0
 
     def _check_k(self, k: int) -> None:
-        if k < 1 or (k > self._config.num_beams and self._needs_search and not self._config.exact):
+        if k < 1 or (k > self._config.num_beams and self.needs_search and not self._config.exact):
             raise ConfigError(
                 f"k must be from 1 to decoding.num_beams ({self._config.num_beams}), got {k}; "
                 "ask for fewer items or raise decoding.num_beams"

@@ -34,6 +34,11 @@ class ItemQuery:
         """Whether an item can count for several groups; then one item can forbid several others."""
         return len(self.limits) > 1 or any(bool((np.diff(limit.groups.starts) > 1).any()) for limit in self.limits)
 
+    def allows(self, item: int) -> bool:
+        """Whether lists and conditions allow an item; caps depend on the other items of an answer."""
+        is_listed = item not in self.excluded and (self.allowed is None or item in self.allowed)
+        return is_listed and (self.mask is None or bool(self.mask[item]))
+
     def without(self, items: Collection[int]) -> "ItemQuery":
         """Return a query with a mask that forbids further items."""
         assert self.mask is not None, "only queries with a mask lose items"
