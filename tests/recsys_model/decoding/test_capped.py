@@ -2,7 +2,6 @@
 
 import math
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -11,66 +10,15 @@ from hypothesis import strategies as st
 from recsys_model.decoding import capped
 from recsys_model.decoding.capped import CappedItems, capped_best_first, choose_from_scores
 from recsys_model.decoding.caps import CappedChoice, GroupLimit
-from recsys_model.decoding.hypotheses import DEAD, Beams, Candidates
 from recsys_model.decoding.item_lists import ItemLists
 from recsys_model.entities.token_trie import build_token_trie
 from recsys_model.entities.value_columns import text_column
+from tests.recsys_model.decoding.tiny_trees import CPU, Tree
 
-CPU = torch.device("cpu")
 
-
-class Tree:
-    """Nodes with whole numbers as steps from parent to child; it stands in for a model that scores a trie."""
-
-    def __init__(self, sequences, steps, num_requests):
-        self.trie = build_token_trie(sequences, end=9)
-        self.lists = ItemLists(self.trie, CPU)
-        self.device = CPU
-        self.cache = self
-        mask = np.ones(len(sequences), dtype=bool)
-        self._items = self.lists.filter_of([()] * num_requests, None, [mask] * num_requests)
-        self.scores = [0.0]
-        for node in range(1, self.trie.num_nodes):
-            self.scores.append(self.scores[int(self.trie.parents[node])] - steps[node % len(steps)])
-        leaves = {self.trie.leaf_item(node): node for node in self.trie.leaves().tolist()}
-        self.item_scores = [self.scores[leaves[item]] for item in range(len(sequences))]
-
-    def keep_requests(self, kept_R):
-        pass
-
-    def has_item(self, request_X, node_X):
-        return self._items.has_item(request_X, node_X)
-
-    def forbid(self, request, items):
-        self._items.forbid(request, self.lists.rows_of(items))
-
-    def search(self, choices, max_expansions):
-        self.finished = CappedItems(choices, CPU, bounds_nodes=False)
-        return capped_best_first(self, self.finished, len(choices), max_expansions)
-
-    def expand(self, beams: Beams) -> Candidates | None:
-        rows = [[] for _ in beams.nodes]
-        for row, (nodes, scores) in enumerate(zip(beams.nodes.tolist(), beams.scores.tolist(), strict=True)):
-            for slot, (node, score) in enumerate(zip(nodes, scores, strict=True)):
-                if score > DEAD:
-                    assert score == self.scores[node]
-                    rows[row] += [(child, slot) for child in self.trie.children(node)[1].tolist()]
-        width = max(map(len, rows))
-        if not width:
-            return None
-        node_RM, slot_RM = (
-            torch.tensor([[*(pair[part] for pair in row), *[0] * (width - len(row))] for row in rows])
-            for part in (0, 1)
-        )
-        is_child_RM = torch.arange(width) < torch.tensor([[len(row)] for row in rows])
-        allowed_RM = self.has_item(beams.requests[:, None].expand_as(node_RM).flatten(), node_RM.flatten()).view_as(
-            node_RM
-        )
-        score_RM = torch.tensor(self.scores)[node_RM].where(is_child_RM & allowed_RM, DEAD)
-        is_leaf_RM = torch.from_numpy(np.diff(self.trie.first_child) == 0)[node_RM]
-        item_RM = torch.from_numpy(self.trie.items[self.trie.item_start]).long()[node_RM]
-        bound_R = self.finished.add(beams.requests, score_RM.where(is_leaf_RM, DEAD), item_RM)
-        return Candidates(score_RM.where(~is_leaf_RM & (score_RM > bound_R[:, None]), DEAD), node_RM, slot_RM)
+def search(tree, choices, max_expansions):
+    tree.finished = CappedItems(choices, CPU, bounds_nodes=False)
+    return capped_best_first(tree, tree.finished, len(choices), max_expansions)
 
 
 def greedy(scores, columns, k):
@@ -108,7 +56,7 @@ def test_the_search_makes_the_greedy_choice_for_every_request(case, ks, nodes_to
     choices = [CappedChoice(limits_of(columns), k) for k in ks]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(capped, "NODES_TOGETHER", nodes_together)
-        certificates = tree.search(choices, 10**6)
+        certificates = search(tree, choices, 10**6)
     for k, choice, certificate in zip(ks, choices, certificates, strict=True):
         expected = greedy(tree.item_scores, columns, k)
         assert [item for item, _ in choice.items] == expected
@@ -125,7 +73,7 @@ def test_a_search_that_was_cut_short_is_called_exact_only_if_it_is(case, k, limi
     choice = CappedChoice(limits_of(columns), k)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(capped, "NODES_TOGETHER", nodes_together)
-        (certificate,) = tree.search([choice], limit)
+        (certificate,) = search(tree, [choice], limit)
     assert certificate.num_expanded <= limit
     items = [item for item, _ in choice.items]
     if certificate.is_exact:
@@ -146,7 +94,7 @@ def test_an_item_that_displaces_two_others_lets_in_one_below_both():
     choice = CappedChoice(limits_of(columns), 2)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(capped, "NODES_TOGETHER", 1)
-        (certificate,) = tree.search([choice], 100)
+        (certificate,) = search(tree, [choice], 100)
     assert choice.items == [(2, -2.0), (4, -8.0)]
     assert greedy(tree.item_scores, columns, 2) == [2, 4]
     assert certificate.num_expanded == 3
@@ -160,7 +108,7 @@ def test_nodes_above_items_of_full_groups_alone_are_not_expanded():
     choice = CappedChoice(limits_of([([["a"]] * 9 + [["b"], ["c"]], 1)]), 2)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(capped, "NODES_TOGETHER", 1)
-        (certificate,) = tree.search([choice], 100)
+        (certificate,) = search(tree, [choice], 100)
     assert [item for item, _ in choice.items] == [0, 9]
     # the root, (0,), (0, 0) and (1,); below (0, 1) and (0, 2) all items are in the group of item 0
     assert certificate.num_expanded == 4
