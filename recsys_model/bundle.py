@@ -1,11 +1,13 @@
 """The serving bundle: one folder with weights, tokenizer, catalogue and settings; safetensors and JSON, no pickle.
 
-Adapters are already merged into the weights. The settings are those of the training examples, so that requests become
-texts like those of the training.
+The weights are whole, or those of a base model with a LoRA adapter next to them, which is merged in float32 whenever the
+bundle is loaded: a base of 16 bits then keeps its size, and an update that is smaller than the rounding of 16 bits is kept.
+The settings are those of the training examples, so that requests become texts like those of the training.
 """
 
 import dataclasses
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -13,8 +15,9 @@ from typing import get_args
 import torch
 
 from recsys_model.backbones.base import Backbone
-from recsys_model.backbones.checkpoint import load_model, write_model
+from recsys_model.backbones.checkpoint import load_adapter, load_model, write_model
 from recsys_model.config import DecodingConfig, HistoryLayout, TextConfig, WindowConfig, settings_from_dict
+from recsys_model.config.folders import ENTITIES_FOLDER, TOKENIZER_FOLDER, WEIGHTS_FOLDER
 from recsys_model.entities.catalog import Catalog, load_catalog
 from recsys_model.entity_head.scorer import EntityScorer, load_scorer, write_scorer
 from recsys_model.entity_head.storage import write_item_ids
@@ -23,10 +26,8 @@ from recsys_model.infilling.positions import IntraMode
 from recsys_model.text.tokenizer import Tokenizer, load_tokenizer
 
 SETTINGS_FILE = "bundle.json"
-WEIGHTS_FOLDER = "weights"
-TOKENIZER_FOLDER = "tokenizer"
-ENTITIES_FOLDER = "entities"
-"""The entity head, if the model has one."""
+ADAPTER_FOLDER = "adapter"
+"""A PEFT folder, if the weights are those of a base model."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,10 +75,19 @@ def write_bundle(
     settings: BundleSettings,
     dtype: torch.dtype | None = None,
     scorer: EntityScorer | None = None,
+    adapter: Path | None = None,
 ) -> None:
-    """Write everything that serving needs into `folder`, which is created; `dtype` converts the weights.
+    """Write everything that serving needs into `folder`, which is created.
 
-    The tables of an entity head stay as they are: its scores are computed in float32.
+    Args:
+        folder: The new folder.
+        model: The model, or with an `adapter` the base that it belongs to.
+        tokenizer: The model's tokenizer.
+        catalog: The items.
+        settings: How requests become prompts, and how items are searched.
+        dtype: Type to write the weights in; None keeps theirs.
+        scorer: The entity head, whose tables stay as they are: its scores are computed in float32.
+        adapter: PEFT folder to copy.
 
     Raises:
         CheckpointError: model, tokenizer and settings do not fit each other.
@@ -85,6 +95,8 @@ def write_bundle(
     _check_fit(model, tokenizer, settings, str(folder))
     folder.mkdir(parents=True, exist_ok=True)
     write_model(folder / WEIGHTS_FOLDER, model, dtype)
+    if adapter is not None:
+        shutil.copytree(adapter, folder / ADAPTER_FOLDER)
     tokenizer.write(folder / TOKENIZER_FOLDER)
     catalog.write(folder)
     if scorer is not None:
@@ -103,7 +115,7 @@ def load_bundle(folder: Path, *, device: str = "cpu", dtype: torch.dtype | None 
     settings = load_settings(folder)
     if dtype is None:
         dtype = torch.bfloat16 if torch.device(device).type == "cuda" else torch.float32
-    model = load_model(folder / WEIGHTS_FOLDER, dtype=dtype)
+    model = _load_weights(folder, dtype)
     tokenizer = load_tokenizer(folder / TOKENIZER_FOLDER)
     try:
         catalog = load_catalog(folder)
@@ -113,6 +125,12 @@ def load_bundle(folder: Path, *, device: str = "cpu", dtype: torch.dtype | None 
     model = model.to(device).eval()
     scorer = load_scorer(folder / ENTITIES_FOLDER, model, catalog.items)
     return Bundle(model=model, tokenizer=tokenizer, catalog=catalog, settings=settings, scorer=scorer)
+
+
+def _load_weights(folder: Path, dtype: torch.dtype) -> Backbone:
+    if not (folder / ADAPTER_FOLDER).is_dir():
+        return load_model(folder / WEIGHTS_FOLDER, dtype=dtype)
+    return load_adapter(load_model(folder / WEIGHTS_FOLDER), folder / ADAPTER_FOLDER).to(dtype)
 
 
 def load_settings(folder: Path) -> BundleSettings:

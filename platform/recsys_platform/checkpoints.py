@@ -14,15 +14,15 @@ import torch
 
 from recsys_model.backbones.base import Backbone
 from recsys_model.backbones.checkpoint import load_adapter, load_model
-from recsys_model.backbones.geometry import Mask
-from recsys_model.config import ObjectiveConfig
+from recsys_model.backbones.geometry import MaskKind
+from recsys_model.config import DecodingConfig, ObjectiveConfig, require
+from recsys_model.config.folders import ENTITIES_FOLDER as ENTITIES_FOLDER
+from recsys_model.config.folders import WEIGHTS_FOLDER as WEIGHTS_FOLDER
+from recsys_model.entity_head.storage import BLEND_FILE
 from recsys_model.errors import CheckpointError
 from recsys_platform.artifacts import Manifest, sha256_of
 
-WEIGHTS_FOLDER = "weights"
 ADAPTER_FOLDER = "adapter"
-ENTITIES_FOLDER = "entities"
-"""The entity head, where the model has one: beside the weights or the adapter."""
 BASE_FILE = "base.json"
 
 
@@ -39,7 +39,7 @@ def load_trained_model(folder: Path, *, dtype: torch.dtype = torch.float32, veri
         return load_model(folder / WEIGHTS_FOLDER, dtype=dtype)
     if verify:
         check_base(folder)
-    path, _, mask = _read_base(folder)
+    path, _, mask = read_base(folder)
     return load_adapter(load_model(path, mask=mask), folder / ADAPTER_FOLDER).to(dtype)
 
 
@@ -61,6 +61,27 @@ def trained_objective(checkpoint: Manifest) -> ObjectiveConfig:
     return ObjectiveConfig(**values)
 
 
+def check_scoring(folder: Path, decoding: DecodingConfig) -> None:
+    """Raise unless the model of a checkpoint or a bundle can score items as `decoding.scoring` asks.
+
+    Raises:
+        ConfigError: it has no entity head, or no weights of a blend.
+    """
+    if decoding.scoring not in ("entity", "blend"):
+        return
+    head = folder / ENTITIES_FOLDER
+    require(
+        head.is_dir(),
+        f"decoding.scoring {decoding.scoring} needs a model with an entity head, and {folder} was trained without; set "
+        "decoding.scoring to trie, or train with entity.enabled",
+    )
+    require(
+        decoding.scoring != "blend" or (head / BLEND_FILE).is_file(),
+        f"decoding.scoring blend needs the weights that a training finds on validation events, and {folder} has none; "
+        "train with validation events, or set decoding.scoring to entity",
+    )
+
+
 def check_base(folder: Path) -> None:
     """Raise unless the base of an adapter checkpoint is unchanged; whole weights need none.
 
@@ -69,7 +90,7 @@ def check_base(folder: Path) -> None:
     """
     if (folder / WEIGHTS_FOLDER).is_dir():
         return
-    path, digest, _ = _read_base(folder)
+    path, digest, _ = read_base(folder)
     if not path.exists():
         raise CheckpointError(
             f"the adapter in {folder} was trained on {path}, which is gone; put that model back there"
@@ -91,8 +112,12 @@ def folder_digest(folder: Path) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _read_base(folder: Path) -> tuple[Path, str, Mask | None]:
-    """Return where the model is that the adapter in `folder` belongs to, its digest, and the mask it was trained with."""
+def read_base(folder: Path) -> tuple[Path, str, MaskKind | None]:
+    """Return where the model is that the adapter in `folder` belongs to, its digest, and the mask it was trained with.
+
+    Raises:
+        CheckpointError: the folder holds no adapter with its base.
+    """
     try:
         document: dict[str, Any] = json.loads((folder / BASE_FILE).read_text(encoding="utf-8"))
         return Path(document["path"]), document["digest"], document.get("mask")

@@ -1,11 +1,13 @@
-"""Joins the Ray cluster that `RAY_ADDRESS` names, or starts a private one on this machine."""
+"""Joins the Ray cluster that `RAY_ADDRESS` names, or starts a private one on this machine; reads results of its tasks."""
 
 import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import ray
+from ray.exceptions import RayTaskError
 
 from recsys_model.errors import RecsysError
 
@@ -34,6 +36,14 @@ def connected(num_cpus: int | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def result_of(task: ray.ObjectRef) -> Any:
+    """Return the result of a finished task; one of our own errors comes without the call stack of the worker."""
+    try:
+        return ray.get(task)
+    except RayTaskError as error:
+        raise error.cause if isinstance(error.cause, RecsysError) else error from None
 
 
 def _connect(num_cpus: int | None) -> None:

@@ -1,8 +1,7 @@
-"""A published model, once, into a folder of safetensors that every process reads in a second.
+"""Convert a published model into a folder of safetensors that loads in a second (`recsys convert`).
 
-A GGUF file names its weights and its tokenizer at a time, but both have to be unpacked in every process that
-reads it, which takes up to minutes even for a small model. The folder written here holds both as well:
-`model.weights` and `tokenizer.path` may name it.
+Every process that reads a GGUF file must unpack its weights and its tokenizer. This takes up to minutes even for a
+small model. The folder has both; `model.weights` and `tokenizer.path` may name it.
 """
 
 import logging
@@ -27,10 +26,10 @@ PRECISION_TO_DTYPE = {"fp32": torch.float32, "bf16": torch.bfloat16}
 def run_convert(source: Path, folder: Path, *, precision: str = "fp32") -> dict[str, Any]:
     """Write the model and the tokenizer of a GGUF file, or of a published folder, into a new `folder`.
 
-    The weights are the same to the bit with `fp32`; `bf16` halves the folder. It appears when it is complete.
+    With `fp32` the weights are bit-identical; `bf16` halves the size. The folder is complete or absent.
 
     Raises:
-        CheckpointError: `folder` exists, or the source holds no model or no tokenizer that can be used.
+        CheckpointError: `folder` exists, or the source has no usable model or tokenizer.
     """
     if folder.exists():
         raise CheckpointError(f"{folder} exists already; choose another name, or remove it first")
@@ -39,7 +38,7 @@ def run_convert(source: Path, folder: Path, *, precision: str = "fp32") -> dict[
     if tokenizer.vocab_size > model.config.vocab_size:
         raise CheckpointError(
             f"{source}: the model must have a row for each of the tokenizer's {tokenizer.vocab_size} tokens, "
-            f"got {model.config.vocab_size}; weights and tokenizer are of different models"
+            f"got {model.config.vocab_size}; weights and tokenizer belong to different models"
         )
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")

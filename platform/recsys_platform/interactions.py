@@ -9,11 +9,11 @@ import pyarrow.parquet as pq
 from recsys_platform.artifacts import read_manifest
 from recsys_platform.splits import split_of
 
-Events = tuple[np.ndarray, np.ndarray]
+UserEvents = tuple[np.ndarray, np.ndarray]
 """Catalogue indices and times of one user's events, in order."""
 
 
-def iter_sequences(dataset_folder: Path) -> Iterator[tuple[str, Events]]:
+def iter_sequences(dataset_folder: Path) -> Iterator[tuple[str, UserEvents]]:
     """Yield every user and the user's whole sequence, file by file."""
     for file in sorted((dataset_folder / "interactions").glob("*.parquet")):
         table = pq.read_table(file, columns=["user_id", "items", "timestamps"]).combine_chunks()

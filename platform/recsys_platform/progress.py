@@ -1,26 +1,18 @@
-"""Shows how far a long step is: one live bar on a terminal, one log line every half minute elsewhere.
-
-tqdm draws the bar. What else is written meanwhile, such as warnings of workers, appears above it.
-"""
+"""Show the progress of a long step: one live bar on a terminal, one log line every half minute elsewhere."""
 
 import contextlib
-import io
-import logging
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
-from typing import Protocol, Self, TextIO, TypeVar
+from typing import Self, TextIO, TypeVar
 
-from tqdm import tqdm
-
-logger = logging.getLogger(__name__)
+from recsys_platform.progress_output import Bar, Lines, ProgressOutput, lines_above_bars, without_bars
 
 Item = TypeVar("Item")
 _State = tuple[float | None, str]
 BAR_INTERVAL_S = 0.5
 LINE_INTERVAL_S = 30.0
-BAR = "{percentage:3.0f}%|{bar:10}| "
 
 
 class ProgressDisplay:
@@ -41,13 +33,13 @@ class ProgressDisplay:
         """
         stream = sys.stderr if stream is None else stream
         self._stack = contextlib.ExitStack()
-        self._form: _Form
+        self._output: ProgressOutput
         if stream.isatty():
-            self._form, self._interval_s = _Bar(title, _below(stream)), BAR_INTERVAL_S
+            self._output, self._interval_s = Bar(title, without_bars(stream)), BAR_INTERVAL_S
             if stream is sys.stderr:
-                self._stack.enter_context(_lines_above_bars())
+                self._stack.enter_context(lines_above_bars())
         else:
-            self._form, self._interval_s = _Lines(title), LINE_INTERVAL_S
+            self._output, self._interval_s = Lines(title), LINE_INTERVAL_S
         self._clock = clock
         self._drawn_at = clock()
         self._drawn: _State | None = None
@@ -69,7 +61,7 @@ class ProgressDisplay:
         """Show the last state and end."""
         if self._latest is not None and self._latest != self._drawn:
             self._draw(self._latest)
-        self._form.close()
+        self._output.close()
         self._stack.close()
 
     def __enter__(self) -> Self:
@@ -82,7 +74,7 @@ class ProgressDisplay:
 
     def _draw(self, state: _State) -> None:
         self._drawn = state
-        self._form.draw(*state)
+        self._output.draw(*state)
 
 
 class CountedProgress:
@@ -172,105 +164,3 @@ def duration(seconds: float) -> str:
     if seconds < 59.5:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.1f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
-
-
-class _Form(Protocol):
-    """How a state looks."""
-
-    def draw(self, share: float | None, text: str) -> None: ...
-
-    def close(self) -> None: ...
-
-
-class _Bar:
-    def __init__(self, title: str, stream: TextIO) -> None:
-        self._title = title
-        self._stream = stream
-        # a bar that leaves itself would be drawn on the row of the bar below it
-        form = f"{_plain(title)} ..."
-        self._tqdm = tqdm(total=1.0, file=stream, bar_format=form, dynamic_ncols=True, leave=False)
-
-    def draw(self, share: float | None, text: str) -> None:
-        self._tqdm.bar_format = f"{_plain(self._title)}: {'' if share is None else BAR}{_plain(text)}"
-        self._tqdm.n = 0.0 if share is None else share
-        self._tqdm.refresh()
-
-    def close(self) -> None:
-        last = str(self._tqdm)
-        self._tqdm.close()
-        tqdm.write(last, file=self._stream)
-
-
-class _Lines:
-    def __init__(self, title: str) -> None:
-        self._title = title
-
-    def draw(self, share: float | None, text: str) -> None:
-        # rounded down: 100 % means that all is done
-        percentage = "" if share is None else f"{int(100 * share)} %, "
-        logger.info("%s: %s%s", self._title, percentage, text)
-
-    def close(self) -> None:
-        pass
-
-
-class _AboveBars(io.TextIOBase):
-    """A stream whose lines appear above the bars of a terminal."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self.stream = stream
-        self._unfinished = ""
-
-    def write(self, text: str) -> int:
-        *lines, self._unfinished = (self._unfinished + text).split("\n")
-        for line in lines:
-            tqdm.write(line, file=self.stream)
-        return len(text)
-
-    def flush(self) -> None:
-        self.stream.flush()
-
-    def isatty(self) -> bool:
-        return self.stream.isatty()
-
-    def fileno(self) -> int:
-        return self.stream.fileno()
-
-    def finish(self) -> None:
-        """Write a line that has no end yet."""
-        self.stream.write(self._unfinished)
-        self._unfinished = ""
-
-
-def _below(stream: TextIO) -> TextIO:
-    return stream.stream if isinstance(stream, _AboveBars) else stream
-
-
-@contextlib.contextmanager
-def _lines_above_bars() -> Iterator[None]:
-    """Put the lines of logging, and those that Ray prints of its workers, above the bars of standard error."""
-    if isinstance(sys.stderr, _AboveBars):
-        yield
-        return
-    err = _AboveBars(sys.stderr)
-    out = _AboveBars(sys.stdout)
-    handlers = [
-        handler
-        for handler in logging.getLogger().handlers
-        if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stderr
-    ]
-    for handler in handlers:
-        handler.setStream(err)
-    with contextlib.redirect_stderr(err), contextlib.redirect_stdout(out if out.isatty() else sys.stdout):
-        try:
-            yield
-        finally:
-            for handler in handlers:
-                handler.setStream(err.stream)
-            err.finish()
-            out.finish()
-
-
-def _plain(text: str) -> str:
-    """Return a text that `str.format` leaves as it is."""
-    return text.replace("{", "{{").replace("}", "}}")

@@ -7,11 +7,11 @@ from typing import Any
 from recsys_model.errors import CheckpointError
 from recsys_platform.config.run import RunConfig, config_to_dict
 
-UNIMPORTANT = ("name", "storage", "dataset", "checkpoint", "num_cpus", "tune", "serve")
+UNIMPORTANT = ("name", "storage", "dataset", "checkpoint", "num_cpus", "tune", "bundle", "serve")
 """Settings that may differ between a run that was finished earlier and the one that is asked for."""
 NOT_OF_DATA = (
     *("name", "storage", "dataset", "checkpoint", "num_cpus"),
-    *("model", "entity", "objective", "lora", "optimizer", "train", "tune", "decoding", "evaluate", "serve"),
+    *("model", "entity", "objective", "lora", "optimizer", "train", "tune", "decoding", "evaluate", "bundle", "serve"),
 )
 """What of a configuration the data stage does not read; two runs that differ in nothing else share a dataset. It reads
 `entity.fields`, which no variant changes: a head without words does not look at them."""

@@ -1,8 +1,8 @@
-"""Which events of a user train, validate and test: what the data stage writes by and the evaluation checks against.
+"""The split of each user's events into training, validation and test, for the data stage and the evaluation.
 
-One validation and one test target a user. Leave-one-out takes the last two events. A temporal split cuts all users'
-events at the same two moments; a user's target is the first event of a period, so that nothing of the period is known,
-and users without an event in it, or without one before it, have no target.
+Each user has at most one validation and one test target. Leave-one-out takes the last two events. A temporal split
+cuts the events of all users at the same two times. The target is then the user's first event in a period, so the
+history has no event of the period. A user without an event in the period, or without one before it, has no target.
 """
 
 import datetime
@@ -15,8 +15,12 @@ from recsys_model.evaluation.protocols import EventSplit, leave_one_out, tempora
 SplitName = Literal["train", "valid", "test"]
 SPLIT_NAMES: tuple[SplitName, ...] = ("train", "valid", "test")
 HeldOut = Literal["valid", "test"]
+NUM_HELD_OUT = 2
+"""With leave-one-out, each user's last events, which test and validate."""
+MIN_EVENTS_TO_TRAIN = 2
+"""Training events of a user that give an example: a target and an event before it."""
 MIN_CALENDAR_S, MAX_CALENDAR_S = 1e8, 2e10
-"""Times between 1973 and 2603; a smaller number is rather a place in a sequence than a time."""
+"""Times between 1973 and 2603; a smaller number is more likely a position in a sequence."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,33 +28,33 @@ class DatasetSplit:
     """How a dataset was split."""
 
     kind: Literal["leave_one_out", "temporal"] = "leave_one_out"
-    """The rule."""
+    """Rule of the split."""
     valid_from: float | None = None
     """With `temporal`, the time of the first validation event."""
     test_from: float | None = None
     """With `temporal`, the time of the first test event."""
 
     def num_training(self, timestamps: Sequence[float]) -> int:
-        """Return how many of a user's first events are trained on.
+        """Return the number of a user's first events that are training events.
 
-        With leave-one-out the last two never are, also those of a user who has no more and so gives no example.
+        With leave-one-out, the last two events are never training events, even if the user has no others.
 
         Raises:
-            DataError: the events are not in order of time and the split is temporal.
+            DataError: The split is temporal and the events are not in order of time.
 
         Example:
             >>> [DatasetSplit().num_training([0.0] * length) for length in (1, 2, 3, 5)]
             [0, 0, 1, 3]
         """
         if self.kind == "leave_one_out":
-            return max(0, len(timestamps) - 2)
+            return max(0, len(timestamps) - NUM_HELD_OUT)
         return len(self._events(timestamps).train)
 
     def target(self, timestamps: Sequence[float], split: HeldOut) -> int | None:
-        """Return the index of the event that a user is asked for, None if there is none or nothing before it.
+        """Return the index of a user's target event; None if there is no such event or no event before it.
 
         Raises:
-            DataError: as `num_training` does.
+            DataError: As in `num_training`.
 
         Example:
             >>> cut = DatasetSplit(kind="temporal", valid_from=3.0, test_from=5.0)
@@ -62,20 +66,35 @@ class DatasetSplit:
         return period.start if len(period) and period.start > 0 else None
 
     def describe(self, split: HeldOut) -> list[str]:
-        """Return in words which event is asked for, and what is known of a user then."""
+        """Return the target and the history of a case in words."""
         if self.kind == "leave_one_out":
-            target, known = (
-                ("last event", "everything before it, the validation event included")
+            target, history = (
+                ("last event", "all events before it, including the validation event")
                 if split == "test"
-                else ("last event but one", "everything before it")
+                else ("last event but one", "all events before it")
             )
-            return [f"Asked for is the {target} of each user; known of a user is {known}."]
+            return [f"The target is the {target} of each user; the history has {history}."]
         test = moment(self.test_from)
         period = f"from {moment(self.valid_from)} until {test}" if split == "valid" else f"from {test} on"
         return [
-            f"Asked for is each user's first event in the {split} period ({period}); known of a user is everything "
-            "before it. Users without an event in the period, or without one before it, are not asked about.",
+            f"The target is each user's first event in the {split} period ({period}); the history has all events "
+            "before it. Users without an event in the period, or without one before it, are left out.",
         ]
+
+    def describe_training(self) -> str:
+        """Return in words how many events a user needs to give a training example.
+
+        Example:
+            >>> DatasetSplit().describe_training()
+            'A user gives a training example from 4 events on: 2 held out, a target, and one before it.'
+        """
+        if self.kind == "leave_one_out":
+            number = NUM_HELD_OUT + MIN_EVENTS_TO_TRAIN
+            return f"A user gives a training example from {number} events on: {NUM_HELD_OUT} held out, a target, and one before it."
+        return (
+            f"A user gives a training example from {MIN_EVENTS_TO_TRAIN} events before {moment(self.valid_from)} on: a target, "
+            "and one before it."
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON."""
@@ -88,7 +107,7 @@ class DatasetSplit:
 
 
 def moment(timestamp: float | None) -> str:
-    """Return a time as a reader meets it: seconds of a calendar as date and time, other numbers in full.
+    """Return a time as text: unix seconds as date and time, other numbers unchanged.
 
     Example:
         >>> moment(1388534400.0), moment(7.5), moment(123456789012345.0)
@@ -100,12 +119,12 @@ def moment(timestamp: float | None) -> str:
 
 
 def split_of(counts: Mapping[str, Any]) -> DatasetSplit:
-    """Return the split that a dataset's manifest tells of in its counts; leave-one-out where it tells of none."""
+    """Return the split in the counts of a dataset's manifest; leave-one-out if they have none."""
     return DatasetSplit(**counts.get("split", {}))
 
 
 def tie_statements_of(counts: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what a dataset's manifest tells in its counts of events with equal times, a finding last.
+    """Return the statements on events with equal times in the counts of a dataset's manifest, a finding last.
 
     Example:
         >>> tie_statements_of({"ties": {"statements": ["Some tie."], "finding": None}}), tie_statements_of({})
@@ -116,12 +135,12 @@ def tie_statements_of(counts: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def new_item_statements_of(counts: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what a dataset's manifest tells in its counts of items that were held out, nothing where none were.
+    """Return the statement on held-out items in the counts of a dataset's manifest; empty without such items.
 
     Example:
         >>> counts = {"new_items": {"items": 5, "events": 60, "users": 40, "asked": 12, "others": 90}}
         >>> new_item_statements_of(counts)[0]
-        '5 items were held out with all their 60 events of 40 users (data.new_items): they do not compete and nobody is asked for one.'
+        '5 items were held out with all their 60 events of 40 users (data.new_items): they are neither candidates nor targets.'
         >>> new_item_statements_of({})
         ()
     """
@@ -130,5 +149,5 @@ def new_item_statements_of(counts: Mapping[str, Any]) -> tuple[str, ...]:
         return ()
     return (
         f"{new['items']:,} items were held out with all their {new['events']:,} events of {new['users']:,} users "
-        "(data.new_items): they do not compete and nobody is asked for one.",
+        "(data.new_items): they are neither candidates nor targets.",
     )

@@ -18,7 +18,7 @@ from recsys_model.errors import CheckpointError
 from recsys_model.text.task_facts import TaskFacts
 from recsys_model.text.task_sampling import DrawKey, with_choices
 from recsys_model.text.task_text import TaskText, TaskTextBuilder
-from recsys_model.text.templates import Template
+from recsys_model.text.templates import Template, load_templates
 from recsys_model.text.textualize import Behaviour
 from recsys_model.text.tokenizer import load_tokenizer
 from recsys_platform.artifacts import read_manifest
@@ -73,6 +73,8 @@ class TaskSource:
         """Categories and attributes."""
         self.catalog = catalog
         """Items and attribute values."""
+        self.templates = load_templates(texts.language.code)
+        """Templates in the language of the texts."""
 
     def facts(self, row: Mapping[str, Any]) -> TaskFacts:
         """Return the facts of a row, which has at least the columns `FACT_COLUMNS`."""
@@ -102,12 +104,20 @@ def load_task_source(folder: Path) -> TaskSource:
     Raises:
         CheckpointError: the dataset was made without tasks, or is no dataset.
     """
-    config = read_manifest(folder, "dataset").config
+    text = load_text_config(folder)
     catalog = load_catalog(folder)
     items = load_item_facts(folder)
-    text = settings_from_dict(TextConfig, config["text"], "text")
     builder = TaskTextBuilder(load_tokenizer(folder / TOKENIZER_FOLDER), catalog, text, items.attributes)
     return TaskSource(builder, items, catalog)
+
+
+def load_text_config(folder: Path) -> TextConfig:
+    """Return how the texts of a dataset folder were made.
+
+    Raises:
+        CheckpointError: the folder holds no dataset.
+    """
+    return settings_from_dict(TextConfig, read_manifest(folder, "dataset").config["text"], "text")
 
 
 def to_columns(facts: TaskFacts, own_items: Collection[int]) -> dict[str, Any]:

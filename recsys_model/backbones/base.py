@@ -9,11 +9,18 @@ E = size of a head, D = hidden size, V = vocabulary, X = any leading shape.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+INITIAL_STD = 0.02
+INITIAL_STD_WIDTH = 1024
+"""Hidden size at which linears of a new model begin with `INITIAL_STD`; narrower ones need a larger one, or their input has
+little effect."""
 
 
 class Geometry(Protocol):
@@ -201,3 +208,14 @@ def part_a_and_part_b_mask(part_a_lens_B: Tensor, num_tokens: int) -> Tensor:
 def count_parameters(model: nn.Module, *, trainable_only: bool = False) -> int:
     """Return the number of parameters; a tied one counts once."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad or not trainable_only)
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Set the evaluation mode of a model, and restore the previous mode afterwards."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)

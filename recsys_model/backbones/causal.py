@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from recsys_model.backbones.base import Attention, Backbone, OutputHead, plus
-from recsys_model.backbones.geometry import CAUSAL_FAMILY, CausalConfig, Mask
+from recsys_model.backbones.geometry import CAUSAL_FAMILY, CausalConfig, MaskKind
 from recsys_model.config import require
 
 ATTENTION_NAME = "recsys_infilling"
@@ -134,7 +134,7 @@ class ExactRotary(nn.Module):
         return self._hidden[0](states_BTD, position_ids)
 
 
-def read_causal_config(document: Mapping[str, Any], mask: Mask) -> CausalConfig:
+def read_causal_config(document: Mapping[str, Any], mask: MaskKind) -> CausalConfig:
     """Fill in transformers' defaults for keys that a `config.json` leaves out.
 
     Raises:

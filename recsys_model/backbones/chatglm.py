@@ -14,16 +14,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recsys_model.backbones.base import Attention, Backbone, OutputHead, plus
+from recsys_model.backbones.base import INITIAL_STD, INITIAL_STD_WIDTH, Attention, Backbone, OutputHead, plus
 from recsys_model.backbones.geometry import ChatGLMConfig
 from recsys_model.errors import CheckpointError
 
 ROTARY_BASE = 10_000.0
 RESIDUAL_SCALE = math.sqrt(2 * 28)
 """The published code takes 28 layers for this at every size."""
-INITIAL_STD = 0.02
-INITIAL_STD_WIDTH = 1024
-"""Hidden size at which linears of a new model begin with `INITIAL_STD`, as in `GLM`."""
 FREQUENCIES_NAME = "rotary_emb.inv_freq"
 """Published files hold the frequencies of each layer, which follow from the geometry."""
 

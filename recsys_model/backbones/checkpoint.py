@@ -17,7 +17,7 @@ from torch import Tensor
 
 from recsys_model.backbones.base import Backbone, Geometry
 from recsys_model.backbones.families import build_backbone, document_from_geometry, geometry_from_document
-from recsys_model.backbones.geometry import Mask
+from recsys_model.backbones.geometry import MaskKind
 from recsys_model.backbones.gguf import is_gguf, read_gguf_document, read_gguf_state
 from recsys_model.errors import CheckpointError
 
@@ -38,7 +38,7 @@ def write_model(folder: Path, model: Backbone, dtype: torch.dtype | None = None)
     save_file(tensors, folder / WEIGHTS_FILE, metadata={"format": "pt"})
 
 
-def load_model(path: Path, *, dtype: torch.dtype = torch.float32, mask: Mask | None = None) -> Backbone:
+def load_model(path: Path, *, dtype: torch.dtype = torch.float32, mask: MaskKind | None = None) -> Backbone:
     """Read a model that `write_model` wrote, a published one, or a GGUF file.
 
     `mask` overrides the mask of a causal decoder in the folder.
@@ -74,7 +74,7 @@ def model_from_state(
     return model
 
 
-def load_geometry(path: Path, mask: Mask | None = None) -> Geometry:
+def load_geometry(path: Path, mask: MaskKind | None = None) -> Geometry:
     """Read the geometry from a model folder's `config.json`, or from a GGUF file.
 
     Raises:
@@ -94,7 +94,7 @@ def load_state(folder: Path) -> dict[str, Tensor]:
         CheckpointError: there is no weights file, or one cannot be read.
     """
     state: dict[str, Tensor] = {}
-    for path in _weight_files(folder):
+    for path in weight_files(folder):
         try:
             loaded = (
                 load_file(path)
@@ -161,7 +161,12 @@ def _read_config(folder: Path) -> dict[str, Any]:
     return document
 
 
-def _weight_files(folder: Path) -> Iterator[Path]:
+def weight_files(folder: Path) -> Iterator[Path]:
+    """Yield the files with the weights of a model folder.
+
+    Raises:
+        CheckpointError: there is none.
+    """
     for name in (WEIGHTS_FILE, "pytorch_model.bin"):
         if (folder / name).is_file():
             yield folder / name

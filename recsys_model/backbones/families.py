@@ -10,7 +10,7 @@ from typing import Any
 
 from recsys_model.backbones.base import Backbone, Geometry
 from recsys_model.backbones.chatglm import ChatGLM
-from recsys_model.backbones.geometry import CAUSAL_FAMILY, CAUSAL_MODEL_TYPES, CausalConfig, ChatGLMConfig, Mask
+from recsys_model.backbones.geometry import CAUSAL_FAMILY, CAUSAL_MODEL_TYPES, CausalConfig, ChatGLMConfig, MaskKind
 from recsys_model.backbones.glm import GLM
 from recsys_model.config import GLMConfig
 from recsys_model.errors import ConfigError
@@ -43,7 +43,7 @@ def family_of(geometry: Geometry) -> str:
     return ChatGLM.family if isinstance(geometry, ChatGLMConfig) else CAUSAL_FAMILY
 
 
-def geometry_from_document(document: Mapping[str, Any], mask: Mask | None = None) -> Geometry:
+def geometry_from_document(document: Mapping[str, Any], mask: MaskKind | None = None) -> Geometry:
     """Read the content of a `config.json`; `mask` overrides the mask of a causal decoder.
 
     Raises:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from recsys_model.config import require
 
-Mask = Literal["prefix", "causal"]
+MaskKind = Literal["prefix", "causal"]
 """`prefix`: part A sees itself in both directions; `causal`: only what comes before."""
 
 CAUSAL_FAMILY = "causal"
@@ -59,7 +59,7 @@ class CausalConfig:
 
     settings: Mapping[str, Any]
     """Content of its `config.json`; the keys of the properties below are required."""
-    mask: Mask = "prefix"
+    mask: MaskKind = "prefix"
     """What a token of part A sees."""
 
     def __post_init__(self) -> None:
@@ -94,7 +94,7 @@ class CausalConfig:
 
 
 def new_llama(
-    *, num_layers: int, hidden_size: int, num_heads: int, vocab_size: int, max_length: int, mask: Mask = "prefix"
+    *, num_layers: int, hidden_size: int, num_heads: int, vocab_size: int, max_length: int, mask: MaskKind = "prefix"
 ) -> CausalConfig:
     """Return the geometry of a new Llama of the given size, its output matrix tied to the word embedding."""
     require(

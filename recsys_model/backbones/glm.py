@@ -13,17 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recsys_model.backbones.base import Attention, Backbone, plus
+from recsys_model.backbones.base import INITIAL_STD, INITIAL_STD_WIDTH, Attention, Backbone, plus
 from recsys_model.backbones.dropout import Dropout
 from recsys_model.config import GLMConfig
 
 PUBLISHED_PREFIX = "glm."
 """Prefix of the tensor names of a GLMForConditionalGeneration."""
-
-INITIAL_STD = 0.02
-INITIAL_STD_WIDTH = 1024
-"""Hidden size at which linears begin with `INITIAL_STD`; narrower ones need a larger one, or their input has little
-effect."""
 
 
 class GLM(Backbone):

@@ -1,9 +1,12 @@
 """Settings of the text of an example: which events of a history, and which fields of an event."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from recsys_model.config.checks import require
+from recsys_model.config.checks import ADDED_LATER, require
+
+LanguageCode = Literal["en", "zh"]
+"""Languages of what is written around titles and values: English, Chinese."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,9 +56,13 @@ class TextConfig:
     """How rows become text."""
 
     max_tokens: int = 1024
-    """Longest text in tokens, `[CLS]`, `[EOS]` and the target included; the oldest behaviour is dropped first."""
+    """Longest text in tokens, `[CLS]`, `[EOS]` and the target included. The oldest behaviour is dropped first, or those that
+    take more than half of the room, if more are told then."""
     behaviour_fields: tuple[Literal["action", "categories", "rating", "time"], ...] = ()
     """Fields of a behaviour in its text, behind the title, in this order; the columns must exist."""
+    language: LanguageCode = field(default="en", metadata=ADDED_LATER)
+    """Language of the words around titles and values, of the questions of tasks, and of the reviews: it decides how
+    sentences are split and how generated texts are measured."""
 
     def __post_init__(self) -> None:
         require(self.max_tokens >= 16, f"text.max_tokens must be at least 16, got {self.max_tokens}")

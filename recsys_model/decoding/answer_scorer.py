@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from recsys_model.backbones.base import Backbone
+from recsys_model.backbones.base import Backbone, evaluating
 from recsys_model.config import Scoring
 from recsys_model.decoding.cache import BeamCache
 from recsys_model.decoding.prompts import Starts, check_position_id, encode_prompts, padded
@@ -70,12 +70,8 @@ class AnswerScorer:
             AnswerTree(self._model, self._special, self._automaton, self._scoring, each, self._temperature)
             for each in answers
         ]
-        was_training = self._model.training
-        self._model.eval()
-        try:
+        with evaluating(self._model):
             self._score(prompts, trees)
-        finally:
-            self._model.train(was_training)
         return [tree.scores() for tree in trees]
 
     def _score(self, prompts: Sequence[Prompt], trees: "Sequence[AnswerTree]") -> None:

@@ -1,4 +1,4 @@
-"""What a search returns: items with their scores, and a certificate if the search was exact."""
+"""Answer: the items of one request with their scores, and with a certificate if the search was exact."""
 
 from dataclasses import dataclass, replace
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 import torch
 from torch import Tensor
 
+from recsys_model.backbones.base import evaluating
 from recsys_model.decoding.explanation import EventEffect, EventEffects, Explanation, Part, ScorePart
 from recsys_model.decoding.generator import TrieGuidedGenerator
 from recsys_model.decoding.item_scores import child_log_probs
@@ -42,7 +43,7 @@ class Explainer:
             DataError: the item is not present in the catalogue.
         """
         self._generator.check_item(item)
-        with self._generator.evaluating():
+        with evaluating(self._generator.space.model):
             hidden_TD = self._walker.states(prompt, item)
         tokens = self._walker.tokens(prompt, item, hidden_TD)
         parts = self._parts(prompt, item, hidden_TD, sum(token.log_prob for token in tokens))
@@ -92,7 +93,7 @@ class Explainer:
             [rules] * len(prompts),
             self._generator.columns,
         )
-        with self._generator.evaluating():
+        with evaluating(self._generator.space.model):
             # the whole history comes first, so that the other prompts find its keys and values
             standings = ranking.standings(queries[:1])
             for start in range(1, len(queries), PROMPTS_TOGETHER):

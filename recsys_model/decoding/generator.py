@@ -7,16 +7,14 @@ Shape suffixes: R = requests.
 """
 
 import copy
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor
 
-from recsys_model.backbones.base import Backbone
+from recsys_model.backbones.base import Backbone, evaluating
 from recsys_model.config import DecodingConfig
-from recsys_model.decoding.answers import Answer as Answer
-from recsys_model.decoding.answers import Recommendation as Recommendation
+from recsys_model.decoding.answers import Answer, Recommendation
 from recsys_model.decoding.exact import best_first
 from recsys_model.decoding.expansion import Expansion, SearchSpace
 from recsys_model.decoding.hypotheses import DEAD, Finished
@@ -26,7 +24,7 @@ from recsys_model.decoding.prompts import check_position_id
 from recsys_model.decoding.queries import build_queries
 from recsys_model.decoding.searching import rank_queries, search_queries
 from recsys_model.entities.catalog import Catalog
-from recsys_model.entities.item_columns import ItemColumns
+from recsys_model.entities.item_columns import ItemColumns, columns_of
 from recsys_model.entities.rules import Rules
 from recsys_model.entities.token_trie import build_token_trie
 from recsys_model.entity_head.scorer import EntityScorer
@@ -80,7 +78,7 @@ class TrieGuidedGenerator:
         self._config = config
         self._scorer = scorer
         self._temperature = temperature
-        self._columns = _columns_of(columns, len(catalog.items))
+        self._columns = columns_of(columns, len(catalog.items))
         self._space = SearchSpace(
             model, trie, special, config.scoring, prefix_cache, scorer=scorer, temperature=temperature
         )
@@ -104,12 +102,11 @@ class TrieGuidedGenerator:
         trie = build_token_trie([items[index].token_ids for index in present], space.special.end, present)
         other = copy.copy(self)
         kept = self._columns if self._columns.kinds else None
-        other._columns = _columns_of(kept if columns is None else columns, len(items))
+        other._columns = columns_of(kept if columns is None else columns, len(items))
         if self._scorer is not None:
             other._scorer = self._scorer.of_items(self._model, items)
-        prefix_cache = (
-            space.prefix_cache if space.prefix_cache is None else space.prefix_cache.of_vectors(other._vectors)
-        )
+        cache = space.prefix_cache
+        prefix_cache = None if cache is None else cache.of_vectors(other._vectors)
         other._space = SearchSpace(
             self._model,
             trie,
@@ -171,7 +168,7 @@ class TrieGuidedGenerator:
         if not queries:
             return []
         answer = search_queries if self.needs_search else rank_queries
-        with self.evaluating():
+        with evaluating(self._model):
             return answer(self._space, queries, k, self._config)
 
     @torch.inference_mode()
@@ -187,7 +184,7 @@ class TrieGuidedGenerator:
         items = self._space.lists.filter_of([()] * len(prompts), candidates)
         k = max(1, *map(len, candidates))
         finished = Finished(len(prompts), k, self._model.device)
-        with self.evaluating():
+        with evaluating(self._model):
             expansion = Expansion(self._space, prompts, items, finished, keeps_beams=self.needs_search)
             if self._space.item_scores is not None and not self.needs_search:
                 item_scores = best_items(expansion.score_items(), self._space.item_scores.items_I, k)
@@ -217,7 +214,7 @@ class TrieGuidedGenerator:
         shape = (len(prompts), self._space.lists.num_items)
         if not prompts:
             return torch.zeros(shape, device=self._model.device)
-        with self.evaluating():
+        with evaluating(self._model):
             score_RI = Expansion(self._space, prompts, self._space.lists.filter_of(excluded)).score_items()
         return score_RI.new_full(shape, DEAD).index_copy_(1, item_scores.items_I, score_RI)
 
@@ -226,16 +223,6 @@ class TrieGuidedGenerator:
         lists = self._space.lists
         if not (0 <= item < lists.num_items and len(lists.rows_of([item]))):
             raise DataError(f"only an item that is present in the catalogue has a score, got the index {item}")
-
-    @contextmanager
-    def evaluating(self) -> Iterator[None]:
-        """Set the evaluation mode, and restore the previous mode."""
-        was_training = self._model.training
-        self._model.eval()
-        try:
-            yield
-        finally:
-            self._model.train(was_training)
 
     @property
     def space(self) -> SearchSpace:
@@ -263,18 +250,3 @@ class TrieGuidedGenerator:
                 f"k must be from 1 to decoding.num_beams ({self._config.num_beams}), got {k}; "
                 "ask for fewer items or raise decoding.num_beams"
             )
-
-
-def _columns_of(columns: ItemColumns | None, num_items: int) -> ItemColumns:
-    """Return the columns of a catalogue, none without.
-
-    Raises:
-        DataError: they have other items.
-    """
-    if columns is None:
-        return ItemColumns({}, num_items)
-    if columns.num_items != num_items:
-        raise DataError(
-            f"columns must have a row for each of {num_items} items, got {columns.num_items}; extend them with the items"
-        )
-    return columns

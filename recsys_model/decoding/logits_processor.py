@@ -7,9 +7,14 @@
         num_beams=10,
         num_return_sequences=10,
         max_new_tokens=trie.height,
+        length_penalty=0.0,
+        do_sample=False,
         logits_processor=[TrieLogitsProcessor(trie, inputs["input_ids"].shape[1])],
     )
-    items = trie_items(trie, generated[:, inputs["input_ids"].shape[1] :])
+    items = distinct_items(trie, generated[:, inputs["input_ids"].shape[1] :])
+
+`generate` ranks by log-probability divided by length ** `length_penalty`: only 0.0 ranks by probability. With more beams
+than items it fills up with rows that repeat an item or end in none; `distinct_items` drops them.
 
 It replaces `prefix_allowed_tokens_fn`, which calls Python for every beam and builds a dense mask from lists. With a
 GLM, and if speed matters, use `recsys_model.decoding.generator`: it also skips tokens without an alternative.
@@ -126,6 +131,18 @@ def trie_items(trie: TokenTrie, token_BT: Tensor) -> list[int | None]:
     [1, 0, None]
     """
     return [_item(trie, row) for row in token_BT.tolist()]
+
+
+def distinct_items(trie: TokenTrie, token_BT: Tensor) -> list[int]:
+    """Return the catalogue indices of the generated rows of one request, in their order, each once.
+
+    Rows that did not reach the end of an item are left out.
+
+    >>> from recsys_model.entities.token_trie import build_token_trie
+    >>> distinct_items(build_token_trie([(4, 7), (4,)], end=9), torch.tensor([[4, 9, 0], [4, 7, 9], [4, 7, 8], [4, 9, 9]]))
+    [1, 0]
+    """
+    return list(dict.fromkeys(item for item in trie_items(trie, token_BT) if item is not None))
 
 
 def _item(trie: TokenTrie, tokens: list[int]) -> int | None:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from recsys_model.backbones.base import Backbone
+from recsys_model.backbones.base import Backbone, evaluating
 from recsys_model.config import GenerationConfig
 from recsys_model.decoding.cache import BeamCache
 from recsys_model.decoding.hypotheses import DEAD
@@ -63,7 +63,7 @@ class TextGenerator:
         Raises:
             ConfigError: a prompt is too long for the model.
         """
-        return self._search_evaluating(prompts).best_texts() if prompts else []
+        return self._search(prompts).best_texts() if prompts else []
 
     @torch.inference_mode()
     def generate_several(self, prompts: Sequence[Prompt]) -> list[list[GeneratedText]]:
@@ -74,18 +74,13 @@ class TextGenerator:
         Raises:
             ConfigError: a prompt is too long for the model.
         """
-        return self._search_evaluating(prompts).finished_texts() if prompts else []
-
-    def _search_evaluating(self, prompts: Sequence[Prompt]) -> TextSearch:
-        """Search in evaluation mode, and restore the previous mode."""
-        was_training = self._model.training
-        self._model.eval()
-        try:
-            return self._search(prompts)
-        finally:
-            self._model.train(was_training)
+        return self._search(prompts).finished_texts() if prompts else []
 
     def _search(self, prompts: Sequence[Prompt]) -> TextSearch:
+        with evaluating(self._model):
+            return self._advance_beams(prompts)
+
+    def _advance_beams(self, prompts: Sequence[Prompt]) -> TextSearch:
         """Advance the beams of all requests until each is done."""
         cache = BeamCache(encode_prompts(self._model, prompts, self._special, self._vectors))
         starts = Starts(prompts, self._device, self._vectors)

@@ -7,11 +7,8 @@ Shape suffixes: N = nodes of the given trie, X = nodes of the new one.
 """
 
 import numpy as np
-import numpy.typing as npt
 
-from recsys_model.entities.token_trie import IntArray, TokenTrie, ranges
-
-_Wide = npt.NDArray[np.int64]
+from recsys_model.entities.token_trie import IntArray, TokenTrie, WideArray, ranges
 
 
 def cut_labels(trie: TokenTrie, max_tokens: int) -> TokenTrie:
@@ -49,7 +46,7 @@ def cut_labels(trie: TokenTrie, max_tokens: int) -> TokenTrie:
     )
 
 
-def _levels(trie: TokenTrie, num_pieces_N: _Wide) -> _Wide:
+def _levels(trie: TokenTrie, num_pieces_N: WideArray) -> WideArray:
     """Return how many nodes lie above the first piece of each node."""
     level_N = np.zeros(trie.num_nodes, dtype=np.int64)
     start, end = 0, 1
@@ -60,7 +57,7 @@ def _levels(trie: TokenTrie, num_pieces_N: _Wide) -> _Wide:
     return level_N
 
 
-def _bounds(count_X: _Wide, first: int) -> IntArray:
+def _bounds(count_X: WideArray, first: int) -> IntArray:
     """Return where each of so many entries begins, and where the last one ends.
 
     >>> _bounds(np.array([2, 0, 1]), first=1).tolist()

@@ -136,6 +136,21 @@ def build_columns(cells: Mapping[str, Sequence[object]], num_items: int) -> Item
     return ItemColumns({name: _read_column(name, column, None) for name, column in cells.items()}, num_items)
 
 
+def columns_of(columns: ItemColumns | None, num_items: int) -> ItemColumns:
+    """Return the columns of a catalogue, none of them where there are none.
+
+    Raises:
+        DataError: they have other items.
+    """
+    if columns is None:
+        return ItemColumns({}, num_items)
+    if columns.num_items != num_items:
+        raise DataError(
+            f"columns must have a row for each of {num_items} items, got {columns.num_items}; extend them with the items"
+        )
+    return columns
+
+
 def _read_column(name: str, cells: Sequence[object], kind: Kind | None) -> ValueColumn:
     if kind is None:
         kind = kind_of(name, cells) or "text"

@@ -1,18 +1,24 @@
 """Suggest items for an unknown reference: ids that differ in few characters, texts with common words.
 
 Comparing letters is slow, so an index chooses candidates first; the work for one reference hardly grows with the
-catalogue. All versions of an edited catalogue share the index.
+catalogue. Chinese and Japanese have no blanks between words, so neighbouring characters count as words too, and
+full-width forms count as half-width ones. All versions of an edited catalogue share the index.
 
 Shape suffixes: I = ids of one length, L = characters of these.
 """
 
 import difflib
+import re
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Sequence, Set
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recsys_model.text.units import UNSPACED
+
+_UNSPACED_RUN = re.compile(f"[{UNSPACED}]+")
 MAX_CANDIDATES = 50
 """Ids, and texts, that are compared letter by letter."""
 MAX_SUGGESTIONS = 3
@@ -47,8 +53,8 @@ class Suggestions:
         id_to_index = {item_ids[index]: index for index in like[:MAX_CANDIDATES]}
         ids = difflib.get_close_matches(reference, id_to_index, n=1, cutoff=0.8)
         sharing = [index for index in self._sharing_words(reference) if index < len(texts) and index not in removed]
-        text_to_index = {texts[index].lower(): index for index in sharing[:MAX_CANDIDATES]}
-        close = difflib.get_close_matches(reference.lower(), text_to_index, n=MAX_SUGGESTIONS, cutoff=0.3)
+        text_to_index = {_folded(texts[index]): index for index in sharing[:MAX_CANDIDATES]}
+        close = difflib.get_close_matches(_folded(reference), text_to_index, n=MAX_SUGGESTIONS, cutoff=0.3)
         indices = [id_to_index[item_id] for item_id in ids] + [text_to_index[text] for text in close]
         return list(dict.fromkeys(indices))[:MAX_SUGGESTIONS]
 
@@ -98,6 +104,17 @@ def _codes(texts: Sequence[str]) -> NDArray[np.uint32]:
 
 
 def _pieces(text: str) -> set[str]:
-    """Words, and beginnings of words, so that a typing error later in a word does not hide it."""
-    words = text.lower().split()
-    return {*words, *(word[:3] for word in words)}
+    """Words, and beginnings of words, so that a typing error later in a word does not hide it; pairs of characters.
+
+    >>> sorted(_pieces("Ａlder 帐篷布"))
+    ['ald', 'alder', '帐篷', '帐篷布', '篷布']
+    """
+    folded = _folded(text)
+    words = folded.split()
+    pairs = {run[place : place + 2] for run in _UNSPACED_RUN.findall(folded) for place in range(len(run) - 1)}
+    return {*words, *(word[:3] for word in words), *pairs}
+
+
+def _folded(text: str) -> str:
+    """Return a text in lower case, full-width forms as half-width ones."""
+    return unicodedata.normalize("NFKC", text).lower()

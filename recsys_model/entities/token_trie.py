@@ -18,7 +18,7 @@ import numpy.typing as npt
 from recsys_model.errors import DataError
 
 IntArray = npt.NDArray[np.int32]
-_Wide = npt.NDArray[np.int64]
+WideArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -129,7 +129,7 @@ def build_token_trie(sequences: Sequence[Sequence[int]], end: int, items: Sequen
     )
 
 
-def _flatten(sequences: Sequence[Sequence[int]], end: int) -> tuple[_Wide, IntArray]:
+def _flatten(sequences: Sequence[Sequence[int]], end: int) -> tuple[WideArray, IntArray]:
     """Return the number of tokens of each sequence, `end` included, and all tokens one after the other."""
     if not len(sequences):
         raise DataError("a trie needs at least 1 item, got 0; the catalogue is empty")
@@ -147,7 +147,7 @@ def _flatten(sequences: Sequence[Sequence[int]], end: int) -> tuple[_Wide, IntAr
     return bare_I + 1, flat
 
 
-def _sort(length_I: _Wide, flat: IntArray) -> tuple[_Wide, _Wide, _Wide, IntArray]:
+def _sort(length_I: WideArray, flat: IntArray) -> tuple[WideArray, WideArray, WideArray, IntArray]:
     """Return the items in the order of their tokens, and their lengths, offsets and tokens in that order."""
     bound_I = np.concatenate([[0], np.cumsum(length_I)])
     # as big-endian bytes, sequences compare as their tokens do
@@ -159,7 +159,7 @@ def _sort(length_I: _Wide, flat: IntArray) -> tuple[_Wide, _Wide, _Wide, IntArra
     return order_I, sorted_length_I, offset_I, flat[ranges(bound_I[order_I], sorted_length_I)]
 
 
-def _common_prefixes(flat: IntArray, offset_I: _Wide, length_I: _Wide) -> _Wide:
+def _common_prefixes(flat: IntArray, offset_I: WideArray, length_I: WideArray) -> WideArray:
     """Return how many tokens each sequence shares with the one before it, 0 for the first."""
     common_I = np.zeros(len(offset_I), dtype=np.int64)
     row_X, depth = np.arange(1, len(offset_I)), 0
@@ -171,14 +171,14 @@ def _common_prefixes(flat: IntArray, offset_I: _Wide, length_I: _Wide) -> _Wide:
     return common_I
 
 
-def _nodes(common_I: _Wide, length_I: _Wide) -> tuple[_Wide, _Wide, _Wide, _Wide, _Wide]:
+def _nodes(common_I: WideArray, length_I: WideArray) -> tuple[WideArray, WideArray, WideArray, WideArray, WideArray]:
     """Return first item, item behind the last, tokens above and below the label, and parent of every node.
 
     Level by level: the items below a node part where they share the fewest tokens with their neighbours.
     """
     start_X, end_X = np.array([0]), np.array([len(common_I)])
     above_X, parent_X = np.array([0]), np.array([-1])
-    levels: list[tuple[_Wide, ...]] = []
+    levels: list[tuple[WideArray, ...]] = []
     num_nodes = 0
     while len(start_X):
         is_inner_X = end_X - start_X > 1
@@ -198,7 +198,7 @@ def _nodes(common_I: _Wide, length_I: _Wide) -> tuple[_Wide, _Wide, _Wide, _Wide
     return tuple(np.concatenate(arrays) for arrays in zip(*levels, strict=True))  # type: ignore[return-value]
 
 
-def _smallest_between(common_I: _Wide, start_X: _Wide, end_X: _Wide) -> _Wide:
+def _smallest_between(common_I: WideArray, start_X: WideArray, end_X: WideArray) -> WideArray:
     """Return the fewest tokens that neighbours among the items `start .. end - 1` share; ranges of two or more."""
     if not len(start_X):
         return start_X
@@ -206,7 +206,7 @@ def _smallest_between(common_I: _Wide, start_X: _Wide, end_X: _Wide) -> _Wide:
     return np.minimum.reduceat(np.append(common_I, 0), bounds)[::2]
 
 
-def ranges(start_X: _Wide, length_X: _Wide) -> _Wide:
+def ranges(start_X: WideArray, length_X: WideArray) -> WideArray:
     """Return `start .. start + length - 1` of every row, one after the other.
 
     >>> ranges(np.array([5, 0]), np.array([2, 3])).tolist()

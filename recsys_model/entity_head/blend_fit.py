@@ -19,7 +19,8 @@ WEIGHTS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 4
 """Candidate weights of a part; the weight of the entity head is 1."""
 HISTORY_DECAYS = (0.0, 0.3, 0.5, 0.7, 0.85)
 """Candidate decays of earlier history items in the co-occurrence counts."""
-LARGEST_K = 10
+NDCG_K = 10
+"""The weights are fitted for NDCG@k with this k."""
 
 Floats = npt.NDArray[np.float32]
 
@@ -59,7 +60,7 @@ def ndcg_of(score_UM: Floats, is_target_UM: npt.NDArray[np.bool_]) -> npt.NDArra
     """Return each user's NDCG@10 (U); the target loses every tie, and a user without it among the candidates gets 0."""
     target_U = np.where(is_target_UM, score_UM, -np.inf).max(axis=1)
     rank_U = (score_UM >= target_U[:, None]).sum(axis=1)
-    counts_U = is_target_UM.any(axis=1) & (rank_U <= LARGEST_K)
+    counts_U = is_target_UM.any(axis=1) & (rank_U <= NDCG_K)
     return np.where(counts_U, 1.0 / np.log2(rank_U + 1.0), 0.0)
 
 

@@ -38,7 +38,9 @@ class Figure:
     value: float
     """Its value."""
     half_unit: float
-    """Half a unit of its last printed digit: the largest rounding error."""
+    """Half a unit of its last digit: the largest rounding error."""
+    digits: int | None = None
+    """Digits behind the point; None for a computed value, which is not rounded."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,15 +67,21 @@ class Broken:
         return f"{name} {self.text} cannot {bound}, given {given}one positive per case and their rounding"
 
 
-def parse_figure(text: str) -> Figure:
+def parse_figure(text: str, digits: int | None = None) -> Figure:
     """Read a printed figure; its number of digits gives its rounding error.
 
+    Args:
+        text: The figure as it stands in a table.
+        digits: Digits behind the point that it was rounded to, where zeros at its end may have been dropped.
+
     Raises:
-        DataError: it is no decimal number.
+        DataError: it is no decimal number, or has more digits than `digits`.
 
     Example:
         >>> parse_figure("0.0508")
-        Figure(text='0.0508', value=0.0508, half_unit=5e-05)
+        Figure(text='0.0508', value=0.0508, half_unit=5e-05, digits=4)
+        >>> parse_figure("0.033", digits=4)
+        Figure(text='0.0330', value=0.033, half_unit=5e-05, digits=4)
     """
     try:
         number = Decimal(text.strip())
@@ -84,7 +92,17 @@ def parse_figure(text: str) -> Figure:
     exponent = number.as_tuple().exponent
     if not isinstance(exponent, int):
         raise DataError(f"a figure must be a finite number such as 0.0508, got {text!r}; leave unknown ones empty")
-    return Figure(text=text.strip(), value=float(number), half_unit=float(Decimal(5).scaleb(exponent - 1)))
+    own_digits = -exponent
+    if digits is None or digits == own_digits:
+        return Figure(
+            text=text.strip(),
+            value=float(number),
+            half_unit=float(Decimal(5).scaleb(exponent - 1)),
+            digits=own_digits,
+        )
+    if own_digits > digits:
+        raise DataError(f"a figure must have at most the {digits} digits asked for, got {text!r}; ask for {own_digits}")
+    return parse_figure(f"{number:.{digits}f}")
 
 
 def exact_figures(values: Mapping[str, float]) -> dict[str, Figure]:

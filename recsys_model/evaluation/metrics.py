@@ -15,6 +15,8 @@ from recsys_model.evaluation.intervals import Estimate, bootstrap_mean
 
 METRIC_NAMES: tuple[str, ...] = ("hr_at_1", "hr_at_5", "hr_at_10", "ndcg_at_5", "ndcg_at_10")
 """Metrics of sequential recommendation (paper, Table 3)."""
+LARGEST_K = 10
+"""Largest k of these metrics: the number of items that a method must return."""
 
 
 def rank_in(items: Sequence[object], target: object) -> int:

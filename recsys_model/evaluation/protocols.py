@@ -53,25 +53,27 @@ class Protocol:
         if self.competitors == "catalogue":
             return f"The target is ranked against the whole catalogue of {num_items:,} items."
         if self.competitors == "given":
-            return "The target is ranked among the candidates that the data give for the case."
+            return "The target is ranked among the candidates in the data."
         return (
             f"The target is ranked among itself and {self.num_negatives} items drawn by seed and user from the "
-            f"{num_items:,} of the catalogue, none of which the user ever took: figures are far above those on the whole catalogue."
+            f"{num_items:,} of the catalogue that the user never took; metrics are far higher than on the whole catalogue."
         )
 
     def _seen(self) -> str:
         if self.competitors == "sampled":
-            return "Items of the user's own are never among the negatives."
+            return "The user's own items are never among the negatives."
         if self.exclude_seen:
-            return "Items of the user's history are taken out, and a target that the user had before counts as missed."
-        return "Nothing is taken out: items of the user's history compete too."
+            return "Items of the user's history are excluded, so a target from the history counts as a miss."
+        return "No item is excluded: items of the user's history are candidates too."
 
 
 SPLIT_STATEMENTS: dict[str, str] = {
-    "leave_one_out": "Leave-one-out: the last event of each user tests, the one before validates, the others train.",
-    "temporal": "Temporal split: all users' events before one moment train, those up to a second one validate, later ones test.",
+    "leave_one_out": "Leave-one-out: the last event of each user is the test target, the one before the validation target, "
+    "all others are training events.",
+    "temporal": "Temporal split: events of all users before one time are training events, those up to a second time "
+    "validation events, later ones test events.",
 }
-"""One sentence for each way to split."""
+"""The statement on each split."""
 
 
 def leave_one_out(num_events: int) -> EventSplit:

@@ -4,12 +4,16 @@ It uses no text and no Ray. Input and output share the vectors of the items. Tra
 softmax over all items in place of one sampled negative; this loss, the dropout and the number of passes make the
 baseline strong.
 
+Positions count from the end: the last event of every row has the same one, in training and in a request, so they tell
+how recent an event is. Layers and their initial weights are those of the model behind the public logs.
+
 Rows are padded behind their last event. Attention is causal, so no event sees the padding, and states at padding are
 not used.
 
 Shape suffixes: B = users of a batch, T = events of the longest history, D = width, H = heads, N = items.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,7 +25,8 @@ from torch.nn import functional
 from recsys_model.config import require
 from recsys_model.evaluation.baselines import keys_of_scores
 
-_INITIAL_STD = 0.02
+VERSION = 2
+"""Changes with the model: a training of another version that was kept is not used, though its settings are the same."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,41 +78,51 @@ class SASRec(nn.Module):
         self.blocks = nn.ModuleList(_Block(config) for _ in range(config.num_blocks))
         self.apply(_initialize)
 
-    def forward(self, items_BT: torch.Tensor) -> torch.Tensor:
-        """Return the state after each event (B, T, D) of histories no longer than `max_history`."""
-        position_T = torch.arange(items_BT.shape[1], device=items_BT.device)
-        state_BTD = self.dropout(self.norm(self.items(items_BT) + self.positions(position_T)))
+    def forward(self, items_BT: torch.Tensor, length_B: torch.Tensor) -> torch.Tensor:
+        """Return the state after each event (B, T, D).
+
+        Args:
+            items_BT: Histories no longer than `max_history`, padded behind.
+            length_B: Events of each history, at least 1.
+        """
+        place_BT = torch.arange(items_BT.shape[1]) - length_B[:, None]
+        position_BT = (self.config.max_history + place_BT).clamp(max=self.config.max_history - 1)
+        item_BTD = self.items(items_BT) * math.sqrt(self.config.hidden_size)
+        state_BTD = self.dropout(item_BTD + self.positions(position_BT))
         for block in self.blocks:
             state_BTD = block(state_BTD)
-        return state_BTD
+        return self.norm(state_BTD)
 
 
 class _Block(nn.Module):
-    """Self-attention and a feed-forward layer, each added to its input and normalised after that."""
+    """Self-attention with normalised queries, then a feed-forward layer on normalised states, each added to its input."""
 
     def __init__(self, config: SASRecConfig) -> None:
         super().__init__()
         size = config.hidden_size
         self.num_heads, self.dropout_share = config.num_heads, config.dropout
-        self.query_key_value, self.mixed = nn.Linear(size, 3 * size), nn.Linear(size, size)
-        self.inner, self.outer = nn.Linear(size, 4 * size), nn.Linear(4 * size, size)
-        self.attention_norm, self.feed_norm = nn.LayerNorm(size), nn.LayerNorm(size)
+        self.query, self.key_value, self.mixed = nn.Linear(size, size), nn.Linear(size, 2 * size), nn.Linear(size, size)
+        self.inner, self.outer = nn.Linear(size, size), nn.Linear(size, size)
+        self.query_norm, self.feed_norm = nn.LayerNorm(size), nn.LayerNorm(size)
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, state_BTD: torch.Tensor) -> torch.Tensor:
-        state_BTD = self.attention_norm(state_BTD + self.dropout(self.mixed(self._attend(state_BTD))))
-        fed_BTD = self.outer(functional.gelu(self.inner(state_BTD)))
-        return self.feed_norm(state_BTD + self.dropout(fed_BTD))
+        state_BTD = self.feed_norm(state_BTD + self.mixed(self._attend(state_BTD)))
+        inner_BTD = functional.relu(self.dropout(self.inner(state_BTD)))
+        return state_BTD + self.dropout(self.outer(inner_BTD))
 
     def _attend(self, state_BTD: torch.Tensor) -> torch.Tensor:
-        batch, length, size = state_BTD.shape
-        parts_BTHD = self.query_key_value(state_BTD).view(batch, length, 3 * self.num_heads, size // self.num_heads)
-        query_BHTD, key_BHTD, value_BHTD = parts_BTHD.transpose(1, 2).chunk(3, dim=1)
+        query_BHTD = self._split(self.query(self.query_norm(state_BTD)))
+        key_BHTD, value_BHTD = map(self._split, self.key_value(state_BTD).chunk(2, dim=-1))
         share = self.dropout_share if self.training else 0.0
         mixed_BHTD = functional.scaled_dot_product_attention(
             query_BHTD, key_BHTD, value_BHTD, dropout_p=share, is_causal=True
         )
-        return mixed_BHTD.transpose(1, 2).reshape(batch, length, size)
+        return mixed_BHTD.transpose(1, 2).flatten(2)
+
+    def _split(self, state_BTD: torch.Tensor) -> torch.Tensor:
+        """Return the heads (B, H, T, D / H)."""
+        return state_BTD.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
 
 
 class SASRecRanker:
@@ -123,12 +138,12 @@ class SASRecRanker:
         if len(history) == 0:
             return np.zeros(len(item_ND), dtype=np.int64)
         recent = np.asarray(history, dtype=np.int64)[-self._model.config.max_history :]
-        state_D = self._model(torch.from_numpy(recent)[None])[0, -1]
+        state_D = self._model(torch.from_numpy(recent)[None], torch.tensor([len(recent)]))[0, -1]
         return keys_of_scores((item_ND @ state_D).numpy())
 
 
 def _initialize(module: nn.Module) -> None:
     if isinstance(module, nn.Linear | nn.Embedding):
-        nn.init.normal_(module.weight, std=_INITIAL_STD)
+        nn.init.xavier_normal_(module.weight)
     if isinstance(module, nn.Linear):
         nn.init.zeros_(module.bias)

@@ -93,11 +93,7 @@ def train_sasrec(
             training diverged.
     """
     trained = [np.asarray(sequence)[-config.max_history - 1 :] for sequence in sequences if len(sequence) >= 2]
-    validation_cases = [
-        (np.asarray(sequence), item)
-        for sequence, item in zip(sequences, validation_items, strict=True)
-        if item is not None and len(sequence) > 0
-    ]
+    validation_cases = _validation_cases(sequences, validation_items)
     _require_cases(len(trained), len(validation_cases))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -110,6 +106,15 @@ def train_sasrec(
                 training.save(state_file)
             on_pass(training.passes[-1])
         return training.result()
+
+
+def _validation_cases(sequences: Sequences, validation_items: Sequence[int | None]) -> list[tuple[np.ndarray, int]]:
+    """Return each user's training events and validation item, if there are both."""
+    return [
+        (np.asarray(sequence), item)
+        for sequence, item in zip(sequences, validation_items, strict=True)
+        if item is not None and len(sequence) > 0
+    ]
 
 
 class _Training:
@@ -210,8 +215,8 @@ def batch_loss(model: SASRec, sequences: Sequence[np.ndarray]) -> tuple[torch.Te
 
 def _states(model: SASRec, sequences: Sequence[np.ndarray]) -> torch.Tensor:
     """Return the states after all events but the last of each sequence, one sequence after the other (E, D)."""
-    state_BTD = model(_padded([sequence[:-1] for sequence in sequences]))
     length_B = torch.tensor([len(sequence) - 1 for sequence in sequences])
+    state_BTD = model(_padded([sequence[:-1] for sequence in sequences]), length_B)
     return state_BTD[torch.arange(state_BTD.shape[1]) < length_B[:, None]]
 
 
@@ -228,9 +233,9 @@ def _ranks(model: SASRec, validation_cases: Sequence[tuple[np.ndarray, int]]) ->
     """Return the rank of each item (B), 0 for one that the sequence has; the target is the last of its equals."""
     recent = [sequence[-model.config.max_history :] for sequence, _ in validation_cases]
     row_B = torch.arange(len(validation_cases))
-    last_B = torch.tensor([len(sequence) - 1 for sequence in recent])
+    length_B = torch.tensor([len(sequence) for sequence in recent])
     target_B = torch.tensor([item for _, item in validation_cases])
-    score_BN = model(_padded(recent))[row_B, last_B] @ model.items.weight.T
+    score_BN = model(_padded(recent), length_B)[row_B, length_B - 1] @ model.items.weight.T
     own_B1 = score_BN[row_B, target_B][:, None]
     for row, (sequence, _) in enumerate(validation_cases):
         score_BN[row, torch.from_numpy(sequence)] = -torch.inf

@@ -19,7 +19,7 @@ import numpy as np
 from recsys_model.errors import DataError
 from recsys_model.evaluation.intervals import Estimate, bootstrap_mean
 
-Verdict = Literal["helps", "hurts", "cannot be told apart", "one seed only"]
+SeedVerdict = Literal["helps", "hurts", "cannot be told apart", "one seed only"]
 
 STUDENT_T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 """97.5 % quantiles of Student's t with 1, 2, ... degrees of freedom; the last stands for all further ones."""
@@ -37,7 +37,7 @@ class SeedComparison:
     """The same mean with the 95 % interval over seeds; none with one seed."""
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> SeedVerdict:
         """What the change does: `helps` or `hurts` only where both intervals leave zero out."""
         if self.over_seeds is None:
             return "one seed only"

@@ -16,18 +16,17 @@ import numpy.typing as npt
 
 from recsys_model.config import TextConfig
 from recsys_model.errors import DataError
+from recsys_model.text.language import LANGUAGES
 from recsys_model.text.pieces import Pieces, Texts, take_tokens
 from recsys_model.text.ragged import Ints, Ragged, offsets_of, places_in
 from recsys_model.text.textualize import (
     ATTRIBUTE,
-    FEATURE_SEPARATOR,
-    FEATURES_OPENING,
-    HISTORY_OPENING,
     NUM_FRAME_TOKENS,
-    SENTENCE_END,
     Behaviour,
     EntityTokens,
     describe_field,
+    feature_opening,
+    history_opening,
 )
 from recsys_model.text.tokenizer import Tokenizer
 
@@ -84,9 +83,12 @@ class EventTexts:
     def __init__(self, textualizer: BatchTextualizer, events: Events) -> None:
         self._textualizer = textualizer
         self._config = textualizer.config
+        self._language = LANGUAGES[textualizer.config.language]
         self._pieces = Pieces()
         self._piece_NF = self._event_pieces(events)
         self._answer_end = self._pieces.add("answer", (), ends_sentence=True)
+        self.num_too_long = 0
+        """Events that were left out of the built texts because they take more than half of the room."""
 
     def build(self, history: Ragged, target_E: Ints, features: Sequence[Mapping[str, str]]) -> Texts:
         """Return the text of each user's features, history and target, cut as `Textualizer.build` does.
@@ -122,14 +124,14 @@ class EventTexts:
         ids_I = [self._pieces.add(("item", item), tokens[item].token_ids, item=item) for item in item_I.tolist()]
         columns = [np.array(ids_I, dtype=np.int64)[item_N]]
         columns += [self._field_pieces(events, name) for name in self._config.behaviour_fields]
-        end = self._plain(SENTENCE_END, ends_sentence=True)
+        end = self._plain(self._language.sentence_end, ends_sentence=True)
         return np.stack([*columns, np.full(len(item_N), end)], axis=1)
 
     def _field_pieces(self, events: Events, name: str) -> Ints:
         """Return the piece of one field of each event, [N]; an empty piece if the field is unknown."""
         _, first_V, value_N = np.unique(self._field_keys(events, name), return_index=True, return_inverse=True)
-        texts_V = [describe_field(self._behaviour(events, event), name) for event in first_V.tolist()]
-        ids_V = [-1 if text is None else self._plain(f"{FEATURE_SEPARATOR} {text}") for text in texts_V]
+        texts_V = [describe_field(self._behaviour(events, event), name, self._language) for event in first_V.tolist()]
+        ids_V = [-1 if text is None else self._plain(text) for text in texts_V]
         unknown = self._pieces.add("unknown", ())
         return np.array([unknown if piece < 0 else piece for piece in ids_V], dtype=np.int64)[value_N]
 
@@ -158,15 +160,15 @@ class EventTexts:
         return self._pieces.add(key, self._textualizer.encode_text(text), ends_sentence=ends_sentence)
 
     def _opening(self, features: Mapping[str, str]) -> int:
-        return self._plain(f" {HISTORY_OPENING}" if features else HISTORY_OPENING)
+        return self._plain(history_opening(self._language, is_first=not features))
 
     def _features(self, features: Mapping[str, str], room: int) -> tuple[list[int], int]:
         """Return the pieces of as many features as fit into `room` tokens, and their number of tokens."""
         pieces: list[int] = []
-        end = self._plain(SENTENCE_END, ends_sentence=True)
+        end = self._plain(self._language.sentence_end, ends_sentence=True)
         length = self._pieces.num_tokens[end]
         for name, value in features.items():
-            opening = self._plain(f"{FEATURE_SEPARATOR} {name}" if pieces else f"{FEATURES_OPENING} {name}")
+            opening = self._plain(feature_opening(self._language, name, is_first=not pieces))
             entity = self._pieces.add(("value", value), self._textualizer.encode_attribute(value), item=ATTRIBUTE)
             length += self._pieces.num_tokens[opening] + self._pieces.num_tokens[entity]
             if length > room:
@@ -182,10 +184,17 @@ class EventTexts:
         """Return the pieces of the latest events that fit, and the number of events in each text."""
         piece_HF = self._piece_NF[history.values]
         text_H = np.repeat(np.arange(len(room_E)), history.lengths)
-        total_H = np.append(0, np.cumsum(self._lengths(piece_HF).sum(axis=1)))
-        from_event_to_end_H = total_H[history.offsets[1:]][text_H] - total_H[:-1]
-        fits_H = from_event_to_end_H <= room_E[text_H]
-        return piece_HF[fits_H], np.bincount(text_H[fits_H], minlength=len(room_E))
+        length_H = self._lengths(piece_HF).sum(axis=1)
+        is_short_H = 2 * length_H <= room_E[text_H]
+        latest_H = _find_latest(length_H, np.ones_like(is_short_H), text_H, history.offsets, room_E)
+        short_H = _find_latest(length_H, is_short_H, text_H, history.offsets, room_E)
+        num_latest_E, num_short_E = (
+            np.bincount(text_H[fits_H], minlength=len(room_E)) for fits_H in (latest_H, short_H)
+        )
+        leaves_out_E = num_short_E > num_latest_E
+        self.num_too_long += int((~is_short_H & leaves_out_E[text_H]).sum())
+        fits_H = np.where(leaves_out_E[text_H], short_H, latest_H)
+        return piece_HF[fits_H], np.maximum(num_latest_E, num_short_E)
 
     def _gather(self, features: Ragged, opening_E: Ints, piece_KF: Ints, num_kept_E: Ints, answer_E: Ints) -> Texts:
         """Put the pieces of each text in a row and take their tokens."""
@@ -199,6 +208,15 @@ class EventTexts:
         piece_S[offsets_E[1:] - 2] = answer_E
         piece_S[offsets_E[1:] - 1] = self._answer_end
         return take_tokens(self._pieces, Ragged(piece_S, offsets_E))
+
+
+def _find_latest(
+    length_H: Ints, is_told_H: npt.NDArray[np.bool_], text_H: Ints, offsets_E: Ints, room_E: Ints
+) -> npt.NDArray[np.bool_]:
+    """Return which events are the latest ones to tell that fit together (H)."""
+    total_H = np.append(0, np.cumsum(np.where(is_told_H, length_H, 0)))
+    from_event_to_end_H = total_H[offsets_E[1:]][text_H] - total_H[:-1]
+    return is_told_H & (from_event_to_end_H <= room_E[text_H])
 
 
 def _months(timestamps: npt.NDArray[np.float64]) -> npt.NDArray[np.generic]:

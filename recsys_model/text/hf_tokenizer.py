@@ -1,7 +1,8 @@
-"""Tokenizers of published causal models: `tokenizer.json` of Hugging Face, or the vocabulary in a GGUF file.
+"""Tokenizers of published causal models: `tokenizer.json`, a slow tokenizer's SentencePiece file, or a GGUF file.
 
 Two changes: no text encodes to a control token, because control tokens get names that no text can spell; and no blank
-is added before a text, because texts and entities are encoded separately.
+is added before a text, because texts and entities are encoded separately. Added tokens that are not special, such as
+the semantic ids `<a_12><b_7>` of an item, keep their names and stay whole in a text.
 """
 
 import json
@@ -13,10 +14,12 @@ import tokenizers
 
 from recsys_model.errors import CheckpointError
 from recsys_model.text.special_tokens import ControlTokens, choose_special
-from recsys_model.text.tokenizer import BACKEND_FILE, Tokenizer
+from recsys_model.text.tokenizer import ADDED_FILE, BACKEND_FILE, Tokenizer
 
 SETTINGS_FILE = "tokenizer_config.json"
 MODEL_FILE = "config.json"
+SLOW_FILE = "tokenizer.model"
+"""SentencePiece model of a tokenizer that was saved without `tokenizer.json`, such as LlamaTokenizer."""
 OUT_OF_REACH = "\U0010ffff"
 """A noncharacter; put before the names of control tokens, so that no text can spell them."""
 _END_NAMES = ("<|endoftext|>", "</s>")
@@ -37,23 +40,55 @@ def load_hf_tokenizer(folder: Path) -> Tokenizer:
     return build_hf_tokenizer(document, names, model.get("vocab_size", 0), str(folder))
 
 
+def load_slow_tokenizer(folder: Path) -> Tokenizer:
+    """Read `tokenizer.model` and the tokens that `added_tokens.json` puts behind its pieces.
+
+    Raises:
+        CheckpointError: a file is damaged, an added token does not get its id, or too few tokens are left to structure an
+            example.
+    """
+    published = _load_by_transformers(folder, folder / SLOW_FILE, "sentencepiece")
+    added = _read_json(folder / ADDED_FILE) if (folder / ADDED_FILE).is_file() else {}
+    token_to_id = published.get_vocab()
+    moved = [name for name, token in added.items() if token_to_id.get(name) != token]
+    if moved:
+        raise CheckpointError(
+            f"{folder / ADDED_FILE} gives {moved[0]} the id {added[moved[0]]}, but it follows the pieces of {SLOW_FILE} as "
+            f"{token_to_id.get(moved[0])}; save the tokenizer with save_pretrained of a fast tokenizer"
+        )
+    model = _read_json(folder / MODEL_FILE) if (folder / MODEL_FILE).is_file() else {}
+    return _build_from_transformers(published, model.get("vocab_size", 0), folder)
+
+
 def load_gguf_tokenizer(path: Path) -> Tokenizer:
     """Read the vocabulary of a GGUF file.
 
     Raises:
         CheckpointError: the file cannot be read, or too few tokens are left to structure an example.
     """
+    published = _load_by_transformers(path.parent, path, "gguf", gguf_file=path.name)
+    return _build_from_transformers(published, len(published), path)
+
+
+def _load_by_transformers(folder: Path, file: Path, package: str, **options: str) -> Any:
+    """Return transformers' fast tokenizer of a file; reading it needs `package`, which is also the extra's name."""
     import transformers  # takes seconds, and only these files need it
 
     try:
-        published: Any = transformers.AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
+        return transformers.AutoTokenizer.from_pretrained(folder, **options)
     except ImportError as error:
-        raise CheckpointError(f"{path} needs the package gguf: pip install 'recsysllm-on-ray[gguf]'") from error
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise CheckpointError(f"{path} cannot be read as GGUF: {error}") from error
+        raise CheckpointError(
+            f"{file} needs the package {package}: pip install 'recsysllm-on-ray[{package}]'"
+        ) from error
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+        kind = "GGUF" if options else "a slow tokenizer"
+        raise CheckpointError(f"{file} cannot be read as {kind}: {error}") from error
+
+
+def _build_from_transformers(published: Any, num_rows: int, source: Path) -> Tokenizer:
     document = json.loads(published.backend_tokenizer.to_str())
     names = {"bos": published.bos_token, "eos": published.eos_token, "pad": published.pad_token}
-    return build_hf_tokenizer(document, names, len(published), str(path))
+    return build_hf_tokenizer(document, names, num_rows, str(source))
 
 
 def build_hf_tokenizer(
@@ -99,8 +134,15 @@ def _out_of_reach(document: dict[str, Any], control_names: set[str]) -> dict[str
         model["vocab"] = {spelled(name): token for name, token in model["vocab"].items()}
     else:
         model["vocab"] = [[spelled(name), score] for name, score in model["vocab"]]
+    # control tokens outside the vocabulary stay in the list, because ids follow its order
+    inside = _vocabulary(document["model"])
+    added = [
+        {**token, "content": spelled(token["content"])}
+        for token in document["added_tokens"]
+        if not (token["special"] and token["content"] in inside)
+    ]
     parts = {name: _without_blanks(document.get(name)) for name in ("normalizer", "pre_tokenizer", "decoder")}
-    rest = {"added_tokens": [], "post_processor": None, "truncation": None, "padding": None}
+    rest = {"added_tokens": added, "post_processor": None, "truncation": None, "padding": None}
     return {**document, **rest, **parts, "model": model}
 
 

@@ -5,6 +5,7 @@
 `vocab.txt`                     glm-large and glm-515m (BERT's word pieces)
 `ice_text.model`                ChatGLM-6B, with `pip install 'recsysllm-on-ray[sentencepiece]'`
 `cog-pretrain.model`            glm-10b-chinese and glm-large-chinese, likewise
+`tokenizer.model`               a causal model whose slow tokenizer was saved (Llama), `added_tokens.json` beside it; likewise
 a file that ends in `.gguf`     the vocabulary of a causal model
 """
 
@@ -12,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from recsys_model.errors import CheckpointError
-from recsys_model.text.hf_tokenizer import load_gguf_tokenizer, load_hf_tokenizer
+from recsys_model.text.hf_tokenizer import SLOW_FILE, load_gguf_tokenizer, load_hf_tokenizer, load_slow_tokenizer
 from recsys_model.text.sentencepieces import (
     CHATGLM_FILE,
     CHINESE_GLM_FILE,
@@ -36,6 +37,7 @@ FILE_TO_READER: dict[str, Callable[[Path], Tokenizer]] = {
     VOCAB_FILE: load_bert_tokenizer,
     CHATGLM_FILE: load_chatglm_tokenizer,
     CHINESE_GLM_FILE: load_chinese_glm_tokenizer,
+    SLOW_FILE: load_slow_tokenizer,
 }
 """The first file that is there decides."""
 

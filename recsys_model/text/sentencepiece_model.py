@@ -45,6 +45,11 @@ class SentencePieceBackend:
         """Number of token ids."""
         return self._processor.get_piece_size()
 
+    @property
+    def unknown(self) -> int:
+        """Id of the piece for characters that no piece has."""
+        return self._processor.unk_id()
+
     def id_of(self, name: str) -> int | None:
         """Return the id of a piece by its name, None if there is no such piece."""
         token = self._processor.piece_to_id(name)

@@ -8,19 +8,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from recsys_model.config import TextConfig
+from recsys_model.text.language import LANGUAGES
 from recsys_model.text.task_facts import TaskFacts, fold
 from recsys_model.text.textualize import (
     ATTRIBUTE,
-    FEATURE_SEPARATOR,
     Behaviour,
     EntityTokens,
     TokenizedText,
     describe_field,
 )
 from recsys_model.text.tokenizer import Tokenizer
-
-LIST_SEPARATOR = ";"
-"""Separates behaviours and candidates; it is tokenised separately, so the same character in a title does not."""
 
 
 @dataclass(slots=True)
@@ -48,6 +45,7 @@ class FieldWriter:
     ) -> None:
         self._catalog = catalog
         self._config = config
+        self._language = LANGUAGES[config.language]
         self._item_attributes = item_attributes
         self._tokenizer = tokenizer
         self._encode_text = lru_cache(maxsize=65536)(tokenizer.encode_text)
@@ -82,7 +80,10 @@ class FieldWriter:
         return Value(name, self._words(name, facts))
 
     def _attributes(self, item: int | None) -> Mapping[str, str]:
-        return self._item_attributes[item] if self._item_attributes and item is not None else {}
+        if not self._item_attributes or item is None:
+            return {}
+        names = self._language.attribute_names
+        return {names.get(name, name): value for name, value in self._item_attributes[item].items()}
 
     def _words(self, name: str, facts: TaskFacts) -> list[TokenizedText]:
         if name in ("review", "summary"):
@@ -92,29 +93,30 @@ class FieldWriter:
         return [self._attribute(word)] if word else []
 
     def _named(self, name_to_value: Mapping[str, str]) -> list[TokenizedText]:
-        """Return `name value` for each feature, a separator before all but the first."""
+        """Return `name value` for each feature, a separator before all but the first, which begins with a blank."""
         pieces: list[TokenizedText] = []
         for name, value in name_to_value.items():
             if not fold(value):
                 continue
-            piece = self.literal(f"{FEATURE_SEPARATOR if pieces else ''} {name}")
+            opening = f"{self._language.feature_separator}{self._language.gap}" if pieces else " "
+            piece = self.literal(f"{opening}{name}")
             piece.extend(self._attribute(value))
             pieces.append(piece)
         return pieces
 
     def _listed(self, entries: Iterable[TokenizedText]) -> list[TokenizedText]:
-        """Return the entries, a separator behind all but the last."""
+        """Return the entries, a separator behind all but the last; it is tokenised apart, so none in a title counts."""
         pieces = list(entries)
         for piece in pieces[:-1]:
-            piece.add_text(self._encode_text(LIST_SEPARATOR))
+            piece.add_text(self._encode_text(self._language.list_separator))
         return pieces
 
     def _behaviour(self, behaviour: Behaviour) -> TokenizedText:
         text = self.item(behaviour.item)
         for name in self._config.behaviour_fields:
-            field_text = describe_field(behaviour, name)
+            field_text = describe_field(behaviour, name, self._language)
             if field_text is not None:
-                text.add_text(self._encode_text(f"{FEATURE_SEPARATOR} {field_text}"))
+                text.add_text(self._encode_text(field_text))
         return text
 
     def _attribute(self, value: str) -> TokenizedText:

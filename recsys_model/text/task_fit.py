@@ -1,6 +1,7 @@
 """Shorten a question until it fits: the order in which its parts are dropped.
 
-1. The oldest behaviours go first; the latest one stays.
+1. The oldest behaviours go first, or before them those that take more than half of the room for the history, if more are
+   told then; the latest one stays.
 2. Then a review is cut at its end, between two tokens but never inside a character.
 3. Optional parts of the template are dropped, the last one first, only if 1 and 2 are not enough; a review then counts
    as `MIN_REVIEW_TOKENS` tokens.
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 
 from recsys_model.errors import UnaskableError
 from recsys_model.text.task_fields import Value
-from recsys_model.text.textualize import TokenizedText
+from recsys_model.text.textualize import TokenizedText, places_that_fit
 
 MIN_REVIEW_TOKENS = 16
 """Optional parts of a template are left out before a review is cut shorter than this."""
@@ -58,8 +59,8 @@ def fit(
     values = [value for part in kept for value in part.values]
     excess = sum(len(value) for value in values) - room
     for value in values:
-        while value.field == "history" and excess > 0 and len(value.pieces) > 1:
-            excess -= len(value.pieces.pop(0))
+        if value.field == "history" and excess > 0:
+            excess -= _drop_behaviours(value, excess)
     for value in values:
         if value.field == "review" and excess > 0:
             num_tokens = max(len(value) - excess, _min_tokens(value))
@@ -74,6 +75,21 @@ def first_whole(text: TokenizedText, num_tokens: int, decode: Callable[[Sequence
         if not decode(text.token_ids[:end]).endswith(REPLACEMENT):
             return text.first_tokens(end)
     return text.first_tokens(num_tokens)
+
+
+def whole_text(token_ids: Sequence[int], decode: Callable[[Sequence[int]], str]) -> str:
+    """Return generated tokens in words; a character that the limit of tokens has cut is left out."""
+    text = TokenizedText(token_ids=list(token_ids))
+    return decode(first_whole(text, len(text), decode).token_ids).strip()
+
+
+def _drop_behaviours(value: Value, excess: int) -> int:
+    """Drop behaviours of a history until it is `excess` tokens shorter, but not the latest; return how many it lost."""
+    before = len(value)
+    *earlier, latest = value.pieces
+    places = places_that_fit([len(piece) for piece in earlier], before - excess - len(latest))
+    value.pieces = [*(earlier[place] for place in places), latest]
+    return before - len(value)
 
 
 def _min_tokens(value: Value) -> int:

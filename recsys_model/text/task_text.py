@@ -10,6 +10,7 @@ from typing import Any
 
 from recsys_model.config import TextConfig
 from recsys_model.errors import DataError
+from recsys_model.text.language import LANGUAGES
 from recsys_model.text.task_facts import TaskFacts
 from recsys_model.text.task_fields import FieldWriter, Value
 from recsys_model.text.task_fit import WrittenPart, fit
@@ -64,6 +65,8 @@ class TaskTextBuilder:
     ) -> None:
         """Take the attributes of every item, by catalogue index; empty if none are known."""
         self._writer = FieldWriter(tokenizer, catalog, config, item_attributes)
+        self.language = LANGUAGES[config.language]
+        """Language of the words around values, and of the answers in `CHOICES`."""
         self._tokenizer = tokenizer
         self._max_tokens = config.max_tokens
 
@@ -97,14 +100,19 @@ class TaskTextBuilder:
         return text
 
     def choices(self, answer: AnswerKind) -> list[list[int]]:
-        """Return the tokens of each answer in `CHOICES`."""
-        return [self._writer.free_text(word).token_ids for word in CHOICES[answer]]
+        """Return the tokens of each answer in `CHOICES`, in the words of the language."""
+        return [self._writer.free_text(word).token_ids for word in self.language.choices[answer]]
 
     def _answer(self, template: Template, facts: TaskFacts) -> TokenizedText:
         answer = facts.answer(template.task.answer)
         if answer is None:
             raise DataError(f"template {template.template_id}: the answer ({template.task.answer}) must be known")
-        return self._writer.item(answer) if isinstance(answer, int) else self._writer.free_text(answer)
+        if isinstance(answer, int):
+            return self._writer.item(answer)
+        kind = template.task.answer
+        if kind in CHOICES:
+            answer = self.language.choices[kind][CHOICES[kind].index(answer)]
+        return self._writer.free_text(answer)
 
     def _written(self, template: Template, part: Part, facts: TaskFacts) -> WrittenPart | None:
         """Fill one part, None if it is optional and a value is missing."""

@@ -1,4 +1,4 @@
-"""The question templates of all tasks, read from `templates.toml` and checked.
+"""The question templates of all tasks, read from a file for each language and checked.
 
 A template is plain text with fields (`{item}`) and optional parts in brackets. An optional part is left out if one of
 its fields has no value. Templates are parsed once; values are never searched for braces or brackets.
@@ -12,6 +12,7 @@ from functools import cache
 from importlib import resources
 from typing import Any, Literal
 
+from recsys_model.config.text import LanguageCode
 from recsys_model.errors import ConfigError
 from recsys_model.text.tasks import FIELDS, TASKS, Task
 
@@ -19,7 +20,8 @@ TemplateSplit = Literal["seen", "unseen"]
 TEMPLATE_SPLITS: tuple[TemplateSplit, ...] = ("seen", "unseen")
 MIN_TEMPLATES: dict[TemplateSplit, int] = {"seen": 6, "unseen": 2}
 """Fewest templates of each task."""
-TEMPLATES_FILE = "templates.toml"
+TEMPLATE_FILES: dict[LanguageCode, str] = {"en": "templates.toml", "zh": "templates_zh.toml"}
+"""File of each language of `text.language`."""
 _BRACKETS = re.compile(r"\[([^\[\]]*)\]")
 _BRACES = re.compile(r"\{([^{}]*)\}")
 
@@ -100,14 +102,15 @@ class TemplateSet:
 
 
 @cache
-def load_templates() -> TemplateSet:
-    """Read the templates that come with the package."""
-    source = resources.files("recsys_model.text").joinpath(TEMPLATES_FILE)
-    return parse_templates(source.read_text(encoding="utf-8"))
+def load_templates(language: LanguageCode = "en") -> TemplateSet:
+    """Read the templates of a language that come with the package."""
+    file = TEMPLATE_FILES[language]
+    source = resources.files("recsys_model.text").joinpath(file)
+    return parse_templates(source.read_text(encoding="utf-8"), file)
 
 
-def parse_templates(text: str) -> TemplateSet:
-    """Read templates from TOML, `[task.seen]` and `[task.unseen]` tables of `name = "text"`.
+def parse_templates(text: str, file: str = "templates.toml") -> TemplateSet:
+    """Read templates from TOML, `[task.seen]` and `[task.unseen]` tables of `name = "text"`; messages name the file.
 
     Raises:
         ConfigError: it is no TOML, a task or a template is missing, unknown or worded like another, or a template
@@ -116,23 +119,23 @@ def parse_templates(text: str) -> TemplateSet:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{TEMPLATES_FILE} cannot be read as TOML: {error}") from error
+        raise ConfigError(f"{file} cannot be read as TOML: {error}") from error
     if set(document) != set(TASKS):
-        raise ConfigError(f"{TEMPLATES_FILE} must have the tasks {', '.join(TASKS)}; got {', '.join(document)}")
-    templates = tuple(template for task in TASKS.values() for template in _task_templates(task, document[task.name]))
+        raise ConfigError(f"{file} must have the tasks {', '.join(TASKS)}; got {', '.join(document)}")
+    templates = tuple(
+        template for task in TASKS.values() for template in _task_templates(task, document[task.name], file)
+    )
     _check_distinct(templates)
     return TemplateSet(templates)
 
 
-def _task_templates(task: Task, tables: Mapping[str, Any]) -> Iterator[Template]:
+def _task_templates(task: Task, tables: Mapping[str, Any], file: str) -> Iterator[Template]:
     if set(tables) != set(TEMPLATE_SPLITS):
-        raise ConfigError(
-            f"{TEMPLATES_FILE}: {task.name} must have {' and '.join(TEMPLATE_SPLITS)}; got {', '.join(tables)}"
-        )
+        raise ConfigError(f"{file}: {task.name} must have {' and '.join(TEMPLATE_SPLITS)}; got {', '.join(tables)}")
     for split in TEMPLATE_SPLITS:
         if len(tables[split]) < MIN_TEMPLATES[split]:
             raise ConfigError(
-                f"{TEMPLATES_FILE}: {task.name} must have at least {MIN_TEMPLATES[split]} {split} templates, "
+                f"{file}: {task.name} must have at least {MIN_TEMPLATES[split]} {split} templates, "
                 f"got {len(tables[split])}"
             )
         for name, text in tables[split].items():

@@ -3,7 +3,8 @@
     User: age 25-34, city Berlin. History: Red Tent, buy. Red Tent Pole. Camping Stove
 
 Values of features and titles of items are entities; everything else is plain text. A behaviour is
-a sentence with its own full stop, so a full stop inside a title does not end one.
+a sentence with its own full stop, so a full stop inside a title does not end one. The words and marks are those of
+`text.language` (`recsys_model.text.language`).
 """
 
 import bisect
@@ -16,16 +17,13 @@ from typing import Protocol
 
 from recsys_model.config import TextConfig
 from recsys_model.errors import DataError
+from recsys_model.text.language import LANGUAGES, Language
 from recsys_model.text.tokenizer import Tokenizer
 
 ATTRIBUTE = -1
 """Value in `entity_items` for an entity that is not an item."""
 NUM_FRAME_TOKENS = 2
 """`[CLS]` and `[EOS]`."""
-FEATURES_OPENING = "User:"
-HISTORY_OPENING = "History:"
-SENTENCE_END = "."
-FEATURE_SEPARATOR = ","
 
 
 class TokenizedEntity(Protocol):
@@ -132,6 +130,7 @@ class Textualizer:
 
     def __init__(self, tokenizer: Tokenizer, catalog: EntityTokens, config: TextConfig) -> None:
         self._config = config
+        self._language = LANGUAGES[config.language]
         self._catalog = catalog
         self._encode_text = lru_cache(maxsize=65536)(tokenizer.encode_text)
         self._encode_entity = lru_cache(maxsize=65536)(tokenizer.encode_entity)
@@ -147,7 +146,8 @@ class Textualizer:
     ) -> TokenizedText:
         """Return the text of a user's features and history, chronological, and of the target at its end.
 
-        The oldest behaviour is dropped first, then the last feature, until the text fits.
+        The oldest behaviour is dropped first, then the last feature, until the text fits. Behaviours that take more than half of
+        the room go before, if more behaviours are told then: one long title does not drop the past.
 
         Raises:
             DataError: the target alone is longer than `max_tokens`.
@@ -157,7 +157,7 @@ class Textualizer:
             answer.add_entity(self._catalog.items[target].token_ids, target)
             answer.end_sentence()
         opening = TokenizedText()
-        opening.add_text(self._encode_text(f" {HISTORY_OPENING}" if features else HISTORY_OPENING))
+        opening.add_text(self._encode_text(history_opening(self._language, is_first=not features)))
         room = self._config.max_tokens - NUM_FRAME_TOKENS - len(opening) - len(answer)
         if room < 0:
             raise DataError(
@@ -175,11 +175,10 @@ class Textualizer:
         if not features:
             return TokenizedText()
         text = TokenizedText()
-        end = self._encode_text(SENTENCE_END)
+        end = self._encode_text(self._language.sentence_end)
         for name, value in features.items():
             piece = TokenizedText()
-            opening = f"{FEATURE_SEPARATOR} {name}" if len(text) > 0 else f"{FEATURES_OPENING} {name}"
-            piece.add_text(self._encode_text(opening))
+            piece.add_text(self._encode_text(feature_opening(self._language, name, is_first=len(text) == 0)))
             piece.add_entity(self._attribute(value), ATTRIBUTE)
             if len(text) + len(piece) + len(end) > room:
                 break
@@ -190,23 +189,18 @@ class Textualizer:
         return text
 
     def _latest_that_fit(self, history: Sequence[Behaviour], room: int) -> list[TokenizedText]:
-        kept: list[TokenizedText] = []
-        for behaviour in reversed(history):
-            sentence = self._behaviour(behaviour)
-            room -= len(sentence)
-            if room < 0:
-                break
-            kept.append(sentence)
-        return kept[::-1]
+        sentences = [self._behaviour(behaviour) for behaviour in history]
+        lengths = [len(sentence) for sentence in sentences]
+        return [sentences[place] for place in places_that_fit(lengths, room)]
 
     def _behaviour(self, behaviour: Behaviour) -> TokenizedText:
         sentence = TokenizedText()
         sentence.add_entity(self._catalog.items[behaviour.item].token_ids, behaviour.item)
         for name in self._config.behaviour_fields:
-            field_text = describe_field(behaviour, name)
+            field_text = describe_field(behaviour, name, self._language)
             if field_text is not None:
-                sentence.add_text(self._encode_text(f"{FEATURE_SEPARATOR} {field_text}"))
-        sentence.add_text(self._encode_text(SENTENCE_END))
+                sentence.add_text(self._encode_text(field_text))
+        sentence.add_text(self._encode_text(self._language.sentence_end))
         sentence.end_sentence()
         return sentence
 
@@ -215,13 +209,54 @@ class Textualizer:
         return self._encode_entity(value) if token_ids is None else token_ids
 
 
-def describe_field(behaviour: Behaviour, name: str) -> str | None:
-    """Return the text of one field of a behaviour (see `TextConfig.behaviour_fields`), None if it is unknown."""
+def places_that_fit(lengths: Sequence[int], room: int) -> list[int]:
+    """Return the places of the latest behaviours that fit together into `room` tokens.
+
+    If some take more than half of it and more are told without these, they are left out.
+
+    Example:
+        >>> places_that_fit([3, 3, 2, 6, 2], 10), places_that_fit([3, 6, 2], 10), places_that_fit([2, 3], 10)
+        ([0, 1, 2, 4], [1, 2], [0, 1])
+    """
+    latest = _latest_places(lengths, range(len(lengths)), room)
+    if len(latest) == len(lengths):
+        return latest
+    short = _latest_places(lengths, [place for place, length in enumerate(lengths) if 2 * length <= room], room)
+    return short if len(short) > len(latest) else latest
+
+
+def _latest_places(lengths: Sequence[int], places: Sequence[int], room: int) -> list[int]:
+    kept: list[int] = []
+    for place in reversed(places):
+        room -= lengths[place]
+        if room < 0:
+            break
+        kept.append(place)
+    return kept[::-1]
+
+
+def history_opening(language: Language, *, is_first: bool) -> str:
+    """Return what opens a history, at the beginning of a text or behind the features."""
+    return language.history_opening if is_first else f"{language.gap}{language.history_opening}"
+
+
+def feature_opening(language: Language, name: str, *, is_first: bool) -> str:
+    """Return what stands before the value of a user's feature."""
+    mark = language.features_opening if is_first else language.feature_separator
+    return f"{mark}{language.gap}{name}"
+
+
+def describe_field(behaviour: Behaviour, name: str, language: Language) -> str | None:
+    """Return one field of a behaviour (see `TextConfig.behaviour_fields`) behind its separator, None if it is unknown."""
+    value = _field_value(behaviour, name, language)
+    return None if value is None else f"{language.feature_separator}{language.gap}{value}"
+
+
+def _field_value(behaviour: Behaviour, name: str, language: Language) -> str | None:
     if name == "action":
         return behaviour.action
     if name == "categories":
         return behaviour.categories[-1] if behaviour.categories else None
     if name == "rating":
-        return None if behaviour.rating is None else f"rated {behaviour.rating:g}"
-    moment = datetime.datetime.fromtimestamp(behaviour.timestamp, tz=datetime.UTC)
-    return f"{moment:%B %Y}"
+        return None if behaviour.rating is None else language.rated.format(rating=behaviour.rating)
+    return language.month_of(datetime.datetime.fromtimestamp(behaviour.timestamp, tz=datetime.UTC))

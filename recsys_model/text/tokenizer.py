@@ -24,6 +24,9 @@ NUM_GPT2_TOKENS = 50257
 GLM_GPT2_VOCAB_SIZE = 50304
 """Rows of the word embedding of the published English GLMs, the unused ones included."""
 
+_UNSPACED_CHARACTER = r" ?[\p{Han}\p{Hiragana}\p{Katakana}]"
+"""A character of a script without blanks between words, and the blank in front of it."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SpecialTokens:
@@ -51,6 +54,22 @@ GLM_GPT2_SPECIAL = SpecialTokens(
     pad=50256, eos=50256, start=50257, end=50258, cls=50259, mask=50260, gmask=50263, smask=50264
 )
 """The published ids of glm-10b and glm-2b."""
+GLM_COMMANDS = frozenset(
+    (
+        "<|startofpiece|>",
+        "<|endofpiece|>",
+        "<|endoftext|>",
+        "[CLS]",
+        "[SEP]",
+        "[PAD]",
+        "[UNK]",
+        "[MASK]",
+        "[gMASK]",
+        "[sMASK]",
+    )
+)
+"""Added tokens of the published English GLMs."""
+ADDED_FILE = "added_tokens.json"
 
 
 class Encoding(Protocol):
@@ -100,6 +119,7 @@ class Tokenizer:
         self._backend = backend
         self._backend_file = backend_file
         self._special_ids = frozenset(dataclasses.astuple(special))
+        self._added_ids = _added_ids(backend)
 
     def encode_text(self, text: str) -> list[int]:
         """Return the token ids of plain text; never a special id.
@@ -113,18 +133,27 @@ class Tokenizer:
         return ids
 
     def encode_entity(self, text: str) -> list[int]:
-        """Return the token ids of an entity, which always carries one leading blank.
+        """Return the token ids of an entity; it carries one leading blank unless it begins with an added token (`<a_12>`).
 
         Raises:
             DataError: the entity is empty.
         """
         if not text.strip():
             raise DataError(f"an entity must not be empty, got {text!r}")
-        return self.encode_text(f" {text}")
+        ids = self.encode_text(text.lstrip()) if self._added_ids else []
+        return ids if ids and ids[0] in self._added_ids else self.encode_text(f" {text}")
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of token ids; special ids have none."""
         return self._backend.decode([token for token in ids if token not in self._special_ids])
+
+    @property
+    def unknown(self) -> int | None:
+        """Id of the token for characters that the vocabulary does not have; None if it spells every text."""
+        if isinstance(self._backend, tokenizers.Tokenizer):
+            name = getattr(self._backend.model, "unk_token", None)
+            return None if name is None else self._backend.token_to_id(name)
+        return getattr(self._backend, "unknown", None)
 
     def write(self, folder: Path) -> None:
         """Write the tokenizer into `folder`, which is created."""
@@ -154,7 +183,9 @@ def load_tokenizer(folder: Path) -> Tokenizer:
 def train_tokenizer(texts: Iterable[str], vocab_size: int, *, merge_words: bool = False) -> Tokenizer:
     """Train a byte-level BPE on texts; few texts give fewer tokens than `vocab_size`.
 
-    With `merge_words` one token may span several words ("Nail Lacquer,"), which makes titles shorter.
+    A token stays inside a word. Chinese and Japanese have no blanks between words, so there it stays inside a character;
+    otherwise a whole title would become one token, and nothing could be learned from its parts. With `merge_words` one
+    token may span several words ("Nail Lacquer,") and characters, which makes titles shorter.
 
     Raises:
         ConfigError: `vocab_size` has no room for the 256 bytes and the special tokens.
@@ -164,6 +195,9 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int, *, merge_words: bool 
     if vocab_size < len(alphabet) + len(names):
         raise ConfigError(f"tokenizer.vocab_size must be at least {len(alphabet) + len(names)}, got {vocab_size}")
     backend = _byte_level(tokenizers.models.BPE(), split_words=not merge_words)
+    if not merge_words:
+        characters = tokenizers.pre_tokenizers.Split(tokenizers.Regex(_UNSPACED_CHARACTER), behavior="isolated")
+        backend.pre_tokenizer = tokenizers.pre_tokenizers.Sequence([characters, backend.pre_tokenizer])
     trainer = tokenizers.trainers.BpeTrainer(  # pyrefly: ignore[unexpected-keyword]
         vocab_size=vocab_size - len(names), initial_alphabet=alphabet, show_progress=False
     )
@@ -188,7 +222,35 @@ def load_gpt2_tokenizer(folder: Path) -> Tokenizer:
         raise CheckpointError(
             f"{folder} is not GPT-2's tokenizer: {NUM_GPT2_TOKENS} tokens expected, got {backend.get_vocab_size()}"
         )
+    refuse_added_tokens(folder)
     return Tokenizer(backend, GLM_GPT2_SPECIAL, GLM_GPT2_VOCAB_SIZE)
+
+
+def refuse_added_tokens(folder: Path) -> None:
+    """Raise if the folder of an English GLM declares added tokens of its own: this vocabulary has no room for them.
+
+    Raises:
+        CheckpointError: `added_tokens.json` is damaged or names a token that is no command of GLM.
+    """
+    path = folder / ADDED_FILE
+    if not path.is_file():
+        return
+    try:
+        others = sorted(set(json.loads(path.read_text(encoding="utf-8"))) - GLM_COMMANDS)
+    except (OSError, ValueError, TypeError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}") from error
+    if others:
+        raise CheckpointError(
+            f"{path} must hold no token but the commands of GLM, got {others[:3]}; save the tokenizer as {BACKEND_FILE}, "
+            "whose added tokens are kept"
+        )
+
+
+def _added_ids(backend: Backend) -> frozenset[int]:
+    """Return the ids of added tokens that a text may spell; a SentencePiece model has none."""
+    if not isinstance(backend, tokenizers.Tokenizer):
+        return frozenset()
+    return frozenset(token for token, added in backend.get_added_tokens_decoder().items() if not added.special)
 
 
 def _byte_level(model: Any, *, split_words: bool = True) -> tokenizers.Tokenizer:

@@ -10,7 +10,7 @@ from pathlib import Path
 import tokenizers
 
 from recsys_model.errors import CheckpointError
-from recsys_model.text.tokenizer import SpecialTokens, Tokenizer
+from recsys_model.text.tokenizer import SpecialTokens, Tokenizer, refuse_added_tokens
 
 VOCAB_FILE = "vocab.txt"
 SETTINGS_FILE = "tokenizer_config.json"
@@ -27,7 +27,7 @@ def load_bert_tokenizer(folder: Path) -> Tokenizer:
     Part A ends with `[SEP]`, which is what follows the text in the published model.
 
     Raises:
-        CheckpointError: the file is missing or is not the English BERT's.
+        CheckpointError: the file is missing or is not the English BERT's, or the folder has added tokens of its own.
     """
     path = folder / VOCAB_FILE
     try:
@@ -41,6 +41,7 @@ def load_bert_tokenizer(folder: Path) -> Tokenizer:
             f"{path} is not the English BERT's: {NUM_BERT_TOKENS} tokens expected, got {len(words)}; "
             f"missing: {', '.join(missing) or 'none'}"
         )
+    refuse_added_tokens(folder)
     pad, cls, sep, mask = (token_to_id[name] for name in _CONTROL_TOKENS)
     special = SpecialTokens(pad=pad, eos=sep, start=START_ID, end=END_ID, cls=cls, mask=mask, gmask=mask, smask=mask)
     return Tokenizer(_word_pieces(token_to_id, _is_lower_case(folder)), special, GLM_BERT_VOCAB_SIZE)

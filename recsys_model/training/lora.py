@@ -24,12 +24,7 @@ def apply_lora(model: Backbone, config: LoraConfig) -> "PeftModel":
     from peft import LoraConfig as PeftLoraConfig
     from peft import PeftModel, get_peft_model
 
-    check_rank(model, config.rank)
-    if config.train_position_embeddings and not model.position_tables:
-        raise ConfigError(
-            f"lora.train_position_embeddings needs learned position tables, a {model.family} model has none; "
-            "set it to false"
-        )
+    check_lora(model, config)
     tables = [*model.new_tables, *(model.position_tables if config.train_position_embeddings else ())]
     peft_config = PeftLoraConfig(
         r=config.rank,
@@ -43,11 +38,25 @@ def apply_lora(model: Backbone, config: LoraConfig) -> "PeftModel":
     return adapted
 
 
-def check_rank(model: Backbone, rank: int) -> None:
+def check_lora(model: Backbone, config: LoraConfig) -> None:
+    """Raise unless adapters of these settings fit `model`, which may be on the meta device.
+
+    Raises:
+        ConfigError: the rank exceeds the smallest dimension of a linear, or there is no position table to train.
+    """
+    check_rank(model, config.rank)
+    if config.train_position_embeddings and not model.position_tables:
+        raise ConfigError(
+            f"lora.train_position_embeddings needs learned position tables, a {model.family} model has none; "
+            "set it to false"
+        )
+
+
+def check_rank(model: Backbone, rank: int, setting: str = "lora.rank") -> None:
     """Raise if adapters of this rank would be larger than a linear that they adapt.
 
     Raises:
-        ConfigError: naming that linear.
+        ConfigError: naming that linear, and the `setting` of the rank.
     """
     linears = {
         name: module
@@ -58,6 +67,6 @@ def check_rank(model: Backbone, rank: int) -> None:
     limit = min(smallest.in_features, smallest.out_features)
     if rank > limit:
         raise ConfigError(
-            f"lora.rank must be at most {limit}, the smallest dimension of {name} "
+            f"{setting} must be at most {limit}, the smallest dimension of {name} "
             f"({smallest.in_features} x {smallest.out_features}), got {rank}"
         )

@@ -14,7 +14,7 @@ from torch import nn
 from recsys_model.backbones.base import Backbone
 from recsys_model.backbones.causal import INTRA_TABLE
 from recsys_model.backbones.checkpoint import load_model
-from recsys_model.backbones.geometry import Mask
+from recsys_model.backbones.geometry import MaskKind
 from recsys_model.config import DecodingConfig, LoraConfig, ObjectiveConfig, OptimizerConfig, TextConfig
 from recsys_model.decoding.generator import TrieGuidedGenerator
 from recsys_model.entities.token_trie import build_token_trie
@@ -33,7 +33,7 @@ MODEL_FOLDER = "model"
 TEXT = TextConfig(max_tokens=192)
 DECODING = DecodingConfig(num_beams=20)
 LORA = LoraConfig(rank=8)
-MASK: Mask = "causal"
+MASK: MaskKind = "causal"
 K = 10
 SAVE_EVERY_STEPS = 5
 SORTED_STEPS = 10

@@ -35,6 +35,7 @@ def config(tmp_path_factory: pytest.TempPathFactory, shop_bundle: Bundle) -> Run
             "name": "live",
             "storage": str(tmp_path_factory.mktemp("runs")),
             "input": {"interactions": table, "items": table},
+            "decoding": {"num_beams": 10},
             "serve": {"port": free_port(), "catalog_edits": True, **replicas},
         }
     )
@@ -46,7 +47,7 @@ def config(tmp_path_factory: pytest.TempPathFactory, shop_bundle: Bundle) -> Run
 @pytest.fixture(scope="module")
 def url(config: RunConfig) -> Iterator[str]:
     yield start_endpoint(config)
-    stop_endpoint()
+    stop_endpoint(config)
 
 
 def replica_names() -> list[str]:
@@ -139,7 +140,7 @@ def test_an_endpoint_that_starts_again_has_the_edits_and_a_swap_brings_the_first
     url: str, config: RunConfig
 ):
     (before,) = versions(url)
-    stop_endpoint()
+    stop_endpoint(config)
     again = start_endpoint(config)
     assert versions(again) == {before}
     items = [{"id": f"i{number}", "title": title} for number, title in enumerate(["Red Tent", "Red Tent Pole", "Oar"])]

@@ -13,7 +13,7 @@ from ray.serve.schema import ServeDeploySchema
 
 from recsys_model.bundle import Bundle, write_bundle
 from recsys_platform.artifacts import write_artifact
-from recsys_platform.serve.stage import stop_endpoint, wait_until_healthy
+from recsys_platform.serve.stage import stop_application, wait_until_healthy
 from tests.e2e.ports import free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("ray_cluster")]
@@ -43,7 +43,7 @@ def url(document: dict[str, Any]) -> Iterator[str]:
         wait_until_healthy(url)
         yield url
     finally:
-        stop_endpoint()
+        stop_application(document["applications"][0]["name"])
 
 
 def test_the_endpoint_of_the_manifest_recommends_items_of_the_catalogue_over_http(url: str, shop_bundle: Bundle):

@@ -15,11 +15,12 @@ from recsys_model.bundle import Bundle, write_bundle
 from recsys_model.errors import CheckpointError, ConfigError, DataError
 from recsys_platform.artifacts import Manifest, open_artifact, write_artifact
 from recsys_platform.config.run import RunConfig, ServeConfig, build_config
+from recsys_platform.serve.address import check_port, endpoint_url
 from recsys_platform.serve.app import Generator, serve_config
 from recsys_platform.serve.client import ask
 from recsys_platform.serve.recommender import load_recommender
 from recsys_platform.serve.schemas import RecommendRequest, RecommendResponse
-from recsys_platform.serve.stage import check_port, endpoint_url, start_endpoint, stop_endpoint, wait_until_healthy
+from recsys_platform.serve.stage import application_name, start_endpoint, stop_endpoint, wait_until_healthy
 from tests.e2e.ports import free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("ray_cluster")]
@@ -36,6 +37,7 @@ def config(tmp_path_factory: pytest.TempPathFactory, shop_bundle: Bundle) -> Run
             "name": "shop",
             "storage": str(tmp_path_factory.mktemp("runs")),
             "input": {"interactions": table, "items": table},
+            "decoding": {"num_beams": 10},
             "serve": {"port": free_port(), "max_batch_size": 4, "batch_wait_s": 0.5, "max_replicas": 1},
         }
     )
@@ -52,7 +54,7 @@ def manifest(config: RunConfig) -> Manifest:
 @pytest.fixture(scope="module")
 def url(config: RunConfig) -> Iterator[str]:
     yield start_endpoint(config)
-    stop_endpoint()
+    stop_endpoint(config)
 
 
 def post(url: str, **request: Any) -> httpx.Response:
@@ -126,6 +128,7 @@ def test_openapi_teaches_the_interface(url: str):
     document = httpx.get(f"{url}/openapi.json", timeout=30.0).json()
     assert set(document["paths"]) == {"/v1/recommend", "/v1/items", "/healthz"}
     assert set(document["paths"]["/v1/recommend"]["post"]["responses"]) == {"200", "422", "429", "503"}
+    assert set(document["paths"]["/healthz"]["get"]["responses"]) == {"200", "503"}
     request = document["components"]["schemas"]["RecommendRequest"]
     assert set(request["properties"]) == {"user_features", "history", "k", "exclude_seen", "deny", "allow", "time"}
     assert all(field["description"] for field in request["properties"].values())
@@ -135,6 +138,15 @@ def test_openapi_teaches_the_interface(url: str):
 async def many(url: str, payloads: list[dict[str, Any]]) -> list[httpx.Response]:
     async with httpx.AsyncClient(timeout=60.0) as client:
         return await asyncio.gather(*(client.post(f"{url}/v1/recommend", json=payload) for payload in payloads))
+
+
+async def overloaded(url: str) -> tuple[list[httpx.Response], list[httpx.Response]]:
+    """Return the answers to more requests than the queue holds, and of `/healthz` at the same time."""
+    async with httpx.AsyncClient(timeout=60.0) as client:
+        requests = [client.post(f"{url}/v1/recommend", json={"history": HISTORY, "k": 8}) for _ in range(40)]
+        questions = [client.get(f"{url}/healthz") for _ in range(20)]
+        answers = await asyncio.gather(*requests, *questions)
+    return answers[:40], answers[40:]
 
 
 def test_requests_at_the_same_time_are_answered_each_with_its_own(url: str):
@@ -197,20 +209,21 @@ def test_a_changed_bundle_is_not_served(url: str, config: RunConfig):
 def test_a_serve_config_file_deploys_the_same_endpoint_which_refuses_what_it_cannot_take(
     config: RunConfig, manifest: Manifest
 ):
-    stop_endpoint()
+    stop_endpoint(config)
     narrow = dataclasses.replace(
         config.serve, port=free_port(), max_batch_size=1, target_ongoing_requests=1, max_queued_requests=1
     )
-    document = serve_config(config.bundle_folder, narrow)
+    document = serve_config(config.bundle_folder, narrow, application_name(config))
     serve.start(http_options=document["http_options"])
     try:
         # what `serve deploy` and a RayService do behind their REST interface
         _get_global_client().deploy_apps(ServeDeploySchema.model_validate(document), _blocking=True)
         url = endpoint_url(narrow.host, narrow.port)
         assert wait_until_healthy(url)["model"]["digest"] == manifest.digest
-        responses = asyncio.run(many(url, [{"history": HISTORY, "k": 8}] * 40))
+        responses, health = asyncio.run(overloaded(url))
     finally:
-        stop_endpoint()
+        stop_endpoint(config)
+    assert {response.status_code for response in health} == {200}
     refused = [response for response in responses if response.status_code == 429]
     assert {response.status_code for response in responses} == {200, 429}
     assert all(int(response.headers["Retry-After"]) >= 1 for response in refused)

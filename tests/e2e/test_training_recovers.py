@@ -18,8 +18,9 @@ import yaml
 from recsys_platform.config.run import RunConfig, config_to_dict
 from recsys_platform.file_names import METRICS_FILE
 from recsys_platform.json_lines import read_json_lines
+from recsys_platform.train.plan import RUN_FOLDER
 from recsys_platform.train.records import WORKERS_FILE
-from recsys_platform.train.stage import RUN_FOLDER, run_train
+from recsys_platform.train.stage import run_train
 from tests.recsys_platform.tiny_dataset import tiny_config, write_tiny_dataset
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]

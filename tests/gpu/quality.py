@@ -35,7 +35,8 @@ from recsys_platform.config.run import RunConfig, config_to_dict
 from recsys_platform.data.stage import run_data
 from recsys_platform.evaluate.stage import run_evaluate
 from recsys_platform.file_names import METRICS_FILE
-from recsys_platform.train.stage import RUN_FOLDER, run_train
+from recsys_platform.train.plan import RUN_FOLDER
+from recsys_platform.train.stage import run_train
 from tests.gpu.budget import Budget, OutOfTimeError
 from tests.gpu.decoder_flops import flops_a_token
 from tests.gpu.nvidia import GpuWatch

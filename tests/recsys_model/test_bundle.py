@@ -72,6 +72,11 @@ def test_an_unknown_setting_in_a_section_is_refused_with_its_section(folder: Pat
         load_bundle(folder)
 
 
+def test_a_bundle_from_before_there_were_languages_is_english(folder: Path):
+    edit_settings(folder, text={"max_tokens": 64, "behaviour_fields": []})
+    assert load_settings(folder).text == TextConfig(max_tokens=64, language="en")
+
+
 def test_a_missing_setting_is_refused_by_name(folder: Path):
     settings = dataclasses.asdict(DecodingConfig())
     del settings["scoring"]

@@ -30,7 +30,7 @@ def clock() -> Clock:
 
 @pytest.fixture(autouse=True)
 def _logged(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, logger="recsys_platform.progress")
+    caplog.set_level(logging.INFO, logger="recsys_platform.progress_output")
 
 
 def test_without_a_terminal_there_is_one_line_every_half_minute(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:

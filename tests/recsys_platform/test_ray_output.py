@@ -36,7 +36,7 @@ from recsys_platform.ray_output import (
     leave_out_lines_of_data,
     leave_out_stray_lines,
 )
-from recsys_platform.serve.app import APP_NAME
+from recsys_platform.serve.app import build_app
 
 STRAY = [
     "[2026-11-28 00:24:51,269 E 26491 26608] core_worker.cc:2465: Actor with class name: 'PreemptionWatcher' and ID: "
@@ -50,7 +50,7 @@ STRAY = [
 ]
 KEPT = [
     STRAY[0].replace("PreemptionWatcher", "NumberedWorker"),
-    STRAY[1].replace("recsys", "another"),
+    STRAY[1].replace("ingress", "another"),
     STRAY[2].replace("graceful_shutdown", "deploy_applications"),
     STRAY[2].replace("it was killed by `ray.kill`", "its node has died"),
     "WARNING the validation split is small",
@@ -155,7 +155,10 @@ def test_ray_train_still_makes_a_watcher_that_rays_core_warns_of() -> None:
 def test_ray_serve_still_warns_of_deployments_without_autoscaling() -> None:
     source = inspect.getsource(autoscaling_state.ApplicationAutoscalingState.deregister_deployment)
     assert "Cannot deregister autoscaling state for deployment {deployment_id} because it is not registered" in source
-    assert APP_NAME == "recsys"
+    args = {"bundle": "/b", "catalog_edits": True}
+    ingress = build_app(args)._bound_deployment
+    keeper = ingress.init_args[1]
+    assert (ingress.name, keeper._bound_deployment.name) == ("ingress", "keeper")
 
 
 def test_the_controller_of_ray_serve_still_kills_itself_in_a_call() -> None:

@@ -13,7 +13,7 @@ from recsys_model.text.tasks import TASKS
 from recsys_model.text.tokenizer import train_tokenizer
 from recsys_platform.artifacts import write_artifact
 from recsys_platform.config.run import RunConfig, config_to_dict
-from recsys_platform.data.examples import ExampleBuilder
+from recsys_platform.data.examples import ExampleTableBuilder
 from recsys_platform.data.sequences import REVIEWED_USER
 from recsys_platform.data.task_rows import FactWriter
 from recsys_platform.splits import SPLIT_NAMES, DatasetSplit
@@ -60,7 +60,7 @@ def write_tiny_tasks(config: RunConfig) -> Catalog:
     catalog = build_catalog([f"item-{index:02d}" for index in range(len(TITLES))], TITLES, TITLES, [], tokenizer)
     writer = FactWriter(config.tasks, FeatureWords(REVIEWS), DatasetSplit())
     textualizer = BatchTextualizer(tokenizer, catalog, config.text)
-    builder = ExampleBuilder(textualizer, config.window, config.data, config.seed, facts=writer)
+    builder = ExampleTableBuilder(textualizer, config.window, config.data, config.seed, facts=writer)
     with write_artifact(config.dataset_folder, "dataset", config_to_dict(config)) as (folder, counts):
         tokenizer.write(folder / "tokenizer")
         catalog.write(folder)

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from recsys_model.evaluation.metrics import rank_in
+from recsys_model.evaluation.metrics import LARGEST_K, rank_in
 from recsys_platform.ablate.free import INVALID, FreeGenerationWorker
 from recsys_platform.ablate.results import RANK_COLUMN
 from recsys_platform.ablate.variants import (
@@ -26,7 +26,7 @@ from recsys_platform.artifacts import Manifest, check_parent, open_artifact, wri
 from recsys_platform.config.run import RunConfig, config_to_dict
 from recsys_platform.data.stage import run_data
 from recsys_platform.evaluate.ranking.cases import Case, load_evaluation_data
-from recsys_platform.evaluate.ranking.rankings import LARGEST_K, RANKS_FILE
+from recsys_platform.evaluate.ranking.rankings import RANKS_FILE
 from recsys_platform.evaluate.ranking.workers import recommend_for_all
 from recsys_platform.evaluate.report.json_format import write_json
 from recsys_platform.evaluate.report.write import JSON_FILE

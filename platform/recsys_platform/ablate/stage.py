@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from recsys_platform.ablate.variants import (
     BASE,
     FREE_GENERATION,
     Variant,
+    build_run,
     choose_variants,
     source_of_free_generation,
 )
@@ -26,6 +27,7 @@ from recsys_platform.artifacts import Manifest, package_versions, write_artifact
 from recsys_platform.config.run import RunConfig, config_to_dict
 from recsys_platform.evaluate.report.json_format import write_json
 from recsys_platform.progress import CountedProgress
+from recsys_platform.train.plan import check_training_settings
 
 logger = logging.getLogger(__name__)
 
@@ -64,10 +66,7 @@ def run_ablate(
         CheckpointError: no run of the base could be finished, so nothing can be compared.
     """
     started = time.monotonic()
-    require(
-        len(seeds) > 0 and len(set(seeds)) == len(seeds) and min(seeds, default=0) >= 0,
-        f"--seeds must be different numbers from 0 on, got {list(seeds)}",
-    )
+    _check_seeds(seeds)
     ablation = Ablation(base=config, max_minutes=max_minutes, overwrite=overwrite)
     variants, is_free = plan(config, only)
     dataset = finish_data(ablation, BASE)
@@ -76,28 +75,46 @@ def run_ablate(
         raise CheckpointError("no run of the base could be finished:\n  " + "\n  ".join(failures.values()))
     report = build_report(ablation, variants, seeds, failures, is_free=is_free)
     report |= {"config": config_to_dict(config), "versions": package_versions()}
+    folder = _write_artifact(config, dataset, report, {"runs": len(seeds) * len(variants), "failed": len(failures)})
+    seconds = round(time.monotonic() - started, 1)
+    return {"ablation": str(folder), "rows": report["rows"], "failed": failures, "seconds": seconds}
+
+
+def _write_artifact(
+    config: RunConfig, dataset: Manifest, report: dict[str, Any], run_counts: Mapping[str, int]
+) -> Path:
+    """Replace the ablation artifact and return its folder."""
     folder = config.folder / "ablation"
     with write_artifact(folder, "ablation", config_to_dict(config), {"dataset": dataset.digest}, overwrite=True) as (
         partial_folder,
         counts,
     ):
         _write_files(partial_folder, report)
-        counts |= {"runs": len(seeds) * len(variants), "failed": len(failures)}
-    seconds = round(time.monotonic() - started, 1)
-    return {"ablation": str(folder), "rows": report["rows"], "failed": failures, "seconds": seconds}
+        counts |= run_counts
+    return folder
+
+
+def _check_seeds(seeds: Sequence[int]) -> None:
+    require(
+        len(seeds) > 0 and len(set(seeds)) == len(seeds) and min(seeds, default=0) >= 0,
+        f"--seeds must be different numbers from 0 on, got {list(seeds)}",
+    )
 
 
 def plan(config: RunConfig, only: Sequence[str]) -> tuple[list[Variant], bool]:
-    """Return the variants to train, the base first, and whether free generation is compared too.
+    """Return the variants to train, the base first, and whether free generation is compared too; Ray is not needed.
 
     Raises:
-        ConfigError: a name is wrong.
+        ConfigError: a name is wrong, or the base cannot be trained.
+        CheckpointError: the weights to start from are missing or damaged.
     """
     variants = choose_variants(config, only)
     is_free = not only or FREE_GENERATION in only
     source = source_of_free_generation(config)
     if is_free and source not in variants:
         variants.append(source)
+    # a variant that cannot be trained fails alone; without the base there is nothing to compare with
+    check_training_settings(build_run(config, BASE, config.seed))
     return variants, is_free
 
 

@@ -1,4 +1,4 @@
-"""The command `recsys` as `python -m recsys_platform.cli`."""
+"""Entry point of `python -m recsys_platform.cli`."""
 
 import os
 import sys

@@ -1,47 +1,50 @@
-"""How `recsys ablate` is called, and the help that teaches it."""
+"""Arguments and help of `recsys ablate`."""
 
 import argparse
 
 from recsys_platform.ablate.variants import BASE, FREE_GENERATION, VARIANTS
 
-DESCRIPTION = """Tell what each change of the run is worth: train variants of it over several seeds and compare them.
+DESCRIPTION = """Measure what each part of a run contributes: train variants of it over several seeds and compare them.
 
-The run as it stands is the base. Each variant changes a few settings, and is trained and evaluated like the base:
+The run itself is the base. Each variant changes a few settings, and is trained and evaluated like the base:
 
 {variants}
 
-A variant whose settings the base has already is left out.
+A variant is skipped if the base already has its settings.
 
   recsys ablate ray_configs/laptop/ablations.yaml
   recsys ablate ray_configs/laptop/ablations.yaml --only token-masking {free} --seeds 0 1
 
-Runs are ordinary run folders, <storage>/<name>/ablate/<variant>-s<seed>. The result is <storage>/<name>/ablation: a
+Each training has a run folder <storage>/<name>/ablate/<variant>-s<seed>. The result is <storage>/<name>/ablation: a
 table in Markdown, further tables for users whose item is rare and for users whose last event has a time of its own, a
-plot, and JSON. After an interruption start the command again: what is finished is not done again.
-Only where train.epochs ends the trainings, not the clock, do all have the same number of steps.
+plot and JSON. After an interruption, run the same command again: it skips finished trainings and evaluations. All
+trainings have the same number of steps only if train.epochs ends them, not train.max_minutes.
 """
 FREE_TITLE = (
-    "trains nothing: a trained model generates without the trie; that of item-loss-lm where the base has item_loss trie"
+    "trains nothing: a trained model generates without the trie, the one of item-loss-lm if the base has item_loss trie"
 )
 
 
 def add_ablate_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what `recsys ablate` takes beside the arguments of every stage."""
+    """Add the arguments of `recsys ablate` that other stages do not have."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = DESCRIPTION.format(variants=describe_variants(), free=FREE_GENERATION)
     parser.add_argument(
         "--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="seeds of the trainings (default 0 1 2)"
     )
     parser.add_argument(
-        "--only", nargs="+", default=[], metavar="NAME", help="variants to compare with the base (default all)"
+        "--only", nargs="+", default=[], metavar="NAME", help="variants to compare with the base (default: all)"
     )
     parser.add_argument(
-        "--minutes", type=float, metavar="M", help="replaces train.max_minutes: no training takes longer than M minutes"
+        "--minutes",
+        type=float,
+        metavar="M",
+        help="overrides train.max_minutes: the maximum length of each training, in minutes",
     )
 
 
 def describe_variants() -> str:
-    """Return a line on each variant with the settings that it changes, and one on free generation."""
+    """Return two lines per variant, its title and the settings that it changes, and one line on free generation."""
     lines = []
     for variant in VARIANTS:
         if variant is not BASE:

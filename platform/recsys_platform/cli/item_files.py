@@ -1,39 +1,41 @@
-"""Items and item ids in files, for the command line: JSON lines or CSV, and one id a line."""
+"""Read files with items (CSV or JSON lines) and with item ids (one per line) for the command line."""
 
-import csv
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from recsys_model.errors import DataError
+from recsys_platform.data.input.csv_records import iter_csv, read_header
+from recsys_platform.data.input.layouts import TextLayout
+from recsys_platform.data.input.text_lines import Lines, MalformedLine
+from recsys_platform.values.labels import UnreadableLabelError, canonical_categories
 
 FIELDS = ("id", "title", "brand", "categories")
-CATEGORY_SEPARATOR = "|"
+LAYOUT = TextLayout(keys=("id",))
 
 
 def read_items(path: Path) -> list[dict[str, Any]]:
-    """Return the items of a `.csv` file with a heading, or of a file with one JSON object a line.
+    """Return the items of a `.csv` file with a header, or of a file with one JSON object per line.
 
-    Fields are `id`, `title`, and if they are known `brand` and `categories`; in CSV, categories are separated by `|`.
+    Fields are `id` and `title`, optionally `brand` and `categories`; in CSV, categories are a list or separated by `|`,
+    as in a table of items.
 
     Raises:
-        DataError: the file cannot be read, or a line is not an item.
+        DataError: The file cannot be read, or a line is not an item.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            return list(
-                _read_csv(path, csv.DictReader(file)) if path.suffix == ".csv" else _read_json_lines(path, file)
-            )
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+            return list(_read_csv(path, Lines(file)) if path.suffix == ".csv" else _read_json_lines(path, file))
+    except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"items cannot be read from {path}: {error}") from error
 
 
 def read_ids(texts: Sequence[str]) -> list[str]:
-    """Return item ids; a text `@FILE` stands for those in a file, one a line.
+    """Return item ids; a text `@FILE` stands for the ids in that file, one per line.
 
     Raises:
-        DataError: a file cannot be read.
+        DataError: A file cannot be read.
 
     Example:
         >>> read_ids(["i1", "i2"])
@@ -49,22 +51,28 @@ def _ids_of(path: Path) -> list[str]:
     try:
         return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"item ids cannot be read from {path}: {error}; it has one id a line") from error
+        raise DataError(f"item ids cannot be read from {path}: {error}; the file must have one id per line") from error
 
 
-def _read_csv(path: Path, rows: "csv.DictReader[str]") -> Iterator[dict[str, Any]]:
-    names = rows.fieldnames or ()
+def _read_csv(path: Path, lines: Lines) -> Iterator[dict[str, Any]]:
+    names = read_header(lines, LAYOUT, str(path))
     if not {"id", "title"} <= set(names) <= set(FIELDS):
-        raise DataError(
-            f"{path} must have the columns id and title and may have brand and categories, got {list(names)}"
-        )
-    for row in rows:
-        if None in row.values() or None in row:
-            raise DataError(f"{path}:{rows.line_num} must have {len(names)} fields, as the heading has")
+        raise DataError(f"{path} must have the columns id and title and may have brand and categories, got {names}")
+    for row in iter_csv(lines, LAYOUT, names):
+        where = f"{path}:{lines.number}"
+        if isinstance(row, MalformedLine):
+            raise DataError(f"{where} must have {len(names)} fields, like the header, got {row.text}")
         item: dict[str, Any] = {name: value for name, value in row.items() if value}
         if "categories" in item:
-            item["categories"] = item["categories"].split(CATEGORY_SEPARATOR)
+            item["categories"] = _read_categories(item["categories"], where)
         yield {"id": "", "title": ""} | item
+
+
+def _read_categories(text: str, where: str) -> list[str]:
+    try:
+        return list(canonical_categories(text))
+    except UnreadableLabelError as error:
+        raise DataError(f"{where}: categories {text} are no names: {error}; separate names by |") from error
 
 
 def _read_json_lines(path: Path, lines: Iterator[str]) -> Iterator[dict[str, Any]]:

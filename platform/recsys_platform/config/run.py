@@ -27,7 +27,14 @@ from recsys_model.config import (
 from recsys_model.entity_config import EntityConfig
 from recsys_model.errors import ConfigError
 from recsys_platform.config.input import DataConfig, InputConfig, TableConfig, TokenizerConfig
-from recsys_platform.config.stages import EvaluateConfig, ModelConfig, ServeConfig, TrainConfig, TuneConfig
+from recsys_platform.config.stages import (
+    BundleConfig,
+    EvaluateConfig,
+    ModelConfig,
+    ServeConfig,
+    TrainConfig,
+    TuneConfig,
+)
 from recsys_platform.config.strict import apply_override, build_section
 
 IMPORTED = ("interactions", "items")
@@ -82,12 +89,15 @@ class RunConfig:
     """Answers in free text."""
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     """The evaluation."""
+    bundle: BundleConfig = field(default_factory=BundleConfig)
+    """The bundle."""
     serve: ServeConfig = field(default_factory=ServeConfig)
     """The HTTP endpoint."""
 
     def __post_init__(self) -> None:
         valid = self.name != "" and all(part.isalnum() or part in "-_" for part in self.name)
         require(valid, f"name must consist of letters, digits, '-' and '_', got {self.name!r}")
+        require(self.num_cpus is None or self.num_cpus >= 1, f"num_cpus must be at least 1, got {self.num_cpus}")
 
     @property
     def folder(self) -> Path:
@@ -170,16 +180,30 @@ def _with_imported_tables(document: Mapping[str, Any]) -> Mapping[str, Any]:
     if not isinstance(tables, Mapping) or tables.get("folder") is None:
         return document
     imported = {name: {"path": f"{{storage}}/{document.get('name')}/tables/{name}.parquet"} for name in IMPORTED}
-    return {**document, "input": {**imported, **tables}}
+    named = {name: tables[name] for name in IMPORTED if isinstance(tables.get(name), Mapping)}
+    completed = {name: {**imported[name], **table} for name, table in named.items()}
+    return {**document, "input": {**imported, **tables, **completed}}
+
+
+def _check_imported_settings(config: RunConfig) -> None:
+    """Raise if a table of a folder has a setting without effect: only its columns can be named."""
+    for name in IMPORTED if config.input.folder is not None else ():
+        table = getattr(config.input, name)
+        plain = TableConfig(path=table.path, columns=table.columns) if isinstance(table, TableConfig) else table
+        for item in dataclasses.fields(TableConfig) if table != plain else ():
+            if getattr(table, item.name) != getattr(plain, item.name):
+                raise ConfigError(
+                    f"input.{name}.{item.name} has no effect on input.folder, of which only input.{name}.columns can be "
+                    f"set; got {getattr(table, item.name)!r}. Name the files in input.{name}.path in place of the folder"
+                )
 
 
 def _check_folder(config: RunConfig) -> None:
     """Raise if tables are named beside the folder that they are to be taken from."""
     if config.input.folder is None:
         return
-    named = [
-        name for name in IMPORTED if getattr(config.input, name).path != str(config.tables_folder / f"{name}.parquet")
-    ]
+    imported = {name: str(config.tables_folder / f"{name}.parquet") for name in IMPORTED}
+    named = [name for name, path in imported.items() if getattr(getattr(config.input, name), "path", None) != path]
     if named or config.input.users is not None:
         raise ConfigError(
             f"input.folder holds all tables, so no other may be named; got {[*named, *(['users'] if config.input.users else [])]} "
@@ -207,10 +231,11 @@ def _with_absolute_paths(config: RunConfig) -> RunConfig:
         further = [resolve(path, f"{key.removesuffix('.path')}.further_paths") for path in table.further_paths]
         return dataclasses.replace(table, path=path, further_paths=tuple(filter(None, further)))
 
+    items = config.input.items
     tables = dataclasses.replace(
         config.input,
         interactions=resolve_table(config.input.interactions, "input.interactions.path"),
-        items=resolve_table(config.input.items, "input.items.path"),
+        items=resolve_table(items, "input.items.path") if isinstance(items, TableConfig) else items,
         users=None if config.input.users is None else resolve_table(config.input.users, "input.users.path"),
         folder=resolve(config.input.folder, "input.folder"),
     )
@@ -227,6 +252,7 @@ def _with_absolute_paths(config: RunConfig) -> RunConfig:
         model=dataclasses.replace(config.model, weights=resolve(config.model.weights, "model.weights")),
     )
     _check_folder(resolved)
+    _check_imported_settings(resolved)
     return resolved
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from recsys_model.backbones.geometry import CausalConfig, ChatGLMConfig, Mask, new_llama
+from recsys_model.backbones.geometry import CausalConfig, ChatGLMConfig, MaskKind, new_llama
 from recsys_model.config import PRESETS, GLMConfig, require
 from recsys_model.text.tasks import TASKS
 
@@ -36,7 +36,7 @@ class ModelConfig:
     """Replaces the preset's value when given."""
     weights: str | None = None
     """A checkpoint artifact, the folder of a published model, or a GGUF file; none starts from random weights."""
-    mask: Mask | None = None
+    mask: MaskKind | None = None
     """What part A sees in a causal decoder: `prefix`, itself in both directions, or `causal`; none: as the weights say."""
 
     def __post_init__(self) -> None:
@@ -254,9 +254,28 @@ class EvaluateConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class BundleConfig:
+    """What an endpoint loads."""
+
+    adapter: Literal["auto", "merged", "separate"] = "auto"
+    """Where a LoRA adapter goes: `merged` into the weights, which are float32 then; `separate`, next to the weights of
+    its base in the type that they are stored in, and merged in float32 whenever the bundle is loaded. `auto`: separate
+    where the base is stored in 16 bits. Merged weights of 16 bits would round most of a small update away."""
+    compared_users: int = 16
+    """Validation users for whom the bundle must recommend what the evaluated model recommends; 0 compares nothing."""
+
+    def __post_init__(self) -> None:
+        require(self.compared_users >= 0, f"bundle.compared_users must not be negative, got {self.compared_users}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ServeConfig:
     """The HTTP endpoint."""
 
+    name: str | None = None
+    """Name of the application in Ray Serve; none takes the name of the run."""
+    route_prefix: str = "/"
+    """Path below which the endpoint answers. A cluster has one address, which several applications share by their paths."""
     host: str = "127.0.0.1"
     """Address that the proxy binds; 0.0.0.0 opens it to the network."""
     port: int = 8000
@@ -279,8 +298,18 @@ class ServeConfig:
     """Requests that may wait; further ones are answered 429."""
     catalog_edits: bool = False
     """Whether items can be added and removed over HTTP, by whoever reaches the port; kept beside the bundle."""
+    start_timeout_s: float = 1800.0
+    """Seconds within which all replicas must have loaded the bundle; nodes that must be added first count as well."""
 
     def __post_init__(self) -> None:
+        is_name = self.name is None or (self.name != "" and all(part.isalnum() or part in "-_" for part in self.name))
+        require(is_name, f"serve.name must consist of letters, digits, '-' and '_', got {self.name!r}")
+        is_path = self.route_prefix.startswith("/") and (self.route_prefix == "/" or self.route_prefix[-1] != "/")
+        require(
+            is_path and not set("{}?# ") & set(self.route_prefix),
+            f"serve.route_prefix must be a path such as / or /shop, without a slash at its end, got {self.route_prefix!r}",
+        )
+        require(self.start_timeout_s > 0.0, f"serve.start_timeout_s must be above 0, got {self.start_timeout_s}")
         require(1 <= self.port <= 65535, f"serve.port must be in 1..65535, got {self.port}")
         require(not 10002 <= self.port <= 19999, f"serve.port must lie outside Ray's 10002-19999, got {self.port}")
         require(self.max_batch_size >= 1, f"serve.max_batch_size must be at least 1, got {self.max_batch_size}")

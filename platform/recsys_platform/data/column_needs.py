@@ -7,7 +7,8 @@ from recsys_model.errors import DataError
 from recsys_model.text.task_sampling import trained_families
 from recsys_platform.config.run import RunConfig
 from recsys_platform.data.input import contract
-from recsys_platform.data.input.open import Tables, open_interactions, open_items, open_users
+from recsys_platform.data.input.open import FROM_INTERACTIONS, Tables, open_interactions, open_items, open_users
+from recsys_platform.data.input.tables import CountParts, count_in_turn
 from recsys_platform.data.task_needs import check_columns
 
 logger = logging.getLogger(__name__)
@@ -15,14 +16,16 @@ logger = logging.getLogger(__name__)
 USED_ITEM_COLUMNS = (*contract.ITEM_REQUIRED, "brand", "categories")
 
 
-def open_tables(config: RunConfig) -> Tables:
-    """Open all tables before any work starts.
+def open_tables(config: RunConfig, count_parts: CountParts = count_in_turn) -> Tables:
+    """Open all tables before any work starts, their rows counted by `count_parts`.
 
     Raises:
         DataError: a table or one of its columns is missing, or a column that a setting needs.
     """
-    interactions, items = open_interactions(config.input), open_items(config.input)
+    interactions = open_interactions(config.input, count_parts)
+    items = open_items(config.input, count_parts)
     check_columns(config.tasks, interactions)
+    check_times(config)
     needed = {"action": interactions, "rating": interactions, "categories": items}
     for name in config.text.behaviour_fields:
         table = needed.get(name)
@@ -40,13 +43,31 @@ def open_tables(config: RunConfig) -> Tables:
                 items.files.path,
             )
     used = {ours: theirs for ours, theirs in items.columns.items() if ours in wanted}
-    users, features = open_users(config.input)
+    if config.input.items == FROM_INTERACTIONS:
+        items = dataclasses.replace(items, files=interactions.files, chunks=interactions.chunks)
+    users, features = open_users(config.input, count_parts)
     return Tables(
         interactions=interactions,
         items=dataclasses.replace(items, columns=used),
         users=users,
         features=features,
+        items_from_interactions=config.input.items == FROM_INTERACTIONS,
     )
+
+
+def check_times(config: RunConfig) -> None:
+    """Raise if a setting needs times and the interactions have none.
+
+    Raises:
+        DataError: it names both settings.
+    """
+    order = config.input.interactions.order
+    needing = [
+        *(["data.split: temporal"] if config.data.split == "temporal" else []),
+        *(["text.behaviour_fields: time"] if "time" in config.text.behaviour_fields else []),
+    ]
+    if order != "time" and needing:
+        raise DataError(f"{needing[0]} needs times, but input.interactions.order is {order}; change one of them")
 
 
 def item_fields(config: RunConfig) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ EXAMPLE_SCHEMA = pa.schema(
 )
 
 
-class ExampleBuilder:
+class ExampleTableBuilder:
     """Turns the users of a bucket into tables of `schema`."""
 
     def __init__(
@@ -93,7 +93,9 @@ class ExampleBuilder:
 class BucketExamples:
     """The examples of a bucket's users."""
 
-    def __init__(self, builder: ExampleBuilder, users: pa.Table, features: Mapping[str, Mapping[str, str]]) -> None:
+    def __init__(
+        self, builder: ExampleTableBuilder, users: pa.Table, features: Mapping[str, Mapping[str, str]]
+    ) -> None:
         self._builder = builder
         self._users = users
         self._features = features
@@ -104,6 +106,11 @@ class BucketExamples:
         self._texts = builder.textualizer.open(self._events)
         sequences = iter_users(users, builder.textualizer.item_categories) if builder.facts is not None else ()
         self._sequences = list(sequences)
+
+    @property
+    def num_too_long(self) -> int:
+        """Events that were left out of the texts built so far because they take more than half of the room."""
+        return self._texts.num_too_long
 
     def iter_tables(self, split: SplitName) -> Iterator[pa.Table]:
         """Yield the examples of a split by user and target, `ROWS_PER_TABLE` at a time."""

@@ -19,8 +19,8 @@ from recsys_platform.data.leaks import (
     collect_cases,
     find_trained_on,
     judge_cases,
-    names_of_items,
 )
+from recsys_platform.data.numbered_items import names_of_items
 from recsys_platform.data.sequences import iter_buckets
 from recsys_platform.splits import DatasetSplit
 

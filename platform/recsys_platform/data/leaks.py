@@ -17,9 +17,7 @@ Shape suffixes: C = cases, F = features of users, N = items of the catalogue.
 
 import hashlib
 import math
-import re
 import struct
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -29,10 +27,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from recsys_model.errors import DataError
+from recsys_platform.data.numbered_items import ItemIndices, claim_next_numbers
 from recsys_platform.splits import DatasetSplit
-
-ItemIndices = npt.NDArray[np.int64]
-"""Catalogue indices; -1 for none."""
 
 CASES_SCHEMA = pa.schema(
     [
@@ -48,9 +44,6 @@ CASES_SCHEMA = pa.schema(
 SHOWN_SHARE = 0.001
 """Share of the cases above which a finding is shown on the terminal."""
 NUM_DEVIATIONS = 3.0
-NUMBERED = re.compile(r"(.*?)([0-9]{1,15})")
-MIN_NUMBERED_SHARE = 0.5
-"""Share of the catalogue whose names must be equal up to a number, for the catalogue to count as numbered."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -205,39 +198,6 @@ def refuse_leaks(findings: Sequence[Finding], max_share: float) -> None:
             "Correct the tables (features: input.user_features; numbers: titles, or datamaps.json), or raise "
             "data.max_leak_share. Nothing was written"
         )
-
-
-def names_of_items(item_ids: Sequence[str], titles: Sequence[str], texts: Sequence[str]) -> dict[str, int]:
-    """Return unambiguous names -> catalogue index: ids, texts, titles, and the numbers of numbered ids."""
-    numbers = [str(number) if number is not None else "" for number in number_items(item_ids)]
-    name_to_item: dict[str, int] = {}
-    for names in (numbers, titles, texts, item_ids):
-        counts = Counter(names)
-        name_to_item |= {name: item for item, name in enumerate(names) if name and counts[name] == 1}
-    return name_to_item
-
-
-def number_items(names: Sequence[str]) -> list[int | None]:
-    """Return each item's number (N), if at least half of the names are equal up to a number at the end.
-
-    Example:
-        >>> number_items(["item_4", "item_5", "Tent"]), number_items(["Tent 4", "Lamp 5", "Stove 6"])
-        ([4, 5, None], [None, None, None])
-    """
-    matches = [NUMBERED.fullmatch(name) for name in names]
-    stems = Counter(match[1] for match in matches if match)
-    stem, count = stems.most_common(1)[0] if stems else ("", 0)
-    if count < MIN_NUMBERED_SHARE * len(names):
-        return [None] * len(names)
-    return [int(match[2]) if match and match[1] == stem else None for match in matches]
-
-
-def claim_next_numbers(names: Sequence[str], previous_C: ItemIndices) -> ItemIndices:
-    """Return for each case (C) the item whose number follows that of the previous item, -1 without one."""
-    numbers = number_items(names)
-    number_to_item = {number: item for item, number in enumerate(numbers) if number is not None}
-    next_N = [-1 if number is None else number_to_item.get(number + 1, -1) for number in numbers]
-    return np.array([next_N[item] for item in previous_C], dtype=np.int64)
 
 
 def _judge_claims(

@@ -20,12 +20,13 @@ from recsys_platform.data.input.contract import Items
 from recsys_platform.data.sequences import iter_buckets
 from recsys_platform.data.writing import write_table
 from recsys_platform.splits import DatasetSplit
+from recsys_platform.task_columns import FEATURE
 
 NEW_ITEMS_FOLDER = "new_items"
 ITEMS_FILE = "items.jsonl"
 REQUESTS_FOLDER = "requests"
 
-EVENT = pa.struct(
+REQUEST_EVENT = pa.struct(
     [
         ("item", pa.string()),
         ("time", pa.float64()),
@@ -34,14 +35,13 @@ EVENT = pa.struct(
         ("category", pa.string()),
     ]
 )
-FEATURE = pa.struct([("name", pa.string()), ("value", pa.string())])
 REQUESTS_SCHEMA = pa.schema(
     [
         ("user_id", pa.string()),
         ("is_new", pa.bool_()),
         ("target_item", pa.string()),
         ("time", pa.float64()),
-        ("history", pa.list_(EVENT)),
+        ("history", pa.list_(REQUEST_EVENT)),
         ("features", pa.list_(FEATURE)),
     ]
 )

@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import ray
 
+from recsys_model.config.text import LanguageCode
 from recsys_model.text.explanations import FeatureWords, WordCounts
 from recsys_platform.data.sequences import iter_buckets
 from recsys_platform.data.user_sequences import rank_of
@@ -51,17 +52,18 @@ class Reviews:
     samples: list[tuple[int, str]] = field(default_factory=list)
     """Rank and text of training reviews and their summaries, ascending."""
 
-    @property
-    def words(self) -> FeatureWords:
-        """Features of explanations."""
-        return FeatureWords(self.counts)
+    def words(self, language: LanguageCode) -> FeatureWords:
+        """Return the features of explanations in a language, the one that was counted in."""
+        return FeatureWords(self.counts, language=language)
 
 
-def survey_reviews(sequences: ray.data.Dataset, seed: int, dataset_split: DatasetSplit) -> Reviews:
+def survey_reviews(
+    sequences: ray.data.Dataset, seed: int, dataset_split: DatasetSplit, language: LanguageCode = "en"
+) -> Reviews:
     """Collect both in one pass over the sequences."""
     reviews = Reviews()
     ratings: list[float] = []
-    look = partial(_survey_block, seed=seed, dataset_split=dataset_split)
+    look = partial(_survey_block, seed=seed, dataset_split=dataset_split, language=language)
     for row in sequences.map_batches(look, batch_size=None, batch_format="pyarrow").iter_rows():
         reviews.num_reviews += row["num_reviews"]
         ratings += [row[name] for name in ("lowest_rating", "highest_rating") if row[name] is not None]
@@ -75,12 +77,12 @@ def survey_reviews(sequences: ray.data.Dataset, seed: int, dataset_split: Datase
     return reviews
 
 
-def _survey_block(block: pa.Table, seed: int, dataset_split: DatasetSplit) -> pa.Table:
-    rows = [_survey_bucket(users, seed, dataset_split) for _, users, _ in iter_buckets(block)]
+def _survey_block(block: pa.Table, seed: int, dataset_split: DatasetSplit, language: LanguageCode) -> pa.Table:
+    rows = [_survey_bucket(users, seed, dataset_split, language) for _, users, _ in iter_buckets(block)]
     return pa.Table.from_pylist(rows, schema=REVIEWS_SCHEMA)
 
 
-def _survey_bucket(users: pa.Table, seed: int, dataset_split: DatasetSplit) -> dict[str, Any]:
+def _survey_bucket(users: pa.Table, seed: int, dataset_split: DatasetSplit, language: LanguageCode) -> dict[str, Any]:
     counts = WordCounts()
     samples: list[dict[str, Any]] = []
     ratings: list[float] = []
@@ -89,7 +91,7 @@ def _survey_bucket(users: pa.Table, seed: int, dataset_split: DatasetSplit) -> d
         ratings += [rating for rating in user["ratings"] if rating is not None]
         for index, review, summary in _training_reviews(user, dataset_split):
             num_reviews += 1
-            counts.add(review)
+            counts.add(review, language)
             rank = rank_of(seed, f"{user['user_id']}\x1f{index}")
             samples.append({"rank": rank, "text": f"{summary} {review}".strip()})
     return {

@@ -17,9 +17,10 @@ import ray
 
 from recsys_platform.data.input.arrow import flatten, pc, to_mask
 from recsys_platform.data.input.contract import CHECKED_REVIEWS_SCHEMA, CHECKED_SCHEMA, check_interactions
+from recsys_platform.data.input.datasets import build_dataset
+from recsys_platform.data.input.reading import Reading
 from recsys_platform.data.input.rejects import to_json
-from recsys_platform.data.input.sources import build_dataset
-from recsys_platform.data.input.tables import Table
+from recsys_platform.data.input.table import Table
 from recsys_platform.data.tie_order import order_events
 
 ROWS_PER_BUCKET = 25_000
@@ -97,6 +98,7 @@ def build_sequences(
     uses_rating: bool,
     keeps_reviews: bool = False,
     tie_seed: int | None = None,
+    has_times: bool = True,
 ) -> ray.data.Dataset:
     """Return the dataset of buckets, which reads, checks and shuffles when it is consumed.
 
@@ -107,6 +109,7 @@ def build_sequences(
         uses_rating: Whether a rating that is not a number rejects its row.
         keeps_reviews: Whether review texts are kept.
         tie_seed: Seed of the order of events with equal times; None keeps the table's order.
+        has_times: Whether the table has times; without, an event's place in its sequence stands for seconds.
     """
     num_buckets = count_buckets(table.num_rows)
     item_ids_ref = ray.put(pa.array(item_ids, pa.string()))
@@ -116,8 +119,15 @@ def build_sequences(
         num_buckets=num_buckets,
         uses_rating=uses_rating,
         keeps_reviews=keeps_reviews,
+        reading=table.reading,
     )
-    group = partial(_group_partition, item_ids_ref=item_ids_ref, keeps_reviews=keeps_reviews, tie_seed=tie_seed)
+    group = partial(
+        _group_partition,
+        item_ids_ref=item_ids_ref,
+        keeps_reviews=keeps_reviews,
+        tie_seed=tie_seed,
+        has_times=has_times,
+    )
     checked = build_dataset(table).map_batches(check, batch_size=None, batch_format="pyarrow", zero_copy_batch=True)
     # explicit boundaries: no sampling pass, every bucket in one block, blocks of equal numbers of buckets
     shuffled = checked.sort("bucket", boundaries=partition_boundaries(num_buckets, num_blocks))
@@ -134,13 +144,16 @@ def iter_buckets(block: pa.Table) -> Iterator[tuple[int, pa.Table, pa.Table]]:
         yield block["bucket"][row].as_py(), users, rejects
 
 
-def group_by_user(checked: pa.Table, item_ids: pa.Array, tie_seed: int | None = None) -> pa.Table:
+def group_by_user(
+    checked: pa.Table, item_ids: pa.Array, tie_seed: int | None = None, *, has_times: bool = True
+) -> pa.Table:
     """Turn all checked rows of some buckets into one row per bucket.
 
     Args:
         checked: Rows in the layout of `CHECKED_SCHEMA`, or with reviews, in any order; buckets are complete.
         item_ids: Ids of the catalogue.
         tie_seed: Seed of the order of events with equal times; None keeps the table's order.
+        has_times: Whether there are times; without, an event's place in its sequence stands for seconds.
 
     Returns:
         A table in the layout of `BUCKET_SCHEMA`, or `REVIEWED_BUCKET_SCHEMA` where there are reviews.
@@ -156,7 +169,8 @@ def group_by_user(checked: pa.Table, item_ids: pa.Array, tie_seed: int | None = 
             _describe_repeated(accepted.filter(is_repeated), item_ids),
         ]
     )
-    users = _build_sequences(order_events(accepted.filter(pc.invert(is_repeated)), item_ids, tie_seed))
+    ordered = order_events(accepted.filter(pc.invert(is_repeated)), item_ids, tie_seed if has_times else None)
+    users = _build_sequences(ordered if has_times else _with_places(ordered))
     buckets = pc.unique(checked["bucket"]).sort()
     return pa.table(
         {
@@ -169,22 +183,33 @@ def group_by_user(checked: pa.Table, item_ids: pa.Array, tie_seed: int | None = 
 
 
 def _check_block(
-    block: pa.Table, item_ids_ref: ray.ObjectRef, num_buckets: int, *, uses_rating: bool, keeps_reviews: bool
+    block: pa.Table,
+    item_ids_ref: ray.ObjectRef,
+    num_buckets: int,
+    *,
+    uses_rating: bool,
+    keeps_reviews: bool,
+    reading: Reading,
 ) -> pa.Table:
     if block.num_rows == 0:
         return (CHECKED_REVIEWS_SCHEMA if keeps_reviews else CHECKED_SCHEMA).empty_table()
     return check_interactions(
-        block, ray.get(item_ids_ref), num_buckets, uses_rating=uses_rating, keeps_reviews=keeps_reviews
+        block,
+        ray.get(item_ids_ref),
+        num_buckets,
+        uses_rating=uses_rating,
+        keeps_reviews=keeps_reviews,
+        reading=reading,
     )
 
 
 def _group_partition(
-    checked: pa.Table, item_ids_ref: ray.ObjectRef, *, keeps_reviews: bool, tie_seed: int | None
+    checked: pa.Table, item_ids_ref: ray.ObjectRef, *, keeps_reviews: bool, tie_seed: int | None, has_times: bool
 ) -> pa.Table:
     """Group one partition of the shuffle; a partition without buckets has no columns."""
     if checked.num_rows == 0:
         return (REVIEWED_BUCKET_SCHEMA if keeps_reviews else BUCKET_SCHEMA).empty_table()
-    return group_by_user(checked, ray.get(item_ids_ref), tie_seed)
+    return group_by_user(checked, ray.get(item_ids_ref), tie_seed, has_times=has_times)
 
 
 def _find_repeated(accepted: pa.Table) -> pa.Array:
@@ -211,6 +236,14 @@ def _describe_repeated(repeated: pa.Table, item_ids: pa.Array) -> pa.Table:
             "values": pa.array(values, pa.string()),
         }
     )
+
+
+def _with_places(ordered: pa.Table) -> pa.Table:
+    """Replace times by the places of events in the sequences of their users."""
+    starts = _run_starts(ordered["user_id"])
+    lengths = np.diff(np.append(starts, ordered.num_rows))
+    places = np.arange(ordered.num_rows, dtype=np.float64) - np.repeat(starts, lengths)
+    return ordered.set_column(ordered.column_names.index("timestamp"), "timestamp", pa.array(places))
 
 
 def _build_sequences(ordered: pa.Table) -> pa.Table:

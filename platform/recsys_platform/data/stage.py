@@ -18,16 +18,18 @@ from typing import Any
 
 import ray
 
-from recsys_model.entities.catalog import Catalog
 from recsys_model.errors import DataError
+from recsys_model.text.language import LANGUAGES
 from recsys_model.text.task_sampling import trained_families
 from recsys_platform.artifacts import refuse_to_overwrite, write_artifact
 from recsys_platform.config.run import RunConfig, config_to_dict
 from recsys_platform.data.column_needs import open_tables
 from recsys_platform.data.context import plain_errors, ray_data_settings
+from recsys_platform.data.example_counts import count_examples, refuse_short_sequences
 from recsys_platform.data.input.contract import Items, Users, bucket_of
+from recsys_platform.data.input.datasets import count_in_tasks
 from recsys_platform.data.input.importers.importing import resolve_input
-from recsys_platform.data.input.occurring import find_item_ids, restrict_items
+from recsys_platform.data.input.occurring import find_item_ids, read_occurring_items, restrict_items
 from recsys_platform.data.input.open import Tables, read_items, read_users
 from recsys_platform.data.input.rejects import build_reject_table, summarize
 from recsys_platform.data.leak_search import find_leaks
@@ -37,14 +39,17 @@ from recsys_platform.data.new_items import drop_new_events, hold_out
 from recsys_platform.data.reviews import Reviews, survey_reviews
 from recsys_platform.data.sequences import build_sequences, count_buckets, count_partitions
 from recsys_platform.data.survey import Survey, survey_sequences
+from recsys_platform.data.survey_checks import check_survey
 from recsys_platform.data.task_needs import check_ratings, count_tasks, keeps_reviews, needs_ratings
 from recsys_platform.data.task_texts import iter_task_texts
 from recsys_platform.data.temporal_split import find_split
+from recsys_platform.data.text_notes import text_notes
 from recsys_platform.data.tie_findings import describe_ties
-from recsys_platform.data.vocabulary import build_vocabulary
+from recsys_platform.data.unknown_ids import warn_of_added_items
+from recsys_platform.data.vocabulary import Vocabulary, build_vocabulary, cut_titles
 from recsys_platform.data.writing import BucketWriter, Shared, write_table
 from recsys_platform.file_names import TOKENIZER_FOLDER
-from recsys_platform.splits import SPLIT_NAMES, DatasetSplit
+from recsys_platform.splits import DatasetSplit
 from recsys_platform.task_columns import write_item_facts
 
 logger = logging.getLogger(__name__)
@@ -70,13 +75,13 @@ def run_data(config: RunConfig, *, overwrite: bool = False) -> dict[str, Any]:
     refuse_to_overwrite(config.dataset_folder, overwrite=overwrite)
     with ray_data_settings(), plain_errors():
         resolved, source = resolve_input(config)
-        tables = open_tables(resolved)
+        tables = open_tables(resolved, count_in_tasks)
         with write_artifact(config.dataset_folder, "dataset", config_to_dict(config), overwrite=overwrite) as (
             folder,
             counts,
         ):
             counts.update(_write_dataset(resolved, tables, folder))
-            counts["input"] = source.to_dict()
+            counts["input"] = source.to_dict() | {"notes": [*source.notes, *tables.notes]}
     seconds = round(time.monotonic() - started, 1)
     logger.info("dataset %s written in %.1f s", config.dataset_folder, seconds)
     return {"dataset": str(config.dataset_folder), "counts": counts, "seconds": seconds}
@@ -93,24 +98,32 @@ def _write_dataset(config: RunConfig, tables: Tables, folder: Path) -> dict[str,
     if new_items.item_ids:
         sequences = drop_new_events(all_sequences, len(items.item_ids)).materialize()
     dataset_split = find_split(sequences, config.data)
-    survey = _survey(config, tables, sequences, dataset_split, items.item_ids)
-    reviews = _survey_reviews(config, sequences, dataset_split) if trained_families(config.tasks) else None
-    catalog, num_changed = _write_vocabulary(config, tables, items, users, folder, reviews)
     features = _put_features(users, count_buckets(tables.interactions.num_rows))
+    survey = survey_sequences(sequences, config, dataset_split, items.item_ids, features)
+    check_survey(survey, config.input, tables, items.item_ids, users.user_ids)
+    refuse_short_sequences(survey, config.data, dataset_split)
+    reviews = _survey_reviews(config, sequences, dataset_split) if trained_families(config.tasks) else None
+    vocabulary = _write_vocabulary(config, tables, items, users, folder, reviews)
+    catalog = vocabulary.catalog
     leaks = find_leaks(sequences, catalog, features, tables.features, config.data.min_user_interactions, dataset_split)
     refuse_leaks(leaks, config.data.max_leak_share)
-    words = None if reviews is None else reviews.words
+    words = None if reviews is None else reviews.words(config.text.language)
     shared = Shared(catalog=catalog, item_categories=items.categories, words=words, dataset_split=dataset_split)
     written = _write_buckets(config, folder, sequences, shared, features, survey.max_eval_rank)
-    counts = _count(items, users, survey, written) | {
-        "texts_made_unique": num_changed,
+    counts = _count(items, users, survey) | {
+        "examples": count_examples(written, survey, config.data, dataset_split),
+        "events_too_long": sum(row["events_too_long"] for row in written),
+        "texts_made_unique": vocabulary.num_made_unique,
+        "titles_cut": vocabulary.num_cut,
+        "text_notes": text_notes(vocabulary.tokenizer, catalog, config.text.language),
         "leaks": [finding.to_dict() for finding in leaks],
         "split": dataset_split.to_dict(),
         "ties": describe_ties(survey.ties, config.data.tie_order, config.seed),
     }
     if reviews is not None:
-        counts["tasks"] = count_tasks(config.tasks, reviews, written)
+        counts["tasks"] = count_tasks(config.tasks, config.text.language, reviews, written)
     if new_items.item_ids:
+        cut_titles(new_items, vocabulary.tokenizer, config.text)
         settings = _request_settings(config, items, new_items, dataset_split)
         counts["new_items"] = write_new_items(folder, new_items, all_sequences, settings, features)
     return counts | restriction_counts
@@ -126,23 +139,8 @@ def _build_all_sequences(config: RunConfig, tables: Tables, item_ids: Sequence[s
         uses_rating=named or needs_ratings(config.tasks),
         keeps_reviews=keeps_reviews(config.tasks, tables.interactions),
         tie_seed=config.seed if config.data.tie_order == "seeded" else None,
+        has_times=tables.interactions.order == "time",
     ).materialize()
-
-
-def _survey(
-    config: RunConfig,
-    tables: Tables,
-    sequences: ray.data.Dataset,
-    dataset_split: DatasetSplit,
-    item_ids: Sequence[str],
-) -> Survey:
-    """Count the sequences; raise if too many interactions were rejected, or all of them."""
-    survey = survey_sequences(sequences, config, dataset_split, item_ids)
-    survey.rejects.check_share("interactions", tables.interactions.num_rows, config.input.max_reject_share)
-    if survey.num_interactions == 0:
-        raise DataError(f"input.interactions.path {tables.interactions.files.path} has no accepted row")
-    logger.info("%d interactions of %d users accepted", survey.num_interactions, survey.num_users)
-    return survey
 
 
 def _write_buckets(
@@ -178,35 +176,44 @@ def _request_settings(
 
 def _read_items(config: RunConfig, tables: Tables) -> tuple[Items, dict[str, int]]:
     """Return the items of the catalogue, and counts of what `input.catalog` changed in the table."""
+    if tables.items_from_interactions:
+        items, num_ambiguous = read_occurring_items(tables.items)
+        if not items.item_ids:
+            raise DataError(f"{tables.items.files.where} has no item")
+        return items, {"items_with_several_titles": num_ambiguous, "items_without_title": items.titles.count("")}
     items = read_items(tables, config.input.max_reject_share)
     if config.input.catalog == "items":
         return items, {}
+    table_ids = set(items.item_ids)
     items, num_unused, num_added = restrict_items(items, find_item_ids(tables.interactions))
+    warn_of_added_items((item_id for item_id in items.item_ids if item_id not in table_ids), table_ids)
     return items, {"items_left_out": num_unused, "items_without_row": num_added}
 
 
 def _survey_reviews(config: RunConfig, sequences: ray.data.Dataset, dataset_split: DatasetSplit) -> Reviews:
-    reviews = survey_reviews(sequences, config.seed, dataset_split)
+    reviews = survey_reviews(sequences, config.seed, dataset_split, config.text.language)
     check_ratings(config.tasks, reviews.lowest_rating, reviews.highest_rating)
-    logger.info("%d training reviews, %d feature words", reviews.num_reviews, len(reviews.words.votes))
+    logger.info(
+        "%d training reviews, %d feature words", reviews.num_reviews, len(reviews.words(config.text.language).votes)
+    )
     return reviews
 
 
 def _write_vocabulary(
     config: RunConfig, tables: Tables, items: Items, users: Users, folder: Path, reviews: Reviews | None
-) -> tuple[Catalog, int]:
+) -> Vocabulary:
     """Write tokenizer, catalogue, settings and the rejects of items and users; for tasks, the facts about items."""
-    texts = () if reviews is None else iter_task_texts(reviews, items)
-    tokenizer, catalog, num_changed = build_vocabulary(config, items, users, tables.features, texts)
+    texts = () if reviews is None else iter_task_texts(LANGUAGES[config.text.language], reviews, items)
+    vocabulary = build_vocabulary(config, items, users, tables.features, texts)
     if reviews is not None:
         write_item_facts(folder, items.categories, items.brands, items.prices)
-    tokenizer.write(folder / TOKENIZER_FOLDER)
-    catalog.write(folder)
+    vocabulary.tokenizer.write(folder / TOKENIZER_FOLDER)
+    vocabulary.catalog.write(folder)
     settings = {"user_features": list(tables.features)}
     (folder / SETTINGS_NAME).write_text(json.dumps(settings, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     for name, rejects in (("items", items.rejects), ("users", users.rejects)):
         write_table(folder / "rejects" / f"{name}.parquet", build_reject_table(name, rejects))
-    return catalog, num_changed
+    return vocabulary
 
 
 def _put_features(users: Users, num_buckets: int) -> dict[int, ray.ObjectRef]:
@@ -226,7 +233,7 @@ def _num_cpus() -> int:
     return int(ray.cluster_resources().get("CPU", 1))
 
 
-def _count(items: Items, users: Users, survey: Survey, written: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _count(items: Items, users: Users, survey: Survey) -> dict[str, Any]:
     rejects = {
         "interactions": survey.rejects.counts,
         "items": summarize(items.rejects).counts,
@@ -239,5 +246,4 @@ def _count(items: Items, users: Users, survey: Survey, written: Sequence[dict[st
         "users_too_short": survey.num_short_users,
         "users_with_features": len(users.user_ids),
         "rejects": {table: dict(sorted(counts.items())) for table, counts in rejects.items()},
-        "examples": {split: sum(row[split] for row in written) for split in SPLIT_NAMES},
     }

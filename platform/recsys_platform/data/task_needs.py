@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from recsys_model.config import TasksConfig
+from recsys_model.config.text import LanguageCode
 from recsys_model.errors import DataError
-from recsys_model.text.explanations import STATEMENT
+from recsys_model.text.explanations import RULES
 from recsys_model.text.task_facts import HIGHEST_RATING, LOWEST_RATING
 from recsys_model.text.task_sampling import trained_families
 from recsys_model.text.tasks import TASKS
-from recsys_platform.data.input.tables import Table
+from recsys_platform.data.input.table import Table
 from recsys_platform.data.reviews import Reviews
 from recsys_platform.splits import SPLIT_NAMES
 
@@ -69,11 +70,14 @@ def check_ratings(tasks: TasksConfig, lowest: float | None, highest: float | Non
         )
 
 
-def count_tasks(tasks: TasksConfig, reviews: Reviews, written: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def count_tasks(
+    tasks: TasksConfig, language: LanguageCode, reviews: Reviews, written: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
     """Return the task counts of a manifest: examples of each split per task, and counts of explanations.
 
     Args:
         tasks: The run's settings.
+        language: Language of the reviews.
         reviews: Counts of the training reviews.
         written: Rows of `WRITTEN_SCHEMA`.
 
@@ -90,9 +94,9 @@ def count_tasks(tasks: TasksConfig, reviews: Reviews, written: Sequence[Mapping[
     _check_trained(tasks, counts["train"])
     if "explanation" in trained_families(tasks):
         counts["explanations"] = {
-            "statement": STATEMENT,
+            "statement": RULES[language].statement,
             "training_reviews": reviews.num_reviews,
-            "feature_words": len(reviews.words.votes),
+            "feature_words": len(reviews.words(language).votes),
         }
     return counts
 

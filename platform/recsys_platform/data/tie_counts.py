@@ -22,7 +22,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from recsys_platform.data.input.arrow import flatten, pc
-from recsys_platform.data.leaks import number_items
+from recsys_platform.data.numbered_items import number_items
 from recsys_platform.splits import DatasetSplit, HeldOut
 
 Keys = npt.NDArray[np.int64]

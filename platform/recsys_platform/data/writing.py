@@ -19,7 +19,7 @@ from recsys_model.text.batch_texts import BatchTextualizer
 from recsys_model.text.explanations import FeatureWords
 from recsys_model.text.tokenizer import load_tokenizer
 from recsys_platform.config.run import RunConfig
-from recsys_platform.data.examples import ROWS_PER_TABLE, ExampleBuilder
+from recsys_platform.data.examples import ROWS_PER_TABLE, ExampleTableBuilder
 from recsys_platform.data.input.rejects import REJECTS_SCHEMA
 from recsys_platform.data.sequences import iter_buckets
 from recsys_platform.data.task_rows import FactWriter
@@ -33,8 +33,10 @@ INTERACTIONS_SCHEMA = pa.schema(
 )
 
 ASKED = pa.struct([("split", pa.string()), ("task", pa.string()), ("count", pa.int64())])
-WRITTEN_SCHEMA = pa.schema([*((split, pa.int64()) for split in SPLIT_NAMES), ("asked", pa.list_(ASKED))])
-"""Examples of each split, and of each task."""
+WRITTEN_SCHEMA = pa.schema(
+    [*((split, pa.int64()) for split in SPLIT_NAMES), ("events_too_long", pa.int64()), ("asked", pa.list_(ASKED))]
+)
+"""Examples of each split, events that were left out of their texts, and examples of each task."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,10 +84,10 @@ class BucketWriter:
         return None if shared.words is None else FactWriter(self._config.tasks, shared.words, shared.dataset_split)
 
     @cached_property
-    def _builder(self) -> ExampleBuilder:
+    def _builder(self) -> ExampleTableBuilder:
         config, shared = self._config, self._shared
         tokenizer = load_tokenizer(self._folder / TOKENIZER_FOLDER)
-        return ExampleBuilder(
+        return ExampleTableBuilder(
             BatchTextualizer(tokenizer, shared.catalog, config.text, shared.item_categories),
             config.window,
             config.data,
@@ -114,7 +116,7 @@ class BucketWriter:
         for split in SPLIT_NAMES:
             path = self._folder / "examples" / split / name
             counts[split] = write_tables(path, self._builder.schema, examples.iter_tables(split))
-        return {**counts, "asked": self._take_task_counts()}
+        return {**counts, "events_too_long": examples.num_too_long, "asked": self._take_task_counts()}
 
     def _take_task_counts(self) -> list[dict[str, Any]]:
         """Return the task counts of the examples since the last call, and reset them."""

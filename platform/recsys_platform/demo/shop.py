@@ -1,4 +1,7 @@
-"""Write the demo shop: three tables as a user would bring them, and what the generator knows about them."""
+"""Write the demo shop: three tables as a user would bring them, and what the generator knows about them.
+
+The Chinese shop also has ratings, reviews and headlines, so that every task family can be asked.
+"""
 
 import json
 import logging
@@ -11,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from recsys_model.config.text import LanguageCode
 from recsys_model.errors import ConfigError, DataError
 from recsys_platform.demo.behaviour import Shelves
 from recsys_platform.demo.customers import build_customers
@@ -24,7 +28,9 @@ from recsys_platform.demo.oracle import (
     ranking_metrics,
     short_term_probabilities,
 )
+from recsys_platform.demo.reviews import build_reviews
 from recsys_platform.demo.titles import build_items, series_of
+from recsys_platform.demo.words import WORDS, ShopWords
 
 logger = logging.getLogger(__name__)
 
@@ -54,21 +60,26 @@ def build_shop(seed: int = 7, num_users: int = 1000, num_items: int = 300) -> Sh
     return Shop(shelves, customers, [build_events(rng, customer, shelves) for customer in customers])
 
 
-def write_demo_shop(folder: Path, seed: int = 7, num_users: int = 1000, num_items: int = 300) -> dict[str, Any]:
+def write_demo_shop(
+    folder: Path, seed: int = 7, num_users: int = 1000, num_items: int = 300, language: LanguageCode = "en"
+) -> dict[str, Any]:
     """Write `interactions.parquet`, `items.parquet`, `users.parquet` and `oracle.json`; return what `oracle.json` holds.
 
-    A folder that already holds this very shop is left as it is.
+    A folder that already holds this very shop is left as it is. `language` decides the words of the tables alone.
 
     Raises:
         ConfigError: `num_users` or `num_items` is out of range.
         DataError: `folder` holds anything else.
     """
-    wanted = {"version": VERSION, "seed": seed, "num_users": num_users, "num_items": num_items}
+    wanted = {"version": VERSION, "seed": seed, "num_users": num_users, "num_items": num_items, "language": language}
     if folder.exists() and any(folder.iterdir()):
         return _read_same_shop(folder, wanted)
     shop = build_shop(seed, num_users, num_items)
     folder.mkdir(parents=True, exist_ok=True)
-    tables = {"interactions": _interactions(shop), "items": _items(shop), "users": _users(shop)}
+    words = WORDS[language]
+    tables = {"interactions": _interactions(shop, words), "items": _items(shop, words), "users": _users(shop, words)}
+    if language == "zh":
+        tables["interactions"] = _with_reviews(tables["interactions"], shop, random.Random(f"reviews {seed}"))
     for name, table in tables.items():
         pq.write_table(table, folder / f"{name}.parquet")
     counts = {name: table.num_rows for name, table in tables.items()}
@@ -95,14 +106,15 @@ def _probabilities(predictor: Callable[[Shop, int], np.ndarray], shop: Shop) -> 
     return np.stack([predictor(shop, user) for user in range(len(shop.customers))])
 
 
-def _read_same_shop(folder: Path, wanted: dict[str, int]) -> dict[str, Any]:
+def _read_same_shop(folder: Path, wanted: dict[str, Any]) -> dict[str, Any]:
     names: Sequence[str] = (ORACLE_NAME, "interactions.parquet", "items.parquet", "users.parquet")
     advice = "name an empty folder, or remove this one"
     if not all((folder / name).is_file() for name in names):
         raise DataError(f"{folder} is not empty and holds no demo shop; {advice}")
     try:
         oracle = json.loads((folder / ORACLE_NAME).read_text(encoding="utf-8"))
-        found = oracle["shop"]
+        # shops from before there were languages are English
+        found = {"language": "en", **oracle["shop"]}
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{folder / ORACLE_NAME} is not a demo shop's: {error}; {advice}") from error
     if found != wanted:
@@ -110,9 +122,9 @@ def _read_same_shop(folder: Path, wanted: dict[str, int]) -> dict[str, Any]:
     return oracle
 
 
-def _interactions(shop: Shop) -> pa.Table:
+def _interactions(shop: Shop, words: ShopWords) -> pa.Table:
     rows = [
-        (customer.user_id, shop.shelves.items[event.item].item_id, event.timestamp, event.action)
+        (customer.user_id, shop.shelves.items[event.item].item_id, event.timestamp, words.name(event.action))
         for customer, events in zip(shop.customers, shop.histories, strict=True)
         for event in events
     ]
@@ -121,20 +133,40 @@ def _interactions(shop: Shop) -> pa.Table:
     return pa.table({name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)})
 
 
-def _items(shop: Shop) -> pa.Table:
+def _with_reviews(interactions: pa.Table, shop: Shop, rng: random.Random) -> pa.Table:
+    """Return the interactions with ratings, reviews and headlines, empty at clicks."""
+    items = shop.shelves.items
+    key_to_review = {
+        (customer.user_id, event.timestamp): review
+        for customer, events in zip(shop.customers, shop.histories, strict=True)
+        for event, review in zip(events, build_reviews(rng, customer, events, items), strict=True)
+    }
+    keys = zip(interactions["user_id"].to_pylist(), interactions["timestamp"].to_pylist(), strict=True)
+    reviews = [key_to_review[key] for key in keys]
+    columns = {
+        "rating": pa.array([review.rating for review in reviews], pa.float64()),
+        "review_text": pa.array([review.text for review in reviews], pa.string()),
+        "summary": pa.array([review.headline for review in reviews], pa.string()),
+    }
+    for name, column in columns.items():
+        interactions = interactions.append_column(name, column)
+    return interactions
+
+
+def _items(shop: Shop, words: ShopWords) -> pa.Table:
     items = shop.shelves.items
     return pa.table(
         {
             "item_id": [item.item_id for item in items],
-            "title": [item.title for item in items],
-            "brand": [item.brand for item in items],
-            "categories": [[item.department, item.category] for item in items],
+            "title": [words.title_of(item) for item in items],
+            "brand": [words.name(item.brand) for item in items],
+            "categories": [[words.name(item.department), words.name(item.category)] for item in items],
             "price": [item.price for item in items],
         }
     )
 
 
-def _users(shop: Shop) -> pa.Table:
-    names = list(shop.customers[0].features)
-    columns = {name: [customer.features[name] for customer in shop.customers] for name in names}
+def _users(shop: Shop, words: ShopWords) -> pa.Table:
+    features = [words.features_of(customer.features) for customer in shop.customers]
+    columns = {name: [known[name] for known in features] for name in features[0]}
     return pa.table({"user_id": [customer.user_id for customer in shop.customers], **columns})

@@ -23,8 +23,8 @@ def visitor_payload(config: RunConfig, user_id: str = "U00001") -> dict[str, Any
     Raises:
         DataError: the run reads no demo shop, or it has no such customer.
     """
-    if config.input.users is None:
-        raise DataError("input.users must name the demo shop's table of users, it is missing")
+    if config.input.users is None or isinstance(config.input.items, str):
+        raise DataError("input.users and input.items must name the demo shop's tables, one is missing")
     user = pc.field("user_id") == user_id
     features = pq.read_table(config.input.users.path, filters=user).to_pylist()
     events = pq.read_table(config.input.interactions.path, filters=user).sort_by("timestamp").to_pylist()

@@ -15,7 +15,7 @@ from typing import Any
 
 from recsys_platform.json_lines import append_json_line, drop_unfinished_line, read_json_lines
 
-Answered = list[tuple[int, Any]]
+AnsweredBatch = list[tuple[int, Any]]
 """(place among all cases, answer) of the cases of one batch."""
 
 
@@ -33,7 +33,7 @@ class AnswerLog:
         self._encode = encode
         self._decode = decode
 
-    def read(self, num_batches: int) -> dict[int, Answered]:
+    def read(self, num_batches: int) -> dict[int, AnsweredBatch]:
         """Return the batches that were answered whole; a last line that was cut off is taken away."""
         drop_unfinished_line(self._path)
         return {
@@ -42,7 +42,7 @@ class AnswerLog:
             if row["batch"] < num_batches
         }
 
-    def add(self, batch: int, answered: Answered) -> None:
+    def add(self, batch: int, answered: AnsweredBatch) -> None:
         """Append the answers of a batch; they are on disk when this returns."""
         row = {"batch": batch, "answers": [(place, self._encode(answer)) for place, answer in answered]}
         append_json_line(self._path, row)

@@ -18,8 +18,8 @@ from recsys_platform.artifacts import open_artifact
 from recsys_platform.evaluate.ranking.metrics import TITLES
 from recsys_platform.evaluate.ranking.rankings import RANKS_FILE, rank_column
 from recsys_platform.evaluate.report.comparison import (
-    ComparedFigures,
     ComparedGroup,
+    ComparedMetrics,
     ComparedRanking,
     ComparedRun,
     Comparison,
@@ -169,9 +169,9 @@ def _compare_own_time(
     )
 
 
-def _compare_ranks(first_U: np.ndarray, second_U: np.ndarray, sampling: Mapping[str, int]) -> ComparedFigures:
+def _compare_ranks(first_U: np.ndarray, second_U: np.ndarray, sampling: Mapping[str, int]) -> ComparedMetrics:
     difference = measured_values(measure_difference(first_U, second_U, **sampling))
-    return ComparedFigures(
+    return ComparedMetrics(
         first=measured_values(measure(first_U, **sampling)),
         second=measured_values(measure(second_U, **sampling)),
         difference=difference,

@@ -5,16 +5,16 @@ from pathlib import Path
 
 from recsys_model.entities.catalog import Catalog, load_catalog
 from recsys_model.errors import ConfigError
+from recsys_model.evaluation.metrics import LARGEST_K
 from recsys_platform.artifacts import Manifest, check_parent, open_artifact
-from recsys_platform.checkpoints import check_base
+from recsys_platform.checkpoints import check_base, check_scoring
 from recsys_platform.config.run import RunConfig
 from recsys_platform.evaluate.ranking.candidates import draw_candidates, read_candidates
 from recsys_platform.evaluate.ranking.cases import EvaluationData, load_evaluation_data
-from recsys_platform.evaluate.ranking.rankings import LARGEST_K
 from recsys_platform.evaluate.report.measured import Competitors
 from recsys_platform.evaluate.tasks.data import chosen_tasks
 
-Candidates = dict[Competitors, list[list[int]]]
+CandidateSets = dict[Competitors, list[list[int]]]
 """Protocol -> the catalogue indices that compete for each case."""
 
 
@@ -32,7 +32,7 @@ class EvaluationInputs:
     """The cases, and what baselines may count."""
     catalog: Catalog
     """The items."""
-    candidates: Candidates
+    candidates: CandidateSets
     """What competes, of each protocol but that of the whole catalogue."""
 
     @property
@@ -50,7 +50,8 @@ def open_inputs(config: RunConfig) -> EvaluationInputs:
     """Open and check all that an evaluation reads.
 
     Raises:
-        ConfigError: a task is asked for that was not trained, or the table of candidates cannot be read.
+        ConfigError: a task is asked for that was not trained, the model cannot score items as asked, or the table of
+            candidates cannot be read.
         CheckpointError: an artifact is missing, damaged or does not fit.
         DataError: the candidates do not fit the cases, or the catalogue is too small for the negatives.
     """
@@ -58,6 +59,7 @@ def open_inputs(config: RunConfig) -> EvaluationInputs:
     checkpoint = open_artifact(config.checkpoint_folder, "checkpoint")
     check_parent(checkpoint, dataset)
     check_base(config.checkpoint_folder)
+    check_scoring(config.checkpoint_folder, config.decoding)
     tasks = chosen_tasks(config.evaluate, checkpoint.config)
     data = load_evaluation_data(config.dataset_folder, config.evaluate.split, config.evaluate.num_users, config.seed)
     catalog = load_catalog(config.dataset_folder)
@@ -83,9 +85,9 @@ def check_beams(config: RunConfig) -> None:
         )
 
 
-def _candidates(config: RunConfig, data: EvaluationData, catalog: Catalog) -> Candidates:
+def _candidates(config: RunConfig, data: EvaluationData, catalog: Catalog) -> CandidateSets:
     evaluate = config.evaluate
-    candidates: Candidates = {}
+    candidates: CandidateSets = {}
     if "sampled" in evaluate.competitors:
         candidates["sampled"] = draw_candidates(
             data.cases, len(catalog.items), evaluate.num_negatives, evaluate.negatives_seed

@@ -1,27 +1,27 @@
 """Batches of cases on a pool of Ray actors, with their progress, and what survives if the driver dies.
 
 Batches are made before and do not depend on the number of workers, so neither do the answers. An actor that dies is
-started again and its batch repeated; batches that an earlier attempt answered are not asked again.
+started again and its batch repeated; batches that an earlier attempt answered are not asked again. An actor gets its
+first batch once it runs: one that finds no room, since other work holds it, keeps no batch waiting.
 """
 
 import contextlib
 import logging
-import math
 import os
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 import ray
 import torch
-from ray.util import ActorPool
 
-from recsys_model.errors import ConfigError
+from recsys_platform.capacity import Demand, check_room, largest_node_cpus
+from recsys_platform.cluster import result_of
 from recsys_platform.evaluate.answer_log import AnswerLog
 from recsys_platform.progress import CountedProgress
 
 logger = logging.getLogger(__name__)
 
-Case = TypeVar("Case")
+AnyCase = TypeVar("AnyCase")
 MAX_RESTARTS = 2
 
 
@@ -39,17 +39,18 @@ def answer_batches(
     """Call `worker(*arguments).method(batch)` for every batch and return place -> answer; Ray must be initialised.
 
     Args:
-        worker: The actor's class; its method takes a batch and returns `(place, answer)` pairs.
-        arguments: What it is made with.
-        method: Name of the method.
+        worker: The actor's class, made with `arguments`; its `method` takes a batch and returns `(place, answer)` pairs.
+        arguments: See `worker`.
+        method: See `worker`.
         batches: Cases that are answered together, each with its place among all cases.
-        num_workers: Actors, at most as many as the cluster can hold.
-        use_gpu: One GPU for each actor.
+        num_workers: Actors, at most as many as there are batches; with `use_gpu`, each has a GPU.
+        use_gpu: See `num_workers`.
         unit: What cases are called where progress is shown, in the plural.
         log: Answers of an earlier attempt; new ones are added to it.
 
     Raises:
-        ConfigError: the cluster has no room for a single worker.
+        ConfigError: the cluster can never hold so many workers.
+        RecsysError: a worker refuses its settings or a batch.
     """
     earlier = {} if log is None else log.read(len(batches))
     answers = {place: answer for pairs in earlier.values() for place, answer in pairs}
@@ -60,8 +61,9 @@ def answer_batches(
     with CountedProgress("answering", total, unit, done=len(answers)) as progress:
         if not tasks:
             return answers
-        pool = _start_pool(worker, arguments, num_workers=min(num_workers, len(tasks)), use_gpu=use_gpu)
-        for number, answered in pool.map_unordered(lambda actor, task: actor.answer.remote(method, *task), tasks):
+        check_room([workers_of(num_workers, use_gpu=use_gpu)])
+        workers = _start_workers(worker, arguments, num_workers=min(num_workers, len(tasks)), use_gpu=use_gpu)
+        for number, answered in _answers_of(workers, method, tasks):
             if log is not None:
                 log.add(number, answered)
             answers.update(answered)
@@ -69,7 +71,7 @@ def answer_batches(
     return answers
 
 
-def build_batches(cases: Sequence[Case], lengths: Sequence[int], batch_size: int) -> list[list[tuple[int, Case]]]:
+def build_batches(cases: Sequence[AnyCase], lengths: Sequence[int], batch_size: int) -> list[list[tuple[int, AnyCase]]]:
     """Cut cases into batches of similar length, longest first so that no long one is left for the end.
 
     Example:
@@ -81,9 +83,20 @@ def build_batches(cases: Sequence[Case], lengths: Sequence[int], batch_size: int
     return [numbered[start : start + batch_size] for start in range(0, len(numbered), batch_size)]
 
 
+def workers_of(num_workers: int, *, use_gpu: bool) -> Demand:
+    """Return what all workers of an evaluation together need of the cluster."""
+    return Demand(
+        setting="evaluate.num_workers",
+        count=num_workers,
+        num_cpus=1,
+        num_gpus=int(use_gpu),
+        way_out="lower evaluate.num_workers",
+    )
+
+
 def threads_per_worker(num_workers: int) -> int:
-    """Return how many threads each worker may use so that together they fill the cluster's CPU cores."""
-    cores = min(os.cpu_count() or 1, int(ray.cluster_resources().get("CPU", 1)))
+    """Return how many threads each worker may use so that together they fill the CPU cores of one node."""
+    cores = min(os.cpu_count() or 1, largest_node_cpus())
     return max(1, cores // num_workers)
 
 
@@ -91,29 +104,43 @@ class NumberedWorker:
     """An actor around a worker, which sends the number of a batch back with its answers."""
 
     def __init__(self, worker: type, arguments: Sequence[Any]) -> None:
-        self._worker = worker(*arguments)
+        """Take what the worker is made with; it is made in a call, whose errors, unlike those of `__init__`, come back."""
+        self._build = lambda: worker(*arguments)
+        self._worker: Any = None
+
+    def start(self) -> None:
+        """Make the worker."""
+        self._worker = self._worker or self._build()
 
     def answer(self, method: str, number: int, batch: list[tuple[int, Any]]) -> tuple[int, list[tuple[int, Any]]]:
         """Return the number and the answers of a batch."""
+        # Ray may have started the actor again
+        self.start()
         return number, getattr(self._worker, method)(batch)
 
 
-def _start_pool(worker: type, arguments: Sequence[Any], *, num_workers: int, use_gpu: bool) -> ActorPool:
+def _start_workers(worker: type, arguments: Sequence[Any], *, num_workers: int, use_gpu: bool) -> list[Any]:
     options = {"num_cpus": 1, "num_gpus": int(use_gpu), "max_restarts": MAX_RESTARTS, "max_task_retries": MAX_RESTARTS}
     # inside a trial of Ray Tune, the default strategy keeps out of the trial's own tenth of a CPU
     actor = ray.remote(**options, scheduling_strategy="DEFAULT")(NumberedWorker)
-    return ActorPool([actor.remote(worker, arguments) for _ in range(min(num_workers, _room(use_gpu)))])
+    return [actor.remote(worker, arguments) for _ in range(num_workers)]
 
 
-def _room(use_gpu: bool) -> int:
-    """Return how many workers the cluster can hold; one more would wait for ever, and its batch with it."""
-    resources = ray.cluster_resources()
-    room = int(min(resources.get("CPU", 0), resources.get("GPU", 0) if use_gpu else math.inf))
-    if room < 1:
-        raise ConfigError(
-            f"evaluate needs one CPU{' and one GPU' if use_gpu else ''} for a worker, the Ray cluster has {resources}"
-        )
-    return room
+def _answers_of(
+    workers: Sequence[Any], method: str, tasks: Sequence[tuple[int, list[tuple[int, Any]]]]
+) -> Iterator[tuple[int, list[tuple[int, Any]]]]:
+    """Yield the number and the answers of each batch as they come."""
+    waiting, num_open = list(reversed(tasks)), len(tasks)
+    running: dict[ray.ObjectRef, Any] = {worker.start.remote(): worker for worker in workers}
+    while num_open:
+        for done in ray.wait(list(running))[0]:
+            worker, result = running.pop(done), result_of(done)
+            if waiting:
+                running[worker.answer.remote(method, *waiting.pop())] = worker
+            # `start` returns nothing
+            if result is not None:
+                num_open -= 1
+                yield result
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recsys_platform.artifacts import package_versions, refuse_to_overwrite, write_artifact
+from recsys_platform.capacity import check_room
 from recsys_platform.checkpoints import trained_objective
 from recsys_platform.config.run import RunConfig, config_to_dict
 from recsys_platform.evaluate.answer_log import AnswerLogs
@@ -17,6 +18,7 @@ from recsys_platform.evaluate.baselines.cornac_models import check_installed, co
 from recsys_platform.evaluate.baselines.run import BaselineRun, rank_with_baselines, trained_settings
 from recsys_platform.evaluate.build_report import Measurements, build_report
 from recsys_platform.evaluate.inputs import EvaluationInputs, check_beams, open_inputs
+from recsys_platform.evaluate.pool import workers_of
 from recsys_platform.evaluate.ranking.cases import EvaluationData
 from recsys_platform.evaluate.ranking.rankings import RANKS_FILE, Rankings, join, rank_column, rank_with_model
 from recsys_platform.evaluate.report.content import Report
@@ -72,22 +74,37 @@ class EvaluationResult:
         return " ".join([*self.report.statements, *self.report.rankings[0].statements])
 
 
-def run_evaluate(config: RunConfig, *, overwrite: bool = False) -> EvaluationResult:
-    """Rank every held-out item under every protocol and write the evaluation artifact; Ray must be initialised.
-
-    What the workers answered is kept until the artifact is written: after a kill the same command asks only the rest.
+def prepare_evaluation(config: RunConfig, *, overwrite: bool = False) -> EvaluationInputs:
+    """Check everything that an evaluation needs, and read it; Ray is not needed.
 
     Raises:
-        ConfigError: the beam is too narrow for the metrics, a baseline's package is missing, or a task is asked for
-            that was not trained.
+        ConfigError: the beam is too narrow for the metrics, a baseline's package is missing, a task is asked for that
+            was not trained, or the model cannot score items as asked.
         CheckpointError: an artifact is missing, damaged or does not fit, or the evaluation exists already.
-        DataError: no ranking can have the figures of a method, or the candidates do not fit; nothing is written.
+        DataError: the candidates do not fit.
     """
-    started = time.monotonic()
     check_beams(config)
     check_installed(config.evaluate.baselines)
     refuse_to_overwrite(config.evaluation_folder, overwrite=overwrite)
-    inputs = open_inputs(config)
+    return open_inputs(config)
+
+
+def run_evaluate(
+    config: RunConfig, *, inputs: EvaluationInputs | None = None, overwrite: bool = False
+) -> EvaluationResult:
+    """Rank every held-out item under every protocol and write the evaluation artifact; Ray must be initialised.
+
+    What the workers answered is kept until the artifact is written: after a kill the same command asks only the rest.
+    `inputs` are those of `prepare_evaluation`, which is called here without them.
+
+    Raises:
+        ConfigError: the cluster can never hold the workers; or see `prepare_evaluation`.
+        CheckpointError: see `prepare_evaluation`.
+        DataError: no ranking can have the figures of a method; nothing is written.
+    """
+    started = time.monotonic()
+    inputs = inputs or prepare_evaluation(config, overwrite=overwrite)
+    check_room([workers_of(config.evaluate.num_workers, use_gpu=config.evaluate.use_gpu)])
     partial_answers = AnswerLogs(config.partial_evaluation_folder, _what_answers_depend_on(config, inputs))
     measured = _measure(config, inputs, partial_answers)
     report = build_report(config, inputs, measured, started)

@@ -26,7 +26,7 @@ EDIT_TIMEOUT_S = 600.0
 PATIENCE_S = 60.0
 """How long after the edit the first answer with a new item is waited for."""
 
-Answers = list[list[str]]
+ItemIdLists = list[list[str]]
 """Ids of the recommended items of each request, best first."""
 
 
@@ -52,15 +52,15 @@ class Measured:
 
     timing: Timing
     """Until new items were recommended."""
-    before: Answers
+    before: ItemIdLists
     """Of the users whose next item is a new one, before the items came."""
-    after: Answers
+    after: ItemIdLists
     """Of the same users, when all replicas had the items."""
-    among_new: Answers
+    among_new: ItemIdLists
     """The same, with the new items as the only ones allowed."""
-    others_before: Answers
+    others_before: ItemIdLists
     """Of the other users, before."""
-    others_after: Answers
+    others_after: ItemIdLists
     """Of the other users, after."""
 
 
@@ -97,7 +97,7 @@ def measure(url: str, visits: Visits, items: Sequence[Mapping[str, Any]], num_cl
 
 def ask_all(
     url: str, visits: Sequence[Visit], num_clients: int, title: str, extra: Mapping[str, Any] | None = None
-) -> Answers:
+) -> ItemIdLists:
     """Return the recommended ids of each visit, `num_clients` requests at a time; `extra` is added to each payload."""
 
     def answer_of(visit: Visit) -> list[str]:

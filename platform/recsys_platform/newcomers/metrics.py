@@ -9,17 +9,14 @@ from typing import Any
 import numpy as np
 
 from recsys_model.evaluation.intervals import bootstrap_mean
+from recsys_model.evaluation.metrics import LARGEST_K, measure_difference, rank_in
 from recsys_model.evaluation.metrics import measure as measure_ranks
-from recsys_model.evaluation.metrics import measure_difference, rank_in
 from recsys_platform.evaluate.report.measured import MeasuredValue, measured_values
-from recsys_platform.newcomers.measuring import Answers, Measured
+from recsys_platform.newcomers.measuring import ItemIdLists, Measured, Timing
 from recsys_platform.newcomers.requests import Visit, Visits
 
-LARGEST_K = 10
-"""Items that are asked for."""
 
-
-def ranks_of(visits: Sequence[Visit], answers: Answers) -> np.ndarray:
+def ranks_of(visits: Sequence[Visit], answers: ItemIdLists) -> np.ndarray:
     """Return the rank of each user's next item in the answer (U), 0 where it is absent."""
     return np.array([rank_in(items, visit.target_item) for visit, items in zip(visits, answers, strict=True)])
 
@@ -51,18 +48,8 @@ def build_figures(
     timing, num_new = measured.timing, len(new_ids)
     return {
         "items": {"new": num_new, "all": timing.items, "new_share": num_new / timing.items},
-        "users": {
-            "of_new": len(visits.of_new),
-            "of_new_in_dataset": visits.num_of_new,
-            "others": len(visits.others),
-            "others_in_dataset": visits.num_others,
-        },
-        "seconds": {
-            "all_replicas": timing.all_replicas_s,
-            "first_shown": timing.first_shown_s,
-            "replicas": timing.replicas,
-            "pending": timing.pending,
-        },
+        "users": _users(visits),
+        "seconds": _seconds(timing),
         "recall": {
             "after": measured_values(measure_ranks(ranks_of(visits.of_new, measured.after), **sampling)),
             "before": measured_values(measure_ranks(ranks_of(visits.of_new, measured.before), **sampling)),
@@ -81,7 +68,27 @@ def build_figures(
     }
 
 
-def _exposure(answers: Answers, new_ids: Sequence[str], sampling: dict[str, int]) -> dict[str, Any]:
+def _users(visits: Visits) -> dict[str, int]:
+    """Return the number of users of each kind, evaluated and in the dataset."""
+    return {
+        "of_new": len(visits.of_new),
+        "of_new_in_dataset": visits.num_of_new,
+        "others": len(visits.others),
+        "others_in_dataset": visits.num_others,
+    }
+
+
+def _seconds(timing: Timing) -> dict[str, Any]:
+    """Return the seconds until the new items were served, and the replicas that have them."""
+    return {
+        "all_replicas": timing.all_replicas_s,
+        "first_shown": timing.first_shown_s,
+        "replicas": timing.replicas,
+        "pending": timing.pending,
+    }
+
+
+def _exposure(answers: ItemIdLists, new_ids: Sequence[str], sampling: dict[str, int]) -> dict[str, Any]:
     """Return the share of shown places that new items hold, of users who see one, and of new items that anybody sees."""
     new = set(new_ids)
     share_U = np.array([sum(item in new for item in items) / max(1, len(items)) for items in answers])

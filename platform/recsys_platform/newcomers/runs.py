@@ -37,7 +37,8 @@ def build_run(base: RunConfig) -> RunConfig:
         name=FOLDER,
         storage=str(base.folder),
         data=dataclasses.replace(base.data, new_items=base.data.new_items or DEFAULT_NEW_ITEMS),
-        serve=dataclasses.replace(base.serve, catalog_edits=True),
+        # runs of this name are many; those that measure at the same time need names of their own
+        serve=dataclasses.replace(base.serve, catalog_edits=True, name=base.serve.name or f"{base.name}-{FOLDER}"),
     )
 
 

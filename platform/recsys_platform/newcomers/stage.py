@@ -8,29 +8,28 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from ray import serve
 
-from recsys_model.errors import ConfigError
+from recsys_model.evaluation.metrics import LARGEST_K
 from recsys_platform.artifacts import package_versions, refuse_to_overwrite, write_artifact
 from recsys_platform.config.run import RunConfig, config_to_dict
 from recsys_platform.evaluate.inputs import check_beams
+from recsys_platform.evaluate.ranking.rankings import RANKS_FILE
 from recsys_platform.evaluate.report.html_page import render_html
 from recsys_platform.evaluate.report.json_format import to_json, write_json
 from recsys_platform.evaluate.report.markdown import render_markdown
 from recsys_platform.evaluate.report.write import HTML_FILE, JSON_FILE, MARKDOWN_FILE, PLOTS_FOLDER
 from recsys_platform.newcomers.measuring import MAX_CLIENTS, Measured, measure
-from recsys_platform.newcomers.metrics import LARGEST_K, build_figures, ranks_of
+from recsys_platform.newcomers.metrics import build_figures, ranks_of
 from recsys_platform.newcomers.requests import Visits, read_new_items, read_visits
 from recsys_platform.newcomers.runs import build_run, finish_run
 from recsys_platform.newcomers.sections import build_document, summarize
 from recsys_platform.newcomers.statements import build_statements
-from recsys_platform.serve.app import APP_NAME
-from recsys_platform.serve.stage import start_endpoint, stop_endpoint
+from recsys_platform.serve.stage import check_endpoint, serving
+from recsys_platform.train.plan import check_training_settings
 
 logger = logging.getLogger(__name__)
 
 REPORT_FOLDER = "report"
-RANKS_FILE = "ranks.parquet"
 
 
 def run_new_items(config: RunConfig, *, overwrite: bool = False) -> dict[str, Any]:
@@ -42,17 +41,15 @@ def run_new_items(config: RunConfig, *, overwrite: bool = False) -> dict[str, An
         `{"report": folder, "summary": sentences, "seconds_in_all": ...}` and all figures of `build_figures`.
 
     Raises:
-        ConfigError: the beam is too narrow, the run names a dataset, or the cluster serves an endpoint already.
+        ConfigError: the beam is too narrow, the run names a dataset, or the cluster cannot hold its endpoint next to others.
         CheckpointError: the report exists, or something that is there was made with other settings.
         DataError: the input breaks its contract, nobody can be asked, or the endpoint refuses an item.
         RecsysError: the endpoint fails.
     """
     started = time.monotonic()
-    check_beams(config)
-    run = build_run(config)
+    run = check_run(config, overwrite=overwrite)
     folder = run.folder / REPORT_FOLDER
-    refuse_to_overwrite(folder, overwrite=overwrite)
-    _check_no_endpoint()
+    check_endpoint(run)
     dataset, checkpoint = finish_run(run, overwrite=overwrite)
     items = read_new_items(run.dataset_folder)
     visits = read_visits(
@@ -84,22 +81,23 @@ def run_new_items(config: RunConfig, *, overwrite: bool = False) -> dict[str, An
     return {"report": str(folder), "summary": summarize(report), **plain_figures, "seconds_in_all": seconds}
 
 
-def _check_no_endpoint() -> None:
-    """Raise where the cluster has an endpoint, which serving the run would replace."""
-    if APP_NAME in serve.status().applications:
-        raise ConfigError(
-            f"this cluster serves an application {APP_NAME!r}, which the endpoint of the measurement would replace; "
-            "unset RAY_ADDRESS to use a Ray of its own, or stop that endpoint first"
-        )
+def check_run(config: RunConfig, *, overwrite: bool = False) -> RunConfig:
+    """Return the run that holds items out, after all checks that need neither Ray nor its dataset.
+
+    Raises:
+        ConfigError: the beam is too narrow, the run names a dataset, or its training cannot work.
+        CheckpointError: the report exists, or weights are missing or damaged.
+    """
+    check_beams(config)
+    run = build_run(config)
+    refuse_to_overwrite(run.folder / REPORT_FOLDER, overwrite=overwrite)
+    check_training_settings(run)
+    return run
 
 
 def _measure_endpoint(run: RunConfig, visits: Visits, items: list[dict[str, Any]]) -> Measured:
-    _check_no_endpoint()
-    url = start_endpoint(run)
-    try:
+    with serving(run) as url:
         return measure(url, visits, items, min(MAX_CLIENTS, run.serve.max_queued_requests))
-    finally:
-        stop_endpoint()
 
 
 def _write_report(folder: Path, report: Mapping[str, Any]) -> None:

@@ -4,7 +4,6 @@ Deploy it from Python with `serve.run(build_app({...}))` or from a Serve config 
 `import_path` is `recsys_platform.serve.app:build_app`; `serve_config` writes such a file's content.
 """
 
-import asyncio
 import dataclasses
 import importlib.metadata
 from collections.abc import Mapping, Sequence
@@ -23,13 +22,12 @@ from recsys_model.errors import ConfigError
 from recsys_platform.config.stages import ServeConfig
 from recsys_platform.config.strict import build_section
 from recsys_platform.serve.generator import Generator, Keeper
-from recsys_platform.serve.item_schemas import EditAnswer, EditRequest, ItemsPage, NotKept, SwapRequest
+from recsys_platform.serve.health import HealthCheck
+from recsys_platform.serve.item_schemas import EditAnswer, EditNotWritten, EditRequest, ItemsPage, SwapRequest
 from recsys_platform.serve.schemas import Health, Problem, RecommendRequest, RecommendResponse, Rejection
 
-APP_NAME = "recsys"
 IMPORT_PATH = "recsys_platform.serve.app:build_app"
 RETRY_AFTER_S = 1
-HEALTH_TIMEOUT_S = 10.0
 REQUEST_TIMEOUT_S = 120.0
 UPSCALE_DELAY_S = 5.0
 DOWNSCALE_DELAY_S = 120.0
@@ -39,75 +37,84 @@ KEEPER_CPUS = 0.1
 MAX_FOLLOWERS = 1000
 PAGE_ITEMS, MAX_PAGE_ITEMS = 100, 10_000
 PROXY_FIELDS = ("host", "port")
+APPLICATION_FIELDS = ("name", "route_prefix")
+COMMAND_FIELDS = ("start_timeout_s",)
+"""Settings of `recsys serve` that the application does not read."""
 EDITS_ARE_OFF = "this endpoint's catalogue cannot be edited; serve it with --set serve.catalog_edits=true"
 
 api = FastAPI(
     title="RecSysLLM on Ray",
     version=importlib.metadata.version("recsysllm-on-ray"),
-    description="Recommendations by trie-guided generation: always items of the catalogue, always distinct.",
+    description="Recommendations by trie-guided generation: distinct items of the catalogue.",
 )
+_unavailable: dict[int | str, dict[str, Any]] = {
+    503: {"description": "No generator is ready yet; retry after the seconds in `Retry-After`."},
+}
 _overloaded: dict[int | str, dict[str, Any]] = {
-    429: {"description": "Too many requests wait already; try again after the seconds in `Retry-After`."},
-    503: {"description": "No generator is ready yet; try again after the seconds in `Retry-After`."},
+    429: {"description": "The queue is full; retry after the seconds in `Retry-After`."},
+    **_unavailable,
 }
 _rejecting: dict[int | str, dict[str, Any]] = {
-    422: {"model": Rejection, "description": "The fields that are wrong, and why."},
+    422: {"model": Rejection, "description": "The invalid fields, each with the rule that it breaks."},
     **_overloaded,
 }
 _editing: dict[int | str, dict[str, Any]] = {
-    403: {"description": "This endpoint's catalogue cannot be edited; the answer says how to allow it."},
+    403: {"description": "This endpoint does not allow edits; the answer names the setting that allows them."},
     **_rejecting,
-    507: {"model": NotKept, "description": "The edit could not be written to disk and was not made."},
+    507: {"model": EditNotWritten, "description": "The edit could not be written to disk and was not made."},
 }
 
 
-def rejected(problems: Sequence[Problem]) -> JSONResponse:
-    """Return the 422 that names every problem."""
+def rejection_response(problems: Sequence[Problem]) -> JSONResponse:
+    """Return the 422 response that lists all problems."""
     return JSONResponse(Rejection(detail=list(problems)).model_dump(), status_code=422)
 
 
-def busy(status_code: int, reason: str) -> JSONResponse:
-    """Return a 429 or 503 that asks to come back."""
+def retry_response(status_code: int, reason: str) -> JSONResponse:
+    """Return a 429 or 503 response that tells the client when to retry."""
     return JSONResponse({"detail": reason}, status_code=status_code, headers={"Retry-After": str(RETRY_AFTER_S)})
 
 
-async def answer_of(response: Any) -> Any:
-    """Return what a handle's `response` holds, or the 429 or 503 that stands for its not coming."""
-    # exception handlers do not get these errors: a Serve replica puts its own ones in their place
+async def answer_or_unavailable(response: Any) -> Any:
+    """Return the result of a deployment handle's `response`, or a 429 or 503 response if no replica gives one."""
+    # a Serve replica replaces FastAPI's exception handlers for these errors with its own
     try:
         return await response
     except BackPressureError as error:
-        return busy(429, f"the endpoint is overloaded: {error.message}")
+        return retry_response(429, f"the endpoint is overloaded: {error.message}")
     except (RayActorError, DeploymentUnavailableError) as error:
-        return busy(503, f"the generator was lost: {type(error).__name__}")
+        return retry_response(503, f"the generator was lost: {type(error).__name__}")
 
 
-def forbidden() -> JSONResponse:
-    """Return the 403 of an endpoint whose catalogue is fixed."""
+def forbidden_response() -> JSONResponse:
+    """Return the 403 response of an endpoint without catalogue edits."""
     return JSONResponse({"detail": EDITS_ARE_OFF}, status_code=403)
 
 
-def edited(answer: Any) -> Any:
-    """Return the answer to an edit, or the 422 or 507 that stands for its refusal."""
-    if isinstance(answer, NotKept):
+def edit_response(answer: Any) -> Any:
+    """Return the answer to an edit, or the 422 or 507 response if it was refused."""
+    if isinstance(answer, EditNotWritten):
         return JSONResponse(answer.model_dump(), status_code=507)
-    return rejected(answer.detail) if isinstance(answer, Rejection) else answer
+    return rejection_response(answer.detail) if isinstance(answer, Rejection) else answer
 
 
 @api.exception_handler(RequestValidationError)
 async def refuse_invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-    """Answer 422 without repeating the input, which may be huge or, like NaN, no JSON."""
-    return rejected([Problem(loc=list(found["loc"]), msg=found["msg"], type=found["type"]) for found in error.errors()])
+    """Answer 422 without a copy of the input, which may be huge or, like NaN, not valid JSON."""
+    return rejection_response(
+        [Problem(loc=list(each["loc"]), msg=each["msg"], type=each["type"]) for each in error.errors()]
+    )
 
 
-# `serve.ingress` copies `api` and what its routes use as they are here: handlers and helpers stand above this line
+# `serve.ingress` copies `api` at this line: define exception handlers and helpers of the routes above it
 @serve.ingress(api)
 class Ingress:
-    """Checks requests, hands them to the generator, and turns its answers into HTTP."""
+    """Validates requests, passes them to a generator replica and returns its answers over HTTP."""
 
     def __init__(self, generator: DeploymentHandle, keeper: DeploymentHandle | None = None) -> None:
         self._generator = generator
         self._keeper = keeper
+        self._health = HealthCheck(lambda: generator.describe.remote())
 
     @api.post(
         "/v1/recommend",
@@ -116,27 +123,30 @@ class Ingress:
         responses=_rejecting,
     )
     async def recommend(self, request: Annotated[RecommendRequest, Body()]) -> RecommendResponse | JSONResponse:
-        """Give the items that the user is most likely to want next, best first."""
-        answer = await answer_of(self._generator.recommend.remote(request))
-        return rejected(answer.detail) if isinstance(answer, Rejection) else answer
+        """Return the items with the highest scores for this user, best first."""
+        answer = await answer_or_unavailable(self._generator.recommend.remote(request))
+        if isinstance(answer, RecommendResponse):
+            self._health.note_answer()
+        return rejection_response(answer.detail) if isinstance(answer, Rejection) else answer
 
     @api.post("/v1/items", summary="Add and remove items", response_model=EditAnswer, responses=_editing)
     async def edit_items(self, request: Annotated[EditRequest, Body()]) -> EditAnswer | JSONResponse:
-        """Edit the catalogue on all replicas, in one step; answered when they recommend from it, and kept on disk.
+        """Edit the catalogue on all replicas as one step.
 
-        Requests that run already go on with the catalogue that they began with. Items that are removed may still
-        stand in histories and lists.
+        The edit is written to disk. The answer comes when all replicas recommend from the new catalogue, or after
+        10 seconds with the number of `pending` replicas. Requests in progress finish with the catalogue with which
+        they began. Histories and lists may still name removed items.
         """
         if self._keeper is None:
-            return forbidden()
-        return edited(await answer_of(self._keeper.edit.remote(request)))
+            return forbidden_response()
+        return edit_response(await answer_or_unavailable(self._keeper.edit.remote(request)))
 
-    @api.put("/v1/items", summary="Swap the whole catalogue", response_model=EditAnswer, responses=_editing)
+    @api.put("/v1/items", summary="Replace the whole catalogue", response_model=EditAnswer, responses=_editing)
     async def swap_items(self, request: Annotated[SwapRequest, Body()]) -> EditAnswer | JSONResponse:
-        """Make exactly these items the catalogue, in one step, with texts made unique as for a new data set."""
+        """Replace the catalogue by exactly these items as one step; texts are made unique as in the data stage."""
         if self._keeper is None:
-            return forbidden()
-        return edited(await answer_of(self._keeper.swap.remote(request)))
+            return forbidden_response()
+        return edit_response(await answer_or_unavailable(self._keeper.swap.remote(request)))
 
     @api.get(
         "/v1/items",
@@ -146,37 +156,36 @@ class Ingress:
     )
     async def list_items(
         self,
-        after: Annotated[int | None, Query(ge=0, description="`next_after` of the page before.")] = None,
-        limit: Annotated[int, Query(ge=1, le=MAX_PAGE_ITEMS, description="Items at most.")] = PAGE_ITEMS,
+        after: Annotated[int | None, Query(ge=0, description="`next_after` of the previous page.")] = None,
+        limit: Annotated[int, Query(ge=1, le=MAX_PAGE_ITEMS, description="Maximum number of items.")] = PAGE_ITEMS,
     ) -> ItemsPage | JSONResponse:
-        """Return items in the order in which they came."""
+        """Return items in the order in which they were added."""
         if self._keeper is None:
-            return forbidden()
-        return await answer_of(self._keeper.page.remote(after, limit))
+            return forbidden_response()
+        return await answer_or_unavailable(self._keeper.page.remote(after, limit))
 
     @api.get(
         "/healthz",
         summary="Is a model loaded?",
         response_model=Health,
-        responses=_overloaded,
+        responses=_unavailable,
     )
     async def healthz(self) -> Health | JSONResponse:
-        """Answer 200 only when a generator replica has loaded its model."""
-        try:
-            async with asyncio.timeout(HEALTH_TIMEOUT_S):
-                return await answer_of(self._generator.describe.remote())
-        except TimeoutError:
-            return busy(503, "no generator has answered yet")
+        """Answer 200 when a generator replica has loaded its model, also while the queue of requests is full."""
+        health = await self._health.answer()
+        return retry_response(503, health) if isinstance(health, str) else health
 
 
 def build_app(args: dict[str, Any]) -> serve.Application:
     """Return the application of a bundle, not yet deployed.
 
-    `args` holds `bundle`, the folder of a bundle artifact on every node, and any field of
-    `ServeConfig` but the address, which belongs into `http_options` of the Serve config.
+    Args:
+        args: `bundle` is the absolute path of a bundle artifact, readable on every node. The other keys are fields of
+            `ServeConfig` except host and port, which belong into `http_options` of the Serve config, and name and
+            route_prefix, which belong into the application.
 
     Raises:
-        ConfigError: an argument is missing, unknown or wrong; all of them are named.
+        ConfigError: Arguments are missing, unknown or invalid; the message names all of them.
     """
     bundle, config = _read_args(args)
     max_ongoing_requests = max(2 * config.max_batch_size, config.target_ongoing_requests) + 1
@@ -197,7 +206,7 @@ def build_app(args: dict[str, Any]) -> serve.Application:
     ingress = serve.deployment(
         name="ingress",
         ray_actor_options={"num_cpus": INGRESS_CPUS},
-        # never the bottleneck: what the generators cannot take is refused by their own queue.
+        # larger than all queues of the generators: they refuse requests, the ingress never does
         max_ongoing_requests=2 * (config.max_replicas * max_ongoing_requests + config.max_queued_requests),
     )(Ingress)
     if not config.catalog_edits:
@@ -207,7 +216,7 @@ def build_app(args: dict[str, Any]) -> serve.Application:
 
 
 def _keeper_of(bundle: str) -> serve.Application:
-    """Return the keeper of the catalogue: always exactly one, and every generator holds one question open."""
+    """Return the deployment that edits the catalogue: one replica, with one open long-poll per generator."""
     deployment = serve.deployment(
         name="keeper",
         num_replicas=1,
@@ -218,16 +227,18 @@ def _keeper_of(bundle: str) -> serve.Application:
     return deployment.bind(bundle)
 
 
-def serve_config(bundle: Path, config: ServeConfig) -> dict[str, Any]:
-    """Return the content of a Serve config file, as `serve deploy` and a RayService take it."""
+def serve_config(bundle: Path, config: ServeConfig, name: str) -> dict[str, Any]:
+    """Return the content of a Serve config file for `serve deploy` and RayService; `name` is that of the application."""
     settings = dataclasses.asdict(config)
-    address = {name: settings.pop(name) for name in PROXY_FIELDS}
+    address = {field: settings.pop(field) for field in PROXY_FIELDS}
+    for field in (*APPLICATION_FIELDS, *COMMAND_FIELDS):
+        del settings[field]
     return {
         "http_options": {**address, "request_timeout_s": REQUEST_TIMEOUT_S},
         "applications": [
             {
-                "name": APP_NAME,
-                "route_prefix": "/",
+                "name": name,
+                "route_prefix": config.route_prefix,
                 "import_path": IMPORT_PATH,
                 "args": {"bundle": str(bundle), **settings},
             }
@@ -237,9 +248,14 @@ def serve_config(bundle: Path, config: ServeConfig) -> dict[str, Any]:
 
 def _read_args(args: Mapping[str, Any]) -> tuple[str, ServeConfig]:
     bundle = args.get("bundle")
-    misplaced = [name for name in PROXY_FIELDS if name in args]
-    if misplaced:
-        raise ConfigError(f"args.{misplaced[0]} belongs into http_options of the Serve config, not into its args")
+    for fields, place in (
+        (PROXY_FIELDS, "http_options of the Serve config"),
+        (APPLICATION_FIELDS, "the application in the Serve config"),
+        (COMMAND_FIELDS, "the run file of `recsys serve`"),
+    ):
+        misplaced = [name for name in fields if name in args]
+        if misplaced:
+            raise ConfigError(f"args.{misplaced[0]} belongs into {place}, not into its args")
     if not isinstance(bundle, str) or not Path(bundle).is_absolute():
         raise ConfigError(f"args.bundle must be the absolute path of a bundle artifact, got {bundle!r}")
     settings = {name: value for name, value in args.items() if name != "bundle"}

@@ -9,15 +9,20 @@ from recsys_model.errors import DataError, RecsysError
 
 RECOMMEND_PATH = "/v1/recommend"
 ITEMS_PATH = "/v1/items"
-ITEMS_A_PAGE = 1_000
+ITEMS_PER_PAGE = 1_000
 
 
 def ask(url: str, payload: dict[str, Any], timeout_s: float = 60.0) -> dict[str, Any]:
-    """Post a request to the endpoint at `url` and return its answer.
+    """Post a request for recommendations to the endpoint at `url` and return its answer.
+
+    Args:
+        url: Base URL of the endpoint, for example `http://127.0.0.1:8000`.
+        payload: Fields of `RecommendRequest` (`schemas.py`).
+        timeout_s: Seconds to wait for the answer.
 
     Raises:
-        DataError: the endpoint refuses the request; every field that is wrong is named.
-        RecsysError: the endpoint cannot be reached, is overloaded or failed.
+        DataError: The endpoint refuses the request; the message names every invalid field.
+        RecsysError: The endpoint cannot be reached, is overloaded or failed.
     """
     return _send("POST", url, RECOMMEND_PATH, timeout_s, json=payload)
 
@@ -25,27 +30,31 @@ def ask(url: str, payload: dict[str, Any], timeout_s: float = 60.0) -> dict[str,
 def edit_items(
     url: str, add: Sequence[Mapping[str, Any]] = (), remove: Sequence[str] = (), timeout_s: float = 60.0
 ) -> dict[str, Any]:
-    """Add and remove items of the catalogue of the endpoint at `url`, in one step; return what became of it.
+    """Add and remove items of the catalogue of the endpoint at `url` in one step; return its `EditAnswer`.
 
-    `add` holds an `id` and a `title` for each item, and if they are known `brand` and `categories`.
+    Args:
+        url: Base URL of the endpoint.
+        add: New items: each has `id` and `title`, optionally `brand` and `categories`.
+        remove: Item ids.
+        timeout_s: Seconds to wait for the answer.
 
     Raises:
-        DataError: the endpoint refuses the edit, every item that is wrong is named; or allows no edits.
-        RecsysError: the endpoint cannot be reached, is overloaded or failed.
+        DataError: The endpoint refuses the edit and names every invalid item, or does not allow edits.
+        RecsysError: The endpoint cannot be reached, is overloaded or failed.
     """
     return _send("POST", url, ITEMS_PATH, timeout_s, json={"add": list(add), "remove": list(remove)})
 
 
 def swap_items(url: str, items: Sequence[Mapping[str, Any]], timeout_s: float = 600.0) -> dict[str, Any]:
-    """Make these items all that the catalogue of the endpoint at `url` has; see `edit_items`."""
+    """Replace the whole catalogue of the endpoint at `url` by `items`; arguments and errors as in `edit_items`."""
     return _send("PUT", url, ITEMS_PATH, timeout_s, json={"items": list(items)})
 
 
 def list_items(url: str, timeout_s: float = 60.0) -> Iterator[dict[str, Any]]:
-    """Yield the items of the catalogue of the endpoint at `url`, oldest first; see `edit_items`."""
+    """Yield the items of the catalogue of the endpoint at `url`, oldest first; errors as in `edit_items`."""
     after: int | None = None
     while True:
-        params = {"limit": ITEMS_A_PAGE} if after is None else {"limit": ITEMS_A_PAGE, "after": after}
+        params = {"limit": ITEMS_PER_PAGE} if after is None else {"limit": ITEMS_PER_PAGE, "after": after}
         page = _send("GET", url, ITEMS_PATH, timeout_s, params=params)
         yield from page["items"]
         after = page["next_after"]
@@ -68,14 +77,14 @@ def _send(method: str, url: str, path: str, timeout_s: float, **request: Any) ->
         raise DataError(f"the endpoint at {url} refuses the request: {describe_refusal(response)}")
     if response.status_code in (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE):
         wait = response.headers.get("Retry-After", "a few")
-        raise RecsysError(f"the endpoint at {url} cannot take the request now; try again in {wait} seconds")
+        raise RecsysError(f"the endpoint at {url} is overloaded or not ready; try again in {wait} seconds")
     if response.status_code != httpx.codes.OK:
         raise RecsysError(f"the endpoint at {url} answered {response.status_code}: {response.text[:500]}")
     return _read_json(url, response)
 
 
 def describe_refusal(response: httpx.Response) -> str:
-    """Return the reason that an answer names.
+    """Return the reason in an error response.
 
     Example:
         >>> describe_refusal(httpx.Response(403, json={"detail": "edits are off"}))
@@ -88,7 +97,7 @@ def describe_refusal(response: httpx.Response) -> str:
 
 
 def describe_problems(response: httpx.Response) -> list[str]:
-    """Return one line `field: rule` for each problem of a 422 answer.
+    """Return one line `field: rule` for each problem of a 422 response.
 
     Example:
         >>> answer = {"detail": [{"loc": ["body", "history", 0, "item"], "msg": "unknown item", "type": "unknown_item"}]}
@@ -109,7 +118,11 @@ def _read_json(url: str, response: httpx.Response) -> dict[str, Any]:
     try:
         answer = response.json()
     except ValueError as error:
-        raise RecsysError(f"{url} does not answer like this endpoint; is another program on that port?") from error
+        raise RecsysError(_not_this_endpoint(url)) from error
     if not isinstance(answer, dict) or "items" not in answer:
-        raise RecsysError(f"{url} does not answer like this endpoint; is another program on that port?")
+        raise RecsysError(_not_this_endpoint(url))
     return answer
+
+
+def _not_this_endpoint(url: str) -> str:
+    return f"the answer of {url} is not one of `recsys serve`; check whether another program uses that port"

@@ -1,6 +1,6 @@
-"""The edits of a served catalogue on disk, one JSON line each, so that they outlive the process that keeps them.
+"""The log of catalogue edits on disk, one JSON line per edit; it survives a restart of the endpoint.
 
-The file lies beside the bundle and is named by the bundle's digest: another bundle starts without edits.
+The file is next to the bundle and carries the bundle's digest in its name, so another bundle starts without edits.
 """
 
 import json
@@ -20,7 +20,7 @@ DIGEST_CHARACTERS = 16
 
 
 def log_path(bundle: Path, digest: str) -> Path:
-    """Return where the edits of a bundle are kept.
+    """Return the path of the edit log of a bundle.
 
     Example:
         >>> log_path(Path("/runs/shop/bundle"), "0123456789abcdef0123").as_posix()
@@ -30,27 +30,29 @@ def log_path(bundle: Path, digest: str) -> Path:
 
 
 class EditLog:
-    """Edits in their order; the file and its folder are made with the first one."""
+    """Edits in order. The first edit creates the file and its folder."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def read(self) -> list[CatalogEdit]:
-        """Return all edits; a line that a crash cut off, which nobody was told of, is taken out of the file.
+        """Return all edits, and remove an incomplete last line from the file.
+
+        A crash during a write leaves such a line. Its edit was never confirmed to a client.
 
         Raises:
-            CheckpointError: the file holds anything else.
+            CheckpointError: A line is not an edit.
         """
         num_dropped = drop_unfinished_line(self._path)
         if num_dropped > 0:
-            logger.warning("%s ends in %d bytes of an unfinished edit; dropped", self._path, num_dropped)
+            logger.warning("%s ended with %d bytes of an incomplete edit; removed them", self._path, num_dropped)
         return [self._edit(number, line) for number, line in enumerate(read_whole_lines(self._path), start=1)]
 
     def append(self, edit: CatalogEdit) -> None:
-        """Write an edit so that it survives a crash of the machine.
+        """Write an edit durably (fsync).
 
         Raises:
-            OSError: it cannot be kept; the file is as before.
+            OSError: The edit cannot be written; the file is unchanged.
         """
         added = [
             [item.item_id, item.title, item.text, list(item.token_ids), list(item.field_token_ids)]
@@ -61,7 +63,7 @@ class EditLog:
     def _edit(self, number: int, line: bytes) -> CatalogEdit:
         try:
             document: Any = json.loads(line)
-            # lines of versions before entity heads have no fields
+            # lines written before entity heads existed have no field tokens
             added = (
                 CatalogItem(item_id, title, text, tuple(tokens), *map(tuple, fields))
                 for item_id, title, text, tokens, *fields in document["added"]
@@ -71,6 +73,6 @@ class EditLog:
             )
         except (ValueError, KeyError, TypeError) as error:
             raise CheckpointError(
-                f"{self._path}:{number} is no edit of a catalogue: {error!r}; restore the file, or move it away to "
+                f"{self._path}:{number} is not an edit of a catalogue: {error!r}; restore the file, or move it away to "
                 "serve the bundle without edits"
             ) from error

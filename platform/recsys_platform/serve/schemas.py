@@ -1,74 +1,59 @@
-"""What the endpoint accepts and answers; OpenAPI is generated from these classes.
+"""Requests and answers of `/v1/recommend` and `/healthz`; FastAPI generates OpenAPI from these classes.
 
-Unknown fields, numbers that are not finite and text beyond the limits are refused with the field named.
+Unknown fields, numbers that are not finite and texts beyond the limits are refused; the error names the field.
 """
 
-import datetime
 import math
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 
 from recsys_model.config import Scoring
+from recsys_platform.values import times
 
 MAX_HISTORY = 10_000
 MAX_FEATURES = 200
 MAX_TEXT = 2_000
 MAX_CATEGORIES = 50
 MAX_LISTED = 1_000_000
-EARLIEST_SECONDS = -62_135_596_800.0  # year 1
-LATEST_SECONDS = 253_402_300_799.0  # the last second of the year 9999
 
 
 def parse_time(value: Any) -> float:
-    """Return unix seconds for a number of seconds or an ISO 8601 text; a text without a zone is UTC.
+    """Return unix seconds for a number of seconds or a text, which is read as the data stage reads it.
 
     Raises:
-        ValueError: it is neither, or lies outside the years 1 to 9999.
+        ValueError: It is neither, may mean several times, or is outside the years 1 to 9999.
 
     Example:
         >>> parse_time("1970-01-02T00:00:00Z")
         86400.0
     """
-    if isinstance(value, str):
-        seconds = _parse_iso_time(value)
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        seconds = value
-    else:
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise ValueError(f"must be an ISO 8601 text or unix seconds, got {type(value).__name__}")
-    if not EARLIEST_SECONDS <= seconds <= LATEST_SECONDS:
-        raise ValueError("must lie in the years 1 to 9999; a number counts seconds, not milliseconds")
-    return float(seconds)
+    try:
+        return times.parse_time(value)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"must be an ISO 8601 time such as 2024-05-01T12:00:00Z, or unix seconds: {error}") from error
 
 
 def parse_feature(value: Any) -> str | int | float | bool:
-    """Return a user feature as given: a text, a finite number or true/false.
+    """Return a user feature unchanged: a text, a finite number or true/false.
 
     Raises:
-        ValueError: it is anything else, or a text beyond `MAX_TEXT` characters.
+        ValueError: It is anything else, or a text of more than `MAX_TEXT` characters.
     """
     if isinstance(value, str):
         return _checked_text(value)
     if not isinstance(value, (bool, int, float)):
-        raise ValueError("must be a text, a number or true/false; leave a feature out when it is not known")
+        raise ValueError("must be a text, a number or true/false; omit an unknown feature")
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("must be a finite number")
     return value
 
 
-def _parse_iso_time(text: str) -> float:
-    try:
-        moment = datetime.datetime.fromisoformat(text)
-    except ValueError as error:
-        raise ValueError("must be an ISO 8601 time such as 2024-05-01T12:00:00Z, or unix seconds") from error
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=datetime.UTC)
-    return moment.timestamp()
-
-
 def _checked_text(text: str) -> str:
     if not text.strip():
-        raise ValueError("must not be blank; leave it out when it is not known")
+        raise ValueError("must not be blank; omit an unknown value")
     if len(text) > MAX_TEXT:
         raise ValueError(f"must have at most {MAX_TEXT} characters, got {len(text)}")
     try:
@@ -91,23 +76,25 @@ FeatureValue = Annotated[
 ]
 
 
-class _Strict(BaseModel):
+class StrictModel(BaseModel):
+    """A model that refuses unknown fields."""
+
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
 
-class HistoryEvent(_Strict):
-    """One thing that the user did."""
+class HistoryEvent(StrictModel):
+    """One event of the user's history."""
 
     item: Text = Field(
-        description="Item id of the catalogue, or the exact title where only one item has it.", examples=["B0009RF9DW"]
+        description="Item id of the catalogue, or an exact title that only one item has.", examples=["B0009RF9DW"]
     )
     time: Time | None = Field(
         None,
-        description="When it happened: ISO 8601 (UTC unless it names a zone) or unix seconds; "
-        "left out, it is the moment of the recommendation.",
+        description="Time of the event: ISO 8601 (UTC without a time zone) or unix seconds; "
+        "the default is the time of the recommendation.",
         examples=["2014-05-01T00:00:00Z", 1398902400],
     )
-    action: Text | None = Field(None, description="What was done, for a model that was trained on actions.")
+    action: Text | None = Field(None, description="Action, for a model that was trained on actions.")
     rating: float | None = Field(
         None, allow_inf_nan=False, description="The user's rating, for a model that was trained on ratings."
     )
@@ -116,55 +103,55 @@ class HistoryEvent(_Strict):
     )
 
 
-class RecommendRequest(_Strict):
-    """A user, as the model may know it, and how many items are wanted."""
+class RecommendRequest(StrictModel):
+    """A user's features and history, and which items may be recommended."""
 
     user_features: dict[Text, FeatureValue] = Field(
         {},
         max_length=MAX_FEATURES,
-        description="Features by the column names of the training data; any of them may be left out.",
+        description="Features by the column names of the training data; all are optional.",
         examples=[{"age": 25, "city": "Berlin"}],
     )
     history: list[HistoryEvent] = Field(
         [],
         max_length=MAX_HISTORY,
-        description="The user's behaviour, empty for a new user; put in order of time, where times tie as given.",
+        description="The user's events, empty for a new user. They are sorted by time; equal times keep their order.",
     )
     k: int = Field(
-        10, ge=1, strict=True, description="Number of items wanted, at most the number of beams of the model."
+        10, ge=1, strict=True, description="Number of items to return, at most the number of beams of the model."
     )
     exclude_seen: bool = Field(True, description="Never recommend an item of the history.")
     deny: list[Text] = Field(
         [],
         max_length=MAX_LISTED,
-        description="Item ids that must not be recommended, such as those bought in another shop. "
-        "The scores of the others do not change.",
+        description="Item ids that must not be recommended, for example items bought in another shop. "
+        "The scores of other items do not change.",
         examples=[["B0009RF9DW"]],
     )
     allow: list[Text] | None = Field(
         None,
         max_length=MAX_LISTED,
-        description="The only item ids that may be recommended, such as those in stock in the user's region; "
-        "left out, all of the catalogue. What `deny` and `exclude_seen` take out stays out.",
+        description="The only item ids that may be recommended, for example items in stock in the user's region; "
+        "the default is the whole catalogue. `deny` and `exclude_seen` still apply.",
         examples=[["B000142FVW", "B000B5YPKO"]],
     )
     time: Time | None = Field(
         None,
-        description="The moment of the recommendation, from which the time windows are measured back; "
-        "left out, it is now. No event of the history may lie after it.",
+        description="Time of the recommendation, at which the time windows of the history end; "
+        "the default is now. No event of the history may be after it.",
     )
 
 
-class RecommendedItem(_Strict):
+class RecommendedItem(StrictModel):
     """One item of the catalogue."""
 
     id: str = Field(description="Item id of the catalogue.")
-    title: str = Field(description="Title as it stands in the catalogue.")
-    score: float = Field(description="Higher is better; `scoring` of the answer says what it is.")
+    title: str = Field(description="Title in the catalogue.")
+    score: float = Field(description="Higher is better; `scoring` of the answer defines it.")
 
 
-class ModelInfo(_Strict):
-    """Which model answered."""
+class ModelInfo(StrictModel):
+    """The model that answered."""
 
     name: str = Field(description="Name of the run that made the bundle.")
     digest: str = Field(description="SHA-256 over all files of the bundle.")
@@ -172,62 +159,63 @@ class ModelInfo(_Strict):
     created: str = Field(description="When the bundle was written, UTC.")
 
 
-class ExactnessCertificate(_Strict):
-    """What a search with `decoding.exact` knows of the items that are not in the answer."""
+class ExactnessCertificate(StrictModel):
+    """What a search with `decoding.exact` proves about the items outside the answer."""
 
-    exact: bool = Field(description="Whether the answer is proven to hold the items with the highest scores.")
+    exact: bool = Field(description="Whether the answer is proven to have the items with the highest scores.")
     bound: float | None = Field(
-        description="No other item of the catalogue and lists has a higher score; null if there is no other."
+        description="Upper bound of the score of every other allowed item; null if there is no other."
     )
     missing: float | None = Field(
-        description="How much better than the last item of the answer another one could be: 0 if exact; "
-        "null where `decoding.max_expansions` ended the search before it had found enough items."
+        description="How much the score of another item may exceed that of the last item of the answer: 0 if exact; "
+        "null if `decoding.max_expansions` ended the search before it had enough items."
     )
-    expanded: int = Field(description="Nodes of the item trie that were expanded.")
+    expanded: int = Field(description="Number of expanded nodes of the item trie.")
 
 
-class RecommendResponse(_Strict):
+class RecommendResponse(StrictModel):
     """Distinct items of the catalogue, best first."""
 
     items: list[RecommendedItem] = Field(
-        description="At most k items; fewer only when catalogue and lists have no more to offer, "
-        "or an exact search was ended by its limit."
+        description="At most k items; fewer only if the lists allow no more, "
+        "or `decoding.max_expansions` ended an exact search."
     )
     certificate: ExactnessCertificate | None = Field(
-        None, description="Of a model that searches with `decoding.exact`, null for beam search."
+        None, description="Of a search with `decoding.exact`; null for beam search."
     )
     scoring: Scoring = Field(
         "trie",
-        description="What a score is. `trie`, `lm`: log-probability of the item's tokens, of each among those that the "
-        "catalogue allows or of the whole vocabulary; `entity`: log-probability of the item among all; `blend`: the "
-        "weighted sum of the first and the third and of log(1 + training events of the item after the user's last one).",
+        description="Definition of the score. `trie`: log-probability of the item's tokens, each among the tokens that "
+        "the catalogue allows; `lm`: the same, each among the whole vocabulary; `entity`: log-probability of the item "
+        "among all items; `blend`: weighted sum of `trie`, `entity` and log(1 + n), n the weighted number of training "
+        "events of the item after the user's latest items.",
     )
     model: ModelInfo = Field(description="The model that answered.")
     catalog_version: int = Field(
-        0, description="Edits of the catalogue since the bundle was made; the scores are those of this version."
+        0, description="Version of the catalogue behind the scores: the number of edits since the bundle."
     )
 
 
-class Health(_Strict):
-    """A loaded model stands ready."""
+class Health(StrictModel):
+    """A replica has loaded its model."""
 
     status: Literal["ok"] = Field(
-        "ok", description="Always `ok`; while no replica has its model loaded the answer is a 503."
+        "ok", description="Always `ok`; until a replica has loaded its model, the answer is a 503."
     )
-    model: ModelInfo = Field(description="The model that is served.")
+    model: ModelInfo = Field(description="The served model.")
     items: int = Field(description="Number of items of its catalogue.")
-    catalog_version: int = Field(0, description="Edits of the catalogue since the bundle was made.")
+    catalog_version: int = Field(0, description="Number of edits of the catalogue since the bundle.")
 
 
-class Problem(_Strict):
-    """One thing that is wrong with a request, in FastAPI's own format."""
+class Problem(StrictModel):
+    """One problem of a request, in FastAPI's own format."""
 
     loc: list[str | int] = Field(description="Path to the field.", examples=[["body", "history", 0, "item"]])
-    msg: str = Field(description="The rule that is broken, and a way out.")
+    msg: str = Field(description="The broken rule, and how to fix the request.")
     type: str = Field(description="Kind of the problem.", examples=["unknown_item"])
 
 
-class Rejection(_Strict):
-    """Everything that is wrong with a request."""
+class Rejection(StrictModel):
+    """All problems of a request."""
 
-    detail: list[Problem] = Field(description="All problems found, not only the first.")
+    detail: list[Problem] = Field(description="All problems, not only the first.")

@@ -28,6 +28,7 @@ from recsys_model.entity_head.storage import write_blend
 from recsys_model.infilling.prompt import Prompt, build_prompt
 from recsys_model.text.tokenizer import Tokenizer, load_tokenizer
 from recsys_platform.checkpoints import ENTITIES_FOLDER, load_trained_model
+from recsys_platform.cluster import result_of
 from recsys_platform.config.run import RunConfig
 from recsys_platform.file_names import TOKENIZER_FOLDER
 from recsys_platform.interactions import iter_training_sequences
@@ -75,7 +76,7 @@ def add_blend(config: RunConfig, folder: Path) -> None:
         while not ray.wait([running], timeout=POLL_SECONDS)[0]:
             if display.is_due:
                 display.show(None, duration(time.monotonic() - started))
-    weights, counts = ray.get(running)
+    weights, counts = result_of(running)
     write_blend(folder / ENTITIES_FOLDER, weights, counts)
     logger.info(
         "blend found in %.0f s: tokens %g, items %g, co-occurrence %g (decay over the history %g)",

@@ -31,6 +31,7 @@ from recsys_platform.train.batches import TrainingBatches
 from recsys_platform.train.checkpoints import restore_checkpoint, saved_checkpoint
 from recsys_platform.train.engine import Engine
 from recsys_platform.train.entities import build_head
+from recsys_platform.train.faults import faults_named
 from recsys_platform.train.metrics import MetricsLog, StepWindow
 from recsys_platform.train.model import build_model
 from recsys_platform.train.prefetch import prefetched
@@ -51,7 +52,8 @@ def train_loop(settings: dict[str, Any]) -> None:
     """Train until the end of the run; `settings` has its `config` and its output `folder`."""
     config: RunConfig = settings["config"]
     _prepare_process(config)
-    TrainingRun(config, Path(settings["folder"])).run()
+    with faults_named():
+        TrainingRun(config, Path(settings["folder"])).run()
 
 
 class TrainingRun:

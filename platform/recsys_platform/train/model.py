@@ -40,12 +40,7 @@ def check_model(config: RunConfig, vocab_size: int) -> Geometry:
         )
         geometry = config.model.geometry(vocab_size)
     else:
-        geometry = load_geometry(base_weights_folder(Path(config.model.weights)), config.model.mask)
-    require(
-        family_of(geometry) == config.model.family,
-        f"model.family is {config.model.family}, but model.weights {config.model.weights} holds a "
-        f"{family_of(geometry)} model; set model.family to {family_of(geometry)}",
-    )
+        geometry = load_base_geometry(config)
     require(
         config.text.max_tokens <= geometry.max_sequence_length,
         f"text.max_tokens must be at most the model's max_sequence_length {geometry.max_sequence_length}, "
@@ -55,6 +50,22 @@ def check_model(config: RunConfig, vocab_size: int) -> Geometry:
         vocab_size <= geometry.vocab_size,
         f"the dataset's tokenizer has {vocab_size} tokens and the model only {geometry.vocab_size}; "
         "set tokenizer.path to the model's own tokenizer and run the data stage again",
+    )
+    return geometry
+
+
+def load_base_geometry(config: RunConfig) -> Geometry:
+    """Return the geometry of the model behind `model.weights`, which must be given.
+
+    Raises:
+        ConfigError: the model is of another family than `model.family`.
+        CheckpointError: the weights are missing or damaged.
+    """
+    geometry = load_geometry(base_weights_folder(Path(str(config.model.weights))), config.model.mask)
+    require(
+        family_of(geometry) == config.model.family,
+        f"model.family is {config.model.family}, but model.weights {config.model.weights} holds a "
+        f"{family_of(geometry)} model; set model.family to {family_of(geometry)}",
     )
     return geometry
 
@@ -79,8 +90,8 @@ def base_weights_folder(weights: Path) -> Path:
         return weights
     if not (weights / WEIGHTS_FOLDER).is_dir():
         raise CheckpointError(
-            f"{weights} holds an adapter, not a whole model; set model.weights to the model it was trained on, "
-            "or make a bundle, which merges both"
+            f"{weights} holds an adapter, not a whole model; set model.weights to the model it was trained on, or make "
+            "a bundle with --set bundle.adapter=merged and set model.weights to the weights/ folder in it"
         )
     return weights / WEIGHTS_FOLDER
 

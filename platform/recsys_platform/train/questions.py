@@ -13,7 +13,6 @@ from recsys_model.errors import ConfigError, UnaskableError
 from recsys_model.text.task_sampling import DrawKey, TaskSampler, only_family, trained_families
 from recsys_model.text.task_text import TaskText
 from recsys_model.text.tasks import TASKS
-from recsys_model.text.templates import load_templates
 from recsys_platform.artifacts import Manifest
 from recsys_platform.config.run import RunConfig
 from recsys_platform.task_columns import FACT_COLUMNS, TaskSource, load_task_source
@@ -32,7 +31,7 @@ class Questions:
     def __init__(self, source: TaskSource, tasks: TasksConfig) -> None:
         self._source = source
         self._tasks = tasks
-        self._sampler = TaskSampler(load_templates(), tasks)
+        self._sampler = TaskSampler(source.templates, tasks)
 
     def ask(self, row: dict[str, Any], key: DrawKey) -> TaskText | None:
         """Return the question of a row; None: the row is trained as plain text."""

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
+from recsys_model.evaluation.metrics import LARGEST_K
 from recsys_model.infilling.batch import pack_examples, pad_examples
 from recsys_model.infilling.example import ExampleBuilder
 from recsys_model.infilling.packing import fill_rows
@@ -20,7 +21,6 @@ from recsys_platform.train.sampler import share_of_batches
 
 SEEN_COLUMN = "seen_items"
 BEST_METRIC = "eval/ndcg_at_10"
-LARGEST_K = 10
 
 
 class ValidationRanking:

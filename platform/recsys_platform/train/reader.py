@@ -26,7 +26,7 @@ KEPT_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class TextRow:
     """One user text and its key."""
 
     text: TokenizedText
@@ -114,9 +114,9 @@ def token_counts(table: pa.Table) -> NDArray[np.int64]:
     return pc.call_function("list_value_length", [table["token_ids"]]).to_numpy().astype(np.int64)
 
 
-def to_examples(table: pa.Table) -> list[Example]:
+def to_examples(table: pa.Table) -> list[TextRow]:
     """Turn the rows of a table into examples."""
     columns: dict[str, Sequence[list[int]]] = {name: table[name].to_pylist() for name in TEXT_COLUMNS}
     texts = [TokenizedText(*values) for values in zip(*columns.values(), strict=True)]
     keys = zip(table["user_id"].to_pylist(), table["target_index"].to_pylist(), strict=True)
-    return [Example(text, user_id, index) for text, (user_id, index) in zip(texts, keys, strict=True)]
+    return [TextRow(text, user_id, index) for text, (user_id, index) in zip(texts, keys, strict=True)]

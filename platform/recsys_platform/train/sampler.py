@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsys_model.errors import DataError
+from recsys_platform.splits import DatasetSplit
 from recsys_platform.train.seeds import MAX_SEED
 
 CHUNK_ROWS = 16_384
@@ -26,7 +27,7 @@ Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Chunk:
+class RowChunk:
     """Rows that are read together and make up whole global batches."""
 
     number: int
@@ -54,7 +55,7 @@ class EpochOrder:
         self._chunk_rows = chunk_rows
         self.num_batches = count_batches(int(self._group_sizes.sum()), global_batch_size)
 
-    def chunks(self, start_batch: int = 0) -> Iterator[Chunk]:
+    def chunks(self, start_batch: int = 0) -> Iterator[RowChunk]:
         """Yield the chunks, beginning with the one that holds `start_batch`."""
         first_batch = 0
         beginning = left_over = np.empty(0, dtype=np.int64)
@@ -71,11 +72,11 @@ class EpochOrder:
             cut = num_whole * self._global_batch_size
             left_over = rows[cut:]
             if num_whole and first_batch + num_whole > start_batch:
-                yield Chunk(number, first_batch, rows[:cut])
+                yield RowChunk(number, first_batch, rows[:cut])
             first_batch += num_whole
         assert first_batch == self.num_batches, "the chunks hold every batch of the epoch"
 
-    def batches(self, chunk: Chunk, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    def batches(self, chunk: RowChunk, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return, batch by batch, indices into `chunk.rows`, of shape [batches, rows of a batch].
 
         `lengths` are the tokens of each row of the chunk.
@@ -118,7 +119,7 @@ def count_batches(num_rows: int, global_batch_size: int) -> int:
         3
     """
     if num_rows == 0:
-        raise DataError("the dataset has no training example; it needs users with at least 3 interactions")
+        raise DataError(f"the dataset has no training example. {DatasetSplit().describe_training()}")
     return -(-num_rows // global_batch_size)
 
 

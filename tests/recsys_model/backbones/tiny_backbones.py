@@ -5,7 +5,7 @@ import transformers
 
 from recsys_model.backbones.base import Backbone
 from recsys_model.backbones.families import build_backbone
-from recsys_model.backbones.geometry import CausalConfig, ChatGLMConfig, Mask
+from recsys_model.backbones.geometry import CausalConfig, ChatGLMConfig, MaskKind
 from recsys_model.config import GLMConfig
 
 NAMES = ("glm", "chatglm", "llama prefix", "qwen2 causal", "qwen3 prefix")
@@ -33,7 +33,7 @@ def _geometry(name: str, vocab_size: int, num_positions: int) -> GLMConfig | Cha
     return _causal(model_type, "causal" if mask == "causal" else "prefix", vocab_size, num_positions)
 
 
-def _causal(model_type: str, mask: Mask, vocab_size: int, num_positions: int) -> CausalConfig:
+def _causal(model_type: str, mask: MaskKind, vocab_size: int, num_positions: int) -> CausalConfig:
     """Two query heads share one head of keys and values; the Qwen3 has an output matrix of its own."""
     settings = transformers.AutoConfig.for_model(
         model_type,

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from recsys_model.decoding.logits_processor import TrieLogitsProcessor, trie_items
+from recsys_model.decoding.logits_processor import TrieLogitsProcessor, distinct_items, trie_items
 from recsys_model.entities.token_trie import build_token_trie
 from recsys_model.errors import DataError
 
@@ -16,10 +16,12 @@ SEQUENCES = st.lists(
 )
 
 
-def tiny_llama():
-    torch.manual_seed(0)
+def tiny_llama(seed=0, **settings):
+    torch.manual_seed(seed)
     sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
-    return LlamaForCausalLM(LlamaConfig(vocab_size=VOCAB, eos_token_id=END, pad_token_id=END, bos_token_id=8, **sizes))
+    return LlamaForCausalLM(
+        LlamaConfig(vocab_size=VOCAB, eos_token_id=END, pad_token_id=END, bos_token_id=8, **sizes, **settings)
+    )
 
 
 def allowed_by_lists(sequences, generated):
@@ -65,6 +67,27 @@ def test_beam_search_of_transformers_returns_the_same_as_with_its_own_prefix_fun
     assert all(len(set(items[start : start + 6])) == 6 for start in (0, 6))
     texts = [tuple(row[: row.index(END)]) for row in found[:, 3:].tolist()]
     assert [sequences[item] for item in items] == texts
+
+
+@pytest.mark.parametrize("num_beams", [5, 9])
+@pytest.mark.parametrize("seed", range(4))
+def test_without_a_length_penalty_items_are_ranked_by_probability_and_each_occurs_once(seed, num_beams):
+    model = tiny_llama(seed, initializer_range=0.5)
+    sequences = [(1,), (1, 2, 3, 4, 5), (2, 3), (2,), (3, 1, 1, 1, 1, 1, 1)]
+    prompt = torch.tensor([[8, 4, 6]])
+    trie = build_token_trie(sequences, END)
+    beams = {"num_beams": num_beams, "num_return_sequences": num_beams, "max_new_tokens": trie.height}
+    processors = [TrieLogitsProcessor(trie, 3)]
+    rows = model.generate(prompt, **beams, length_penalty=0.0, do_sample=False, logits_processor=processors)
+    log_probs = [log_prob(model, prompt[0].tolist(), [*sequence, END]) for sequence in sequences]
+    assert distinct_items(trie, rows[:, 3:]) == sorted(range(5), key=lambda item: -log_probs[item])
+
+
+@torch.no_grad()
+def log_prob(model, prompt, answer):
+    """The sum of the log-probabilities of the answer's tokens."""
+    log_probs_TV = model(torch.tensor([prompt + answer])).logits[0].log_softmax(dim=-1)
+    return sum(log_probs_TV[len(prompt) - 1 + place, token].item() for place, token in enumerate(answer))
 
 
 def test_renormalised_scores_are_probabilities_over_what_is_allowed():

@@ -59,3 +59,16 @@ def test_a_word_of_nearly_all_texts_is_looked_at_last_and_only_as_far_as_there_i
     texts = [f"Tent {number}" for number in range(1000)] + ["Tent for Otters"]
     ids = [f"i{number:04}" for number in range(len(texts))]
     assert Suggestions().closest("Tent for Ottrs", ids, texts, frozenset())[0] == 1000
+
+
+def test_a_chinese_title_is_found_by_any_of_its_characters_and_in_any_width():
+    texts = ["赤杨山径帐篷", "赤杨山径睡袋", "北境登顶头灯", "ＵＳＢ充电线"]
+    ids = ["a1", "b2", "c3", "d4"]
+
+    def found(reference: str) -> list[int]:
+        return Suggestions().closest(reference, ids, texts, frozenset())
+
+    assert found("山径帐篷")[0] == 0
+    assert found("登顶的头灯") == [2]
+    assert found("usb充电线") == [3]
+    assert found("咖啡") == []

@@ -1,5 +1,6 @@
 """Figures against rankings that have them, closed forms, and the printed tables of the paper."""
 
+import csv
 import itertools
 import math
 from pathlib import Path
@@ -129,7 +130,7 @@ def judge_by_hand(cells: dict[str, str]) -> bool:
 def test_exactly_twelve_rows_of_the_printed_tables_are_impossible():
     lines = PAPER_TABLES.read_text().splitlines()
     names = lines[0].split(",")
-    audited = audit_table(lines)
+    audited = audit_table(lines).rows
     by_hand = [judge_by_hand(dict(zip(names, line.split(","), strict=True))) for line in lines[1:]]
 
     assert [row.broken is None for row in audited] == by_hand
@@ -169,7 +170,7 @@ def test_a_table_that_cannot_be_read_says_where(lines, message):
 
 
 def test_empty_cells_and_other_cut_offs_are_fine():
-    (row,) = audit_table(["method,dataset,hr@1,hr@20,ndcg@20", "", "ours,,,.5,.2"])
+    (row,) = audit_table(["method,dataset,hr@1,hr@20,ndcg@20", "", "ours,,,.5,.2"]).rows
     assert (row.line, row.label, row.num_figures, row.broken) == (3, "ours", 2, None)
 
 
@@ -178,3 +179,59 @@ def test_computed_metrics_that_no_ranking_has_are_refused():
         DataError, match=r"the figures of ours cannot be reported: NDCG@5 0.410000 cannot exceed 0.3262"
     ):
         check_possible("ours", {"hr_at_1": 0.2, "hr_at_5": 0.4, "ndcg_at_5": 0.41})
+
+
+def test_the_same_rows_are_impossible_where_zeros_at_the_end_were_dropped():
+    lines = PAPER_TABLES.read_text().splitlines()
+    # what pandas writes: 0.0330 becomes 0.033
+    written = [
+        ",".join([*row[:3], *(str(float(cell)) if cell else "" for cell in row[3:])]) for row in split(lines[1:])
+    ]
+    assert written != lines[1:]
+    table = audit_table([lines[0], *written])
+    assert [row.broken for row in table.rows] == [row.broken for row in audit_table(lines).rows]
+    assert table.digits == dict.fromkeys(NAMES, 4)
+    assert [note.split(":")[0] for note in table.notes] == ["hr@1", "hr@5", "ndcg@5", "hr@10", "ndcg@10"]
+
+
+def split(lines: list[str]) -> list[list[str]]:
+    return list(csv.reader(lines))
+
+
+ONE_ROW = ["method,hr@5,ndcg@5,hr@10,ndcg@10", "P5,0.0392,0.033,0.0512,0.0375"]
+
+
+def test_one_row_whose_zeros_were_dropped_is_possible_with_a_hint_and_impossible_with_four_digits():
+    table = audit_table(ONE_ROW)
+    assert [row.broken for row in table.rows] == [None]
+    assert table.digits == {"hr@5": 4, "ndcg@5": 3, "hr@10": 4, "ndcg@10": 4}
+    assert table.notes == (
+        "columns with fewer digits than the 4 of others: ndcg@5 3; "
+        "if zeros at the end were dropped, audit with --digits 4",
+    )
+    table = audit_table(ONE_ROW, digits=4)
+    # .0330 + (.0512 - .0392) / log2(7) = .03727, and .03741 with the rounding of all four
+    assert [str(row.broken) for row in table.rows] == [
+        "NDCG@10 0.0375 cannot exceed 0.0374, given HR@5 0.0392, NDCG@5 0.0330, HR@10 0.0512, "
+        "one positive per case and their rounding"
+    ]
+    assert (table.digits["ndcg@5"], table.notes) == (4, ())
+
+
+def test_the_longest_cell_of_a_column_gives_its_digits():
+    lines = ["method,hr@5,ndcg@5", "a,0.5,0.51", "b,0.123,0.1"]
+    table = audit_table(lines)
+    assert table.digits == {"hr@5": 3, "ndcg@5": 2}
+    # .505 would fit a rounding of .5 to one digit, not of .500
+    assert [None if row.broken is None else row.broken.name for row in table.rows] == ["ndcg@5", None]
+    assert table.notes[0] == (
+        "hr@5: 1 of 2 figures have fewer than the column's 3 digits and are read with 3, as zeros at their end may have "
+        "been dropped; split the table if its rows are rounded differently"
+    )
+
+
+def test_fewer_digits_than_a_figure_has_are_refused():
+    with pytest.raises(
+        DataError, match=r"line 2, hr@5: a figure must have at most the 3 digits asked for, got '0.0392'"
+    ):
+        audit_table(ONE_ROW, digits=3)

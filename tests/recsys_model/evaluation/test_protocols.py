@@ -84,14 +84,15 @@ def test_a_target_loses_ties_so_a_constant_score_is_last():
 
 def test_statements_say_what_was_measured():
     assert Protocol().statements(12101) == [
-        "Leave-one-out: the last event of each user tests, the one before validates, the others train.",
+        "Leave-one-out: the last event of each user is the test target, the one before the validation target, "
+        "all others are training events.",
         "The target is ranked against the whole catalogue of 12,101 items.",
-        "Nothing is taken out: items of the user's history compete too.",
+        "No item is excluded: items of the user's history are candidates too.",
     ]
     assert Protocol(competitors="sampled").statements(12101)[1:] == [
-        "The target is ranked among itself and 99 items drawn by seed and user from the 12,101 of the catalogue, "
-        "none of which the user ever took: figures are far above those on the whole catalogue.",
-        "Items of the user's own are never among the negatives.",
+        "The target is ranked among itself and 99 items drawn by seed and user from the 12,101 of the catalogue "
+        "that the user never took; metrics are far higher than on the whole catalogue.",
+        "The user's own items are never among the negatives.",
     ]
 
 

@@ -35,56 +35,56 @@ def linear(row: np.ndarray, weights: dict, name: str) -> np.ndarray:
 def attended(states: list[np.ndarray], place: int, weights: dict, block: str, num_heads: int) -> np.ndarray:
     """Mix the values of all events up to `place`, head by head."""
     size = len(states[0])
-    rows = [linear(state, weights, f"{block}.query_key_value") for state in states]
+    query = linear(normed(states[place], weights, f"{block}.query_norm"), weights, f"{block}.query")
+    rows = [linear(state, weights, f"{block}.key_value") for state in states]
     mixed = []
     for part in np.split(np.arange(size), num_heads):
-        scores = [rows[place][part] @ rows[other][size + part] / math.sqrt(len(part)) for other in range(place + 1)]
+        scores = [query[part] @ rows[other][part] / math.sqrt(len(part)) for other in range(place + 1)]
         shares = np.exp(scores) / np.exp(scores).sum()
-        mixed.append(sum(share * rows[other][2 * size + part] for other, share in enumerate(shares)))
+        mixed.append(sum(share * rows[other][size + part] for other, share in enumerate(shares)))
     return linear(np.concatenate(mixed), weights, f"{block}.mixed")
 
 
 def slow_states(model: SASRec, history: list[int]) -> list[np.ndarray]:
     """Return the state after each event of one history."""
     weights = {name: weight.detach().double().numpy() for name, weight in model.named_parameters()}
-    gelu = np.vectorize(lambda value: 0.5 * value * (1 + math.erf(value / math.sqrt(2))))
+    places = range(model.config.max_history - len(history), model.config.max_history)
     states = [
-        normed(weights["items.weight"][item] + weights["positions.weight"][place], weights, "norm")
-        for place, item in enumerate(history)
+        math.sqrt(model.config.hidden_size) * weights["items.weight"][item] + weights["positions.weight"][place]
+        for place, item in zip(places, history, strict=True)
     ]
     for number in range(model.config.num_blocks):
         block = f"blocks.{number}"
         mixed = [attended(states, place, weights, block, model.config.num_heads) for place in range(len(states))]
-        states = [
-            normed(state + row, weights, f"{block}.attention_norm") for state, row in zip(states, mixed, strict=True)
-        ]
-        fed = [linear(gelu(linear(state, weights, f"{block}.inner")), weights, f"{block}.outer") for state in states]
-        states = [normed(state + row, weights, f"{block}.feed_norm") for state, row in zip(states, fed, strict=True)]
-    return states
+        states = [normed(state + row, weights, f"{block}.feed_norm") for state, row in zip(states, mixed, strict=True)]
+        inner = [np.maximum(linear(state, weights, f"{block}.inner"), 0.0) for state in states]
+        states = [state + linear(row, weights, f"{block}.outer") for state, row in zip(states, inner, strict=True)]
+    return [normed(state, weights, "norm") for state in states]
 
 
 @pytest.mark.parametrize(("num_blocks", "num_heads"), [(2, 2), (1, 1), (0, 1)])
 def test_the_states_are_those_of_loops_over_single_events(num_blocks, num_heads):
     model = small_model(num_blocks=num_blocks, num_heads=num_heads)
 
-    states = model(torch.tensor([[3, 0, 6, 3]]))[0]
+    states = model(torch.tensor([[3, 0, 6, 3], [5, 2, 0, 0]]), torch.tensor([4, 2])).detach().numpy()
 
-    np.testing.assert_allclose(states.detach().numpy(), slow_states(model, [3, 0, 6, 3]), atol=1e-4)
+    np.testing.assert_allclose(states[0], slow_states(model, [3, 0, 6, 3]), atol=1e-4)
+    np.testing.assert_allclose(states[1, :2], slow_states(model, [5, 2]), atol=1e-4)
 
 
 def test_no_event_sees_a_later_one():
     model = small_model()
 
-    one, other = model(torch.tensor([[3, 0, 6, 3, 1], [3, 0, 2, 5, 5]]))
+    one, other = model(torch.tensor([[3, 0, 6, 3, 1], [3, 0, 2, 5, 5]]), torch.tensor([5, 5]))
 
     assert torch.allclose(one[:2], other[:2], atol=1e-6)
     assert not torch.isclose(one[2:], other[2:], atol=1e-5).all(dim=1).any()
 
 
-def test_without_blocks_only_the_last_item_and_its_place_count():
+def test_without_blocks_only_the_last_item_counts():
     ranker = SASRecRanker(small_model(num_blocks=0))
 
-    assert ranker.sort_keys([1, 2, 5]).tolist() == ranker.sort_keys([6, 0, 5]).tolist()
+    assert ranker.sort_keys([1, 2, 5]).tolist() == ranker.sort_keys([0, 5]).tolist()
     assert ranker.sort_keys([1, 2, 5]).tolist() != ranker.sort_keys([1, 2, 4]).tolist()
 
 

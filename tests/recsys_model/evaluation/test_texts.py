@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from rouge_score import rouge_scorer
 
 from recsys_model.errors import DataError
+from recsys_model.evaluation.text_warnings import script_warnings
 from recsys_model.evaluation.texts import bleu_figure, bleu_stats, measure_texts
+from recsys_model.text.units import characters_and_words
 
 GENERATED = ["the sound is great", "a very good strap", "works", "it keeps the guitar in tune all day", ""]
 REFERENCES = [
@@ -88,3 +90,63 @@ def test_what_cannot_be_measured_is_refused():
         measure_texts(["a"], ["a", "b"], bleu_order=4, num_samples=5, seed=0)
     with pytest.raises(DataError, match="at least one user"):
         measure_texts([], [], bleu_order=4, num_samples=5, seed=0)
+
+
+CHINESE_GENERATED = ["音质非常好", "很好用", "USB接口有点紧，20瓦", "不错"]
+CHINESE_REFERENCES = ["音质真的非常好", "好用", "USB接口太紧", "很不错！"]
+
+
+@pytest.mark.parametrize("order", [2, 4])
+def test_chinese_bleu_is_that_of_sacrebleu_with_its_chinese_tokens(order):
+    found = measure_texts(CHINESE_GENERATED, CHINESE_REFERENCES, bleu_order=order, num_samples=5, seed=0, language="zh")
+    expected = sacrebleu.BLEU(max_ngram_order=order, tokenize="zh").corpus_score(
+        CHINESE_GENERATED, [CHINESE_REFERENCES]
+    )
+    assert found[f"bleu_{order}"].value == pytest.approx(expected.score)
+    assert expected.score > 0.0
+
+
+def test_chinese_rouge_is_that_of_characters_between_blanks():
+    def spelled(text: str) -> str:
+        # rouge-score keeps a-z, so each character gets a word of Latin letters
+        return " ".join(unit if unit.isascii() else f"u{ord(unit):x}" for unit in characters_and_words(text))
+
+    pairs = [(spelled(a), spelled(b)) for a, b in zip(CHINESE_REFERENCES, CHINESE_GENERATED, strict=True)]
+    scorer = rouge_scorer.RougeScorer(["rouge1", "rouge2", "rougeL"])
+    found = measure_texts(CHINESE_GENERATED, CHINESE_REFERENCES, bleu_order=2, num_samples=5, seed=0, language="zh")
+    for name, kind in (("rouge_1", "rouge1"), ("rouge_2", "rouge2"), ("rouge_l", "rougeL")):
+        assert found[name].value == pytest.approx(100 * np.mean([scorer.score(*pair)[kind].fmeasure for pair in pairs]))
+
+
+def test_bleu_of_texts_shorter_than_its_order_is_0_and_effective_order_stands_beside_it():
+    short, references = ["the sound", "works"], ["the sound is great", "works well"]
+    found = measure_texts(short, references, bleu_order=4, num_samples=5, seed=0)
+    assert found["bleu_4"].value == 0.0
+    expected = sacrebleu.BLEU(max_ngram_order=4, effective_order=True).corpus_score(short, [references])
+    assert found["bleu_4_effective"].value == pytest.approx(expected.score)
+    # all 3 words and 1 pair are right, 3 words in place of 6
+    assert expected.score == pytest.approx(100 * np.exp(1 - 6 / 3))
+    assert "bleu_2_effective" not in measure_texts(short, references, bleu_order=2, num_samples=5, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "metrics"),
+    [
+        ("The sound is great, 5 stars.", "en", []),
+        ("Ça marche très bien, vraiment", "en", ["ROUGE"]),
+        ("Звук отличный", "en", ["ROUGE"]),
+        ("音质很好", "en", ["ROUGE", "BLEU"]),
+        ("เสียงดีมาก", "en", ["ROUGE", "BLEU"]),
+        ("音质很好 USB", "zh", []),
+        ("เสียงดีมาก", "zh", ["BLEU and ROUGE"]),
+        ("", "zh", []),
+        ("", "en", []),
+    ],
+)
+def test_a_script_that_a_metric_does_not_see_is_named(text, language, metrics):
+    warnings = script_warnings([text], language)
+    assert [warning.split(" keeps ")[0].split(" take")[0] for warning in warnings] == metrics
+
+
+def test_a_few_words_of_another_script_are_no_reason_to_warn():
+    assert script_warnings(["This is a long English sentence about a tent, 篷."] * 3, "en") == []

@@ -65,9 +65,9 @@ def one_by_one(events: list[Behaviour], known: dict[str, str], config: TextConfi
     return Textualizer(TOKENIZER, CATALOG, config).build(known, told[:-1], told[-1].item)
 
 
-@given(cases, st.integers(36, 200), st.lists(st.sampled_from(FIELDS), unique=True))
-def test_a_batch_holds_what_the_textualizer_writes_one_by_one(cases, max_tokens, fields):
-    config = TextConfig(max_tokens=max_tokens, behaviour_fields=tuple(fields))
+@given(cases, st.integers(36, 200), st.lists(st.sampled_from(FIELDS), unique=True), st.sampled_from(["en", "zh"]))
+def test_a_batch_holds_what_the_textualizer_writes_one_by_one(cases, max_tokens, fields, language):
+    config = TextConfig(max_tokens=max_tokens, behaviour_fields=tuple(fields), language=language)
 
     batch = batch_of(cases, config)
 

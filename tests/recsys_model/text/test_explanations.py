@@ -2,7 +2,7 @@
 
 import pyarrow.parquet
 
-from recsys_model.text.explanations import Explanation, FeatureWords, sentences
+from recsys_model.text.explanations import RULES, Explanation, FeatureWords, WordCounts
 
 REVIEWS = [
     "The sound quality is great. I love the great sound!",
@@ -68,7 +68,12 @@ def test_case_and_white_space_make_no_difference() -> None:
 
 
 def test_a_mark_without_white_space_after_it_ends_no_sentence() -> None:
-    assert sentences("It is 2.5 m long. Really?  Yes!! ok") == ["It is 2.5 m long.", "Really?", "Yes!!", "ok"]
+    assert RULES["en"].sentences("It is 2.5 m long. Really?  Yes!! ok") == [
+        "It is 2.5 m long.",
+        "Really?",
+        "Yes!!",
+        "ok",
+    ]
 
 
 def test_features_do_not_depend_on_the_order_of_the_reviews() -> None:
@@ -85,3 +90,51 @@ def test_features_of_real_reviews_are_parts_and_properties_of_instruments(shared
     explained = [features.explain(review) for review in reviews]
     assert sum(explanation is not None for explanation in explained) > 0.85 * len(reviews)
     assert all(e.feature in e.sentence.lower() for e in explained if e is not None)
+
+
+CHINESE = [
+    "做工很好，帐篷也非常轻。下次还买！",
+    "这款帐篷的做工非常精细，但是拉链有点紧。",
+    "拉链很顺滑\n做工不错",
+    "太阳很大，不锈钢的。真皮很软。",
+]
+
+
+def chinese_words(**settings: float) -> FeatureWords:
+    return FeatureWords(CHINESE, language="zh", **{"min_votes": 1, "min_vote_share": 0.0, **settings})  # type: ignore[arg-type]
+
+
+def test_chinese_words_before_a_word_of_degree_are_counted() -> None:
+    assert chinese_words().votes == {"做工": 3, "拉链": 2, "太阳": 1, "帐篷": 1, "真皮": 1}
+    # 帐篷 occurs twice and is judged once
+    assert "帐篷" not in chinese_words(min_vote_share=0.6).votes
+
+
+def test_the_chinese_sentence_with_the_most_frequent_feature_explains() -> None:
+    features = chinese_words()
+    assert features.explain("快递很快。我的拉链很顺滑！他说：“做工也很好。”我信了。") == Explanation(
+        "做工", "他说：“做工也很好。”"
+    )
+    assert features.explain("拉链很顺滑") == Explanation("拉链", "拉链很顺滑")
+    assert features.explain("做工好") is None, "three characters are too short"
+    assert features.explain("做工很好" * 13) is None, "52 characters are too long"
+    assert features.explain("做工很好" * 12) == Explanation("做工", "做工很好" * 12)
+
+
+def test_chinese_sentences_end_at_their_marks_and_at_line_breaks() -> None:
+    assert RULES["zh"].sentences("重2.5公斤。真的？！是的……\n好 评\n\n“值得！”推荐 Good one. 完") == [
+        "重2.5公斤。",
+        "真的？！",
+        "是的……",
+        "好 评",
+        "“值得！”",
+        "推荐 Good one.",
+        "完",
+    ]
+
+
+def test_counts_of_parts_add_up_in_any_language() -> None:
+    counts = WordCounts()
+    for review in CHINESE:
+        counts.add(review, "zh")
+    assert FeatureWords(counts, language="zh", min_votes=1, min_vote_share=0.0).votes == chinese_words().votes

@@ -1,6 +1,7 @@
 """Tokenizers of published models: roles of tokens, and text that spells a special token stays text."""
 
 import importlib.util
+import io
 import json
 import sys
 from pathlib import Path
@@ -84,6 +85,19 @@ def unigram() -> tokenizers.Tokenizer:
     return backend
 
 
+SEMANTIC_IDS = [f"<{level}_{code}>" for level in "abc" for code in range(3)]
+
+
+def with_semantic_ids(folder: Path, kind: str, control: list[str], behind: list[str]) -> tokenizers.Tokenizer:
+    """Publish a tokenizer to which `add_tokens` gave semantic ids, between two groups of control tokens."""
+    causal_folder(folder, kind, control)
+    backend = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+    backend.add_tokens(SEMANTIC_IDS)
+    backend.add_special_tokens([AddedToken(name, special=True) for name in behind])
+    backend.save(str(folder / "tokenizer.json"))
+    return backend
+
+
 def special_ids(tokenizer: Tokenizer) -> set[int | None]:
     special = tokenizer.special
     return {special.pad, special.eos, special.start, special.end, special.cls, special.mask, special.gmask}
@@ -111,6 +125,16 @@ def test_control_words_in_a_title_are_pieces_of_text_for_bert(tmp_path: Path) ->
     ids = tokenizer.encode_text("[CLS] [SEP] [PAD] [MASK] [unused5]")
     assert not special_ids(tokenizer) & set(ids)
     assert 2015 not in ids
+
+
+def test_added_tokens_that_berts_vocabulary_has_no_room_for_are_refused(tmp_path: Path) -> None:
+    (bert_folder(tmp_path) / "added_tokens.json").write_text('{"<|startofpiece|>": 30522, "<|endofpiece|>": 30523}')
+    assert load_pretrained_tokenizer(tmp_path).special.start == 30522
+    (tmp_path / "added_tokens.json").write_text('{"<|startofpiece|>": 30522, "<a_1>": 30524}')
+    with pytest.raises(
+        CheckpointError, match=r"no token but the commands of GLM, got \['<a_1>'\]; save .* tokenizer.json"
+    ):
+        load_pretrained_tokenizer(tmp_path)
 
 
 @pytest.mark.parametrize("num_words", [30521, 30523, 28996])
@@ -152,6 +176,78 @@ def test_ordinary_text_has_the_published_tokens(tmp_path: Path, kind: str, added
     published = tokenizers.Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
     # the published ones put the blank before a text themselves
     assert tokenizer.encode_entity("Red Tent Pole") == published.encode("Red Tent Pole", add_special_tokens=False).ids
+
+
+@pytest.mark.parametrize(("kind", "control"), KINDS_AND_CONTROL)
+def test_added_tokens_stay_whole_and_an_entity_of_them_has_no_blank(
+    tmp_path: Path, kind: str, control: list[str]
+) -> None:
+    (tmp_path / "published").mkdir()
+    published = with_semantic_ids(tmp_path / "published", kind, control, ["<|tool|>"])
+    first = published.token_to_id("<a_0>")
+    tokenizer = load_pretrained_tokenizer(tmp_path / "published")
+    tokenizer.write(tmp_path / "ours")
+    for ours in (tokenizer, load_tokenizer(tmp_path / "ours")):
+        assert ours.encode_entity("<a_1>") == [first + 1]
+        assert ours.encode_entity(" <a_1><b_0><c_2>") == [first + 1, first + 3, first + 8]
+        assert ours.decode(ours.encode_entity("<a_1><b_0><c_2>")) == "<a_1><b_0><c_2>"
+        assert ours.encode_text("<c_2> Tent")[0] == first + 8
+        assert first + 2 in ours.encode_entity("Red <a_2> Tent")
+        assert published.token_to_id("<|tool|>") not in ours.encode_text("<|tool|><a_1>")
+        assert ours.vocab_size > published.token_to_id("<|tool|>")
+
+
+@pytest.mark.parametrize("kind", ["byte level", "metaspace", "unigram"])
+def test_texts_around_added_tokens_have_the_published_tokens(tmp_path: Path, kind: str) -> None:
+    published = with_semantic_ids(tmp_path, kind, dict(KINDS_AND_CONTROL)[kind], [])
+    ours = load_pretrained_tokenizer(tmp_path)
+    # the published ones put a blank before each text, also behind an added token
+    expected = published.encode("Red Tent", add_special_tokens=False).ids
+    assert ours.encode_text("<a_1> Red Tent") == [published.token_to_id("<a_1>"), *expected]
+
+
+def slow_folder(folder: Path, added: dict[str, int], num_rows: int) -> tuple[Path, int]:
+    """Publish a SentencePiece model as LlamaTokenizer's `save_pretrained` does; return its number of pieces too."""
+    spm = pytest.importorskip("sentencepiece")
+    out = io.BytesIO()
+    settings = {"vocab_size": 330, "byte_fallback": True, "hard_vocab_limit": False, "minloglevel": 2}
+    spm.SentencePieceTrainer.train(sentence_iterator=iter(CORPUS), model_writer=out, model_type="bpe", **settings)
+    num_pieces = spm.SentencePieceProcessor(model_proto=out.getvalue()).get_piece_size()
+    (folder / "tokenizer.model").write_bytes(out.getvalue())
+    (folder / "added_tokens.json").write_text(json.dumps({name: num_pieces + row for name, row in added.items()}))
+    roles = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "LlamaTokenizer", **roles}))
+    (folder / "config.json").write_text(json.dumps({"model_type": "llama", "vocab_size": num_pieces + num_rows}))
+    return folder, num_pieces
+
+
+def test_a_slow_llama_folder_has_sentencepieces_ids_and_the_added_tokens_behind_them(tmp_path: Path) -> None:
+    added = {name: row for row, name in enumerate(SEMANTIC_IDS)}
+    folder, num_pieces = slow_folder(tmp_path, added, num_rows=16)
+    tokenizer = load_pretrained_tokenizer(folder)
+    published = pytest.importorskip("sentencepiece").SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
+    for text in ("Red Tent Pole", "Gloom of Kilforth", "Vol. 2 zebra"):
+        assert tokenizer.encode_entity(text) == published.encode(text)
+    assert tokenizer.encode_entity("<a_1><b_0><c_2>") == [num_pieces + 1, num_pieces + 3, num_pieces + 8]
+    assert tokenizer.decode(tokenizer.encode_entity("<a_1>")) == "<a_1>"
+    assert {1, 2}.isdisjoint(tokenizer.encode_entity("Red <s> </s> Tent"))
+    special = tokenizer.special
+    behind = num_pieces + len(added)
+    assert (special.eos, special.cls, special.start, special.end) == (2, 1, behind, behind + 1)
+
+
+def test_added_tokens_whose_ids_do_not_follow_the_pieces_are_refused(tmp_path: Path) -> None:
+    folder, num_pieces = slow_folder(tmp_path, {"<a_0>": 0, "<a_1>": 5}, num_rows=16)
+    message = f"gives <a_1> the id {num_pieces + 5}, but it follows the pieces of tokenizer.model as {num_pieces + 1}"
+    with pytest.raises(CheckpointError, match=message):
+        load_pretrained_tokenizer(folder)
+
+
+def test_a_damaged_slow_tokenizer_is_named(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.model").write_bytes(b"no model")
+    (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "LlamaTokenizer"}')
+    with pytest.raises(CheckpointError, match=r"tokenizer\.model cannot be read as a slow tokenizer"):
+        load_pretrained_tokenizer(tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["byte level", "metaspace", "unigram"])

@@ -13,6 +13,7 @@ from recsys_model.infilling.example import ExampleBuilder
 from recsys_model.infilling.positions import PositionAutomaton
 from recsys_model.infilling.prompt import build_prompt
 from recsys_model.text.task_facts import TaskFacts
+from recsys_model.text.task_fit import whole_text
 from recsys_model.text.task_text import TaskText, TaskTextBuilder
 from recsys_model.text.templates import load_templates
 from recsys_model.text.textualize import ATTRIBUTE, Behaviour
@@ -132,6 +133,66 @@ def test_a_question_of_each_task(template_id: str, question: str, answer: str, e
     assert task.text.sentence_ends == [task.answer_start, len(task.text)]
 
 
+@pytest.mark.parametrize(
+    ("template_id", "question", "answer"),
+    [
+        (
+            "rating/score",
+            "用户： 年龄 25-34，城市 北京。购买记录： 红色帐篷； 炉具；Fuel，2。商品： 红色帐篷杆， 品牌 赤松，价格 18。预计评分，1到5：",
+            " 4",
+        ),
+        ("sequential/continue", "请给这份购物清单续上一件商品： 红色帐篷； 炉具；Fuel，2。", " 红色帐篷杆"),
+        (
+            "explanation_hint/mention",
+            "请为拥有 红色帐篷； 炉具；Fuel，2 的人用一句话介绍 红色帐篷杆，并提到 做工。",
+            " 做工很好。",
+        ),
+        ("review_summary/headline", "给 红色帐篷杆 的这条评价起个标题： 做工很好。 推荐！", " 好杆子"),
+        ("direct_yes_no/offer", "应该把 红色帐篷杆 推荐给拥有 红色帐篷； 炉具；Fuel，2 的人吗？请说是或否。", " 是"),
+        (
+            "candidate/which",
+            "画像： 年龄 25-34，城市 北京。行为： 红色帐篷； 炉具；Fuel，2。候选： 灯； 红色帐篷杆。接下来是哪个候选？",
+            " 红色帐篷杆",
+        ),
+    ],
+)
+def test_a_question_in_chinese(template_id: str, question: str, answer: str) -> None:
+    titles = ["红色帐篷", "红色帐篷杆", "炉具；Fuel，2", "灯"]
+    catalog = build_catalog(["a", "b", "c", "d"], titles, titles, [], TOKENIZER)
+    attributes = [{}, {"brand": "赤松", "price": "18"}, {}, {}]
+    builder = TaskTextBuilder(TOKENIZER, catalog, TextConfig(language="zh"), attributes)
+    known = facts(
+        features={"年龄": "25-34", "城市": "北京"},
+        review="做工很好。\n推荐！",
+        summary="好杆子",
+        feature="做工",
+        explanation="做工很好。",
+    )
+    task = builder.build(load_templates("zh")[template_id], known)
+    assert told(task)[:2] == (question, answer)
+    assert task.text.sentence_ends == [task.answer_start, len(task.text)]
+
+
+def test_the_few_answers_are_those_of_the_language() -> None:
+    for language, words in (("en", [" yes", " no"]), ("zh", [" 是", " 否"])):
+        builder = TaskTextBuilder(TOKENIZER, CATALOG, TextConfig(language=language))
+        assert [TOKENIZER.decode(ids) for ids in builder.choices("yes_no")] == words
+        assert [TOKENIZER.decode(ids) for ids in builder.choices("rating")] == [" 1", " 2", " 3", " 4", " 5"]
+
+
+def test_a_wrong_item_is_answered_with_no_in_chinese() -> None:
+    builder = TaskTextBuilder(TOKENIZER, CATALOG, TextConfig(language="zh"))
+    task = builder.build(load_templates("zh")["direct_yes_no/offer"], facts(question_item=3))
+    assert TOKENIZER.decode(answer_ids(task)) == " 否"
+
+
+def test_a_generated_text_that_ends_inside_a_character_loses_it() -> None:
+    ids = TOKENIZER.encode_text(" 好🎸")
+    assert len(ids) == 8, "a blank, three bytes and four bytes"
+    expected = {8: "好🎸", 7: "好", 5: "好", 4: "好", 3: "", 1: ""}
+    assert {count: whole_text(ids[:count], TOKENIZER.decode) for count in expected} == expected
+
+
 def test_parts_of_which_nothing_is_known_are_left_out() -> None:
     question, _, entities = told(build("rating/score", features={"age": " "}))
     assert (
@@ -197,7 +258,15 @@ def test_the_oldest_behaviour_is_dropped_first() -> None:
     lamp, stove = (len(CATALOG.items[item].token_ids) + 1 for item in (3, 2))
     cuts = (1, lamp, lamp + 1, lamp + stove, lamp + stove + 1)
     kept = [shortened("next_item/step", cut, history=history).text.entity_items[2:-1] for cut in cuts]
-    assert kept == [[2, 0, 3], [2, 0, 3], [0, 3], [0, 3], [3]]
+    assert kept == [[2, 0, 3], [2, 0, 3], [3, 0, 3], [0, 3], [3]]
+
+
+def test_a_behaviour_that_takes_most_of_the_room_goes_before_the_oldest_if_more_are_told_then() -> None:
+    history = [Behaviour(item=item, timestamp=0.0) for item in (3, 0, 3, 2, 0, 3)]
+    lamp, stove = (len(CATALOG.items[item].token_ids) + 1 for item in (3, 2))
+    assert shortened("next_item/step", 1, history=history).text.entity_items[2:-1] == [0, 3, 2, 0, 3]
+    text = shortened("next_item/step", 2 * lamp + stove, history=history).text
+    assert text.entity_items[2:-1] == [3, 0, 3]
 
 
 def test_optional_parts_go_before_the_latest_behaviour_and_nothing_else_goes() -> None:

@@ -1,5 +1,6 @@
 """The shipped templates, and what the loader refuses."""
 
+import re
 import tomllib
 from collections import Counter
 from importlib import resources
@@ -8,7 +9,7 @@ import pytest
 
 from recsys_model.errors import ConfigError
 from recsys_model.text.tasks import FAMILIES, TASKS
-from recsys_model.text.templates import Field, Part, load_templates, parse_templates
+from recsys_model.text.templates import TEMPLATE_FILES, Field, Part, load_templates, parse_templates
 
 SHIPPED = resources.files("recsys_model.text").joinpath("templates.toml").read_text(encoding="utf-8")
 
@@ -18,8 +19,9 @@ def parse_with(old: str, new: str) -> None:
     parse_templates(SHIPPED.replace(old, new))
 
 
-def test_every_variant_of_the_seven_families_has_six_seen_and_two_unseen_templates() -> None:
-    counts = Counter((template.task.name, template.split) for template in load_templates().templates)
+@pytest.mark.parametrize("language", TEMPLATE_FILES)
+def test_every_variant_of_the_seven_families_has_six_seen_and_two_unseen_templates(language) -> None:
+    counts = Counter((template.task.name, template.split) for template in load_templates(language).templates)
     assert set(counts) == {(task, split) for task in TASKS for split in ("seen", "unseen")}
     assert all(count >= {"seen": 6, "unseen": 2}[split] for (_, split), count in counts.items())
     assert FAMILIES == ("rating", "sequential", "explanation", "review", "direct", "next_item", "candidate")
@@ -30,9 +32,12 @@ def test_families_with_two_variants() -> None:
     assert {family for family, count in variants.items() if count == 2} == {"explanation", "review", "direct"}
 
 
-def test_every_field_of_a_task_is_told_by_some_seen_template() -> None:
+@pytest.mark.parametrize("language", TEMPLATE_FILES)
+def test_every_field_of_a_task_is_told_by_some_seen_template(language) -> None:
     for task in TASKS.values():
-        told = {name for t in load_templates().of(task.name, "seen") for part in t.parts for name in part.fields}
+        told = {
+            name for t in load_templates(language).of(task.name, "seen") for part in t.parts for name in part.fields
+        }
         assert told == set(task.required + task.optional), task.name
 
 
@@ -40,6 +45,27 @@ def test_all_templates_of_the_file_are_loaded() -> None:
     document = tomllib.loads(SHIPPED)
     written = {f"{task}/{name}" for task, splits in document.items() for split in splits.values() for name in split}
     assert {template.template_id for template in load_templates().templates} == written
+
+
+def test_both_languages_have_the_same_templates_with_the_same_fields() -> None:
+    def described(language):
+        return {
+            template.template_id: (template.split, frozenset(name for part in template.parts for name in part.fields))
+            for template in load_templates(language).templates
+        }
+
+    assert described("zh") == described("en")
+
+
+def test_chinese_templates_are_chinese() -> None:
+    for template in load_templates("zh").templates:
+        words = re.sub(r"\{\w+\}", "", template.text)
+        assert not re.search(r"[a-zA-Z.,;:?!()]", words), f"{template.template_id} has Latin letters or marks"
+
+
+def test_messages_name_the_file_of_the_language() -> None:
+    with pytest.raises(ConfigError, match=r"templates_zh\.toml must have the tasks"):
+        parse_templates("", "templates_zh.toml")
 
 
 def test_a_template_is_taken_apart_into_words_fields_and_optional_parts() -> None:

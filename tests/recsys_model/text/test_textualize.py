@@ -66,6 +66,33 @@ def test_features_and_history_become_one_text_with_known_entities() -> None:
     )
 
 
+def test_in_chinese_words_and_marks_are_chinese_and_each_behaviour_is_a_sentence() -> None:
+    event = Behaviour(item=2, timestamp=0.0, action="购买", categories=("户外", "炉具"), rating=4.0)
+    text = told(
+        build([*events(0), event], 1, language="zh", behaviour_fields=("rating", "action", "time", "categories"))
+    )
+    assert text == Told(
+        text="用户：age 25-34，city Berlin。历史： Red Tent，1970年1月。 "
+        "Mr. Stove, Vol. 2.，评分4，购买，1970年1月，炉具。 Red Tent Pole",
+        entities=[" 25-34", " Berlin", " Red Tent", " Mr. Stove, Vol. 2.", " Red Tent Pole"],
+        items=[ATTRIBUTE, ATTRIBUTE, 0, 2, 1],
+        sentences=[
+            "用户：age 25-34，city Berlin。",
+            "历史： Red Tent，1970年1月。",
+            " Mr. Stove, Vol. 2.，评分4，购买，1970年1月，炉具。",
+            " Red Tent Pole",
+        ],
+    )
+
+
+def test_a_chinese_full_stop_inside_a_title_ends_no_sentence() -> None:
+    titles = ["好。用！的", "帐篷"]
+    catalog = build_catalog(["a", "b"], titles, titles, [], TOKENIZER)
+    config = TextConfig(language="zh")
+    text = told(Textualizer(TOKENIZER, catalog, config).build({}, events(0), 1))
+    assert text.sentences == ["历史： 好。用！的。", " 帐篷"]
+
+
 def test_text_that_looks_like_structure_stays_inside_its_entity() -> None:
     text = told(build(events(3)))
     assert text.entities[-1] == " History: User:"
@@ -89,12 +116,32 @@ def test_oldest_behaviour_is_dropped_first() -> None:
     assert text.entity_items == [ATTRIBUTE, ATTRIBUTE, 1, 2, 0, 1]
 
 
-@given(items=st.lists(st.integers(0, 3), max_size=6), max_tokens=st.integers(25, 120))
+def expected_history(items: list[int], room: int) -> list[int]:
+    """The latest items whose sentences fit, or those without the items that take more than half of the room, if more."""
+    num_tokens = {item: len(build(events(item))) - len(build([])) for item in set(items)}
+
+    def latest(some: list[int]) -> list[int]:
+        return next(some[start:] for start in range(len(some) + 1) if sum(num_tokens[i] for i in some[start:]) <= room)
+
+    return max(latest(items), latest([item for item in items if num_tokens[item] <= room / 2]), key=len)
+
+
+def test_one_long_title_does_not_drop_the_past() -> None:
+    past = [0, 1, 0, 1, 0, 1, 0, 4, 1, 0]
+    short = [item for item in past if item != 4]
+    room = len(build(events(*short), target=1)) - len(build([], target=1))
+    assert expected_history(past, room) == short
+    text = build(events(*past), target=1, max_tokens=len(build(events(*short), target=1)) + 2)
+    assert [item for item in text.entity_items if item != ATTRIBUTE] == [*short, 1]
+
+
+@given(items=st.lists(st.integers(0, 4), max_size=6), max_tokens=st.integers(25, 120))
 def test_text_fits_and_keeps_the_latest_events_and_the_target(items: list[int], max_tokens: int) -> None:
     text = build(events(*items), target=0, max_tokens=max_tokens)
     kept = [item for item in text.entity_items if item != ATTRIBUTE]
     assert len(text) + 2 <= max_tokens
-    assert kept == [*items, 0][-len(kept) :]
+    room = max_tokens - 2 - len(build([], target=0, max_tokens=max_tokens))
+    assert kept == [*expected_history(items, room), 0]
     for start, end, item in zip(text.entity_starts, text.entity_ends, text.entity_items, strict=True):
         if item != ATTRIBUTE:
             assert tuple(text.token_ids[start:end]) == CATALOG.items[item].token_ids

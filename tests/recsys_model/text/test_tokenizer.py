@@ -57,6 +57,19 @@ def test_tokens_may_span_words_when_asked() -> None:
     assert len(train_tokenizer(["Nail Lacquer"] * 50, vocab_size=400).encode_entity("Nail Lacquer")) == 2
 
 
+def test_a_chinese_title_has_a_token_for_each_character_and_whole_words_in_other_scripts() -> None:
+    titles = ["赤杨山径帐篷", "赤杨 Trail 帐篷", "カメラ2台"]
+    tokenizer = train_tokenizer(titles * 50, vocab_size=600)
+    pieces = [[tokenizer.decode([token]) for token in tokenizer.encode_entity(title)] for title in titles]
+    assert pieces == [
+        [" 赤", "杨", "山", "径", "帐", "篷"],
+        [" 赤", "杨", " Trail", " 帐", "篷"],
+        [" カ", "メ", "ラ", "2", "台"],
+    ]
+    merged = train_tokenizer(titles * 50, vocab_size=600, merge_words=True)
+    assert len(merged.encode_entity("赤杨山径帐篷")) == 1
+
+
 def test_vocabulary_without_room_for_bytes_is_refused() -> None:
     with pytest.raises(ConfigError, match="at least 264, got 100"):
         train_tokenizer(TITLES, vocab_size=100)

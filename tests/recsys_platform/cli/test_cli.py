@@ -5,7 +5,11 @@ import shlex
 from pathlib import Path
 
 import pytest
+import ray
 
+from recsys_model.backbones.checkpoint import write_model
+from recsys_model.backbones.glm import GLM
+from recsys_model.config import GLMConfig
 from recsys_platform.cli import build_parser, main
 from recsys_platform.cli.summaries import of_next_steps
 
@@ -51,6 +55,40 @@ def test_the_demo_ends_with_its_report_and_three_commands() -> None:
     ]
     for line in lines[2::2]:
         build_parser().parse_args(shlex.split(line)[1:])
+
+
+@pytest.mark.parametrize(
+    ("command", "setting", "message"),
+    [
+        ("train", "lora.rank=17", "lora.rank must be at most 16"),
+        ("tune", "tune.ranks=[2,17]", "each of tune.ranks must be at most 16"),
+        ("ablate", "lora.rank=17", "lora.rank must be at most 16"),
+        ("new-items", "lora.rank=17", "lora.rank must be at most 16"),
+        ("demo", "lora.rank=17", "lora.rank must be at most 16"),
+        ("train", "train.keep=best", "train.keep best ranks with the entity head"),
+        ("evaluate", "decoding.num_beams=3", "decoding.num_beams must be at least 10"),
+        ("train", "num_cpus=0", "num_cpus must be at least 1, got 0"),
+    ],
+)
+def test_a_setting_that_no_worker_could_use_is_refused_before_ray_starts(
+    command: str, setting: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    geometry = GLMConfig(num_layers=1, hidden_size=16, num_heads=2, vocab_size=40, max_sequence_length=64)
+    write_model(tmp_path / "base", GLM(geometry))
+    table = {"path": str(tmp_path / "table.csv")}
+    config = {
+        "name": "r",
+        "storage": str(tmp_path),
+        "input": {"interactions": table, "items": table},
+        "model": {"weights": str(tmp_path / "base")},
+    }
+    (tmp_path / "run.yaml").write_text(json.dumps(config))
+
+    assert main([command, str(tmp_path / "run.yaml"), "--set", setting]) == 1
+
+    assert message in capsys.readouterr().err
+    assert not ray.is_initialized()
+    assert {path.name for path in tmp_path.iterdir()} == {"base", "run.yaml"}
 
 
 def test_wrong_usage_is_status_2(capsys: pytest.CaptureFixture[str]) -> None:
@@ -108,8 +146,24 @@ def test_audit_is_status_1_where_a_row_is_impossible(tmp_path: Path, capsys: pyt
         "command": "audit",
         "table": str(table),
         "rows": 2,
+        "digits": {"hr@5": 2, "ndcg@5": 2},
+        "notes": [],
         "impossible": [{"line": 3, "row": "theirs, shop", "broken": bound}],
     }
+
+
+def test_audit_says_how_it_read_dropped_zeros_and_takes_the_digits(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("method,hr@5,ndcg@5,hr@10,ndcg@10\nP5,0.0392,0.033,0.0512,0.0375\n")
+    assert main(["audit", str(table)]) == 0
+    assert capsys.readouterr().out == (
+        "note: columns with fewer digits than the 4 of others: ndcg@5 3; "
+        "if zeros at the end were dropped, audit with --digits 4\n0 of 1 rows are impossible\n"
+    )
+    assert main(["audit", str(table), "--digits", "4"]) == 1
+    assert "NDCG@10 0.0375 cannot exceed 0.0374, given HR@5 0.0392, NDCG@5 0.0330" in capsys.readouterr().out
 
 
 def test_audit_of_no_table_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -129,4 +183,4 @@ def test_unreachable_endpoint_is_explained(capsys: pytest.CaptureFixture[str]) -
 
 def test_feature_without_a_value_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["recommend", "--feature", "age"]) == 1
-    assert "--feature wants NAME=VALUE, got 'age'" in capsys.readouterr().err
+    assert "--feature must be NAME=VALUE, got 'age'" in capsys.readouterr().err

@@ -17,23 +17,25 @@ EDITED = {"catalog_version": 3, "added": 1, "removed": 2, "items": 9, "replicas"
 
 
 class Endpoint:
-    """Keeps what it was asked and answers in turn."""
+    """Records its requests and gives its answers in turn."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, str, Any]] = []
+        self.requests: list[tuple[str, str, Any]] = []
         self.answers: list[tuple[int, dict[str, Any]]] = []
         self.url = ""
 
 
 @pytest.fixture
 def endpoint() -> Iterator[Endpoint]:
-    kept = Endpoint()
+    hand_made = Endpoint()
 
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:
             length = int(self.headers.get("Content-Length", 0))
-            kept.asked.append((self.command, self.path, json.loads(self.rfile.read(length)) if length else None))
-            status, body = kept.answers.pop(0)
+            hand_made.requests.append(
+                (self.command, self.path, json.loads(self.rfile.read(length)) if length else None)
+            )
+            status, body = hand_made.answers.pop(0)
             data = json.dumps(body).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(data)))
@@ -48,8 +50,8 @@ def endpoint() -> Iterator[Endpoint]:
     server = HTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    kept.url = f"http://127.0.0.1:{server.server_port}"
-    yield kept
+    hand_made.url = f"http://127.0.0.1:{server.server_port}"
+    yield hand_made
     server.shutdown()
     server.server_close()
     thread.join()
@@ -58,25 +60,25 @@ def endpoint() -> Iterator[Endpoint]:
 def test_items_are_added_and_removed_in_one_step(
     endpoint: Endpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    table, gone = tmp_path / "new.csv", tmp_path / "gone.txt"
+    table, removed = tmp_path / "new.csv", tmp_path / "removed.txt"
     table.write_text("id,title,brand,categories\nb,Comb,Ada,Hair|Combs\nc,Hat,,\n")
-    gone.write_text("x\n\n y \n")
+    removed.write_text("x\n\n y \n")
     endpoint.answers = [(200, EDITED)]
-    arguments = ["items", "add", str(table), "--item", "a=Tent = big", "--remove", "z", "--remove", f"@{gone}"]
+    arguments = ["items", "add", str(table), "--item", "a=Tent = big", "--remove", "z", "--remove", f"@{removed}"]
     assert main([*arguments, "--url", endpoint.url]) == 0
     add = [
         {"id": "a", "title": "Tent = big"},
         {"id": "b", "title": "Comb", "brand": "Ada", "categories": ["Hair", "Combs"]},
         {"id": "c", "title": "Hat"},
     ]
-    assert endpoint.asked == [("POST", "/v1/items", {"add": add, "remove": ["z", "x", "y"]})]
+    assert endpoint.requests == [("POST", "/v1/items", {"add": add, "remove": ["z", "x", "y"]})]
     assert capsys.readouterr().out == "catalogue version 3: 1 items added, 2 removed, 9 now, on 2 replicas\n"
 
 
 def test_replicas_that_lag_behind_are_told_of(endpoint: Endpoint, capsys: pytest.CaptureFixture[str]):
     endpoint.answers = [(200, EDITED | {"pending": 1})]
     assert main(["items", "remove", "x", "--url", endpoint.url]) == 0
-    assert capsys.readouterr().out.endswith("on 2 replicas, 1 replicas still to follow\n")
+    assert capsys.readouterr().out.endswith("on 2 replicas, 1 replicas pending\n")
 
 
 def test_a_catalogue_is_swapped_for_the_items_of_a_file(endpoint: Endpoint, tmp_path: Path):
@@ -85,14 +87,14 @@ def test_a_catalogue_is_swapped_for_the_items_of_a_file(endpoint: Endpoint, tmp_
     endpoint.answers = [(200, EDITED)]
     assert main(["items", "swap", str(path), "--url", endpoint.url]) == 0
     items = [{"id": "a", "title": "Comb"}, {"id": "b", "title": "Hat", "categories": ["x"]}]
-    assert endpoint.asked == [("PUT", "/v1/items", {"items": items})]
+    assert endpoint.requests == [("PUT", "/v1/items", {"items": items})]
 
 
 def test_a_list_goes_on_to_the_last_page(endpoint: Endpoint, capsys: pytest.CaptureFixture[str]):
     comb, hat = {"id": "a/b", "title": "Comb", "text": "Comb"}, {"id": "c", "title": "Hat", "text": "Hat (c)"}
     endpoint.answers = [(200, {"items": [comb], "next_after": 41}), (200, {"items": [hat], "next_after": None})]
     assert main(["items", "list", "--url", endpoint.url, "--json"]) == 0
-    assert [path for _, path, _ in endpoint.asked] == ["/v1/items?limit=1000", "/v1/items?limit=1000&after=41"]
+    assert [path for _, path, _ in endpoint.requests] == ["/v1/items?limit=1000", "/v1/items?limit=1000&after=41"]
     lines = capsys.readouterr().out.splitlines()
     assert lines[:3] == ["a/b\tComb", "c\tHat", "2 items"]
     assert json.loads(lines[3])["items"] == [comb, hat]
@@ -119,6 +121,11 @@ def test_an_endpoint_that_allows_no_edits_says_how_to_allow_them(
         ("a.csv", "id,name\n1,Comb\n", "must have the columns id and title"),
         ("a.csv", "id,title\n1,Comb,Ada\n", r"a\.csv:2 must have 2 fields"),
         ("a.csv", "id,title\n1\n", r"a\.csv:2 must have 2 fields"),
+        (
+            "a.csv",
+            'id,title\n1,Comb\n2,"Mug 3\n3,Cup\n',
+            r"a\.csv:3 must .* got line 3, a quote is not closed: 2,\"Mug 3",
+        ),
         ("a.jsonl", "{", r"a\.jsonl:1 is not JSON"),
         ("a.jsonl", "[1]", r"a\.jsonl:1 must be a JSON object"),
         ("a.jsonl", None, "cannot be read"),
@@ -131,8 +138,16 @@ def test_a_file_without_items_is_named_with_the_line(tmp_path: Path, name: str, 
         read_items(tmp_path / name)
 
 
+def test_categories_of_a_csv_file_are_read_as_in_a_table_of_items(tmp_path: Path):
+    (tmp_path / "new.csv").write_text("id,title,categories\na,Comb,\"['Hair', 'Combs']\"\nb,Brush,Hair|Brushes\n")
+    assert [item["categories"] for item in read_items(tmp_path / "new.csv")] == [["Hair", "Combs"], ["Hair", "Brushes"]]
+    (tmp_path / "new.csv").write_text('id,title,categories\na,Comb,"{}"\n')
+    with pytest.raises(DataError, match=r"new.csv:2: categories \{\} are no names"):
+        read_items(tmp_path / "new.csv")
+
+
 def test_a_missing_list_of_ids_is_named(tmp_path: Path):
-    with pytest.raises(DataError, match="one id a line"):
+    with pytest.raises(DataError, match="one id per line"):
         read_ids(["a", f"@{tmp_path / 'none.txt'}"])
 
 
@@ -156,7 +171,7 @@ def test_a_recommendation_may_deny_and_allow_items(endpoint: Endpoint, tmp_path:
     endpoint.answers = [(200, {"items": [], "model": {}})] * 2
     assert main(["recommend", "--url", endpoint.url, "--deny", "a", "--allow", f"@{stock}", "--allow", "e"]) == 0
     assert main(["recommend", "--url", endpoint.url]) == 0
-    (_, _, some), (_, _, every) = endpoint.asked
+    (_, _, some), (_, _, every) = endpoint.requests
     assert (some["deny"], some["allow"]) == (["a"], ["c", "d", "e"])
     assert every["deny"] == []
     assert "allow" not in every

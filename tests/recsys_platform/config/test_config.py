@@ -49,7 +49,7 @@ def test_overrides_reach_nested_keys_and_keep_their_types(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("override", "message"),
-    [("lora.rank", "wants key.path=value"), ("name.first=1", "name is a value"), ("lora.rank=[", "not YAML")],
+    [("lora.rank", "must be key.path=value"), ("name.first=1", "name is a value"), ("lora.rank=[", "not YAML")],
 )
 def test_bad_override_is_explained(tmp_path: Path, override: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):

@@ -10,7 +10,7 @@ from recsys_model.entities.catalog import build_catalog
 from recsys_model.text.batch_texts import BatchTextualizer
 from recsys_model.text.tokenizer import train_tokenizer
 from recsys_platform.config.input import DataConfig
-from recsys_platform.data.examples import ExampleBuilder
+from recsys_platform.data.examples import ExampleTableBuilder
 from recsys_platform.data.sequences import USER
 from recsys_platform.data.user_sequences import rank_of
 from recsys_platform.splits import SPLIT_NAMES, DatasetSplit
@@ -22,10 +22,10 @@ CATALOG = build_catalog([f"i{number}" for number in range(12)], TITLES, TITLES, 
 
 def builder(
     targets_per_user: int = 1, max_history: int = 50, max_eval_rank: int | None = None, target_stride: int = 1
-) -> ExampleBuilder:
+) -> ExampleTableBuilder:
     textualizer = BatchTextualizer(TOKENIZER, CATALOG, TextConfig())
     data = DataConfig(targets_per_user=targets_per_user, target_stride=target_stride)
-    return ExampleBuilder(textualizer, WindowConfig(max_history=max_history), data, 0, max_eval_rank)
+    return ExampleTableBuilder(textualizer, WindowConfig(max_history=max_history), data, 0, max_eval_rank)
 
 
 def user_of(items: list[int]) -> pa.Table:
@@ -38,12 +38,14 @@ def user_of(items: list[int]) -> pa.Table:
     return pa.Table.from_pylist([{"user_id": "ann", **events}], schema=pa.schema(list(USER)))
 
 
-def rows_of(built: ExampleBuilder, items: list[int], split: str, features: dict[str, str] | None = None) -> list[dict]:
+def rows_of(
+    built: ExampleTableBuilder, items: list[int], split: str, features: dict[str, str] | None = None
+) -> list[dict]:
     examples = built.open(user_of(items), {"ann": features or {}})
     return [row for table in examples.iter_tables(split) for row in table.to_pylist()]  # type: ignore[arg-type]
 
 
-def targets(built: ExampleBuilder, num_events: int, split: str) -> list[int]:
+def targets(built: ExampleTableBuilder, num_events: int, split: str) -> list[int]:
     return [row["target_index"] for row in rows_of(built, [item % 12 for item in range(num_events)], split)]
 
 
@@ -122,7 +124,7 @@ def test_only_drawn_users_validate_while_all_train_and_test():
 def test_a_temporal_split_asks_for_the_first_event_of_each_period_and_trains_on_what_lies_before():
     cut = DatasetSplit(kind="temporal", valid_from=3.0, test_from=5.0)
     textualizer = BatchTextualizer(TOKENIZER, CATALOG, TextConfig())
-    built = ExampleBuilder(textualizer, WindowConfig(), DataConfig(targets_per_user=0), 0, dataset_split=cut)
+    built = ExampleTableBuilder(textualizer, WindowConfig(), DataConfig(targets_per_user=0), 0, dataset_split=cut)
 
     assert [targets(built, 8, split) for split in SPLIT_NAMES] == [[1, 2], [3], [5]]
     assert [targets(built, 4, split) for split in SPLIT_NAMES] == [[1, 2], [3], []]

@@ -117,3 +117,14 @@ def test_partitions_hold_equal_numbers_of_buckets(num_buckets, num_blocks):
     assert sum(sizes) == num_buckets
     assert len(sizes) == min(num_blocks, num_buckets)
     assert max(sizes) - min(sizes) <= 1
+
+
+def test_without_times_the_place_in_a_sequence_stands_for_seconds():
+    rows = [
+        {"user_id": user, "item": item, "timestamp": 0.0, "position": position, "details": 0, "reason": None}
+        for user, item, position in [("ann", 0, 9.0), ("bob", 1, 5.0), ("ann", 1, 2.0), ("ann", 0, 4.0)]
+    ]
+    grouped = group_by_user(checked_table(rows), ITEM_IDS, tie_seed=3, has_times=False)
+    users = [user for _, table, _ in iter_buckets(grouped) for user in table.to_pylist()]
+    told = {user["user_id"]: (user["items"], user["timestamps"]) for user in users}
+    assert told == {"ann": ([1, 0, 0], [0.0, 1.0, 2.0]), "bob": ([1], [0.0])}

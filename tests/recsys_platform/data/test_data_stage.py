@@ -128,7 +128,10 @@ def test_a_dataset_holds_what_its_manifest_counts(tmp_path):
         "users_with_features": NUM_USERS,
         "rejects": {"interactions": {}, "items": {"empty_title": 1}, "users": {}},
         "examples": {"train": sum(length - 3 for length in long_enough), "valid": 5, "test": len(long_enough)},
+        "events_too_long": 0,
         "texts_made_unique": 2,
+        "text_notes": [],
+        "titles_cut": 0,
         "split": {"kind": "leave_one_out", "valid_from": None, "test_from": None},
         "ties": manifest.counts["ties"],
         "input": {
@@ -312,9 +315,13 @@ def test_an_existing_dataset_is_not_replaced_unasked(tmp_path):
 def test_an_error_inside_a_worker_arrives_as_itself(tmp_path):
     tables = shop()
     config = make_config(tmp_path, tables)
-    rows = [row | {"user_id": [row["user_id"]]} for row in tables["interactions"]]
+    rows = [row | {"user_id": str(row["user_id"]).encode()} for row in tables["interactions"] * 10]
+    rows[45]["user_id"] = b"\xff"  # in a row group that is not looked into before
     write_table(rows, tmp_path / "interactions.parquet", "parquet")
-    with pytest.raises(DataError, match=r"^column user_id must hold strings or integers, got the type list"):
+    expected = (
+        r"interactions.parquet \(input.interactions\): column user_id has the type binary, which is no UTF-8 text"
+    )
+    with pytest.raises(DataError, match=expected):
         run_data(config)
     assert list(config.folder.iterdir()) == []
 

@@ -109,7 +109,7 @@ def test_every_split_knows_what_was_written_of_its_events_and_training_no_held_o
     }
     assert tasks["test"]["explanation"] == NUM_USERS
     assert tasks["explanations"]["training_reviews"] == 3 * NUM_USERS - 1
-    assert "train examples that can be asked: rating 12, sequential 12, explanation 11" in of_data(result)
+    assert "train examples per task: rating 12, sequential 12, explanation 11" in of_data(result)
     assert tasks["explanations"]["statement"] in of_data(result)
 
 

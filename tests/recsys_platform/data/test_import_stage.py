@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+import tokenizers
 
 from recsys_model.entities.catalog import load_catalog
 from recsys_model.errors import DataError
@@ -44,6 +45,7 @@ def test_a_movielens_folder_becomes_a_dataset_that_says_where_it_came_from(tmp_p
         "files": ["u.data", "u.genre", "u.item", "u.user"],
         "notes": [],
         "rows": {"interactions": 73, "items": 17, "users": 12},
+        "left_out": {},
     }
     assert (counts["users"], counts["items"], counts["interactions"]) == (12, 17, 72)
     assert counts["rejects"]["interactions"] == {"malformed_line": 1}
@@ -62,13 +64,59 @@ def test_a_movielens_folder_becomes_a_dataset_that_says_where_it_came_from(tmp_p
     assert ids == {str(user): [str(item) for who, item, _ in events if who == user] for user in range(1, 13)}
 
 
+def test_only_clicks_of_mind_become_interactions_and_the_rest_is_counted(tmp_path):
+    events = [(user, 1 + (user * user + 5 * event) % 17, event) for event in range(6) for user in range(1, 13)]
+    files = {
+        "behaviors.tsv": "".join(
+            f"{row}\tU{user}\t11/{10 + event}/2019 9:{user:02d}:00 AM\tN1 N2\tN{item}-1 N{1 + item % 17}-0\n"
+            for row, (user, item, event) in enumerate(events)
+        ),
+        "news.tsv": "".join(
+            f"N{item}\tnews\tworld\tDay {chr(64 + item)}\tText.\thttp\t[]\t[]\n" for item in range(1, 18)
+        ),
+    }
+    config = make(tmp_path, files)
+    report = run_data(config)
+
+    assert report["counts"]["interactions"] == 72
+    assert report["counts"]["input"]["left_out"] == {"interactions": {"impressions that were not clicked": 72}}
+    said = summaries.of_data(report)
+    assert "  72 impressions that were not clicked are no rows of the interactions table" in said
+    assert load_catalog(config.dataset_folder).items[2].title == "Day C"
+
+
+def test_semantic_ids_are_whole_tokens_of_a_checkpoints_tokenizer(tmp_path):
+    published = tmp_path / "checkpoint"
+    published.mkdir()
+    backend = tokenizers.Tokenizer(tokenizers.models.BPE())
+    backend.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = tokenizers.decoders.ByteLevel()
+    alphabet = tokenizers.pre_tokenizers.ByteLevel.alphabet()
+    trainer = tokenizers.trainers.BpeTrainer(vocab_size=300, initial_alphabet=alphabet, show_progress=False)
+    backend.train_from_iterator(["bought"], trainer)
+    backend.add_special_tokens(["<|endoftext|>", "<|r_0|>", "<|r_1|>", "<|r_2|>", "<|r_3|>", "<|r_4|>"])
+    backend.add_tokens([f"<{level}_{code}>" for level in "abc" for code in range(18)])
+    backend.save(str(published / "tokenizer.json"))
+    sequences = {str(user): [(user + 5 * event) % 18 for event in range(6)] for user in range(12)}
+    files = {
+        "X.inter.json": json.dumps(sequences),
+        "X.item.json": json.dumps({str(item): {"title": f"Thing {item}"} for item in range(18)}),
+        "X.index.json": json.dumps({str(item): [f"<a_{item}>", f"<b_{item * 5 % 18}>", "<c_7>"] for item in range(18)}),
+    }
+    settings = {"folder": str(tmp_path / "source"), "items": {"columns": {"title": "semantic_id"}}}
+    config = make(tmp_path, files, tokenizer={"path": str(published)}, input=settings, data={"max_leak_share": 1.0})
+    run_data(config)
+
+    item = load_catalog(config.dataset_folder).items[4]
+    assert (item.title, item.token_ids) == (
+        "<a_4><b_2><c_7>",
+        tuple(backend.token_to_id(name) for name in ("<a_4>", "<b_2>", "<c_7>")),
+    )
+
+
 def test_numbered_sequences_stop_the_stage_and_leave_no_dataset_but_the_imported_tables(tmp_path):
     lines = [f"{user} " + " ".join(str(6 * user + place) for place in range(6)) + "\n" for user in range(30)]
-    config = make(
-        tmp_path,
-        {"sequential_data.txt": "".join(lines)},
-        input={"folder": str(tmp_path / "source"), "max_reject_share": 1.0},
-    )
+    config = make(tmp_path, {"sequential_data.txt": "".join(lines)})
     with pytest.raises(DataError, match=r"leak numbered_texts: .* in 30 of 30 test cases") as caught:
         run_data(config)
 

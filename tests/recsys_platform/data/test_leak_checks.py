@@ -14,13 +14,12 @@ from recsys_model.entities.catalog import make_unique_texts
 from recsys_model.errors import DataError
 from recsys_platform.data.leaks import (
     Finding,
-    claim_next_numbers,
     collect_cases,
     find_trained_on,
     judge_cases,
-    names_of_items,
     refuse_leaks,
 )
+from recsys_platform.data.numbered_items import claim_next_numbers, names_of_items
 from recsys_platform.splits import DatasetSplit
 
 NUM_ITEMS = 50

@@ -8,7 +8,7 @@ from recsys_model.errors import DataError
 from recsys_model.text.explanations import FeatureWords
 from recsys_model.text.textualize import Behaviour
 from recsys_platform.data.input.files import TableFiles
-from recsys_platform.data.input.tables import Table
+from recsys_platform.data.input.table import Table
 from recsys_platform.data.reviews import _survey_bucket
 from recsys_platform.data.task_needs import check_columns, check_ratings, keeps_reviews
 from recsys_platform.data.task_rows import FactWriter

@@ -263,7 +263,7 @@ def test_a_report_without_its_protocol_is_refused(tmp_path):
     with pytest.raises(DataError) as caught:
         compare_evaluations(tmp_path / "old", tmp_path / "old")
 
-    assert f"{tmp_path / 'old' / 'report.json'} is no report that this version reads, evaluate the run again" in str(
+    assert f"{tmp_path / 'old' / 'report.json'} is not a report of this version; evaluate the run again" in str(
         caught.value
     )
     assert "\n  protocol: must be an object, got 'Leave-one-out.'\n" in str(caught.value)

@@ -128,10 +128,10 @@ def test_the_artifact_and_the_result_tell_the_same(ray_cluster, run):
     assert result["evaluation"] == str(folder)
     assert result["num_users"] == pq.read_table(folder / "ranks.parquet").num_rows == 7
     assert result["protocol"].startswith(
-        "7, drawn with seed 0, of the 24 users of the test split. Asked for is the last event"
+        "7, drawn with seed 0, of the 24 users of the test split. The target is the last event"
     )
     assert result["protocol"].endswith(
-        "RecSysLLM ranks by trie-guided beam search; what it does not return counts as missed."
+        "RecSysLLM ranks by trie-guided beam search; an item that the search does not return counts as a miss."
     )
     assert " No two adjacent events of a user have the same time. " in result["protocol"]
     assert set(result["metrics"]) == {"recsysllm", "popularity", "co_occurrence", "best_reachable"}
@@ -169,7 +169,7 @@ def test_exact_searches_that_the_limit_ended_are_counted_in_the_report(ray_clust
     result = run_evaluate(config)
 
     assert (num_cut > 0) == (max_expansions == 3)
-    sentence = f"For {num_cut} of 24 users the exact search was ended after decoding.max_expansions (3) nodes"
+    sentence = f"For {num_cut} of 24 users the exact search ended at decoding.max_expansions (3) nodes"
     assert (sentence in result.protocol) == (num_cut > 0)
     table = pq.read_table(config.evaluation_folder / "ranks.parquet")
     assert table["recommended"].to_pylist() == [[scored.item for scored in answer.items] for answer in answers]

@@ -77,8 +77,11 @@ def test_the_report_says_it_in_words_and_tables():
         "2 new items, 5.0 % of the catalogue, were added by POST /v1/items. The one replica recommended from them after "
         "0.50 s; the first answer with one came after 0.25 s."
     )
-    assert "recall@10 is 0.5000 (0.0000 to 1.0000), before the edit 0.0000, of a model of item ids alone 0" in second
-    assert third == "New items hold 50.0 % of the places shown to these users and 25.0 % of those shown to others."
+    assert (
+        "recall@10 is 0.5000 (0.0000 to 1.0000); before the edit it is 0.0000, for a model of item ids alone 0"
+        in second
+    )
+    assert third == "New items take 50.0 % of the places shown to these users and 25.0 % of those shown to others."
     document = build_document(report)
     assert "One sentence" in render_html(document, {})
     assert "after minus before" in render_markdown(document, "plots")
@@ -92,8 +95,8 @@ def test_a_report_without_other_users_and_without_a_shown_item_says_so():
     assert found["shown"]["others"] is None
     lines = summarize(report_of(found))
     assert "no user was shown one" in lines[0]
-    assert "Replicas that did not follow in time: 1" in lines[-1]
-    assert "no users whose next item is a known one" in render_markdown(build_document(report_of(found)), "plots")
+    assert "Replicas without the edit after the timeout: 1" in lines[-1]
+    assert "no users whose next item is not a new one" in render_markdown(build_document(report_of(found)), "plots")
 
 
 def test_statements_tell_what_a_new_item_has_and_what_it_lacks():
@@ -109,7 +112,7 @@ def test_statements_tell_what_a_new_item_has_and_what_it_lacks():
     )
     counts = {"items": 5, "events": 60, "users": 40, "asked": 12, "others": 90}
     text = " ".join(build_statements(run, counts, 12, 50))
-    assert "5 items, data.new_items 0.05 of all" in text
-    assert "12 of 12 such users were asked, and 50 of 90 other users" in text
+    assert "the share data.new_items 0.05 of all items" in text
+    assert "12 of 12 such users were evaluated, and 50 of 90 other users" in text
     assert "so is its co-occurrence with the user's items" in text
-    assert "entity.fields names description, which POST /v1/items does not take" in text
+    assert "entity.fields has description, which POST /v1/items does not take" in text

@@ -61,6 +61,8 @@ def test_one_keeper_is_deployed_for_all_where_the_catalogue_may_be_edited():
         ({"bundle": "/b", "max_batch_size": 0}, "max_batch_size must be at least 1, got 0"),
         ({"bundle": "/b", "max_batch_size": "many"}, "max_batch_size: .*integer"),
         ({"bundle": "/b", "port": 8001}, "args.port belongs into http_options"),
+        ({"bundle": "/b", "name": "a"}, "args.name belongs into the application in the Serve config"),
+        ({"bundle": "/b", "start_timeout_s": 5}, "args.start_timeout_s belongs into the run file of `recsys serve`"),
     ],
 )
 def test_a_wrong_argument_is_named(args: dict, message: str):
@@ -70,11 +72,13 @@ def test_a_wrong_argument_is_named(args: dict, message: str):
 
 def test_the_serve_config_is_valid_and_builds_the_same_application():
     config = ServeConfig(host="0.0.0.0", port=8123, max_batch_size=3, use_gpu=True)
-    document = serve_config(Path("/volume/run/bundle"), config)
+    document = serve_config(Path("/volume/run/bundle"), config, "shop")
     checked = ServeDeploySchema.model_validate(document)
     assert (checked.http_options.host, checked.http_options.port) == ("0.0.0.0", 8123)
     (application,) = document["applications"]
-    settings = {name: value for name, value in dataclasses.asdict(config).items() if name not in ("host", "port")}
+    elsewhere = ("host", "port", "name", "route_prefix", "start_timeout_s")
+    settings = {name: value for name, value in dataclasses.asdict(config).items() if name not in elsewhere}
+    assert (application["name"], application["route_prefix"]) == ("shop", "/")
     assert application["args"] == {"bundle": "/volume/run/bundle", **settings}
     _, generator = deployments(build_app(application["args"]))
     assert generator.ray_actor_options["num_gpus"] == 1

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from recsys_model.backbones.checkpoint import load_model, write_adapter, write_model
 from recsys_model.bundle import Bundle, load_bundle, write_bundle
 from recsys_model.config import LoraConfig
-from recsys_model.errors import CheckpointError
+from recsys_model.errors import CheckpointError, ConfigError
 from recsys_model.training.lora import apply_lora
 from recsys_platform.artifacts import open_artifact, write_artifact
 from recsys_platform.checkpoints import folder_digest
@@ -49,7 +50,13 @@ def test_a_bundle_holds_the_trained_weights_and_the_settings_of_the_training(tmp
     result = run_bundle(now)
     folder = now.bundle_folder
     size_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    assert result == {"bundle": str(folder), "size_bytes": size_bytes, "items": 8}
+    assert result == {
+        "bundle": str(folder),
+        "size_bytes": size_bytes,
+        "items": 8,
+        "weights": "whole weights in fp32, 0.1 MB",
+        "compared_users": 0,
+    }
     loaded = load_bundle(folder)
     assert torch.equal(loaded.model.word_embeddings.weight, shop_bundle.model.word_embeddings.weight)
     settings = loaded.settings
@@ -111,6 +118,34 @@ def test_serving_makes_a_missing_bundle_from_the_checkpoint(tmp_path: Path, shop
     write_checkpoint(config, shop_bundle, write_dataset(config, shop_bundle))
     assert ensure_bundle(config) == config.bundle_folder
     assert load_bundle(config.bundle_folder).catalog.items == shop_bundle.catalog.items
+
+
+def test_a_bundle_of_an_earlier_checkpoint_is_not_served(tmp_path: Path, shop_bundle: Bundle):
+    config = run(tmp_path)
+    digest = write_dataset(config, shop_bundle)
+    write_checkpoint(config, shop_bundle, digest)
+    run_bundle(config)
+    assert ensure_bundle(config) == config.bundle_folder
+    shutil.rmtree(config.checkpoint_folder)
+    # another training: other settings, other weights
+    with torch.no_grad():
+        trained_again = dataclasses.replace(shop_bundle, model=load_bundle(config.bundle_folder).model)
+        trained_again.model.word_embeddings.weight.add_(1.0)
+    write_checkpoint(config, trained_again, digest)
+
+    with pytest.raises(CheckpointError, match=r"another checkpoint than .* is now; build it again with `recsys bundle"):
+        ensure_bundle(config)
+
+
+def test_a_search_that_the_bundle_was_not_built_for_is_refused_and_not_left_out(tmp_path: Path, shop_bundle: Bundle):
+    config = run(tmp_path)
+    write_checkpoint(config, shop_bundle, write_dataset(config, shop_bundle))
+    run_bundle(config)
+
+    with pytest.raises(ConfigError, match=r"was built with DecodingConfig\(num_beams=20.*now asks for .*num_beams=5"):
+        ensure_bundle(run(tmp_path, decoding={"num_beams": 5}))
+    with pytest.raises(ConfigError, match=r"decoding\.scoring entity needs a model with an entity head"):
+        run_bundle(run(tmp_path, decoding={"scoring": "entity"}), overwrite=True)
 
 
 def test_serving_without_bundle_and_checkpoint_says_which_stage_to_run(tmp_path: Path, shop_bundle: Bundle):

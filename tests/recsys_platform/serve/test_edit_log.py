@@ -59,5 +59,5 @@ def test_a_damaged_line_is_named(tmp_path: Path, line: str):
     EditLog(path).append(FIRST)
     with path.open("a") as file:
         file.write(line + "\n")
-    with pytest.raises(CheckpointError, match=r"edits\.jsonl:2 is no edit"):
+    with pytest.raises(CheckpointError, match=r"edits\.jsonl:2 is not an edit"):
         EditLog(path).read()

@@ -22,9 +22,9 @@ def tokens(edits: list[CatalogEdit]) -> list[list[tuple[int, ...]]]:
 def test_tokens_of_the_fields_come_back(tmp_path: Path) -> None:
     edit = CatalogEdit(removed=("a",), added=(WITH, WITHOUT), edit_id="1")
     EditLog(tmp_path / "edits.jsonl").append(edit)
-    found = EditLog(tmp_path / "edits.jsonl").read()
-    assert found == [edit]
-    assert tokens(found) == [[(7, 8, 8), ()]]
+    edits = EditLog(tmp_path / "edits.jsonl").read()
+    assert edits == [edit]
+    assert tokens(edits) == [[(7, 8, 8), ()]]
 
 
 def test_a_line_has_the_tokens_behind_those_of_the_text(tmp_path: Path) -> None:
@@ -59,5 +59,5 @@ def test_items_of_both_layouts_may_stand_in_one_line(tmp_path: Path) -> None:
 def test_a_line_with_anything_else_behind_the_tokens_is_named(tmp_path: Path, more: str) -> None:
     path = tmp_path / "edits.jsonl"
     path.write_text(OLD_LINE + f'{{"removed": [], "added": [["c", "C", "C", [5], {more}]]}}\n')
-    with pytest.raises(CheckpointError, match=r"edits\.jsonl:2 is no edit of a catalogue: .* restore the file"):
+    with pytest.raises(CheckpointError, match=r"edits\.jsonl:2 is not an edit of a catalogue: .* restore the file"):
         EditLog(path).read()

@@ -11,7 +11,7 @@ from recsys_model.entities.catalog import Catalog, CatalogItem
 from recsys_model.entities.live_catalog import CatalogUpdate, live_catalog
 from recsys_platform.serve import keeper as keeper_module
 from recsys_platform.serve.edit_log import EditLog
-from recsys_platform.serve.item_schemas import EditAnswer, EditRequest, ItemsPage, NotKept, SwapRequest
+from recsys_platform.serve.item_schemas import EditAnswer, EditNotWritten, EditRequest, ItemsPage, SwapRequest
 from recsys_platform.serve.keeper import CatalogKeeper
 from recsys_platform.serve.schemas import Rejection
 
@@ -153,7 +153,7 @@ def test_an_edit_that_cannot_be_written_is_not_made(tmp_path: Path):
         (tmp_path / "log").write_text("a file where the folder of the log should be")
         keeper = CatalogKeeper(SHOP, Letters(), 12, EditLog(tmp_path / "log" / "edits.jsonl"), Clock())
         answer = await keeper.edit(edit(["Pole"]))
-        assert isinstance(answer, NotKept)
+        assert isinstance(answer, EditNotWritten)
         assert await keeper.update_from("any", 0, "", wait=False) == CatalogUpdate(edits=[])
 
     run(main())

@@ -52,10 +52,12 @@ def test_an_edited_endpoint_answers_like_one_whose_bundle_has_the_edited_catalog
 
 
 def test_a_history_may_hold_an_item_that_was_removed_which_is_told_to_the_model(recommender: Recommender):
-    asked = RecommendRequest.model_validate({"history": [{"item": "i4"}, {"item": "Red Tent"}], "allow": ["i4", "i2"]})
-    before = recommender.read(asked)
+    recommend_request = RecommendRequest.model_validate(
+        {"history": [{"item": "i4"}, {"item": "Red Tent"}], "allow": ["i4", "i2"]}
+    )
+    before = recommender.read(recommend_request)
     recommender.follow(CatalogUpdate(edits=[CatalogEdit(removed=("i4",))]))
-    assert recommender.read(asked) == before
+    assert recommender.read(recommend_request) == before
     assert set(scores(ask(recommender, "i4", exclude_seen=False, allow=["i4", "i2"]))) == {"i2"}
 
 

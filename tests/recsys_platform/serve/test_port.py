@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from recsys_model.errors import ConfigError
-from recsys_platform.serve.stage import check_port
+from recsys_platform.serve.address import check_port
 from tests.e2e.ports import free_port
 
 HOST = "127.0.0.1"

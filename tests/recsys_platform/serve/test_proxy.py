@@ -3,7 +3,7 @@
 import pytest
 
 from recsys_model.errors import ConfigError
-from recsys_platform.serve.stage import HAPROXY_PORTS, HAPROXY_SWITCH, check_proxy
+from recsys_platform.serve.address import HAPROXY_PORTS, HAPROXY_SWITCH, check_proxy
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "10.0.0.7"])

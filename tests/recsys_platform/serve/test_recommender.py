@@ -12,8 +12,8 @@ from recsys_model.bundle import Bundle
 from recsys_model.infilling.prompt import build_prompt
 from recsys_model.text.textualize import Behaviour, Textualizer
 from recsys_model.text.windows import sample_history
-from recsys_platform.serve.reading import Query, feature_text
 from recsys_platform.serve.recommender import Recommender
+from recsys_platform.serve.request_reader import Query
 from recsys_platform.serve.schemas import ModelInfo, Problem, RecommendRequest, RecommendResponse, Rejection
 
 DAY = 86400.0
@@ -34,22 +34,22 @@ def request(*items: str, **fields: Any) -> RecommendRequest:
     return RecommendRequest.model_validate({"history": history, "k": 3, **fields})
 
 
-def good(recommender: Recommender, asked: RecommendRequest) -> RecommendResponse:
-    (answer,) = recommender.recommend([asked])
+def good(recommender: Recommender, recommend_request: RecommendRequest) -> RecommendResponse:
+    (answer,) = recommender.recommend([recommend_request])
     assert isinstance(answer, RecommendResponse), answer
     return answer
 
 
-def problems(recommender: Recommender, asked: RecommendRequest) -> list[Problem]:
-    (answer,) = recommender.recommend([asked])
+def problems(recommender: Recommender, recommend_request: RecommendRequest) -> list[Problem]:
+    (answer,) = recommender.recommend([recommend_request])
     assert isinstance(answer, Rejection), answer
     return answer.detail
 
 
-def prompt(recommender: Recommender, asked: RecommendRequest) -> Query:
-    read = recommender.read(asked)
-    assert isinstance(read, Query), read
-    return read
+def prompt(recommender: Recommender, recommend_request: RecommendRequest) -> Query:
+    query = recommender.read(recommend_request)
+    assert isinstance(query, Query), query
+    return query
 
 
 def ids(answer: RecommendResponse) -> list[str]:
@@ -75,15 +75,15 @@ def test_every_answer_is_k_distinct_items_of_the_catalogue_best_first(recommende
 def test_any_history_gets_valid_and_distinct_items(
     recommender: Recommender, items: list[str], k: int, exclude_seen: bool
 ):
-    found = ids(good(recommender, request(*items, k=k, exclude_seen=exclude_seen)))
+    item_ids = ids(good(recommender, request(*items, k=k, exclude_seen=exclude_seen)))
     allowed = ITEM_IDS - set(items) if exclude_seen else ITEM_IDS
-    assert len(found) == len(set(found)) == min(k, len(allowed))
-    assert set(found) <= allowed
+    assert len(item_ids) == len(set(item_ids)) == min(k, len(allowed))
+    assert set(item_ids) <= allowed
 
 
 def test_a_smaller_k_gives_the_head_of_the_same_ranking(recommender: Recommender):
-    whole = good(recommender, request("i1", k=7))
-    assert good(recommender, request("i1", k=2)).items == whole.items[:2]
+    all_items = good(recommender, request("i1", k=7))
+    assert good(recommender, request("i1", k=2)).items == all_items.items[:2]
 
 
 def test_a_title_means_the_same_as_the_id_of_its_item(recommender: Recommender):
@@ -106,9 +106,9 @@ def test_an_unknown_item_is_named_by_its_place_with_what_might_be_meant(recommen
 
 
 def test_of_a_history_of_another_shop_every_item_is_named_and_others_suggested_for_the_first(recommender: Recommender):
-    found = problems(recommender, request(*[f"Red Tents {number}" for number in range(500)]))
-    assert [problem.loc[2] for problem in found] == list(range(500))
-    assert [number for number, problem in enumerate(found) if "closest: " in problem.msg] == [0, 1, 2, 3, 4]
+    refused = problems(recommender, request(*[f"Red Tents {number}" for number in range(500)]))
+    assert [problem.loc[2] for problem in refused] == list(range(500))
+    assert [number for number, problem in enumerate(refused) if "closest: " in problem.msg] == [0, 1, 2, 3, 4]
 
 
 def test_a_title_that_two_items_share_is_refused(recommender: Recommender):
@@ -132,8 +132,8 @@ def test_more_items_than_beams_are_refused_at_k(recommender: Recommender):
 
 
 def test_all_problems_of_a_request_are_reported_at_once(recommender: Recommender):
-    asked = request("nothing", "i0", "nowhere", k=100, user_features={"x": 1}, time=0.0)
-    assert [problem.loc[1:] for problem in problems(recommender, asked)] == [
+    recommend_request = request("nothing", "i0", "nowhere", k=100, user_features={"x": 1}, time=0.0)
+    assert [problem.loc[1:] for problem in problems(recommender, recommend_request)] == [
         ["k"],
         ["user_features", "x"],
         ["history", 0, "time"],
@@ -185,21 +185,21 @@ def test_a_request_becomes_the_prompt_that_training_makes_of_the_same_user(
     times = [NOW - age * DAY for age in (900, 700, 500, 200, 60, 40, 20, 5, 3, 1)]
     history = [Behaviour(item=item, timestamp=time) for item, time in zip(items, times, strict=True)]
     events = [{"item": f"i{item}", "time": time} for item, time in zip(items, times, strict=True)]
-    asked = RecommendRequest.model_validate(
+    recommend_request = RecommendRequest.model_validate(
         {"user_features": {"city": "Berlin", "age": 25}, "history": events, "time": NOW}
     )
-    found = prompt(recommender, asked).prompt
+    built = prompt(recommender, recommend_request).prompt
     expected = expected_prompt(shop_bundle, {"age": "25", "city": "Berlin"}, history, NOW)
-    assert (found.token_ids, found.intra_position_ids) == expected
+    assert (built.token_ids, built.intra_position_ids) == expected
 
 
 def test_the_windows_are_measured_back_from_the_time_of_the_request(recommender: Recommender, shop_bundle: Bundle):
     # of 4 events the quotas give 3 to the last 7 days and 1 to the 90 days before, where only i0 lies
     events = [{"item": f"i{index}", "time": index * DAY} for index in range(8)]
-    asked = RecommendRequest.model_validate({"history": events, "time": 7.5 * DAY})
+    recommend_request = RecommendRequest.model_validate({"history": events, "time": 7.5 * DAY})
     texts = [shop_bundle.catalog.items[index].text for index in (0, 5, 6, 7)]
-    told = shop_bundle.tokenizer.decode(prompt(recommender, asked).prompt.token_ids)
-    assert told == "History:" + "".join(f" {text}." for text in texts)
+    history_text = shop_bundle.tokenizer.decode(prompt(recommender, recommend_request).prompt.token_ids)
+    assert history_text == "History:" + "".join(f" {text}." for text in texts)
 
 
 def test_events_may_come_in_any_order_and_ties_keep_the_order_given(recommender: Recommender):
@@ -226,36 +226,50 @@ def test_a_clock_behind_the_last_event_is_no_error_when_no_time_is_given(recomme
 
 
 def test_seen_items_are_excluded_even_where_the_sampled_history_leaves_them_out(recommender: Recommender):
-    asked = request("i0", "i1", "i2", "i3", "i4", "i5", "i6", k=8)
-    assert ids(good(recommender, asked)) == ["i7"]
+    recommend_request = request("i0", "i1", "i2", "i3", "i4", "i5", "i6", k=8)
+    assert ids(good(recommender, recommend_request)) == ["i7"]
 
 
 @pytest.mark.parametrize(
-    ("value", "text"),
-    [(" two  words ", "two words"), (True, "true"), (25, "25"), (25.0, "25"), (3.04, "3.04"), (1e20, "1" + 20 * "0")],
+    ("one", "other"),
+    [
+        ({"age": 25, "member": True, "city": "New York"}, {"age": "25.0", "member": "True", "city": " New  York "}),
+        ({"age": 3.04}, {"age": "3.0399999618530273"}),
+        ({"city": "A &amp; B"}, {"city": "A & B"}),
+        ({"city": "['a', 'b']"}, {"city": '["a", "b"]'}),
+        ({"age": "nan"}, {}),
+    ],
 )
-def test_feature_values_are_written_as_in_training(value: str | float | bool, text: str):
-    assert feature_text(value) == text
+def test_a_feature_is_told_alike_however_a_client_writes_it(recommender: Recommender, one: dict, other: dict):
+    assert prompt(recommender, request("i0", user_features=one)) == prompt(
+        recommender, request("i0", user_features=other)
+    )
+
+
+def test_an_object_as_a_feature_is_refused_at_its_field(recommender: Recommender):
+    (problem,) = problems(recommender, request(user_features={"city": '{"name": "Ulm"}'}))
+    assert (problem.loc, problem.type) == (["body", "user_features", "city"], "unreadable_value")
+    assert "an object has no plain text" in problem.msg
 
 
 def test_denied_items_are_never_recommended_and_only_allowed_ones_are(recommender: Recommender):
-    whole = {item.id: item.score for item in good(recommender, request("i0", k=7)).items}
+    scores = {item.id: item.score for item in good(recommender, request("i0", k=7)).items}
     some = good(recommender, request("i0", k=7, deny=["i3", "i0"], allow=["i0", "i3", "i5", "i1"]))
-    assert {item.id: item.score for item in some.items} == pytest.approx({name: whole[name] for name in ("i5", "i1")})
+    assert {item.id: item.score for item in some.items} == pytest.approx({name: scores[name] for name in ("i5", "i1")})
     assert ids(good(recommender, request("i0", k=7, allow=[]))) == []
     assert ids(good(recommender, request("i0", exclude_seen=False, allow=["i0"]))) == ["i0"]
 
 
 def test_an_unknown_id_in_a_list_is_named_and_a_title_is_none(recommender: Recommender):
-    found = problems(recommender, request(deny=["i0", "i99"], allow=["Red Tent"]))
-    assert [problem.loc for problem in found] == [["body", "deny", 1], ["body", "allow", 0]]
-    assert "'i99'" in found[0].msg
+    refused = problems(recommender, request(deny=["i0", "i99"], allow=["Red Tent"]))
+    assert [problem.loc for problem in refused] == [["body", "deny", 1], ["body", "allow", 0]]
+    assert "'i99'" in refused[0].msg
 
 
 def test_of_a_list_of_another_shop_only_some_ids_are_named(recommender: Recommender):
-    found = problems(recommender, request(deny=[f"other{number}" for number in range(500)]))
-    assert len(found) == 20
-    assert "500 are unknown" in found[0].msg
+    refused = problems(recommender, request(deny=[f"other{number}" for number in range(500)]))
+    assert len(refused) == 20
+    assert "500 are unknown" in refused[0].msg
 
 
 @pytest.fixture
@@ -273,15 +287,15 @@ def exact(shop_bundle: Bundle) -> Callable[[int], Recommender]:
 def test_an_exact_answer_says_that_it_is_proven_and_how_good_the_next_item_is(
     recommender: Recommender, exact: Callable[[int], Recommender]
 ):
-    asked = [request("i0", "i3", k=3), request("i0", "i3", k=6)]
-    fewer, all_left = exact(5000).recommend(asked)
+    recommend_request = [request("i0", "i3", k=3), request("i0", "i3", k=6)]
+    fewer, all_left = exact(5000).recommend(recommend_request)
     assert isinstance(fewer, RecommendResponse)
     assert isinstance(all_left, RecommendResponse)
     assert fewer.certificate is not None
     assert (fewer.certificate.exact, fewer.certificate.missing) == (True, 0.0)
     assert fewer.certificate.bound == pytest.approx(all_left.items[3].score, abs=1e-5)
     assert ids(fewer) == ids(all_left)[:3]
-    assert good(recommender, asked[0]).certificate is None
+    assert good(recommender, recommend_request[0]).certificate is None
 
 
 def test_an_exact_answer_that_the_limit_ended_says_by_how_much_it_could_be_off(exact: Callable[[int], Recommender]):

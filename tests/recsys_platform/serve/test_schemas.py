@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from recsys_model.entities.edit_requests import NewItem
+from recsys_platform.serve.item_schemas import ItemFields
 from recsys_platform.serve.schemas import MAX_HISTORY, MAX_TEXT, RecommendRequest, parse_time
 
 
@@ -15,7 +17,7 @@ def wrong(document: Any) -> dict[tuple[str | int, ...], str]:
     """Field -> kind of its problem."""
     with pytest.raises(ValidationError) as caught:
         RecommendRequest.model_validate(document)
-    return {found["loc"]: found["type"] for found in caught.value.errors()}
+    return {error["loc"]: error["type"] for error in caught.value.errors()}
 
 
 def test_an_empty_request_takes_the_defaults():
@@ -34,6 +36,10 @@ def test_an_empty_request_takes_the_defaults():
         ("1970-01-01T01:00:00Z", 3600.0),
         ("1970-01-01T01:00:00+01:00", 0.0),
         ("1970-01-01 00:00:00.250", 0.25),
+        ("19700102", 86400.0),
+        ("1970-01-02 00:00:00 UTC", 86400.0),
+        (20240501.0, 20240501.0),
+        (1714521600000, 1714521600.0),
     ],
 )
 def test_times_are_unix_seconds_or_iso_8601_in_utc_unless_a_zone_is_named(time: Any, seconds: float):
@@ -45,6 +51,21 @@ def test_times_are_unix_seconds_or_iso_8601_in_utc_unless_a_zone_is_named(time: 
 def test_a_time_that_is_none_is_refused_at_its_field(literal: str):
     document = json.loads(f'{{"history": [{{"item": "a", "time": {literal}}}], "time": {literal}}}')
     assert wrong(document) == {("history", 0, "time"): "value_error", ("time",): "value_error"}
+
+
+def test_a_number_that_may_be_a_date_is_refused_with_both_ways_to_write_it():
+    with pytest.raises(
+        ValidationError, match="20240501 may be a date or seconds: write the date as a text, or the moment"
+    ):
+        RecommendRequest.model_validate({"time": 20240501})
+
+
+def test_items_of_requests_are_written_as_those_of_tables():
+    fields = {"id": "12.0", "title": "R&amp;B", "brand": "7.0", "categories": ["Hair &amp; Skin", "27.0"]}
+    item = ItemFields.model_validate(fields).to_new_item()
+    assert item == NewItem(item_id="12", title="R&B", brand="7", categories=("Hair & Skin", "27"))
+    with pytest.raises(ValidationError, match="write ids as text"):
+        ItemFields.model_validate(fields | {"id": "1.08776E+08"})
 
 
 @given(st.datetimes())
@@ -80,8 +101,8 @@ def test_a_broken_rule_names_its_field(document: Any, problems: dict[tuple[str |
 
 def test_feature_values_keep_their_type():
     values = {"a": "x", "b": 1, "c": 1.5, "d": True}
-    found = RecommendRequest.model_validate({"user_features": values}).user_features
-    assert [(name, type(value), value) for name, value in found.items()] == [
+    features = RecommendRequest.model_validate({"user_features": values}).user_features
+    assert [(name, type(value), value) for name, value in features.items()] == [
         (name, type(value), value) for name, value in values.items()
     ]
 

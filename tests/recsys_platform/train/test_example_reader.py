@@ -7,7 +7,7 @@ import pytest
 
 from recsys_model.errors import CheckpointError
 from recsys_model.text.textualize import TokenizedText
-from recsys_platform.train.reader import Example, ExampleReader, to_examples, token_counts
+from recsys_platform.train.reader import ExampleReader, TextRow, to_examples, token_counts
 
 INTS = pa.list_(pa.int32())
 
@@ -64,7 +64,7 @@ def test_a_row_becomes_a_text_with_its_key(tmp_path):
     (example,) = to_examples(ExampleReader(tmp_path).read(np.array([8])))
 
     text = TokenizedText(token_ids=[8] * 4, entity_starts=[0], entity_ends=[1], entity_items=[8], sentence_ends=[4])
-    assert example == Example(text, "u8", 3)
+    assert example == TextRow(text, "u8", 3)
 
 
 def test_a_folder_without_examples_is_refused(tmp_path):

@@ -1,12 +1,14 @@
 import dataclasses
 import json
+import logging
 
 import pytest
 
 from recsys_model.config import OptimizerConfig
 from recsys_model.errors import CheckpointError
 from recsys_platform.config.run import build_config
-from recsys_platform.train.runs import RUN_FILE, identity_of_run, open_run_folder
+from recsys_platform.config.stages import TrainConfig
+from recsys_platform.train.runs import FREE_SETTINGS, RUN_FILE, check_run_folder, identity_of_run, open_run_folder
 
 
 @pytest.fixture
@@ -59,3 +61,81 @@ def test_settings_of_later_stages_may_change_before_a_resume(tmp_path, config):
     open_run_folder(tmp_path / "run", identity_of_run(changed, "d", None), resume=True, overwrite=False)
 
     assert json.loads((tmp_path / "run" / RUN_FILE).read_text()) == identity_of_run(config, "d", None)
+
+
+def started(tmp_path, config) -> None:
+    open_run_folder(tmp_path / "run", identity_of_run(config, "d", None), resume=False, overwrite=False)
+
+
+def resume(tmp_path, config) -> None:
+    open_run_folder(tmp_path / "run", identity_of_run(config, "d", None), resume=True, overwrite=False)
+
+
+def with_train(config, **changes):
+    return dataclasses.replace(config, train=dataclasses.replace(config.train, **changes))
+
+
+def test_a_training_can_be_made_longer_and_logged_otherwise_when_it_is_resumed(tmp_path, config, caplog):
+    started(tmp_path, config)
+    changed = with_train(config, epochs=16, max_minutes=5.0, log_every_steps=3, validate_every_steps=50, max_failures=9)
+
+    with caplog.at_level(logging.INFO):
+        resume(tmp_path, changed)
+
+    assert "train.epochs: started with 8, now 16" in caplog.text
+    assert "the schedule of the learning rate runs to the new end" in caplog.text
+    assert json.loads((tmp_path / "run" / RUN_FILE).read_text()) == identity_of_run(changed, "d", None)
+    # and the record of the change is what the next resume is compared with
+    caplog.clear()
+    resume(tmp_path, changed)
+    assert "changed setting" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"num_workers": 3},
+        {"batch_size": 5},
+        {"accumulation_steps": 2},
+        {"zero_stage": 2},
+        {"precision": "bf16"},
+        {"use_gpu": True},
+    ],
+)
+def test_settings_that_shape_the_steps_so_far_are_refused_by_name(tmp_path, config, changes):
+    started(tmp_path, config)
+    (name,) = changes
+
+    with pytest.raises(CheckpointError, match=rf"train\.{name}: started with .*, now .*\nrestore these settings"):
+        resume(tmp_path, with_train(config, **{**changes, "epochs": 99}))
+    with pytest.raises(CheckpointError) as error:
+        resume(tmp_path, with_train(config, **{**changes, "epochs": 99}))
+    assert "epochs" not in str(error.value)
+
+
+def test_another_seed_is_refused_and_the_record_stays(tmp_path, config):
+    started(tmp_path, config)
+
+    with pytest.raises(CheckpointError, match="seed: started with 0, now 1"):
+        resume(tmp_path, dataclasses.replace(config, seed=1))
+    assert json.loads((tmp_path / "run" / RUN_FILE).read_text()) == identity_of_run(config, "d", None)
+
+
+def test_the_ranking_that_selects_the_best_weights_may_not_change(tmp_path, config):
+    best = with_train(config, keep="best")
+    started(tmp_path, best)
+    other = dataclasses.replace(best, evaluate=dataclasses.replace(best.evaluate, exclude_seen=True))
+
+    with pytest.raises(CheckpointError, match=r"evaluate\.exclude_seen: started with False, now True"):
+        resume(tmp_path, other)
+
+
+def test_every_free_setting_is_a_setting_of_the_training():
+    names = {f"train.{field.name}" for field in dataclasses.fields(TrainConfig)}
+    assert set(FREE_SETTINGS) <= names
+    assert {"train.batch_size", "train.num_workers", "train.keep"}.isdisjoint(FREE_SETTINGS)
+
+
+def test_checking_a_run_folder_writes_nothing(tmp_path, config):
+    check_run_folder(tmp_path / "run", identity_of_run(config, "d", None), resume=False, overwrite=False)
+    assert not (tmp_path / "run").exists()

@@ -12,7 +12,8 @@ from recsys_platform.checkpoints import load_trained_model
 from recsys_platform.config.run import RunConfig
 from recsys_platform.file_names import METRICS_FILE
 from recsys_platform.json_lines import read_json_lines
-from recsys_platform.train.stage import RUN_FOLDER, can_resume, run_train
+from recsys_platform.train.plan import RUN_FOLDER
+from recsys_platform.train.stage import can_resume, run_train
 from tests.recsys_platform.tiny_dataset import tiny_config, write_tiny_dataset
 
 TRAIN = {"epochs": 2, "log_every_steps": 1, "validate_every_steps": 2, "max_failures": 0}
@@ -128,6 +129,38 @@ def test_the_clock_ends_a_run_that_has_steps_left(one_worker):
     assert list(curve(config, "train/learning_rate").values())[-1] < 0.01
 
 
+def test_a_diverging_loss_ends_a_run_at_its_first_start_and_leaves_nothing_in_the_way(one_worker, monkeypatch):
+    base, _ = one_worker
+    train = dataclasses.replace(base.train, max_failures=3)
+    config = beside(base, "diverging", train=train, optimizer=dataclasses.replace(base.optimizer, learning_rate=1e30))
+    starts = []
+    remove = shutil.rmtree
+
+    def count_starts(folder: Path, **options: bool) -> None:
+        if (folder / "starts.jsonl").is_file():
+            starts.extend(read_json_lines(folder / "starts.jsonl"))
+        remove(folder, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", count_starts)
+
+    with pytest.raises(ConfigError, match=r"diverged at step \d: .*lower optimizer\.learning_rate\ncorrect it"):
+        run_train(config)
+
+    assert starts == [{"step": 0}]
+    assert not (config.folder / RUN_FOLDER).exists()
+
+
+def test_more_workers_than_the_cluster_can_ever_hold_are_refused_at_once(one_worker):
+    base, _ = one_worker
+    config = beside(base, "crowd", train=dataclasses.replace(base.train, num_workers=9))
+
+    with pytest.raises(
+        ConfigError, match=r"train\.num_workers asks for 9 x 1 CPU, but the Ray cluster has 1 node with 4"
+    ):
+        run_train(config)
+    assert not config.folder.exists()
+
+
 def test_a_finished_or_unfinished_run_is_not_overwritten_unasked(one_worker):
     config, _ = one_worker
 
@@ -147,6 +180,7 @@ def test_a_finished_or_unfinished_run_is_not_overwritten_unasked(one_worker):
     [
         ("lora", {"enabled": True}, "lora.enabled needs model.weights"),
         ("text", {"max_tokens": 97}, "text.max_tokens must be at most the model's max_sequence_length 96, got 97"),
+        ("text", {"language": "zh"}, "text.language is zh, but the dataset was made with en; run the data stage again"),
         ("model", {"max_sequence_length": 50}, "max_sequence_length 50, got 96"),
     ],
 )

@@ -77,7 +77,7 @@ def test_a_file_that_cannot_be_read_now_leaves_the_state_as_it_was(tmp_path: Pat
 def test_the_last_line_is_shown_even_where_the_training_ends_at_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("INFO", logger="recsys_platform.progress")
+    caplog.set_level("INFO", logger="recsys_platform.progress_output")
     with shown_training(TrainConfig(epochs=5), tmp_path):
         append_json_line(tmp_path / METRICS_FILE, {"step": 400, "epoch": 5.0, "minutes": 0.5, "train/loss": 0.75})
     assert caplog.messages == ["training: 100 %, epoch 5.0 of 5, step 400, loss 0.75, in 30 s"]

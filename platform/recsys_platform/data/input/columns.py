@@ -1,27 +1,43 @@
-"""Convert columns of user input to ids, times, numbers and text, from any type.
+"""Convert plain columns of user input to ids, numbers, labels and prose.
 
-Each function returns an array in which null means missing, and masks of the rows that carry a value
-that cannot be read; the caller decides what is rejected.
+Each function returns values in which null means missing, and masks of the rows that carry a value
+that cannot be read; the caller decides what is rejected. Columns are those that `plain` makes.
 """
 
-import datetime
-import json
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from recsys_model.errors import DataError
 from recsys_platform.data.input.arrow import Mask, flatten, pc, to_mask
+from recsys_platform.data.input.written import as_written
+from recsys_platform.values.ids import SCIENTIFIC, WHOLE_WITH_POINT, InexactIdError, canonical_id
+from recsys_platform.values.labels import (
+    UnreadableLabelError,
+    canonical_categories,
+    canonical_label,
+    canonical_price,
+    unescape,
+)
+from recsys_platform.values.lists import parse_nested
+from recsys_platform.values.times import parse_number
 
-MAX_SECONDS = 1e11
-"""From here on (the year 5138) a number is not a time in seconds; milliseconds since 2001 are above it."""
-CATEGORY_SEPARATOR = "|"
-NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """A column of ids."""
+
+    values: pa.Array
+    """Texts; null without a usable id."""
+    is_inexact: Mask
+    """The type of the column has rounded the id, so it may be another's."""
+    is_nested: Mask
+    """A list or an object was given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,160 +49,133 @@ class Numbers:
     is_null: Mask
     """No value was given."""
     is_unparsable: Mask
-    """A value was given that is not a number or time."""
+    """A value was given that is not a number."""
 
 
-def to_ids(column: pa.ChunkedArray, name: str) -> pa.Array:
-    """Return ids as strings: integers and whole floats in decimal, empty strings as null.
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """A column of features, actions, brands or prices."""
 
-    Raises:
-        DataError: the column's type cannot be an id.
+    texts: list[str | None]
+    """The one text of each value; None without one."""
+    is_unreadable: Mask
+    """A value was given that has no plain text, such as an object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Categories:
+    """A column of categories."""
+
+    names: list[tuple[str, ...]]
+    """Coarse to fine; empty without any."""
+    is_unreadable: Mask
+    """A value was given that names no categories, such as an object."""
+
+
+def to_ids(column: pa.Array | pa.ChunkedArray, width: int | None = None) -> Ids:
+    """Return ids as texts: whole floats without their `.0`, blank texts as null.
+
+    Args:
+        column: A plain column.
+        width: Number of digits; numbers with fewer get zeros in front.
     """
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        column = column.cast(kind.value_type)
-        kind = column.type
-    if pa.types.is_null(kind):
-        return pa.nulls(len(column), pa.string())
-    if pa.types.is_floating(kind):
-        return pa.array([_trim_float(value) for value in column.to_pylist()], pa.string())
-    if not (pa.types.is_integer(kind) or _is_text(kind)):
-        raise DataError(f"column {name} must hold strings or integers, got the type {kind}")
-    texts = pa.array(column.cast(pa.string()).to_pylist(), pa.string()) if _is_view(kind) else column.cast(pa.string())
-    return flatten(pc.if_else(pc.equal(texts, ""), None, texts))
+    texts = as_written(column)
+    texts = pc.if_else(pc.equal(pc.utf8_trim_whitespace(texts), ""), pa.scalar(None, pa.string()), texts)
+    is_float = _matches(texts, SCIENTIFIC) | _matches(texts, WHOLE_WITH_POINT)
+    is_rounded = np.zeros(len(texts), dtype=bool)
+    if is_float.any():
+        written, is_refused = parse_distinct(texts, canonical_id, None, InexactIdError)
+        is_rounded = is_refused & is_float
+        texts = pc.if_else(pa.array(is_float & ~is_rounded), pa.array(written, pa.string()), texts)
+    if width is not None:
+        texts = pc.if_else(pa.array(_matches(texts, r"^\d+$")), pc.utf8_lpad(texts, width, "0"), texts)
+    is_nested = _is_nested(texts)
+    usable = pc.if_else(pa.array(is_rounded | is_nested), pa.scalar(None, pa.string()), texts)
+    return Ids(flatten(usable), is_rounded, is_nested)
 
 
-def to_seconds(column: pa.ChunkedArray) -> Numbers:
-    """Return times as unix seconds.
-
-    Numbers are seconds. Text is a number or ISO 8601. Times without a zone are UTC.
-    """
-    kind = column.type
-    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        # through microseconds, which hold every unit; nanoseconds lose what a float would not keep anyway
-        micros = (
-            column.cast(pa.timestamp("us"), safe=False)
-            if pa.types.is_date(kind)
-            else column.cast(pa.timestamp("us", tz=kind.tz), safe=False)
-        )
-        counts = pc.cast(micros, pa.int64())
-        numbers = to_numbers(counts)
-        return Numbers(numbers.values / 1e6, numbers.is_null, numbers.is_unparsable)
-    return _parse_distinct(column, _parse_time) if _is_text(kind) else to_numbers(column)
-
-
-def to_numbers(column: pa.ChunkedArray) -> Numbers:
+def to_numbers(column: pa.Array | pa.ChunkedArray) -> Numbers:
     """Return a column of numbers, given as numbers or as text; NaN counts as missing, infinity as unparsable."""
-    kind = column.type
-    if _is_text(kind):
-        return _parse_distinct(column, _parse_number)
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind):
-        values = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-        is_null = np.isnan(values) | to_mask(column.is_null())
+    array = flatten(column)
+    if pa.types.is_integer(array.type) or pa.types.is_null(array.type) or array.type == pa.float64():
+        values = array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        is_null = np.isnan(values) | to_mask(array.is_null())
         is_infinite = np.isinf(values)
         return Numbers(np.where(is_infinite, np.nan, values), is_null, is_infinite)
-    is_null = to_mask(column.is_null())
-    return Numbers(np.full(len(column), np.nan), is_null, ~is_null)
+    # the text of a float32 is the number that was meant; its value has the noise of the binary form
+    values, is_bad, indices = parse_dictionary(as_written(array), _parse_number, np.nan, ValueError)
+    numbers, is_unparsable = np.array(values, dtype=np.float64)[indices], is_bad[indices]
+    return Numbers(numbers, np.isnan(numbers) & ~is_unparsable, is_unparsable)
 
 
-def to_texts(column: pa.ChunkedArray) -> list[str | None]:
-    """Return values as text: whole floats without their `.0`, lists and structs as JSON, blank text as None."""
-    return [_to_text(value) for value in column.to_pylist()]
+def to_labels(column: pa.Array | pa.ChunkedArray) -> Labels:
+    """Return the one text of each label (`values.labels`)."""
+    return Labels(*parse_distinct(as_written(column), canonical_label, None, UnreadableLabelError))
 
 
-def to_categories(value: Any) -> tuple[str, ...]:
-    """Return one item's categories: a list, a JSON list, or text with `|` between them.
+def to_prices(column: pa.Array | pa.ChunkedArray) -> Labels:
+    """Return prices as numbers where they are clear, else as labels."""
+    return Labels(*parse_distinct(as_written(column), canonical_price, None, UnreadableLabelError))
 
-    Example:
-        >>> to_categories("Garden | Tents"), to_categories(["Garden", None]), to_categories('["A|B"]')
-        (('Garden', 'Tents'), ('Garden',), ('A|B',))
+
+def to_categories(column: pa.Array | pa.ChunkedArray) -> Categories:
+    """Return the categories of each row: from lists, JSON lists, or texts with `|` between the names."""
+    return Categories(*parse_distinct(as_written(column), canonical_categories, (), UnreadableLabelError))
+
+
+def to_prose(column: pa.Array | pa.ChunkedArray) -> list[str | None]:
+    """Return titles, descriptions and reviews as they are, HTML entities decoded; None for blank ones."""
+    return parse_distinct(as_written(column), lambda text: unescape(text).strip() or None, None, ValueError)[0]
+
+
+def parse_distinct(
+    texts: pa.Array, parse: Callable[[str], T], missing: T, error: type[ValueError]
+) -> tuple[list[T], Mask]:
+    """Parse each distinct text once.
+
+    Returns:
+        The value of each row, `missing` for null and for what `parse` refuses with `error`; and the mask of the latter.
     """
-    if value is None:
-        return ()
-    if isinstance(value, str):
-        value = _json_list(value) or value.split(CATEGORY_SEPARATOR)
-    parts = value if isinstance(value, (list, tuple)) else [value]
-    texts = (str(part).strip() for part in parts if part is not None)
-    return tuple(text for text in texts if text)
+    values, is_bad, indices = parse_dictionary(texts, parse, missing, error)
+    return [values[index] for index in indices], is_bad[indices]
 
 
-def _json_list(text: str) -> list[Any] | None:
-    if not text.lstrip().startswith("["):
-        return None
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError:
-        return None
-    return value if isinstance(value, list) else None
-
-
-def _parse_distinct(column: pa.ChunkedArray, parse: Callable[[str], float]) -> Numbers:
-    """Parse each distinct text once; `parse` raises ValueError."""
-    encoded = flatten(column.cast(pa.large_string()).dictionary_encode())
-    parsed: list[float] = []
+def parse_dictionary(
+    texts: pa.Array, parse: Callable[[str], T], missing: T, error: type[ValueError]
+) -> tuple[list[T], Mask, npt.NDArray[np.int64]]:
+    """Return the parsed distinct texts and `missing`, the mask of those refused, and each row's place among them."""
+    encoded = texts.cast(pa.large_string()).dictionary_encode()
+    parsed: list[T] = []
     bad: list[bool] = []
     for text in encoded.dictionary.to_pylist():
-        value = np.nan
         try:
-            value = parse(text) if text.strip() else np.nan
+            parsed.append(parse(text))
             bad.append(False)
-        except (ValueError, OverflowError):
+        except error:
+            parsed.append(missing)
             bad.append(True)
-        parsed.append(value)
     indices = encoded.indices.fill_null(len(parsed)).to_numpy(zero_copy_only=False)
-    values = np.array([*parsed, np.nan])[indices]
-    is_unparsable = np.array([*bad, False])[indices]
-    return Numbers(values, np.isnan(values) & ~is_unparsable, is_unparsable)
+    return [*parsed, missing], np.array([*bad, False], dtype=bool), indices
 
 
 def _parse_number(text: str) -> float:
-    if text.strip().lower() == "nan":
-        return float("nan")
-    if not NUMBER.fullmatch(text):
-        raise ValueError(text)
-    value = float(text)
-    if np.isinf(value):
+    if not text.strip() or text.strip().lower() == "nan":
+        return np.nan
+    value = parse_number(text)
+    if value is None:
         raise ValueError(text)
     return value
 
 
-def _parse_time(text: str) -> float:
-    try:
-        return _parse_number(text)
-    except ValueError:
-        moment = datetime.datetime.fromisoformat(text.strip())
-        return (moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)).timestamp()
+def _matches(texts: pa.Array, pattern: str) -> Mask:
+    return to_mask(pc.match_substring_regex(texts, pattern).fill_null(False))
 
 
-def _to_text(value: Any) -> str | None:
-    if value is None or (isinstance(value, float) and value != value):
-        return None
-    if isinstance(value, float):
-        return _trim_float(value)
-    if isinstance(value, bool):
-        return json.dumps(value)  # true and false, as in JSON lines and in requests
-    text = json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, (list, dict)) else str(value)
-    return text.strip() or None
-
-
-def _trim_float(value: float | None) -> str | None:
-    """Write a float without the noise of its binary form: 12.0 as 12, float32's 3.04 as 3.04.
-
-    Example:
-        >>> _trim_float(12.0), _trim_float(3.0399999618530273), _trim_float(float("nan"))
-        ('12', '3.04', None)
-    """
-    if value is None or value != value:
-        return None
-    if float(value).is_integer():
-        return str(int(value))
-    single = np.float32(value)
-    return str(single) if float(single) == value else repr(value)
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or _is_view(kind)
-
-
-def _is_view(kind: pa.DataType) -> bool:
-    return pa.types.is_string_view(kind)
+def _is_nested(texts: pa.Array) -> Mask:
+    mask = _matches(texts, r"^\s*[\[{]")
+    for place in np.flatnonzero(mask):
+        try:
+            mask[place] = parse_nested(texts[int(place)].as_py()) is not None
+        except ValueError:
+            mask[place] = True
+    return mask

@@ -1,8 +1,9 @@
 """The input contract: checks rows, and gives each rejected row its reason.
 
 Interactions are checked block by block on the cluster, items and users as whole tables. No row is dropped silently:
-every rejected row is listed with its number and the first reason that applies. Exact duplicates of interactions are
-found later, where the rows of one user meet.
+every rejected row is listed with its number and the first reason that applies, and a row that loses a value is listed
+with each such reason. Exact duplicates of interactions are found later, where the rows of one user meet. Columns are
+plain (`plain`).
 """
 
 import hashlib
@@ -12,19 +13,30 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from recsys_model.entities.unique_texts import fold_whitespace
-from recsys_platform.data.input import columns
 from recsys_platform.data.input.arrow import pc, to_mask
+from recsys_platform.data.input.checks import (
+    categories_of,
+    check_event_ids,
+    check_positions,
+    check_ratings,
+    check_times,
+    check_unique_ids,
+    labels_of,
+    list_notes,
+    prices_of,
+    prose_of,
+    refuse_unreadable,
+)
+from recsys_platform.data.input.reading import Reading
+from recsys_platform.data.input.reasons import EMPTY_TITLE, UNREADABLE
 from recsys_platform.data.input.rejects import Reject, Verdict
-from recsys_platform.data.input.sources import MALFORMED, ROW
+from recsys_platform.data.input.sources import ROW
 
 INTERACTION_REQUIRED = ("user_id", "item_id", "timestamp")
 INTERACTION_OPTIONAL = ("position", "rating", "action", "review_text", "summary")
 ITEM_REQUIRED = ("item_id", "title")
 ITEM_OPTIONAL = ("brand", "categories", "price", "description")
 USER_REQUIRED = ("user_id",)
-MAX_POSITION = 2.0**53
-"""Larger positions are no longer exact as floats."""
 
 CHECKED_SCHEMA = pa.schema(
     [
@@ -92,7 +104,13 @@ class Users:
 
 
 def check_interactions(
-    block: pa.Table, item_ids: pa.Array, num_buckets: int, *, uses_rating: bool, keeps_reviews: bool = False
+    block: pa.Table,
+    item_ids: pa.Array,
+    num_buckets: int,
+    *,
+    uses_rating: bool,
+    keeps_reviews: bool = False,
+    reading: Reading | None = None,
 ) -> pa.Table:
     """Check one block of interactions.
 
@@ -102,23 +120,21 @@ def check_interactions(
         num_buckets: Range of the hash of the user.
         uses_rating: Whether a rating that is not a number rejects the row.
         keeps_reviews: Whether review texts are kept.
+        reading: How its times and ids are read; None takes numbers for seconds.
 
     Returns:
         All rows, in the layout of `CHECKED_SCHEMA`, or `CHECKED_REVIEWS_SCHEMA` with reviews.
     """
     verdict = Verdict(block.num_rows)
-    user_ids = columns.to_ids(block["user_id"], "user_id")
-    block_item_ids = columns.to_ids(block["item_id"], "item_id")
-    times = columns.to_seconds(block["timestamp"])
+    reading = reading or Reading()
+    user_ids = check_event_ids(block, "user_id", "null_user", reading, verdict)
+    block_item_ids = check_event_ids(block, "item_id", "null_item", reading, verdict)
+    times = check_times(block, reading.times, verdict)
     items = pc.index_in(block_item_ids, value_set=item_ids)
-    verdict.reject(to_mask(block[MALFORMED].is_valid()), "malformed_line")
-    verdict.reject(to_mask(user_ids.is_null()), "null_user")
-    verdict.reject(to_mask(block_item_ids.is_null()), "null_item")
-    verdict.reject(times.is_null, "null_timestamp")
-    verdict.reject(times.is_unparsable, "unparsable_timestamp")
-    verdict.reject(np.abs(times.values) >= columns.MAX_SECONDS, "timestamp_not_in_seconds")
-    positions = _check_positions(block, verdict)
-    ratings = _check_ratings(block, verdict, uses_rating=uses_rating)
+    positions = check_positions(block, verdict)
+    ratings = check_ratings(block, verdict, uses_rating=uses_rating)
+    actions = labels_of(block, "action")
+    verdict.reject(actions.is_unreadable, UNREADABLE["action"])
     verdict.reject(to_mask(items.is_null()), "unknown_item")
     rejected = np.flatnonzero(~verdict.is_accepted)
     values = np.full(block.num_rows, None, dtype=object)
@@ -128,10 +144,10 @@ def check_interactions(
             "bucket": _buckets(user_ids, num_buckets),
             "user_id": user_ids,
             "item": items.cast(pa.int32()),
-            "timestamp": times.values,
+            "timestamp": times,
             "position": positions,
             "rating": pa.array(ratings, pa.float64(), from_pandas=True),
-            "action": pa.array(_texts(block, "action"), pa.string()),
+            "action": pa.array(actions.texts, pa.string()),
             "details": _hash_details(block),
             "row": block[ROW],
             "reason": pa.array(verdict.reasons, pa.string()),
@@ -140,44 +156,50 @@ def check_interactions(
         schema=CHECKED_SCHEMA,
     )
     for review_field in REVIEW_FIELDS if keeps_reviews else ():
-        checked = checked.append_column(review_field, pa.array(_texts(block, review_field.name), review_field.type))
+        checked = checked.append_column(review_field, pa.array(prose_of(block, review_field.name), review_field.type))
     return checked
 
 
-def check_items(table: pa.Table) -> Items:
-    """Check the items; an item without a title is reported and kept, since it gets a substitute text."""
+def check_items(table: pa.Table, reading: Reading | None = None) -> Items:
+    """Check the items; one without a title is reported and kept, since it gets a substitute text."""
     verdict = Verdict(table.num_rows)
-    item_ids = columns.to_ids(table["item_id"], "item_id")
-    titles = columns.to_texts(table["title"])
-    _check_ids(table, item_ids, verdict)
-    is_kept = verdict.is_accepted
-    verdict.reject(np.array([title is None for title in titles], dtype=bool), "empty_title")
-    brands, prices, descriptions = (_texts(table, name) for name in ("brand", "price", "description"))
-    categories = table["categories"].to_pylist() if "categories" in table.column_names else [None] * table.num_rows
-    items = Items(rejects=verdict.list_rejects(table))
-    ids = item_ids.to_pylist()
-    for index in np.flatnonzero(is_kept):
-        items.item_ids.append(ids[index])
+    item_ids = check_unique_ids(table, "item_id", reading or Reading(), verdict)
+    titles, descriptions = prose_of(table, "title"), prose_of(table, "description")
+    brands, prices, categories = labels_of(table, "brand"), prices_of(table), categories_of(table)
+    notes = {
+        EMPTY_TITLE: np.array([title is None for title in titles], dtype=bool),
+        UNREADABLE["brand"]: brands.is_unreadable,
+        UNREADABLE["price"]: prices.is_unreadable,
+        UNREADABLE["categories"]: categories.is_unreadable,
+    }
+    items = Items(rejects=sorted([*verdict.list_rejects(table), *list_notes(table, verdict, notes)]))
+    for index in np.flatnonzero(verdict.is_accepted):
+        items.item_ids.append(item_ids[index])
         items.titles.append(titles[index] or "")
-        items.brands.append(brands[index])
-        items.categories.append(columns.to_categories(categories[index]))
-        items.prices.append(prices[index])
+        items.brands.append(brands.texts[index])
+        items.categories.append(categories.names[index])
+        items.prices.append(prices.texts[index])
         items.descriptions.append(descriptions[index])
     return items
 
 
-def check_users(table: pa.Table, features: tuple[str, ...]) -> Users:
-    """Check the users; null features are left out."""
+def check_users(table: pa.Table, features: tuple[str, ...], reading: Reading | None = None) -> Users:
+    """Check the users; null features are left out.
+
+    Raises:
+        DataError: no value of a feature has a plain text.
+    """
     verdict = Verdict(table.num_rows)
-    user_ids = columns.to_ids(table["user_id"], "user_id")
-    _check_ids(table, user_ids, verdict)
-    texts = [columns.to_texts(table[name]) for name in features]
-    users = Users(rejects=verdict.list_rejects(table))
-    ids = user_ids.to_pylist()
+    user_ids = check_unique_ids(table, "user_id", reading or Reading(), verdict)
+    name_to_labels = {name: labels_of(table, name) for name in features}
+    notes = {f"{UNREADABLE['feature']}_{name}": labels.is_unreadable for name, labels in name_to_labels.items()}
+    for name, labels in name_to_labels.items():
+        refuse_unreadable(name, labels, table)
+    users = Users(rejects=sorted([*verdict.list_rejects(table), *list_notes(table, verdict, notes)]))
     for index in np.flatnonzero(verdict.is_accepted):
-        values = zip(features, (column[index] for column in texts), strict=True)
-        users.user_ids.append(ids[index])
-        users.features.append({name: fold_whitespace(value) for name, value in values if value is not None})
+        values = {name: labels.texts[index] for name, labels in name_to_labels.items()}
+        users.user_ids.append(user_ids[index])
+        users.features.append({name: value for name, value in values.items() if value is not None})
     return users
 
 
@@ -185,38 +207,6 @@ def bucket_of(user_id: str | None, num_buckets: int) -> int:
     """Return the user's bucket, the same in every process; rows without a user share one."""
     key = b"" if user_id is None else user_id.encode("utf-8", "surrogatepass")
     return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big") % num_buckets
-
-
-def _texts(table: pa.Table, name: str) -> list[str | None]:
-    """Return a column as text; all None if the table lacks it."""
-    return columns.to_texts(table[name]) if name in table.column_names else [None] * table.num_rows
-
-
-def _check_ids(table: pa.Table, ids: pa.Array, verdict: Verdict) -> None:
-    """Reject malformed lines, null ids, and all but the first row of an id."""
-    verdict.reject(to_mask(table[MALFORMED].is_valid()), "malformed_line")
-    verdict.reject(to_mask(ids.is_null()), "null_id")
-    firsts: dict[str, int] = {}
-    is_repeated = [firsts.setdefault(key, row) != row for row, key in enumerate(ids.to_pylist())]
-    verdict.reject(np.array(is_repeated, dtype=bool), "duplicate_id")
-
-
-def _check_positions(block: pa.Table, verdict: Verdict) -> np.ndarray:
-    """Return the positions; all 0 if the table has none."""
-    if "position" not in block.column_names:
-        return np.zeros(block.num_rows)
-    positions = columns.to_numbers(block["position"])
-    verdict.reject(positions.is_null, "null_position")
-    verdict.reject(positions.is_unparsable | (np.abs(positions.values) > MAX_POSITION), "unparsable_position")
-    return positions.values
-
-
-def _check_ratings(block: pa.Table, verdict: Verdict, *, uses_rating: bool) -> np.ndarray:
-    if not uses_rating or "rating" not in block.column_names:
-        return np.full(block.num_rows, np.nan)
-    ratings = columns.to_numbers(block["rating"])
-    verdict.reject(ratings.is_unparsable, "unparsable_rating")
-    return ratings.values
 
 
 def _buckets(user_ids: pa.Array, num_buckets: int) -> pa.Array:
@@ -232,8 +222,10 @@ def _hash_details(block: pa.Table) -> np.ndarray:
     hashes = np.zeros(block.num_rows, dtype=np.int64)
     if all(block[name].null_count == block.num_rows for name in names):
         return hashes
-    for index, row in enumerate(block.select(names).to_pylist()):
-        present = {name: value for name, value in row.items() if value is not None}
+    prose = {field.name for field in REVIEW_FIELDS}
+    texts = [prose_of(block, name) if name in prose else labels_of(block, name).texts for name in names]
+    for index, row in enumerate(zip(*texts, strict=True)):
+        present = {name: value for name, value in zip(names, row, strict=True) if value is not None}
         if present:
             digest = hashlib.blake2b(repr(present).encode("utf-8", "surrogatepass"), digest_size=8).digest()
             hashes[index] = int.from_bytes(digest, "big", signed=True)

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from recsys_model.errors import DataError
 from recsys_platform.data.input.arrow import Mask
+from recsys_platform.data.input.reasons import is_kept, ways_out
 from recsys_platform.data.input.sources import MALFORMED, ROW
 
 REJECTS_SCHEMA = pa.schema(
@@ -40,29 +41,48 @@ class RejectSummary:
     counts: Counter[str] = field(default_factory=Counter)
     """Reason -> rows."""
     samples: list[Reject] = field(default_factory=list)
-    """The rejects with the smallest row numbers, at most three."""
+    """The rejected rows with the smallest numbers, at most three."""
 
     def add(self, counts: Counter[str], samples: Iterable[Reject]) -> None:
         """Add the rejects of another part of the table."""
         self.counts.update(counts)
-        self.samples = heapq.nsmallest(NUM_SAMPLES, [*self.samples, *samples])
+        self.samples = heapq.nsmallest(
+            NUM_SAMPLES, [*self.samples, *(one for one in samples if not is_kept(one.reason))]
+        )
 
-    def check_share(self, table: str, num_rows: int, max_share: float) -> None:
+    @property
+    def num_rejected(self) -> int:
+        """Rows that were left out; those that only lose a value are not."""
+        return sum(count for reason, count in self.counts.items() if not is_kept(reason))
+
+    def check_share(self, table: str, num_rows: int, max_share: float, hints: Sequence[str] = ()) -> None:
         """Raise if more than `max_share` of the table's rows were rejected.
 
+        Args:
+            table: `interactions`, `items` or `users`.
+            num_rows: Its rows.
+            max_share: The largest share that is allowed.
+            hints: What else may help, one sentence each.
+
         Raises:
-            DataError: with the share, the counts by reason and sample rows.
+            DataError: with the share, the counts by reason, sample rows and ways out.
         """
-        total = self.counts.total()
-        if total <= max_share * num_rows:
+        if not self.exceeds(num_rows, max_share):
             return
-        reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(self.counts.items()))
-        samples = "".join(f"\n  row {sample.row}, {sample.reason}: {sample.values}" for sample in self.samples)
+        counts = {reason: count for reason, count in sorted(self.counts.items()) if not is_kept(reason)}
+        reasons = ", ".join(f"{reason} {count}" for reason, count in counts.items())
+        samples = "".join(f"\n  row {one.row}, {one.reason}: {one.values}" for one in self.samples)
+        advice = "".join(f"{hint}\n" for hint in (*ways_out(counts, table), *hints))
         raise DataError(
-            f"{total} of {num_rows} rows of the {table} table ({total / num_rows:.1%}) are rejected, more than "
-            f"input.max_reject_share {max_share:.1%} allows: {reasons}. The first are{samples}\n"
-            "Correct the table or input.columns, or raise input.max_reject_share. Nothing was written"
+            f"{self.num_rejected} of {num_rows} rows of the {table} table ({self.num_rejected / num_rows:.1%}) are rejected, "
+            f"more than input.max_reject_share {max_share:.1%} allows: {reasons}. The first are"
+            f"{samples}\n{advice}"
+            f"Correct the table or input.{table}.columns, or raise input.max_reject_share. Nothing was written"
         )
+
+    def exceeds(self, num_rows: int, max_share: float) -> bool:
+        """Whether more than `max_share` of the table's rows were rejected."""
+        return self.num_rejected > max_share * num_rows
 
 
 def summarize(rejects: Sequence[Reject]) -> RejectSummary:

@@ -3,52 +3,36 @@
 The counts give every row of a folder of files its number, so that a reject can be located.
 """
 
+import dataclasses
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import ray
 
 from recsys_model.errors import DataError
 from recsys_platform.config.input import TableConfig
+from recsys_platform.data.input.conditions import parse_condition
 from recsys_platform.data.input.files import TableFiles, find_files
-from recsys_platform.data.input.records import MALFORMED, count_records, find_columns
+from recsys_platform.data.input.found_columns import FoundColumns, describe_missing, look_at_columns
+from recsys_platform.data.input.listing import describe_names
+from recsys_platform.data.input.reading import Reading
+from recsys_platform.data.input.records import SCANNED_FOR_COLUMNS, with_delimiter
+from recsys_platform.data.input.rows import RowCount, RowShape
+from recsys_platform.data.input.sources import count_chunk
+from recsys_platform.data.input.table import Chunk, Table
 
 FOOTER_THREADS = 16
+MAX_NAMES = 40
+Part = tuple[str, int | None]
+"""A file and its row group; None: all of a text file."""
+CountParts = Callable[[Table, Sequence[Part]], list[RowCount]]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Chunk:
-    """The rows that one task reads."""
-
-    path: str
-    """The file."""
-    row_group: int | None
-    """Row group of a Parquet file; None reads all of a text file."""
-    first_row: int
-    """Number of its first row in the table."""
-    num_rows: int
-    """Rows in it."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Table:
-    """A table whose columns were checked and whose rows are counted, not yet read."""
-
-    files: TableFiles
-    """Its files."""
-    columns: Mapping[str, str]
-    """Our name -> its name in the table, for the columns that are read."""
-    chunks: tuple[Chunk, ...]
-    """All its rows, in order."""
-
-    @property
-    def num_rows(self) -> int:
-        """Rows of the table, malformed ones included."""
-        return sum(chunk.num_rows for chunk in self.chunks)
+def count_in_turn(table: Table, parts: Sequence[Part]) -> list[RowCount]:
+    """Count the rows of parts of a table in this process."""
+    return [count_chunk(table, path, group) for path, group in parts]
 
 
 def open_table(
@@ -56,6 +40,7 @@ def open_table(
     config: TableConfig,
     required: Sequence[str],
     optional: Sequence[str] | None,
+    count_parts: CountParts = count_in_turn,
 ) -> Table:
     """Check a table's columns and count its rows, before any work starts.
 
@@ -63,66 +48,179 @@ def open_table(
         name: `interactions`, `items` or `users`.
         config: Its path and the names of its columns.
         required: Our names of the columns that it must have.
-        optional: Our names of those that are read where they exist; None reads all others.
+        optional: Our names of those that are read where they exist; None reads all others that are no index.
+        count_parts: Counts the rows of its parts.
 
     Raises:
         DataError: it is not there, cannot be read, has no rows, or lacks a column.
     """
+    table, _ = find_table(name, config, required, optional)
+    return count_table(table, count_parts)
+
+
+def find_table(
+    name: str, config: TableConfig, required: Sequence[str], optional: Sequence[str] | None
+) -> tuple[Table, FoundColumns]:
+    """Check a table's columns without counting its rows; return it without chunks, and all columns that it has.
+
+    Raises:
+        DataError: it is not there, cannot be read or lacks a column.
+    """
     files = find_files(name, config)
+    where = None if config.where is None else parse_condition(config.where, f"input.{name}.where")
     try:
-        names = _find_columns(files)
-        columns = _map_columns(files, config, names, required, optional)
-        chunks = _plan_parquet(files) if files.format == "parquet" else _plan_text(files)
+        files = with_delimiter(files, config.delimiter, _wanted(config, required))
+        found = look_at_columns(files)
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"input.{name}.path {config.path} cannot be read as {files.format}: {error}") from error
-    table = Table(files=files, columns=columns, chunks=tuple(chunks))
-    if table.num_rows == 0:
-        raise DataError(f"input.{name}.path {config.path} has no rows")
-    return table
+        raise DataError(f"{files.where} cannot be read as {files.format}: {error}") from error
+    columns = _map_columns(files, config, found, required, optional)
+    keys = tuple(columns[ours] for ours in ("user_id", "item_id", "timestamp") if ours in columns)
+    table = Table(
+        files=dataclasses.replace(files, layout=dataclasses.replace(files.layout, keys=keys)),
+        columns=columns,
+        chunks=(),
+        shape=RowShape(explode=config.exploded, where=where),
+        order=config.order,
+        reading=Reading(id_width=config.id_width),
+        known_names=frozenset(found.names),
+        missed_names=None if optional is None else frozenset(optional) - frozenset(columns),
+        notes=(
+            *files.notes,
+            *_index_notes(name, found, columns, reads_all=optional is None),
+            *describe_missing(found, columns, name),
+        ),
+    )
+    _check_shape(table, found)
+    return table, found
 
 
-def _find_columns(files: TableFiles) -> list[str]:
-    if files.format != "parquet":
-        return find_columns(files)
-    with files.open_filesystem().open_input_file(files.paths[0]) as source:
-        return [name for name in pq.read_schema(source).names if name != MALFORMED]
+def count_table(table: Table, count_parts: CountParts = count_in_turn) -> Table:
+    """Return a table with its chunks, and notes on rows that are left out.
+
+    Raises:
+        DataError: it cannot be read, or has no rows that count.
+    """
+    files = table.files
+    try:
+        is_counted_by_footer = files.format == "parquet" and not table.shape.columns
+        if is_counted_by_footer:
+            counts = [(part, RowCount(num_rows=size)) for part, size in _row_groups(files)]
+        else:
+            parts = [part for part, _ in _row_groups(files)] if files.format == "parquet" else _whole_files(files)
+            counts = list(zip(parts, count_parts(table, parts), strict=True))
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{files.where} cannot be read as {files.format}: {error}") from error
+    total = RowCount(
+        num_rows=sum(count.num_rows for _, count in counts),
+        num_left_out=sum(count.num_left_out for _, count in counts),
+        num_empty_lists=sum(count.num_empty_lists for _, count in counts),
+    )
+    if total.num_rows == total.num_left_out:
+        raise DataError(f"{files.where} has no rows" + _describe_all_left_out(table, total))
+    _refuse_late_names(table, frozenset().union(*(count.names for _, count in counts)))
+    notes = (*table.notes, *_row_notes(table, total))
+    return dataclasses.replace(table, chunks=tuple(_number(counts)), notes=notes)
+
+
+def _refuse_late_names(table: Table, names: frozenset[str]) -> None:
+    """Raise if a column to be read is a key of JSON objects only after those that were looked at."""
+    late = names - table.known_names if table.missed_names is None else names & table.missed_names - table.known_names
+    if late:
+        raise DataError(
+            f"{table.files.where}: {sorted(late)} are keys only after the first {SCANNED_FOR_COLUMNS:,} objects of each file, "
+            "which tell the columns; write them there too, with null where they have no value"
+        )
+
+
+def _wanted(config: TableConfig, required: Sequence[str]) -> list[str]:
+    """Return the names of the columns that a header line should have."""
+    return [str(config.columns.get(name, name)) for name in dict.fromkeys((*required, *config.columns))]
 
 
 def _map_columns(
     files: TableFiles,
     config: TableConfig,
-    names: Sequence[str],
+    found: FoundColumns,
     required: Sequence[str],
     optional: Sequence[str] | None,
 ) -> dict[str, str]:
     """Map our column names to those of the table."""
-    where = f"input.{files.table}"
+    configured = {ours: str(theirs) for ours, theirs in config.columns.items()}
     if optional is not None:
-        unknown = sorted(set(config.columns) - {*required, *optional})
+        unknown = sorted(set(configured) - {*required, *optional})
         if unknown:
             raise DataError(
-                f"{where}.columns: {unknown} are not columns of the contract; it has:  {[*required, *optional]}"
+                f"input.{files.table}.columns: {unknown} are not columns of the contract; it has:  {[*required, *optional]}"
             )
-    mapping = {name: config.columns.get(name, name) for name in required}
+    mapping = {name: configured.get(name, name) for name in required}
     if optional is None:
-        taken = {*mapping.values(), *config.columns.values()}
-        optional = [*config.columns, *(name for name in names if name not in taken)]
+        taken = {*mapping.values(), *configured.values(), *found.index_names}
+        optional = [*configured, *(name for name in found.names if config.header and name not in taken)]
     mapping |= {
-        name: config.columns.get(name, name)
+        name: configured.get(name, name)
         for name in optional
-        if name in config.columns or (name in names and name not in mapping)
+        if name in configured or (name in found.names and name not in mapping)
     }
-    lacking = [theirs if ours == theirs else f"{theirs} (our {ours})" for ours, theirs in mapping.items()]
-    lacking = [text for text, theirs in zip(lacking, mapping.values(), strict=True) if theirs not in names]
+    lacking = {ours: theirs for ours, theirs in mapping.items() if not found.has(theirs)}
     if lacking:
-        raise DataError(
-            f"{where}.path {config.path} lacks the columns {lacking}; it has {sorted(names)}. "
-            f"Name them in {where}.columns, as `our_name: their_name`"
-        )
+        raise DataError(_describe_lacking(files, config, found, lacking))
     return mapping
 
 
-def _plan_parquet(files: TableFiles) -> list[Chunk]:
+def _describe_lacking(files: TableFiles, config: TableConfig, found: FoundColumns, lacking: Mapping[str, str]) -> str:
+    where = f"input.{files.table}"
+    names = [theirs if ours == theirs else f"{theirs} (our {ours})" for ours, theirs in lacking.items()]
+    has = sorted(found.names)
+    listed = f"{has}" if len(has) <= MAX_NAMES else f"{len(has)} columns, among them {has[:MAX_NAMES]}"
+    inner = f", and inside them {describe_names(sorted(found.inner_paths), MAX_NAMES)}" if found.inner_paths else ""
+    advice = f"Name them in {where}.columns, as `our_name: their_name`"
+    if not config.header:
+        advice = f"Name their places in {where}.columns, counted from 0, as `our_name: place`"
+    elif found.is_one_object:
+        advice += ". The file is one JSON object; rows are one object a line, or a list that explode names"
+    elif files.format == "csv" and len(found.names) == 1:
+        advice += f". The first line has one value only: {where}.delimiter says what stands between values"
+    return f"{files.where} lacks the columns {names}; it has {listed}{inner}. {advice}"
+
+
+def _check_shape(table: Table, found: FoundColumns) -> None:
+    """Raise unless the columns of `explode` and `where` exist."""
+    where = f"input.{table.files.table}"
+    settings = {"explode": table.shape.explode, "where": table.shape.where.columns if table.shape.where else ()}
+    for key, paths in settings.items():
+        for path, part in found.path_to_part.items():
+            missing = [name for name in paths if not part.has(name)]
+            if missing:
+                raise DataError(f"{where}.{key} names the columns {missing}, which {path} lacks")
+        lacking = [path for path in paths if not found.has(path)]
+        if lacking:
+            raise DataError(
+                f"{where}.{key} names the columns {lacking}, which {table.files.path} lacks; it has {sorted(found.names)}"
+            )
+
+
+def _index_notes(table: str, found: FoundColumns, columns: Mapping[str, str], *, reads_all: bool) -> Iterator[str]:
+    for name in sorted(found.index_names - set(columns.values())) if reads_all else ():
+        named = f"the column {name}" if name else "a column without a name"
+        yield f"{table}: {named} is an index, not a feature, and is left out; to use it, name it in input.user_features"
+
+
+def _row_notes(table: Table, total: RowCount) -> Iterator[str]:
+    name = table.files.table
+    if table.shape.where is not None:
+        yield f"{name}: {total.num_left_out:,} of {total.num_rows:,} rows are left out, since not {table.shape.where.text}"
+    if total.num_empty_lists:
+        names = ", ".join(table.shape.explode)
+        yield f"{name}: {total.num_empty_lists:,} records have an empty list in {names} and give no row"
+
+
+def _describe_all_left_out(table: Table, total: RowCount) -> str:
+    if total.num_left_out == 0:
+        return ""
+    return f" for which input.{table.files.table}.where, {table.shape.where and table.shape.where.text}, holds; it has {total.num_rows} others"
+
+
+def _row_groups(files: TableFiles) -> list[tuple[Part, int]]:
     filesystem = files.open_filesystem()
 
     def row_group_sizes(path: str) -> list[int]:
@@ -132,29 +230,27 @@ def _plan_parquet(files: TableFiles) -> list[Chunk]:
 
     with ThreadPoolExecutor(FOOTER_THREADS) as pool:
         sizes = list(pool.map(row_group_sizes, files.paths))
-    groups = [
-        (path, group, size)
+    return [
+        ((path, group), size)
         for path, per_file in zip(files.paths, sizes, strict=True)
         for group, size in enumerate(per_file)
     ]
-    return _number(groups)
 
 
-def _plan_text(files: TableFiles) -> list[Chunk]:
-    """Count the rows of each text file, in parallel; each is read twice in all."""
-    if len(files.paths) == 1 or not ray.is_initialized():
-        sizes = [count_records(files, path) for path in files.paths]
-    else:
-        count = ray.remote(count_records)
-        sizes = ray.get([count.remote(files, path) for path in files.paths])
-    return _number([(path, None, size) for path, size in zip(files.paths, sizes, strict=True)])
+def _whole_files(files: TableFiles) -> list[Part]:
+    """Return the text files; each is read twice in all."""
+    return [(path, None) for path in files.paths]
 
 
-def _number(parts: Sequence[tuple[str, int | None, int]]) -> list[Chunk]:
+def _number(counts: Sequence[tuple[Part, RowCount]]) -> Iterator[Chunk]:
     """Give every part the number of its first row."""
-    firsts = itertools.accumulate((size for _, _, size in parts), initial=0)
-    return [
-        Chunk(path=path, row_group=group, first_row=first, num_rows=size)
-        for (path, group, size), first in zip(parts, firsts, strict=False)
-        if size > 0
-    ]
+    firsts = itertools.accumulate((count.num_rows for _, count in counts), initial=0)
+    for ((path, group), count), first in zip(counts, firsts, strict=False):
+        if count.num_rows > 0:
+            yield Chunk(
+                path=path,
+                row_group=group,
+                first_row=first,
+                num_rows=count.num_rows,
+                num_left_out=count.num_left_out,
+            )

@@ -1,7 +1,7 @@
-"""What a report says of its baselines: whose code, how trained, what others reach with them, and whether ours fall short.
+"""The notes of a report on its baselines: implementation, training, public figures, warnings.
 
-A baseline that is trained badly flatters the model. Where the data set is a recognised one and the protocol is
-that of public figures, a baseline whose whole 95 % interval lies below the public range is named in a warning.
+A badly trained baseline flatters the model. On a recognised data set and under the protocol of the public figures,
+each baseline whose whole 95 % interval is below the public range gets a warning.
 """
 
 from collections.abc import Sequence
@@ -18,21 +18,21 @@ from recsys_platform.evaluate.report.measured import CATALOGUE, MeasuredValue, M
 from recsys_platform.evaluate.report.wording import CHIEF_METRIC, estimate, metric_title, number, title_of
 
 MIN_USERS = 1000
-"""Users from which on figures are compared with public ones."""
+"""Minimum number of users for a comparison with public figures."""
 PUBLIC_NAMES = {"sasrec": "sasrec", "sasrec_cornac": "sasrec", "last_item": "last_item"}
-"""Baseline -> the model of `public_figures` that it is; others have no public figure here."""
+"""Maps a baseline to its model in `public_figures`; other baselines have no public figures."""
 _METRICS = (CHIEF_METRIC, "ndcg_at_10")
-"""The metrics of public figures."""
+"""Metrics with public figures."""
 _COUNTED = {
     "popularity": "this project: number of training events",
-    "co_occurrence": "this project: how often an item came later than the last one in training sequences",
-    "item_knn": f"this project: cosine of the users in common, the {NUM_NEIGHBOURS} nearest of each item of the history",
+    "co_occurrence": "this project: how often an item came after the last one in training sequences",
+    "item_knn": f"this project: cosine of the common users, {NUM_NEIGHBOURS} nearest neighbours per history item",
 }
 _NOTES = {
-    "bpr": "bpr knows a user by the training events alone and is not told the events since.",
-    "mf": "mf knows a user by the training events alone and is not told the events since.",
-    "bert4rec": "bert4rec is trained to find the next item of each beginning of a sequence, as cornac does, not masked items.",
-    "ease": "ease is told the whole history; cornac's own scores would take the training events alone.",
+    "bpr": "bpr represents a user by the training events only; it does not see later events.",
+    "mf": "mf represents a user by the training events only; it does not see later events.",
+    "bert4rec": "bert4rec in cornac learns to predict the next item of each prefix of a sequence, not masked items.",
+    "ease": "ease gets the whole history; cornac's own scores would use the training events only.",
 }
 
 
@@ -43,7 +43,7 @@ def describe_baselines(
     num_items: int,
     tables: Sequence[RankingTable],
 ) -> BaselineNotes:
-    """Return what a report says of the baselines; `tables` are the report's rankings."""
+    """Return the notes on the baselines; `tables` are the report's rankings."""
     dataset = recognise(len(data.training_sequences), num_items, data.num_events)
     reasons = _reasons_against(settings, data)
     metrics = next((table.metrics for table in tables if table.competitors == CATALOGUE), {})
@@ -56,24 +56,24 @@ def describe_baselines(
 
 
 def training_in_words(record: TrainingRecord) -> str:
-    """Return how a training was stopped and what was kept of it.
+    """Return the number of passes of a training, why it ended, and which pass ranks.
 
     Example:
         >>> training_in_words(TrainingRecord(num_passes=15))
-        '15 passes, a fixed number; the last one is kept'
+        '15 passes, a fixed number; the last one ranks'
         >>> best = {"max_passes": 9, "patience": 3, "kept_pass": 8, "validation_ndcg_at_10": 0.05}
         >>> training_in_words(TrainingRecord(num_passes=9, **best))
-        'all 9 passes allowed; pass 8 is kept, the best by validation NDCG@10 (0.0500); more passes may do better'
+        'all 9 passes; pass 8 ranks, the best by validation NDCG@10 (0.0500); more passes may improve it'
     """
     if not record.num_passes:
-        return "nothing is trained"
+        return "no training"
     if not record.kept_pass:
-        return f"{record.num_passes} passes, a fixed number; the last one is kept"
-    best = f"the best by validation NDCG@10 ({number(record.validation_ndcg_at_10)})"
-    kept = f"pass {record.kept_pass} is kept, {best}"
+        return f"{record.num_passes} passes, a fixed number; the last one ranks"
+    ndcg = number(record.validation_ndcg_at_10)
+    best_pass = f"pass {record.kept_pass} ranks, the best by validation NDCG@10 ({ndcg})"
     if record.num_passes - record.kept_pass < record.patience:
-        return f"all {record.max_passes} passes allowed; {kept}; more passes may do better"
-    return f"{record.num_passes} of {record.max_passes} passes, the last {record.patience} no better; {kept}"
+        return f"all {record.max_passes} passes; {best_pass}; more passes may improve it"
+    return f"{record.num_passes} of {record.max_passes} passes, the last {record.patience} no better; {best_pass}"
 
 
 def _describe(run: BaselineRun) -> BaselineEntry:
@@ -89,13 +89,13 @@ def _describe(run: BaselineRun) -> BaselineEntry:
 def _implementation(name: str) -> str:
     if name in SASREC_MODELS:
         config = SASREC_MODELS[name]
-        blocks = f"{config.num_blocks} blocks" if config.num_blocks else "no blocks, so the last item alone counts"
+        blocks = f"{config.num_blocks} blocks" if config.num_blocks else "no blocks, so only the last item counts"
         return (
             f"this project, in torch: width {config.hidden_size}, {blocks}, dropout {config.dropout}, histories of "
             f"{config.max_history}, softmax over all items"
         )
     if name in MODELS:
-        return f"library cornac, class {MODELS[name].class_name}, with fixed settings, not tuned to these data"
+        return f"library cornac, class {MODELS[name].class_name}, with fixed settings, not tuned on this data"
     return _COUNTED[name]
 
 
@@ -103,15 +103,15 @@ def _public_in_words(name: str) -> str | None:
     model = PUBLIC_NAMES.get(name)
     published = [(dataset.name, dataset.figures[model]) for dataset in PUBLIC_DATASETS if model in dataset.figures]
     parts = [
-        f"{where}: {', '.join(f'{metric_title(metric)} {figures[metric]}' for metric in _METRICS)} "
+        f"{dataset}: {', '.join(f'{metric_title(metric)} {figures[metric]}' for metric in _METRICS)} "
         f"({figures[CHIEF_METRIC].source})"
-        for where, figures in published
+        for dataset, figures in published
     ]
     return "; ".join(parts) or None
 
 
 def _reasons_against(settings: EvaluateConfig, data: EvaluationData) -> list[str]:
-    """Return what keeps the figures from being compared with public ones."""
+    """Return the reasons why the metrics cannot be compared with public figures."""
     checks = {
         "the split is not leave-one-out": data.split.kind != "leave_one_out",
         f"evaluate.split is {settings.split}": settings.split != "test",
@@ -128,9 +128,9 @@ def _notes(runs: Sequence[BaselineRun]) -> list[str]:
 
 
 def _notes_on(dataset: PublicDataset, reasons: Sequence[str]) -> list[str]:
-    """Return how the figures stand to public ones of the same data set."""
+    """Return public figures for orientation, or why those of the data set do not apply."""
     if reasons:
-        return [f"This is {dataset.name}; its public figures are of another protocol: {'; '.join(reasons)}."]
+        return [f"This is {dataset.name}. Its public figures have another protocol: {'; '.join(reasons)}."]
     return [
         f"For orientation, {name} reaches "
         f"{', '.join(f'{metric_title(metric)} {figure}' for metric, figure in figures.items())} "
@@ -140,22 +140,22 @@ def _notes_on(dataset: PublicDataset, reasons: Sequence[str]) -> list[str]:
 
 
 def _warnings(dataset: PublicDataset, runs: Sequence[BaselineRun], metrics: MethodMetrics) -> list[str]:
-    """Return a sentence for each baseline that falls short, on all metrics in which it does."""
+    """Return one sentence for each baseline below its public figures, with all metrics below."""
     sentences = []
     for run in runs:
         public = dataset.figures.get(PUBLIC_NAMES.get(run.name, ""), {})
-        short = [
+        metrics_below = [
             f"{metric_title(metric)} {estimate(metrics[run.name][metric])}, public {figure}"
             for metric, figure in public.items()
-            if _largest(metrics[run.name][metric]) < figure.low
+            if _upper_limit(metrics[run.name][metric]) < figure.low
         ]
-        if short:
+        if metrics_below:
             sentences.append(
-                f"{title_of(run.name)} falls short of what is published for {dataset.name}: {'; '.join(short)} "
+                f"{title_of(run.name)} is below the public figures for {dataset.name}: {'; '.join(metrics_below)} "
                 f"({public[CHIEF_METRIC].source}). A comparison with it flatters the model."
             )
     return sentences
 
 
-def _largest(figure: MeasuredValue) -> float:
-    return figure.value if figure.interval is None else figure.interval[1]
+def _upper_limit(measured: MeasuredValue) -> float:
+    return measured.value if measured.interval is None else measured.interval[1]

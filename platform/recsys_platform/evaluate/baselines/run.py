@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import ray
-import ray.exceptions
 
-from recsys_model.errors import RecsysError
 from recsys_model.evaluation.baselines import CoOccurrence, Popularity, Ranker
 from recsys_model.evaluation.neighbours import ItemNeighbours
+from recsys_model.evaluation.sasrec import VERSION as SASREC_VERSION
+from recsys_platform.cluster import result_of
 from recsys_platform.config.stages import EvaluateConfig
 from recsys_platform.evaluate.answer_log import AnswerLog, AnswerLogs, digest_of
 from recsys_platform.evaluate.baselines.cornac_models import build_ranker
@@ -140,8 +140,8 @@ def training_name(name: str, settings: EvaluateConfig) -> str:
 
 def trained_settings() -> dict[str, object]:
     """Return the sizes and settings of all trained baselines, as plain JSON types: a change of them trains anew."""
-    models = {**SASREC_MODELS, **MODELS}
-    return {name: dataclasses.asdict(model) for name, model in models.items()}
+    ours = {name: {**dataclasses.asdict(model), "version": SASREC_VERSION} for name, model in SASREC_MODELS.items()}
+    return {**ours, **{name: dataclasses.asdict(model) for name, model in MODELS.items()}}
 
 
 def _logs_of_trained(
@@ -183,7 +183,7 @@ def _train_all(names: list[str], work: _Work, logs: Mapping[str, AnswerLog]) -> 
             progress.describe("; ".join(_state_of(name, work) for name in running.values()))
             for done in ray.wait(list(running), timeout=POLL_SECONDS)[0]:
                 name = running.pop(done)
-                runs[name], seconds = _result_of(done)
+                runs[name], seconds = result_of(done)
                 logs[name].add(0, [(0, runs[name])])
                 logger.info("trained and ranked with %s in %.0f s", name, seconds)
                 progress.advance()
@@ -205,14 +205,6 @@ def _state_of(name: str, work: _Work) -> str:
 
 def _files(name: str, work: _Work) -> TrainingFiles:
     return TrainingFiles(work.folder, training_name(name, work.settings))
-
-
-def _result_of(task: ray.ObjectRef) -> tuple[BaselineRun, float]:
-    try:
-        return ray.get(task)
-    except ray.exceptions.RayTaskError as error:
-        # our own errors tell enough without the worker's call stack
-        raise error.cause if isinstance(error.cause, RecsysError) else error from None
 
 
 def _train_and_rank(name: str, work: _Work) -> tuple[BaselineRun, float]:

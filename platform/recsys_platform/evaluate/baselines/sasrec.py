@@ -7,9 +7,10 @@ from pathlib import Path
 from recsys_model.evaluation.baselines import Ranker, Sequences
 from recsys_model.evaluation.sasrec import SASRecConfig
 from recsys_model.evaluation.sasrec_training import Pass, train_sasrec
-from recsys_platform.evaluate.ranking.cases import EvaluationData, Split
+from recsys_platform.evaluate.ranking.cases import EvaluationData
 from recsys_platform.evaluate.report.content import TrainingRecord
 from recsys_platform.json_lines import append_json_line, read_latest_json_lines
+from recsys_platform.splits import HeldOut
 
 SASREC_MODELS = {"sasrec": SASRecConfig(), "last_item": SASRecConfig(num_blocks=0)}
 """Name in `evaluate.baselines` -> sizes and settings; passes and patience are those of the configuration."""
@@ -25,7 +26,7 @@ class HeldOutEvents:
     """The event of each user that follows; None where there is none."""
 
 
-def events_to_train_on(data: EvaluationData, split: Split) -> HeldOutEvents:
+def events_to_train_on(data: EvaluationData, split: HeldOut) -> HeldOutEvents:
     """Return the training sequences and what validates them.
 
     Where the validation events are what is ranked they cannot choose the pass as well: the last training event of

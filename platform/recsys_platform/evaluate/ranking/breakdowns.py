@@ -1,4 +1,4 @@
-"""What a report tells beyond its tables: exposure, hit rates of groups, the learning curve, readable cases."""
+"""Compute exposure, hit rates of groups, the learning curve and the examples of a report."""
 
 import bisect
 import math
@@ -13,7 +13,7 @@ from recsys_model.evaluation.exposure import HEAD_SHARE, count_events, measure_e
 from recsys_model.evaluation.groups import hit_rates, length_groups, member_hit_rates, popularity_deciles
 from recsys_model.evaluation.metrics import hit_gains
 from recsys_platform.evaluate.ranking.cases import Case
-from recsys_platform.evaluate.report.content import Example, LearningCurve, LossPoint
+from recsys_platform.evaluate.report.content import ExampleCase, LearningCurve, LossPoint
 from recsys_platform.evaluate.report.measured import (
     Breakdowns,
     Exposure,
@@ -37,21 +37,22 @@ def build_exposure(
     training_sequences: Sequence[np.ndarray],
     num_items: int,
 ) -> dict[str, Exposure]:
-    """Return the exposure of every method's ten best items, and that of the targets as `TAKEN`."""
+    """Return the exposure of every method's first ten items, and of the targets as `TAKEN`."""
     popularity_N = count_events(training_sequences, num_items)
     shown = {method: [list(items)[:_K] for items in lists] for method, lists in recommended.items()}
-    # one item a user cannot cover what ten can, so coverage and Gini index of the targets would compare nothing
+    # coverage and Gini index of one target per user are not comparable with those of ten recommendations
     taken = Exposure(**measure_popularity([[target] for target in targets], popularity_N))
     return {**{name: Exposure(**measure_exposure(lists, popularity_N)) for name, lists in shown.items()}, TAKEN: taken}
 
 
 def describe_exposure(num_items: int, num_users: int) -> tuple[str, ...]:
-    """Return what a reader must know of the figures of exposure, one sentence each."""
+    """Return the definitions of the exposure metrics, one sentence each."""
     return (
-        f"Coverage is the share of the {num_items:,} items that at least one of {num_users:,} users is shown among the first {_K}.",
-        "The Gini index of exposure is 0 where every item is shown equally often and near 1 where a few items fill all lists.",
+        f"Coverage is the share of the {num_items:,} items that are among the first {_K} of at least one of "
+        f"{num_users:,} users.",
+        "The Gini index of exposure is 0 if all items are shown equally often, and near 1 if a few items fill all lists.",
         "Popularity is the number of training events of an item, averaged over each user's list and then over users.",
-        f"The long tail is every item but the most popular {100 * HEAD_SHARE:.0f} % of the catalogue, by training events.",
+        f"The long tail is all items except the most popular {100 * HEAD_SHARE:.0f} % of the catalogue by training events.",
     )
 
 
@@ -106,7 +107,7 @@ def _time_groups(own_U: np.ndarray) -> list[tuple[str, np.ndarray]]:
 
 
 def load_learning_curve(checkpoint_folder: Path) -> LearningCurve | None:
-    """Return the losses and the minutes of the training; None where none were recorded."""
+    """Return the losses and the minutes of the training; None without a record."""
     lines = read_json_lines(checkpoint_folder / METRICS_FILE)
     train, validation = _points(lines, "train/loss"), _points(lines, "eval/loss")
     if not train and not validation:
@@ -121,22 +122,24 @@ def _points(lines: Sequence[Mapping[str, float]], name: str) -> tuple[LossPoint,
 
 
 def pick_examples(ranks: np.ndarray, seed: int, num_examples: int = NUM_EXAMPLES) -> tuple[list[int], str]:
-    """Return places of cases drawn by seed, half of them hits as far as there are any, and the rule in one sentence."""
+    """Return indices of cases drawn by seed, half of them hits if there are enough, and the rule in words."""
     hit_H, miss_M = np.flatnonzero(np.asarray(ranks) > 0), np.flatnonzero(np.asarray(ranks) == 0)
     num_hits = min(len(hit_H), max(num_examples // 2, num_examples - len(miss_M)))
     num_misses = min(len(miss_M), num_examples - num_hits)
     generator = np.random.default_rng(seed)
     drawn = [generator.choice(hit_H, num_hits, replace=False), generator.choice(miss_M, num_misses, replace=False)]
     statement = (
-        f"Drawn with seed {seed}, not chosen: {num_hits} of the {len(hit_H):,} cases whose item was found among the "
-        f"first {_K} and {num_misses} of the {len(miss_M):,} others; hits are thus not as frequent here as in all cases."
+        f"Drawn with seed {seed}, not by hand: {num_hits} of the {len(hit_H):,} cases whose item is among the first {_K}, "
+        f"and {num_misses} of the {len(miss_M):,} others. So the share of hits here differs from that of all cases."
     )
     return sorted(int(place) for place in np.concatenate(drawn)), statement
 
 
-def build_example(user_id: str, history: Sequence[str], truth: str, recommended: Sequence[str], rank: int) -> Example:
-    """Return one user's case with titles in place of numbers; `rank` is 0 if the truth was not returned."""
-    return Example(
+def build_example(
+    user_id: str, history: Sequence[str], truth: str, recommended: Sequence[str], rank: int
+) -> ExampleCase:
+    """Return one user's case as an example; `rank` is 0 if the target was not returned."""
+    return ExampleCase(
         user_id=user_id,
         num_history=len(history),
         history=tuple(history[-_MAX_HISTORY_TITLES:]),
@@ -148,8 +151,8 @@ def build_example(user_id: str, history: Sequence[str], truth: str, recommended:
 
 def build_examples(
     cases: Sequence[Case], catalog: Catalog, recommended: Sequence[Sequence[int]], ranks: np.ndarray, seed: int
-) -> tuple[tuple[Example, ...], str]:
-    """Return cases with titles in place of numbers, and the rule by which they were picked."""
+) -> tuple[tuple[ExampleCase, ...], str]:
+    """Return cases drawn by seed as examples with titles, and the rule of the draw in words."""
 
     def titles(items: Sequence[int]) -> list[str]:
         return [catalog.items[item].title or catalog.items[item].text for item in items]

@@ -15,10 +15,9 @@ import pyarrow.parquet as pq
 from recsys_model.errors import CheckpointError
 from recsys_model.text.textualize import TokenizedText
 from recsys_platform.artifacts import read_manifest
-from recsys_platform.interactions import Events, iter_sequences
+from recsys_platform.interactions import UserEvents, iter_sequences
 from recsys_platform.splits import DatasetSplit, HeldOut, new_item_statements_of, split_of, tie_statements_of
 
-Split = HeldOut
 _TEXT_COLUMNS = ("token_ids", "entity_starts", "entity_ends", "entity_items", "sentence_ends")
 _COLUMNS = ("user_id", "target_index", "target_item", "seen_items", *_TEXT_COLUMNS)
 
@@ -69,7 +68,7 @@ class EvaluationData:
     """What is to be said of items that were held out; nothing where none were."""
 
 
-def load_evaluation_data(dataset_folder: Path, split: Split, num_users: int, seed: int) -> EvaluationData:
+def load_evaluation_data(dataset_folder: Path, split: HeldOut, num_users: int, seed: int) -> EvaluationData:
     """Read the cases of a split and all training sequences; `num_users` are drawn by `seed`, 0 takes all.
 
     Raises:
@@ -125,14 +124,14 @@ def _rows_of(file: Path, user_ids: set[str]) -> list[dict[str, Any]]:
     return table.filter(pa.array(wanted, type=pa.bool_())).to_pylist()
 
 
-def _validation_item(events: Events, dataset_split: DatasetSplit) -> int | None:
+def _validation_item(events: UserEvents, dataset_split: DatasetSplit) -> int | None:
     items, times = events
     place = dataset_split.target(times.tolist(), "valid")
     return None if place is None else int(items[place])
 
 
 def _build_case(
-    row: dict[str, Any], events: Events | None, place: int | None, split: Split, dataset_split: DatasetSplit
+    row: dict[str, Any], events: UserEvents | None, place: int | None, split: HeldOut, dataset_split: DatasetSplit
 ) -> Case:
     index = row["target_index"]
     items, times = events if events is not None else (np.zeros(0, dtype=np.int64), np.zeros(0))

@@ -1,4 +1,4 @@
-"""From ranks to the metrics of a report: values with intervals, paired differences, and sentences on what they mean."""
+"""Compute the metrics of a report from ranks: values with intervals, paired differences, and protocol statements."""
 
 import json
 from pathlib import Path
@@ -29,18 +29,18 @@ TITLES: dict[Competitors, str] = {
     "given": "Given candidates",
 }
 MODEL_STATEMENTS: dict[str, str] = {
-    "beam": f"{MODEL_TITLE} ranks by trie-guided beam search; what it does not return counts as missed.",
-    "exact": f"{MODEL_TITLE} ranks by exact trie-guided search: the items with the highest scores of all, proven for "
-    "each user unless the work limit was hit.",
-    "entity": f"{MODEL_TITLE} scores every item as a whole, by its entity head; nothing is searched.",
-    "blend": f"{MODEL_TITLE} scores items by a blend of their tokens, of its entity head and of co-occurrence with the "
-    "user's latest items, with weights found on validation events.",
-    "candidates": f"{MODEL_TITLE} scores each candidate after the same prompt, which does not list them.",
+    "beam": f"{MODEL_TITLE} ranks by trie-guided beam search; an item that the search does not return counts as a miss.",
+    "exact": f"{MODEL_TITLE} ranks by exact trie-guided search: the items with the highest scores of the catalogue, "
+    "proven for each user unless the search reached its limit.",
+    "entity": f"{MODEL_TITLE} scores every item as a whole with its entity head, without a search.",
+    "blend": f"{MODEL_TITLE} scores items by a weighted sum of token score, entity-head score and co-occurrence with the "
+    "user's latest items; the weights were fitted on validation events.",
+    "candidates": f"{MODEL_TITLE} scores each candidate after the same prompt, which does not list the candidates.",
 }
 
 
 def _search_of(decoding: DecodingConfig) -> str:
-    """Return the key of what the model does in `MODEL_STATEMENTS`."""
+    """Return the key of the search in `MODEL_STATEMENTS`."""
     if decoding.scoring in ("entity", "blend"):
         return decoding.scoring
     return "exact" if decoding.exact else "beam"
@@ -49,18 +49,18 @@ def _search_of(decoding: DecodingConfig) -> str:
 def build_ranking(
     config: RunConfig, competitors: Competitors, ranks: Ranks, num_items: int, split: str, *, is_whole: bool = True
 ) -> RankingTable:
-    """Return one table of the report, checked to be possible.
+    """Return the metrics of all methods under one protocol, after a check that a ranking can have them.
 
     Args:
         config: The run.
-        competitors: Whom the target had to beat.
-        ranks: Those of every method.
+        competitors: Candidate set of the protocol.
+        ranks: Ranks of every method.
         num_items: Size of the catalogue.
         split: How the dataset was split, `leave_one_out` or `temporal`.
-        is_whole: Whether the dataset holds all items of its tables; what is best reachable is not known of fewer.
+        is_whole: Whether the dataset has all items of its tables; only then is the best reachable result known.
 
     Raises:
-        DataError: no ranking can have the figures of a method.
+        DataError: No ranking can have the metrics of a method.
     """
     sampling = {"num_samples": config.evaluate.bootstrap_samples, "seed": config.seed}
     metrics: dict[str, Metrics] = {
@@ -68,9 +68,9 @@ def build_ranking(
     }
     others = sorted((name for name in ranks if name != MODEL), key=lambda name: -metrics[name][CHIEF_METRIC].value)
     differences = {name: measure_difference(ranks[MODEL], ranks[name], **sampling) for name in others}
-    # the shop's own probabilities are those of each customer's last event among all items
-    is_like_the_shop = competitors == CATALOGUE and split == "leave_one_out" and is_whole
-    best_reachable = load_best_reachable(config) if is_like_the_shop else None
+    # the probabilities of the demo shop are about each customer's last event among all items
+    is_shop_protocol = competitors == CATALOGUE and split == "leave_one_out" and is_whole
+    best_reachable = load_best_reachable(config) if is_shop_protocol else None
     if best_reachable is not None:
         metrics[BEST_REACHABLE] = best_reachable
     refuse_impossible(metrics)
@@ -99,7 +99,7 @@ def _statements(config: RunConfig, competitors: Competitors, num_items: int, spl
 def describe_cases(
     split: HeldOut, dataset_split: DatasetSplit, num_users: int, num_users_in_split: int, seed: int
 ) -> list[str]:
-    """Return what all tables of a report have in common, one sentence each."""
+    """Return the statements that hold for all tables of a report: users, split and training events."""
     which = "All" if num_users == num_users_in_split else f"{num_users:,}, drawn with seed {seed}, of the"
     trained = (
         "every user's events but the last two"
@@ -109,38 +109,38 @@ def describe_cases(
     return [
         f"{which} {num_users_in_split:,} users of the {split} split.",
         *dataset_split.describe(split),
-        f"The baselines rank the same cases and count what the model was trained on, {trained}.",
+        f"The baselines rank the same cases and use the model's training events, {trained}.",
     ]
 
 
 def describe_cut_searches(num_cut: int, num_cases: int, max_expansions: int) -> list[str]:
-    """Return what a reader must know of exact searches that were not brought to their end.
+    """Return the statement on exact searches that reached their limit, if there are any.
 
     Example:
         >>> describe_cut_searches(2, 100, 5000)[0].split(";")[0]
-        'For 2 of 100 users the exact search was ended after decoding.max_expansions (5,000) nodes'
+        'For 2 of 100 users the exact search ended at decoding.max_expansions (5,000) nodes'
     """
     if not num_cut:
         return []
     limit = f"decoding.max_expansions ({max_expansions:,}) nodes"
-    return [f"For {num_cut:,} of {num_cases:,} users the exact search was ended after {limit}; theirs are not proven."]
+    return [f"For {num_cut:,} of {num_cases:,} users the exact search ended at {limit}; their items are not proven."]
 
 
 def refuse_impossible(metrics: MethodMetrics) -> None:
-    """Refuse figures that no ranking with one positive per case can have.
+    """Refuse metrics that no ranking with one positive per case can have.
 
     Raises:
-        DataError: with the method and the bound that is broken.
+        DataError: The message has the method and the bound that it breaks.
     """
-    for method, figures in metrics.items():
-        check_possible(title_of(method), {name: figure.value for name, figure in figures.items()})
+    for method, values in metrics.items():
+        check_possible(title_of(method), {name: measured.value for name, measured in values.items()})
 
 
 def load_best_reachable(config: RunConfig) -> Metrics | None:
-    """Return the figures in the `oracle.json` that the demo shop has beside its tables, None where there is none.
+    """Return the metrics in the `oracle.json` next to the tables of a demo shop; None without such a file.
 
     Raises:
-        DataError: the file does not hold figures.
+        DataError: The file has no metrics.
     """
     table = config.input.interactions.path
     path = Path(table).parent / "oracle.json"
@@ -148,8 +148,8 @@ def load_best_reachable(config: RunConfig) -> Metrics | None:
         return None
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        figures = document.get("best_reachable", document)
-        values = {name: float(figures[name]) for name in METRIC_NAMES if name in figures}
+        metrics = document.get("best_reachable", document)
+        values = {name: float(metrics[name]) for name in METRIC_NAMES if name in metrics}
         split = document.get("split", "test")
     except (ValueError, TypeError, AttributeError) as error:
         raise DataError(f"{path} must hold metrics such as hr_at_10: {error!r}") from error

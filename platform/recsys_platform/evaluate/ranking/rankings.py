@@ -12,7 +12,7 @@ import numpy as np
 
 from recsys_model.evaluation.baselines import Ranker, rank_by_keys
 from recsys_model.evaluation.exposure import best_of
-from recsys_model.evaluation.metrics import rank_in
+from recsys_model.evaluation.metrics import LARGEST_K, rank_in
 from recsys_model.evaluation.protocols import rank_of_target
 from recsys_platform.evaluate.answer_log import AnswerLogs
 from recsys_platform.evaluate.ranking.cases import Case
@@ -25,8 +25,6 @@ from recsys_platform.progress import counted
 Ranks = dict[str, np.ndarray]
 """Method -> each case's rank, 1 for the first place, 0 if the item was not returned."""
 
-LARGEST_K = 10
-"""Items that are asked for: what the widest metric looks at."""
 RANKS_FILE = "ranks.parquet"
 """File of an evaluation with the ranks of every user."""
 

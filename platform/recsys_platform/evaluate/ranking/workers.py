@@ -10,7 +10,8 @@ from typing import NamedTuple, Protocol
 import torch
 
 from recsys_model.decoding.answer_scorer import AnswerScorer
-from recsys_model.decoding.generator import Answer, TrieGuidedGenerator
+from recsys_model.decoding.answers import Answer
+from recsys_model.decoding.generator import TrieGuidedGenerator
 from recsys_model.entities.catalog import load_catalog
 from recsys_model.infilling.positions import PositionAutomaton
 from recsys_model.text.tokenizer import load_tokenizer

@@ -1,1 +1,1 @@
-"""The report as text: a document of blocks, what renders it, plots, and words for methods and metrics; no Ray, no model."""
+"""The report: its typed content, sections of text blocks, plots, and renderers to HTML and Markdown. No Ray or torch."""

@@ -1,4 +1,4 @@
-"""The content of `compare.json`, typed, and the same as Markdown: the models of two runs on the same users."""
+"""The typed content of `compare.json`, a comparison of two models on the same users, and its Markdown."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,12 +16,12 @@ class ComparedRun:
     name: str
     """Name of the run."""
     folder: str
-    """Its evaluation artifact."""
+    """Folder of its evaluation artifact."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ComparedFigures:
-    """Figures of both models on the same users."""
+class ComparedMetrics:
+    """Metrics of both models on the same users."""
 
     first: Metrics
     """HR@k and NDCG@k of the first model, 0 to 1."""
@@ -30,27 +30,27 @@ class ComparedFigures:
     difference: Metrics
     """The first minus the second, -1 to 1; the interval is that of the paired difference."""
     verdicts: Mapping[str, str]
-    """Metric -> what the difference says of the first model."""
+    """Maps a metric to the verdict on the first model."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ComparedGroup(ComparedFigures):
-    """Figures of both models on some of the users."""
+class ComparedGroup(ComparedMetrics):
+    """Metrics of both models on some of the users."""
 
     num_users: int
-    """These users, at least 1."""
+    """Number of these users, at least 1."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ComparedRanking(ComparedFigures):
-    """Figures of both models on all users under one protocol."""
+class ComparedRanking(ComparedMetrics):
+    """Metrics of both models on all users under one protocol."""
 
     title: str
-    """The protocol, as a reader meets it."""
+    """Title of the protocol."""
     competitors: Competitors
-    """What a held-out item has to beat."""
+    """Candidate set of the protocol: the items that compete with the held-out one."""
     own_time: ComparedGroup | None = field(default=None, metadata=LEFT_OUT)
-    """Users whose held-out event has a time of its own; absent where these are all users or none."""
+    """Users whose held-out event has a time of its own; absent if these are all users or none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,24 +58,24 @@ class Comparison:
     """The models of two runs on the same users."""
 
     first: ComparedRun
-    """The run whose figures come first."""
+    """The first run; differences are the first minus the second."""
     second: ComparedRun
-    """The other run."""
+    """The second run."""
     num_users: int
-    """Users, the same in both, at least 1."""
+    """Number of users, the same in both, at least 1."""
     statements: tuple[str, ...]
     """Sentences that hold for all rankings."""
     rankings: tuple[ComparedRanking, ...]
-    """One entry for each protocol."""
+    """One entry per protocol."""
 
 
 def format_comparison(comparison: Comparison) -> str:
-    """Return a comparison as Markdown, which is also what the terminal shows."""
+    """Return a comparison as Markdown; the terminal shows the same text."""
     first, second = _names(comparison)
     parts = [
         f"# {escape(first)} compared with {escape(second)}",
-        f"{comparison.num_users:,} users, the same in both. Brackets: 95 % intervals. A difference is the first minus "
-        "the second, paired over the same users; where its interval holds 0, the two cannot be told apart.",
+        f"{comparison.num_users:,} users, the same in both. Brackets show 95 % intervals. A difference is the first "
+        "minus the second, paired over the same users. If its interval contains 0, the two cannot be told apart.",
         "\n".join(f"- {escape(statement)}" for statement in comparison.statements),
     ]
     head = ["metric", first, second, "difference", f"{first} is"]
@@ -87,21 +87,21 @@ def format_comparison(comparison: Comparison) -> str:
     return "\n\n".join(parts)
 
 
-def _rows(figures: ComparedFigures) -> list[list[str]]:
-    """Return one row a metric: both figures, the difference and the verdict."""
+def _rows(metrics: ComparedMetrics) -> list[list[str]]:
+    """Return one row per metric: both values, the difference and the verdict."""
     return [
         [
             metric_title(metric),
-            estimate(figures.first[metric]),
-            estimate(figures.second[metric]),
+            estimate(metrics.first[metric]),
+            estimate(metrics.second[metric]),
             estimate(difference, sign=True),
-            figures.verdicts[metric],
+            metrics.verdicts[metric],
         ]
-        for metric, difference in figures.difference.items()
+        for metric, difference in metrics.difference.items()
     ]
 
 
 def _names(comparison: Comparison) -> tuple[str, str]:
-    """Return the runs' names, with letters where they are equal."""
+    """Return the names of the runs, with (A) and (B) if they are equal."""
     first, second = comparison.first.name, comparison.second.name
     return (first, second) if first != second else (f"{first} (A)", f"{second} (B)")

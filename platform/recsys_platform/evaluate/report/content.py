@@ -1,6 +1,6 @@
-"""The content of `report.json`, typed: the fields are its keys, the docstrings are the descriptions of its schema.
+"""The typed content of `report.json`: fields are its keys, docstrings are the descriptions of its schema.
 
-Every part of the report and every plot is made from a `Report` alone. `json_format` writes and reads it.
+Every section and every plot is rendered from a `Report` alone. `json_format` writes and reads it.
 """
 
 from dataclasses import dataclass, field
@@ -12,22 +12,22 @@ from recsys_platform.evaluate.report.measured import (
     Competitors,
     Exposure,
     MethodMetrics,
-    Part,
     RankingTable,
+    ReportPart,
 )
 from recsys_platform.splits import DatasetSplit, HeldOut
 
 Wording: TypeAlias = Literal["seen", "unseen"]
 LossPoint: TypeAlias = tuple[int, float]
-"""Step of the optimiser, from 1, and mean loss of a target token in nats."""
+"""Optimiser step, from 1, and mean loss per target token in nats."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SplitSettings(Part):
-    """How a dataset was split into events to train on and held-out ones."""
+class SplitSettings(ReportPart):
+    """How a dataset was split into training events and held-out events."""
 
     kind: Literal["leave_one_out", "temporal"]
-    """The rule."""
+    """Rule of the split."""
     valid_from: float | None
     """With `temporal`, time of the first validation event in the unit of the data; null otherwise."""
     test_from: float | None
@@ -40,37 +40,37 @@ class SplitSettings(Part):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ProtocolSettings(Part):
-    """What two evaluations must have in common to be compared, in the words of the configuration."""
+class ProtocolSettings(ReportPart):
+    """Settings that two evaluations must share to be comparable."""
 
     dataset_split: SplitSettings
     """How the dataset was split."""
     split: HeldOut
     """Which held-out event of each user is the target."""
     exclude_seen: bool
-    """Whether items of a user's history are taken out of the whole catalogue."""
+    """Whether items of a user's history are removed from the whole catalogue."""
     num_negatives: int
-    """With `sampled`, negatives of each user, at least 1."""
+    """With `sampled`, number of negatives per user, at least 1."""
     negatives_seed: int
     """With `sampled`, seed of the negatives."""
     candidates_digest: str | None
-    """With `given`, SHA-256 of the table of candidates, 64 hexadecimal digits; null where there is none."""
+    """With `given`, SHA-256 of the table of candidates, 64 hexadecimal digits; null without a table."""
     competitors: tuple[Competitors, ...]
-    """Protocols, one ranking each, in the order of `rankings`."""
+    """Candidate sets, one ranking each, in the order of `rankings`."""
     seed: int
-    """Seed of everything else that is drawn."""
+    """Seed of all other random choices."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TrainingRecord(Part):
-    """How the training of a baseline went; empty for one that trains nothing."""
+class TrainingRecord(ReportPart):
+    """The training of a baseline; empty for a baseline without training."""
 
     num_passes: int = field(default=0, metadata=LEFT_OUT)
-    """Passes over the training events that were made, at least 1."""
+    """Passes over the training events, at least 1."""
     max_passes: int = field(default=0, metadata=LEFT_OUT)
-    """Passes that were allowed, at least 1; absent where the number of passes is fixed, as are the next three."""
+    """Maximum number of passes, at least 1; this and the next three are absent if the number of passes is fixed."""
     patience: int = field(default=0, metadata=LEFT_OUT)
-    """Passes in a row without a better validation NDCG@10 that end the training, at least 1."""
+    """Number of passes in a row without a better validation NDCG@10 that end the training, at least 1."""
     kept_pass: int = field(default=0, metadata=LEFT_OUT)
     """Pass with the best validation NDCG@10, from 1; its weights rank."""
     validation_ndcg_at_10: float | None = field(default=None, metadata=LEFT_OUT)
@@ -78,49 +78,49 @@ class TrainingRecord(Part):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class BaselineEntry(Part):
-    """What one baseline is worth."""
+class BaselineEntry(ReportPart):
+    """One baseline: implementation, training and public figures."""
 
     method: str
-    """Its name in `evaluate.baselines`."""
+    """Name in `evaluate.baselines`."""
     implementation: str
-    """Whose code it is, with which settings, in words."""
+    """Origin of the code and its settings, in words."""
     training: str
-    """How its training was stopped, in words."""
+    """Number of passes and end of the training, in words."""
     record: TrainingRecord
-    """The same in figures."""
+    """The same in numbers."""
     public: str | None
-    """Public figures that it should reach, with data set and source, in words; null where there are none."""
+    """Public figures to reach, with data set and source, in words; null without any."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class BaselineNotes(Part):
-    """What is to be said of the baselines."""
+class BaselineNotes(ReportPart):
+    """Notes on all baselines."""
 
     dataset: str | None
     """Name of the recognised public data set; null for any other."""
     methods: tuple[BaselineEntry, ...]
-    """One entry for each baseline, in the order of the configuration."""
+    """One entry per baseline, in the order of the configuration."""
     notes: tuple[str, ...]
-    """Sentences on what a baseline is told, and on public figures."""
+    """Sentences on the input of baselines, and on public figures."""
     warnings: tuple[str, ...]
-    """One sentence for each baseline that falls short of its public figures."""
+    """One sentence per baseline below its public figures."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TaskExample(Part):
-    """A question with its answer, to read."""
+class TaskExample(ReportPart):
+    """An example of a question with its answer."""
 
     question: str
-    """The text that the model was given."""
+    """Prompt of the model."""
     truth: str
-    """What the user did or wrote."""
+    """The true answer: what the user did or wrote."""
     answer: str
-    """What the model answered."""
+    """The model's answer."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TaskEntry(Part):
+class TaskEntry(ReportPart):
     """The evaluation of one task in one kind of wordings."""
 
     task: str
@@ -130,92 +130,94 @@ class TaskEntry(Part):
     templates: Wording
     """Whether the wordings were trained on."""
     template_ids: tuple[str, ...]
-    """Wordings that were used, in alphabetical order."""
+    """Ids of the wordings, in alphabetical order."""
     num_cases: int
-    """Questions that were measured, at least 0."""
+    """Number of questions, at least 0."""
     statements: tuple[str, ...]
     """Sentences on events, wordings, answers and baselines."""
     metrics: MethodMetrics
-    """Figures of every method; RMSE and MAE in stars, BLEU and ROUGE 0 to 100, others 0 to 1."""
+    """Metrics of every method; RMSE and MAE in stars, BLEU and ROUGE 0 to 100, others 0 to 1."""
     examples: tuple[TaskExample, ...]
     """Evenly spaced questions."""
+    warnings: tuple[str, ...] = field(default=(), metadata=LEFT_OUT)
+    """Why figures say less than they seem to: a script that a metric does not see, a BLEU that is 0 by construction."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LearningCurve(Part):
-    """The record of the checkpoint's training, as points of step and mean loss of a target token in nats."""
+class LearningCurve(ReportPart):
+    """The training of the checkpoint, as points of optimiser step and mean loss per target token in nats."""
 
     train: tuple[LossPoint, ...]
     """Training loss over all objectives."""
     eval: tuple[LossPoint, ...]
     """Validation loss of the next item."""
     families: dict[str, tuple[LossPoint, ...]]
-    """Family of tasks -> its validation loss."""
+    """Maps a task family to its validation loss."""
     minutes: float | None
-    """Duration of the training in minutes, at least 0; null where it was not recorded."""
+    """Duration of the training in minutes, at least 0; null if it was not recorded."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Example(Part):
-    """One user's case, with titles in place of item ids."""
+class ExampleCase(ReportPart):
+    """One user's case, with titles instead of item ids."""
 
     user_id: str
-    """As in the interactions table."""
+    """User id of the interactions table."""
     num_history: int
-    """Events of the history, at least 1."""
+    """Number of events of the history, at least 1."""
     history: tuple[str, ...]
     """Titles of the latest events of the history, oldest first."""
     truth: str
     """Title of the held-out item."""
     rank: int
-    """Place of the held-out item among the recommended ones, 1 for the first; 0 where it is absent."""
+    """Rank of the held-out item among the recommended ones, from 1; 0 if it is not among them."""
     recommended: tuple[str, ...]
     """Titles of the recommended items, best first."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Report(Part):
-    """Everything that an evaluation tells."""
+class Report(ReportPart):
+    """The whole report of an evaluation."""
 
     name: str
     """Name of the run."""
     statements: tuple[str, ...]
     """Sentences that hold for all rankings."""
     rankings: tuple[RankingTable, ...]
-    """One table for each protocol; the first is the one that summaries quote."""
+    """One table per protocol; summaries quote the first one."""
     method_titles: dict[str, str]
-    """Method -> title; methods without one are called by their names."""
+    """Maps a method to its title; methods without a title are shown by name."""
     protocol: ProtocolSettings
     """The settings of the protocol."""
     num_users: int
-    """Users that were evaluated, at least 1."""
+    """Number of evaluated users, at least 1."""
     num_users_in_split: int
-    """Users of the split, of whom the evaluated ones may be a sample."""
+    """Number of users of the split; the evaluated users may be a sample."""
     num_items: int
-    """Items of the catalogue, at least 1."""
+    """Number of items of the catalogue, at least 1."""
     config: dict[str, Any]
     """The full configuration of the run."""
     versions: dict[str, str]
-    """Package -> installed version."""
+    """Maps a package to its installed version."""
     baselines: BaselineNotes
-    """What the baselines are worth."""
+    """Notes on the baselines."""
     exposure: dict[str, Exposure]
-    """Method -> what it shows; `taken` stands for what the users took."""
+    """Maps a method to the exposure of its recommendations; `taken` stands for the items that users took."""
     exposure_statements: tuple[str, ...]
-    """Sentences on the figures of exposure."""
+    """Definitions of the exposure metrics, one sentence each."""
     breakdowns: Breakdowns | None
-    """Figures of groups of users; null where no ranking was measured."""
+    """Metrics of groups of users; null if no ranking was measured."""
     learning_curve: LearningCurve | None
-    """The training of the checkpoint; null where it holds no record."""
-    examples: tuple[Example, ...]
-    """Cases that were drawn by seed."""
+    """The training of the checkpoint; null if it has no record."""
+    examples: tuple[ExampleCase, ...]
+    """Cases drawn by seed."""
     examples_statement: str
-    """The rule by which they were drawn, in one sentence."""
+    """The rule of the draw, in one sentence."""
     tasks: tuple[TaskEntry, ...]
-    """One entry for each task and kind of wordings."""
+    """One entry per task and kind of wordings."""
     seconds_recommending: float
-    """Seconds of ranking by the model, the start of the workers included."""
+    """Seconds of ranking by the model, including the start of the workers."""
     users_per_second: float
-    """Evaluated users in each of these seconds."""
+    """Evaluated users per second of `seconds_recommending`."""
     seconds: float
     """Seconds of the whole evaluation."""

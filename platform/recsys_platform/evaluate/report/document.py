@@ -1,12 +1,12 @@
-"""A report as blocks of plain text, which a renderer turns into HTML or Markdown.
+"""A document of plain-text blocks, which the renderers turn into HTML or Markdown.
 
-Whatever stands in a block is text and never markup: only the renderers know what has to be escaped,
-and they escape everything, so a title cannot break out of its place.
+Blocks contain text, never markup. Only the renderers know what to escape, and they escape everything, so no text of
+a report can become markup.
 """
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -26,21 +26,21 @@ class Heading:
     """A heading inside a section."""
 
     text: str
-    """What follows, in a few words."""
+    """The heading, a few words."""
 
 
 @dataclass(frozen=True, slots=True)
-class Items:
+class Bullets:
     """A list."""
 
     items: Sequence[str]
     """One line each."""
     title: str = ""
-    """What is listed; stands before the list."""
+    """Title before the list."""
     is_numbered: bool = False
-    """Whether the order is told by numbers from 1."""
+    """Whether the items are numbered from 1."""
     marked: frozenset[int] = frozenset()
-    """Places in `items`, from 0, that stand out."""
+    """Indices of highlighted items, from 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Table:
     """A table whose first column names the rows.
 
     Raises:
-        ValueError: a row has another number of cells than the head; the program that built it is wrong.
+        ValueError: A row and the head have different numbers of cells; this is a fault of the program.
     """
 
     caption: str
@@ -58,7 +58,7 @@ class Table:
     rows: Sequence[Sequence[str]]
     """Cells; the first of each is the row's name."""
     marked: frozenset[int] = frozenset()
-    """Places in `rows`, from 0, whose names stand out."""
+    """Indices of rows with a highlighted name, from 0."""
 
     def __post_init__(self) -> None:
         for row in self.rows:
@@ -71,14 +71,14 @@ class Picture:
     """A plot, by its name in the report's pictures."""
 
     name: str
-    """Of the file, without folder and ending."""
+    """Name of the file, without folder and suffix."""
     text: str
-    """What it shows, for those who do not see it too."""
+    """What the plot shows; also the alternative text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """Text whose lines stay as they are."""
+    """Text with fixed line breaks."""
 
     text: str
     """Any number of lines."""
@@ -86,15 +86,15 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """Blocks that a reader opens only when wanted."""
+    """Blocks that are collapsed at first."""
 
     title: str
-    """What is inside."""
+    """Title of the collapsed blocks."""
     blocks: "Sequence[Block]"
     """In order."""
 
 
-Block: TypeAlias = Paragraph | Heading | Items | Table | Picture | Code | Fold
+Block: TypeAlias = Paragraph | Heading | Bullets | Table | Picture | Code | Fold
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class Section:
 
     @property
     def anchor(self) -> str:
-        """What a link to the section ends in, the way GitHub derives it from a heading."""
+        """Anchor of the section, as GitHub derives it from a heading."""
         return re.sub(r"[^\w-]", "", self.title.lower().replace(" ", "-"))
 
 
@@ -117,38 +117,52 @@ class Document:
     """A whole report."""
 
     title: str
-    """Stands at the top."""
+    """Title of the document."""
     sections: Sequence[Section]
     """In order."""
 
     def pictures(self) -> list[str]:
-        """Return the names of all pictures that are shown, in order."""
+        """Return the names of all pictures in order."""
         return [name for section in self.sections for name in _pictures(section.blocks)]
+
+    def with_picture_notes(self, notes: Mapping[str, str]) -> "Document":
+        """Return the document with a paragraph behind each picture that has a note."""
+        sections = [Section(section.title, _with_notes(section.blocks, notes)) for section in self.sections]
+        return Document(self.title, sections)
 
 
 def one_line(text: str) -> str:
-    """Return the text in one line, white space folded, without control characters and changes of direction.
+    """Return the text in one line: whitespace collapsed, control characters and bidirectional controls removed.
 
     Example:
         >>> one_line("Red" + chr(10) + "  Tent" + chr(0) + chr(0x202e))
         'Red Tent'
     """
-    kept = "".join(" " if char.isspace() else char for char in text if char.isspace() or not _is_control(char))
-    return " ".join(kept.split())
+    printable = "".join(" " if char.isspace() else char for char in text if char.isspace() or not _is_control(char))
+    return " ".join(printable.split())
 
 
 def shown_item(text: str) -> str:
-    """Return an entry of a list in one line; words in place of one without any, which a reader would not see."""
+    """Return an entry of a list in one line, or "(empty)" for an entry without visible text."""
     return one_line(text) or "(empty)"
 
 
 def plain_lines(text: str) -> str:
-    """Return the text with its lines and blanks, without control characters and changes of direction."""
+    """Return the text with its line breaks and blanks, without control characters and bidirectional controls."""
     return "".join(char for char in text if char == "\n" or not _is_control(char))
 
 
 def _is_control(char: str) -> bool:
     return char in _BIDI_CONTROLS or unicodedata.category(char) in ("Cc", "Cs")
+
+
+def _with_notes(blocks: Sequence[Block], notes: Mapping[str, str]) -> list[Block]:
+    noted: list[Block] = []
+    for block in blocks:
+        noted.append(Fold(block.title, _with_notes(block.blocks, notes)) if isinstance(block, Fold) else block)
+        if isinstance(block, Picture) and block.name in notes:
+            noted.append(Paragraph(notes[block.name]))
+    return noted
 
 
 def _pictures(blocks: Sequence[Block]) -> list[str]:

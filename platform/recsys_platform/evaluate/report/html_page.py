@@ -1,7 +1,7 @@
-"""A report as one HTML file: styles and plots inside, no script, nothing fetched from elsewhere.
+"""Render a report as one HTML file with styles and plots inside; it has no script and loads nothing.
 
-`report.html.jinja` is the page. Whatever a template writes is folded to one line, freed of control characters and
-changes of direction, and escaped, so no text can break out of its place, whichever expression it comes from.
+`report.html.jinja` is the page. Each expression of a template is reduced to one line without control characters and
+bidirectional controls, and escaped. So no text of a report can become markup.
 """
 
 import base64
@@ -23,7 +23,7 @@ STYLE = (FOLDER / "report.css").read_text(encoding="utf-8")
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """One plot in two colourings."""
+    """One plot in two themes."""
 
     light: bytes
     """PNG on white."""
@@ -32,13 +32,13 @@ class Image:
 
 
 def render_html(document: Document, images: Mapping[str, Image]) -> str:
-    """Return the document as one page; `images` holds every picture of it by name."""
+    """Return the document as one page; `images` has each of its pictures by name."""
     return _environment().get_template(TEMPLATE).render(document=document, images=images, style=Markup(STYLE))
 
 
 @functools.cache
 def _environment() -> jinja2.Environment:
-    """Return what renders the templates; a name that a template gets wrong is an error."""
+    """Return the jinja2 environment; an undefined name in a template is an error."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER),
         autoescape=True,
@@ -54,12 +54,12 @@ def _environment() -> jinja2.Environment:
 
 
 def _fold(value: object) -> object:
-    """Return what an expression of a template writes before it is escaped; markup of our own stays as it is."""
+    """Return the value of an expression before it is escaped: one line of text; our own markup is unchanged."""
     return value if isinstance(value, Markup) else one_line(str(value))
 
 
 def _escape_lines(text: str) -> Markup:
-    """Return text that keeps its lines, escaped here since `_fold` would join them."""
+    """Escape text and keep its lines; as markup, it is exempt from `_fold`, which would join them."""
     return escape(plain_lines(text))
 
 

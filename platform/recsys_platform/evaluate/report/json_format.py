@@ -1,6 +1,6 @@
-"""`report.json`: how it is written, how it is read back and checked, and its JSON schema.
+"""Write, read and validate `report.json`, and generate its JSON schema.
 
-An unknown key, a missing key, a value of another type and a number that is not finite are all refused.
+Unknown keys, missing keys, values of another type and numbers that are not finite are refused.
 """
 
 import dataclasses
@@ -17,11 +17,11 @@ from recsys_platform.evaluate.report.content import Report
 from recsys_platform.evaluate.report.measured import LEFT_OUT
 
 MAX_SHOWN = 60
-"""Characters of a wrong value that an error shows."""
+"""Maximum number of characters of an invalid value in an error."""
 
 
 def to_json(value: Any) -> Any:
-    """Return dataclasses, mappings and sequences, however nested, as plain JSON types; all else stays as it is.
+    """Return nested dataclasses, mappings and sequences as plain JSON types; other values are unchanged.
 
     Example:
         >>> from recsys_platform.evaluate.report.measured import Exposure, MeasuredValue
@@ -39,24 +39,24 @@ def to_json(value: Any) -> Any:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write what `to_json` makes of a value.
+    """Write a value, converted by `to_json`, as JSON.
 
     Raises:
-        ValueError: it holds a number that is not finite; nothing is written.
+        ValueError: A number is not finite; nothing is written.
     """
     text = json.dumps(to_json(value), indent=1, ensure_ascii=False, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
 
 
 def from_json(text: str | bytes, source: str) -> Report:
-    """Return the report that a `report.json` holds.
+    """Return the report of a `report.json`.
 
     Args:
         text: Content of the file.
-        source: What an error calls the file.
+        source: Name of the file in errors.
 
     Raises:
-        DataError: it is no such report; every wrong field is named with what was expected there.
+        DataError: The text is not such a report; the message has every invalid field and what was expected.
     """
     try:
         return _adapter().validate_json(text)
@@ -65,11 +65,11 @@ def from_json(text: str | bytes, source: str) -> Report:
             _describe(problem["loc"], problem["type"], problem["msg"], problem["input"]) for problem in error.errors()
         ]
         lines = "\n  ".join(problems)
-        raise DataError(f"{source} is no report that this version reads, evaluate the run again:\n  {lines}") from error
+        raise DataError(f"{source} is not a report of this version; evaluate the run again:\n  {lines}") from error
 
 
 def json_schema() -> dict[str, Any]:
-    """Return the JSON schema (draft 2020-12) of `report.json`; descriptions are the docstrings of the fields."""
+    """Return the JSON schema (draft 2020-12) of `report.json`; its descriptions are the docstrings of the fields."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_adapter().json_schema()}
 
 
@@ -83,13 +83,13 @@ def _is_left_out(each: dataclasses.Field[Any], value: Any) -> bool:
 
 
 def _describe(place: tuple[int | str, ...], kind: str, message: str, value: object) -> str:
-    """Return `path: what was expected, what was there instead`."""
+    """Return `path: what was expected, got what`."""
     path = ".".join(map(str, place)) or "the whole file"
     if kind == "unexpected_keyword_argument":
         return f"{path}: unknown key"
     if kind == "missing":
         return f"{path}: required, but missing"
-    if kind == "value_error":  # of a dataclass, which says itself what it got
+    if kind == "value_error":  # raised by a dataclass; its message already has the value
         return f"{path}: {message.removeprefix('Value error, ')}"
     shown = repr(value)
     shown = shown if len(shown) <= MAX_SHOWN else f"{shown[:MAX_SHOWN]}..."

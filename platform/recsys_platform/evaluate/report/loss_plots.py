@@ -1,4 +1,4 @@
-"""The plots of a training: losses over the steps of the optimiser."""
+"""The plots of the training: losses over optimiser steps."""
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -9,7 +9,7 @@ from recsys_platform.evaluate.report.plot_style import Theme, add_legend, line_s
 
 
 def draw_learning_curve(report: Report, theme: Theme) -> Figure:
-    """Return training and validation loss over the steps of the optimiser; the report has a learning curve."""
+    """Return training and validation loss over optimiser steps; the report has a learning curve."""
     curve = _curve_of(report)
     figure, axes = new_figure(height=4.0)
     lines = (("training (all objectives)", curve.train, 0), ("validation", curve.eval, 5))
@@ -21,9 +21,9 @@ def draw_learning_curve(report: Report, theme: Theme) -> Figure:
 
 
 def draw_family_losses(report: Report, theme: Theme) -> Figure:
-    """Return the validation loss of each family of tasks over the steps; the report has a learning curve.
+    """Return the validation loss of each task family over optimiser steps; the report has a learning curve.
 
-    The axis is logarithmic, since words cost far more than stars.
+    The axis is logarithmic, because the loss of texts is far larger than the loss of ratings.
     """
     figure, axes = new_figure(height=4.0)
     for place, (family, points) in enumerate(_curve_of(report).families.items()):
@@ -31,7 +31,7 @@ def draw_family_losses(report: Report, theme: Theme) -> Figure:
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.yaxis.set_minor_formatter(StrMethodFormatter("{x:g}"))
-    _label_losses(figure, axes, "Validation loss of each family of tasks")
+    _label_losses(figure, axes, "Validation loss of each task family")
     return figure
 
 
@@ -41,8 +41,8 @@ def _curve_of(report: Report) -> LearningCurve:
 
 
 def _label_losses(figure: Figure, axes: Axes, title: str) -> None:
-    axes.set_xlabel("step of the optimiser")
-    axes.set_ylabel("mean loss of a target token, nats")
+    axes.set_xlabel("optimiser step")
+    axes.set_ylabel("mean loss per target token, nats")
     axes.set_title(title)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     add_legend(figure)

@@ -1,15 +1,15 @@
-"""A report as Markdown in GitHub's flavour; plots are files in a folder beside it."""
+"""Render a report as GitHub-flavoured Markdown; plots are files in a folder next to it."""
 
 import re
 from collections.abc import Sequence
 
 from recsys_platform.evaluate.report.document import (
     Block,
+    Bullets,
     Code,
     Document,
     Fold,
     Heading,
-    Items,
     Paragraph,
     Picture,
     Section,
@@ -24,7 +24,7 @@ _LINE_START = re.compile(r"^([-+=#]|\d+(?=[.)]))")
 
 
 def render_markdown(document: Document, plots_folder: str) -> str:
-    """Return the document; pictures are `plots_folder`/name.png."""
+    """Return the document as Markdown; pictures link to `plots_folder`/name.png."""
     contents = [f"- [{escape(section.title)}](#{section.anchor})" for section in document.sections]
     parts = [f"# {escape(document.title)}", "\n".join(contents)]
     for section in document.sections:
@@ -33,7 +33,7 @@ def render_markdown(document: Document, plots_folder: str) -> str:
 
 
 def escape(text: str) -> str:
-    r"""Return text that Markdown shows as it is, in one line, wherever in a line it stands.
+    r"""Escape text, so that Markdown shows it unchanged, in one line and at any position of a line.
 
     Example:
         >>> escape("1. *Tent* | <b>")
@@ -48,7 +48,7 @@ def escape(text: str) -> str:
 
 
 def format_table(table: Table) -> str:
-    """Return the table alone, without its caption; cells hold plain text."""
+    """Return a table without its caption; the cells are plain text and are escaped."""
     rows = [_row(row, is_marked=place in table.marked) for place, row in enumerate(table.rows)]
     return "\n".join([_row(table.head), "|" + "---|" * len(table.head), *rows])
 
@@ -63,7 +63,7 @@ def _block(block: Block, plots_folder: str) -> str:
             return escape(text)
         case Heading(text=text):
             return f"### {escape(text)}"
-        case Items():
+        case Bullets():
             return _items(block)
         case Table(caption=caption):
             return f"{escape(caption)}\n\n{format_table(block)}"
@@ -75,7 +75,7 @@ def _block(block: Block, plots_folder: str) -> str:
             return "\n\n".join([f"### {escape(title)}", *(_block(inner, plots_folder) for inner in blocks)])
 
 
-def _items(block: Items) -> str:
+def _items(block: Bullets) -> str:
     lines = []
     for place, item in enumerate(block.items):
         bullet = f"{place + 1}." if block.is_numbered else "-"
@@ -86,13 +86,13 @@ def _items(block: Items) -> str:
 
 
 def _row(cells: Sequence[str], *, is_marked: bool = False) -> str:
-    # a cell does not begin a line, so a sign in front needs no backslash
+    # a cell never begins a line, so signs such as - and + need no backslash
     name, *others = (_SPECIAL.sub(r"\\\1", one_line(cell)) for cell in cells)
     return f"| {' | '.join([f'**{name}**' if is_marked else name, *others])} |"
 
 
 def _code(text: str) -> str:
-    """Return a fenced block; the fence is longer than any run of backticks inside."""
+    """Return a fenced block whose fence is longer than any run of backticks inside."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}\n{text}\n{fence}"

@@ -1,12 +1,11 @@
-"""How plots look: on white and on dark pages, in colours that colour-blind readers can tell apart.
+"""The style of plots: light and dark themes with colours that colour-blind readers can distinguish.
 
 The colours are those of Okabe and Ito (2008), lighter ones on dark; markers and lines differ as well, so that no
 plot depends on colour alone.
 """
 
 import io
-import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypedDict
@@ -15,7 +14,9 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from recsys_platform.display_width import wrap
 from recsys_platform.evaluate.report.document import one_line
+from recsys_platform.evaluate.report.plot_fonts import font_families, replace_unshown
 
 DOTS_PER_INCH = 150
 
@@ -61,7 +62,7 @@ DARK = Theme(
 
 
 class LineStyle(TypedDict):
-    """What matplotlib's `plot` is told of a line."""
+    """Keyword arguments of matplotlib's `plot` for one line."""
 
     color: str
     marker: str
@@ -70,14 +71,14 @@ class LineStyle(TypedDict):
     zorder: float
 
 
-# seven markers and five lines for six colours: no two of two hundred methods look alike
+# six colours, seven markers and five line styles have no common factor: 210 methods look different
 MARKERS = ("s", "^", "D", "v", "P", "X", "<")
 LINES = ("--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)))
 
 
 @contextmanager
 def themed(theme: Theme) -> Iterator[None]:
-    """Let figures that are made inside have the colours of a theme."""
+    """Give all figures created inside the colours of a theme."""
     settings = {
         **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor", "legend.facecolor"), theme.page),
         **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color", "axes.titlecolor"), theme.text),
@@ -91,28 +92,46 @@ def themed(theme: Theme) -> Iterator[None]:
         "axes.titlesize": "medium",
         "legend.fontsize": "small",
         "font.size": 10.0,
-        "text.parse_math": False,  # a dollar in a title is a dollar
+        "font.family": font_families(),
+        "text.parse_math": False,  # a dollar sign in a title is text, not mathematics
     }
     with mpl.rc_context(settings):
         yield
 
 
-def to_png(draw: Callable[[Theme], Figure], theme: Theme) -> bytes:
-    """Return what `draw` draws in a theme's colours as a PNG."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Drawing:
+    """A plot as a picture."""
+
+    png: bytes
+    """The picture."""
+    unshown: Mapping[str, str]
+    """Number in the picture -> the characters that it stands for, since no font of the machine has them."""
+
+
+def draw_png(draw: Callable[[Theme], Figure], theme: Theme) -> Drawing:
+    """Return what `draw` draws in a theme's colours."""
     with themed(theme):
+        figure = draw(theme)
+        unshown = replace_unshown(figure)
         buffer = io.BytesIO()
-        draw(theme).savefig(buffer, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
-    return buffer.getvalue()
+        figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
+    return Drawing(png=buffer.getvalue(), unshown=unshown)
+
+
+def to_png(draw: Callable[[Theme], Figure], theme: Theme) -> bytes:
+    """Return the figure of `draw` as a PNG in the colours of a theme."""
+    return draw_png(draw, theme).png
 
 
 def new_figure(height: float) -> tuple[Figure, Axes]:
-    """Return a figure of the width of a page and its axes; the height is in inches."""
+    """Return a figure of page width and its axes; the height is in inches."""
     figure = Figure(figsize=(7.0, height), layout="constrained")
     return figure, figure.subplots()
 
 
 def line_style(theme: Theme, place: int) -> LineStyle:
-    """Return colour, marker and line of a method; place 0 is the model, which is drawn strongest."""
+    """Return colour, marker and line style of a method; place 0 is the model, which has the thickest line."""
     if place == 0:
         return LineStyle(color=theme.model, marker="o", linestyle="-", linewidth=2.4, zorder=5)
     index = place - 1
@@ -126,22 +145,24 @@ def line_style(theme: Theme, place: int) -> LineStyle:
 
 
 def label(text: str, width: int = 26) -> str:
-    """Return a name in at most two lines, so that it leaves room for the plot.
+    """Wrap a name into at most two lines, to leave room for the plot.
 
     Example:
         >>> label("best reachable (the shop's own probabilities)").splitlines()
         ["best reachable (the shop's", 'own probabilities)']
+        >>> label("赤杨山径帐篷地布赤杨山径帐篷地布", width=26).splitlines()
+        ['赤杨山径帐篷地布赤杨山径帐', '篷地布']
     """
-    return "\n".join(textwrap.wrap(one_line(text), width, max_lines=2, placeholder="…"))
+    return "\n".join(wrap(one_line(text), width, max_lines=2))
 
 
 def add_legend(figure: Figure) -> None:
-    """Name what is drawn below the plot, where it covers nothing."""
+    """Add a legend below the plot."""
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
 
 
 def top_of_axis(values: Sequence[float]) -> float:
-    """Return where an axis of shares that starts at 0 ends: a tenth above the largest value, at most 1.05.
+    """Return the upper limit of an axis of shares from 0: a tenth above the largest value, at most 1.05.
 
     Example:
         >>> top_of_axis([0.5, 0.2]), top_of_axis([0.0])

@@ -1,6 +1,6 @@
-"""The plots of a report, each a function from the report to a Figure; names are those of the report's pictures.
+"""The plots of rankings: functions from a report to a matplotlib Figure, by the names of the report's pictures.
 
-Here are those of rankings; `loss_plots.py` has those of the training.
+`loss_plots.py` has the plots of the training.
 """
 
 import functools
@@ -15,39 +15,40 @@ from recsys_platform.evaluate.report.measured import GroupRates, MeasuredValue, 
 from recsys_platform.evaluate.report.plot_style import (
     DARK,
     LIGHT,
+    Drawing,
     LineStyle,
     Theme,
     add_legend,
+    draw_png,
     label,
     line_style,
     new_figure,
-    to_png,
     top_of_axis,
 )
 from recsys_platform.evaluate.report.wording import BEST_REACHABLE, CHIEF_METRIC, MODEL, in_order, method_title
 
-_POPULARITY_AXIS = "tenth of the catalogue that the taken item is in, by training events (10: most popular)"
+_POPULARITY_AXIS = "tenth of the catalogue with the target item, by training events (10: most popular)"
 _HISTORY_AXIS = "events in the user's history"
 _MOST_WITH_INTERVALS = 3
 
 
-def draw_plots(report: Report, names: list[str]) -> dict[str, tuple[bytes, bytes]]:
-    """Return each named plot as PNG, for light and for dark pages."""
+def draw_plots(report: Report, names: list[str]) -> dict[str, tuple[Drawing, Drawing]]:
+    """Return each named plot for light and for dark pages."""
     drawers = {name: _drawer(report, name) for name in names}
-    return {name: (to_png(draw, LIGHT), to_png(draw, DARK)) for name, draw in drawers.items()}
+    return {name: (draw_png(draw, LIGHT), draw_png(draw, DARK)) for name, draw in drawers.items()}
 
 
 def draw_methods(report: Report, ranking: RankingTable, theme: Theme) -> Figure:
     """Return HR@10 of every method of a ranking, one line each, with its 95 % interval; the model on top."""
-    figures = {name: metrics[CHIEF_METRIC] for name, metrics in ranking.metrics.items() if CHIEF_METRIC in metrics}
-    methods = in_order(report, figures)
+    hit_rates = {name: metrics[CHIEF_METRIC] for name, metrics in ranking.metrics.items() if CHIEF_METRIC in metrics}
+    methods = in_order(report, hit_rates)
     figure = Figure(figsize=(7.0, 1.1 + 0.42 * len(methods)), layout="constrained")
     axes = figure.subplots()
     for place, method in enumerate(methods):
-        _draw_method(axes, place, figures[method], theme, is_model=method == MODEL)
+        _draw_method(axes, place, hit_rates[method], theme, is_model=method == MODEL)
     axes.set_yticks(range(len(methods)), [label(method_title(report, method)) for method in methods])
     axes.set_ylim(len(methods) - 0.4, -0.6)
-    axes.set_xlim(0.0, 1.12 * top_of_axis([_right_end(measured) for measured in figures.values()]))
+    axes.set_xlim(0.0, 1.12 * top_of_axis([_right_end(measured) for measured in hit_rates.values()]))
     axes.set_xlabel("HR@10, share of users")
     axes.set_title(f"{ranking.title}: HR@10 with 95 % intervals")
     axes.grid(visible=False, axis="y")
@@ -68,7 +69,7 @@ def draw_hit_rate_over_k(report: Report, theme: Theme) -> Figure:
         axes.plot([*best], [*best.values()], linestyle="", marker="*", markersize=11, color=theme.text, label=name)
     axes.set_ylim(0.0, top_of_axis([*best.values(), *(max(rates) for rates in curves.methods.values())]))
     axes.set_xticks(curves.ks)
-    axes.set_xlabel("k, items looked at")
+    axes.set_xlabel("k, number of recommended items")
     axes.set_ylabel("HR@k, share of users")
     axes.set_title("Share of users whose next item is among the first k")
     add_legend(figure)
@@ -113,7 +114,7 @@ def _draw_method(axes: Axes, place: int, measured: MeasuredValue, theme: Theme, 
 
 
 def _draw_groups(report: Report, rates: GroupRates, axis: str, theme: Theme) -> Figure:
-    """Return HR@10 of every method over groups of users; intervals of the model, of all where there are few methods."""
+    """Return HR@10 of every method over groups of users, with intervals of the model, or of all if methods are few."""
     methods = in_order(report, rates.methods)
     has_all_intervals = len(methods) <= _MOST_WITH_INTERVALS
     figure, axes = new_figure(height=4.6)
@@ -142,7 +143,7 @@ def _draw_rates(
     *,
     has_intervals: bool,
 ) -> list[float]:
-    """Draw one method over the groups that have users; return the upper ends of what was drawn."""
+    """Draw one method over the groups that have users; return the upper ends of points and intervals."""
     points = [(x, rate) for x, rate in zip(xs, rates, strict=True) if rate is not None]
     values = [rate.value for _, rate in points]
     axes.plot([x for x, _ in points], values, label=name, clip_on=False, **style)
@@ -154,12 +155,12 @@ def _draw_rates(
 
 
 def _shift(place: int, num_methods: int) -> float:
-    """Return how far a method is moved sideways, so that intervals of one group do not cover each other."""
+    """Return the horizontal offset of a method, so that intervals of one group do not overlap."""
     return 0.12 * (place - (num_methods - 1) / 2) / max(1, num_methods / 3)
 
 
 def _best_reachable(report: Report) -> dict[int, float]:
-    """Return k -> HR@k that is best reachable, ascending; empty where it is not known."""
+    """Return the best reachable HR@k by k, ascending; empty if unknown."""
     metrics = report.rankings[0].metrics.get(BEST_REACHABLE, {}) if report.rankings else {}
     rates = {int(name.removeprefix("hr_at_")): metrics[name].value for name in metrics if name.startswith("hr_at_")}
     return dict(sorted(rates.items()))
@@ -176,6 +177,6 @@ def _right_end(measured: MeasuredValue) -> float:
 
 
 def _places(methods: list[str]) -> list[tuple[int, str]]:
-    """Return each method with its place in the styles: 0 for the model alone, whether it is there or not."""
+    """Return each method with its index in the styles: 0 is reserved for the model."""
     others = [method for method in methods if method != MODEL]
     return [(0, MODEL)] * (MODEL in methods) + list(enumerate(others, start=1))

@@ -1,27 +1,27 @@
-"""The section of a report on task families: questions in wordings that were trained on, and in wordings that were not."""
+"""The report section on task families, with seen wordings (trained on) and unseen wordings."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import get_args
 
 from recsys_platform.evaluate.report.content import Report, TaskEntry, Wording
-from recsys_platform.evaluate.report.document import Block, Fold, Heading, Items, Paragraph, Section, Table
+from recsys_platform.evaluate.report.document import Block, Bullets, Fold, Heading, Paragraph, Section, Table
 from recsys_platform.evaluate.report.wording import estimate, in_order, method_title, metric_title
 
 _WORDINGS = get_args(Wording)
 
 
 def task_section(report: Report) -> Section:
-    """Return a table for each task, figures of seen and unseen wordings side by side, and a few answers to read."""
+    """Return one table per task with seen and unseen wordings side by side, and a few answers."""
     if not report.tasks:
         return Section("Task families", [Paragraph("The model was not trained on questions of task families.")])
     blocks: list[Block] = [
         Paragraph(
-            "Seen wordings were trained on; unseen ones were not and show what the model makes of a new question. "
+            "The model was trained on seen wordings and not on unseen ones, which test questions in new words. "
             "RMSE and MAE are errors: lower is better."
         )
     ]
     for entries in _by_task(report.tasks):
-        blocks += [Heading(_heading(entries[0])), _table(report, entries), *_statements(entries)]
+        blocks += [Heading(_heading(entries[0])), _table(report, entries), *_warnings(entries), *_statements(entries)]
         blocks += [_answers(entry) for entry in entries if entry.examples]
     return Section("Task families", blocks)
 
@@ -39,8 +39,8 @@ def _heading(entry: TaskEntry) -> str:
 
 
 def _table(report: Report, entries: Sequence[TaskEntry]) -> Table:
-    """Return one row a method; for each metric the wordings stand side by side."""
-    metrics = dict.fromkeys(metric for entry in entries for figures in entry.metrics.values() for metric in figures)
+    """Return one row per method, with the wordings of each metric in adjacent columns."""
+    metrics = dict.fromkeys(name for entry in entries for metrics in entry.metrics.values() for name in metrics)
     columns = [(metric, entry) for metric in metrics for entry in entries]
     methods = in_order(report, dict.fromkeys(method for entry in entries for method in entry.metrics))
     rows = [
@@ -56,20 +56,31 @@ def _table(report: Report, entries: Sequence[TaskEntry]) -> Table:
 
 
 def _statements(entries: Sequence[TaskEntry]) -> list[Block]:
-    """Return what holds for all entries once, and what holds for one with its wording in front."""
-    shared = [text for text in entries[0].statements if all(text in entry.statements for entry in entries)]
+    texts = _each_once({entry.templates: entry.statements for entry in entries})
+    return [Bullets(texts)] if texts else []
+
+
+def _warnings(entries: Sequence[TaskEntry]) -> list[Block]:
+    texts = _each_once({entry.templates: entry.warnings for entry in entries})
+    return [Bullets(texts, title="Warnings")] if texts else []
+
+
+def _each_once(wording_to_texts: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return texts common to all wordings, then those of one wording with its name in front."""
+    first, *others = wording_to_texts.values()
+    shared = [text for text in first if all(text in other for other in others)]
     own = [
-        f"{entry.templates.capitalize()} wordings: {text}"
-        for entry in entries
-        for text in entry.statements
+        f"{wording.capitalize()} wordings: {text}"
+        for wording, texts in wording_to_texts.items()
+        for text in texts
         if text not in shared
     ]
-    return [Items([*shared, *own])] if shared or own else []
+    return [*shared, *own]
 
 
 def _answers(entry: TaskEntry) -> Fold:
     lines: list[Block] = [
-        Items([f"question: {example.question}", f"true answer: {example.truth}", f"answer: {example.answer}"])
+        Bullets([f"question: {example.question}", f"true answer: {example.truth}", f"answer: {example.answer}"])
         for example in entry.examples
     ]
     return Fold(f"Answers to {entry.templates} wordings, {', '.join(entry.template_ids)}", lines)

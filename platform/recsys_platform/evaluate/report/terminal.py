@@ -1,6 +1,7 @@
-"""The figures of a ranking as a table for the terminal, and a paired difference as one line."""
+"""The metrics of a ranking as a table for the terminal, and a paired difference as one line."""
 
 from recsys_model.evaluation.metrics import METRIC_NAMES
+from recsys_platform.display_width import align
 from recsys_platform.evaluate.report.measured import Difference, MeasuredValue, MethodMetrics
 from recsys_platform.evaluate.report.wording import (
     CHIEF_METRIC,
@@ -13,7 +14,7 @@ from recsys_platform.evaluate.report.wording import (
 
 
 def format_table(metrics: MethodMetrics) -> str:
-    """Return a table for the terminal, one row a method; the interval is that of HR@10.
+    """Return a table for the terminal, one row per method; the last column is the interval of HR@10.
 
     Example:
         >>> print(format_table({"popularity": {"hr_at_10": MeasuredValue(value=0.25, low=0.2, high=0.3)}}))
@@ -33,28 +34,22 @@ def format_table(metrics: MethodMetrics) -> str:
         ]
         for method in order
     ]
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-        )
-        for row in (head, *rows)
-    )
+    return align([head, *rows])
 
 
 def format_difference(difference: Difference) -> str:
-    """Return one line on how far the model lies from the best baseline, paired over the same users."""
+    """Return one line with the paired difference of every metric, the model minus a baseline."""
     parts = [
-        f"{metric_title(name)} {figure.value:+.4f} [{figure.low:+.4f}, {figure.high:+.4f}]"
-        for name, figure in difference.metrics.items()
+        f"{metric_title(name)} {measured.value:+.4f} [{measured.low:+.4f}, {measured.high:+.4f}]"
+        for name, measured in difference.metrics.items()
     ]
     title = title_of(difference.baseline)
     return f"{MODEL_TITLE} minus {title}, paired over the same users: {', '.join(parts)}."
 
 
-def _value(figure: MeasuredValue | None) -> str:
-    return UNKNOWN if figure is None else f"{figure.value:.4f}"
+def _value(measured: MeasuredValue | None) -> str:
+    return UNKNOWN if measured is None else f"{measured.value:.4f}"
 
 
-def _interval(figure: MeasuredValue | None) -> str:
-    return UNKNOWN if figure is None or figure.interval is None else "{:.4f}-{:.4f}".format(*figure.interval)
+def _interval(measured: MeasuredValue | None) -> str:
+    return UNKNOWN if measured is None or measured.interval is None else "{:.4f}-{:.4f}".format(*measured.interval)

@@ -1,6 +1,6 @@
-"""The one vocabulary of reports: names and titles of methods and metrics, figures and verdicts in words.
+"""Names and titles of methods and metrics, and the format of numbers, intervals and verdicts, for all reports.
 
-An unknown figure is a dash and never `nan`.
+An unknown value is written as a dash, never as `nan`.
 """
 
 import math
@@ -16,15 +16,15 @@ MODEL_TITLE = "RecSysLLM"
 BEST_REACHABLE = "best_reachable"
 """Method that ranks by the demo shop's own probabilities."""
 TAKEN = "taken"
-"""Stands for what the users took, where methods are compared by what they recommend."""
+"""Pseudo-method for the items that users took, in comparisons of what methods recommend."""
 OWN_TIME = "held-out event with a time of its own"
-"""Group of users whose held-out event shares its time with no other event of theirs."""
+"""Name of the group of users whose held-out event has a time that no other event of the user has."""
 CHIEF_METRIC = "hr_at_10"
 """The metric that summaries quote."""
 LOWER_IS_BETTER = frozenset({"rmse", "mae"})
 """Metrics that are errors."""
 CANNOT_TELL = "cannot be told apart"
-"""Verdict on a difference whose interval holds 0."""
+"""Verdict on a difference whose interval contains 0."""
 
 METHOD_TITLES: dict[str, str] = {
     MODEL: MODEL_TITLE,
@@ -42,7 +42,7 @@ METHOD_TITLES: dict[str, str] = {
     "bert4rec": "BERT4Rec (cornac)",
     BEST_REACHABLE: "best reachable (the shop's own probabilities)",
 }
-"""Method of a ranking -> title, in the order of the table."""
+"""Maps a method of a ranking to its title, in the order of the tables."""
 TASK_METHOD_TITLES: dict[str, str] = {
     MODEL: MODEL_TITLE,
     "item_mean": "mean rating of the item",
@@ -53,13 +53,14 @@ TASK_METHOD_TITLES: dict[str, str] = {
     "most_frequent": "most frequent training text",
     "review_lead": "first words of the review",
 }
-"""Method of a task -> title, in the order of the table."""
+"""Maps a method of a task to its title, in the order of the tables."""
 
+_EFFECTIVE = "_effective"
 _UPPERCASE = frozenset({"hr", "ndcg", "rmse", "mae", "mse", "auc", "bleu", "rouge", "mrr"})
 
 
 def titles_of(methods: Iterable[str]) -> dict[str, str]:
-    """Return the titles for a report: those of the methods of its rankings, then those of all tasks.
+    """Return the titles for a report: those of its ranking methods, then those of all task methods.
 
     Example:
         >>> list(titles_of(["popularity", "recsysllm", "unheard_of"]))[:3]
@@ -70,7 +71,7 @@ def titles_of(methods: Iterable[str]) -> dict[str, str]:
 
 
 def title_of(method: str) -> str:
-    """Return the title of a method; its own name where it has none.
+    """Return the title of a method, or its name if it has no title.
 
     Example:
         >>> title_of("popularity"), title_of("most_pop")
@@ -85,19 +86,21 @@ def method_title(report: Report, method: str) -> str:
 
 
 def in_order(report: Report, methods: Iterable[str]) -> list[str]:
-    """Return methods as tables list them: the model, baselines in the order of their titles, what is best reachable."""
+    """Return methods in the order of the tables: the model, baselines in the order of their titles, best reachable."""
     titled = list(dict.fromkeys([*report.method_titles, *METHOD_TITLES]))
-    places = {method: place for place, method in enumerate(titled)}
-    return sorted(methods, key=lambda name: (name == BEST_REACHABLE, name != MODEL, places.get(name, len(titled))))
+    positions = {method: position for position, method in enumerate(titled)}
+    return sorted(methods, key=lambda name: (name == BEST_REACHABLE, name != MODEL, positions.get(name, len(titled))))
 
 
 def metric_title(name: str) -> str:
-    """Return a metric as it is printed.
+    """Return the printed name of a metric.
 
     Example:
-        >>> [metric_title(name) for name in ("hr_at_10", "rmse", "bleu_4", "rouge_l", "accuracy")]
-        ['HR@10', 'RMSE', 'BLEU-4', 'ROUGE-L', 'accuracy']
+        >>> [metric_title(name) for name in ("hr_at_10", "rmse", "bleu_4_effective", "rouge_l", "accuracy")]
+        ['HR@10', 'RMSE', 'BLEU-4 (effective order)', 'ROUGE-L', 'accuracy']
     """
+    if name.endswith(_EFFECTIVE):
+        return f"{metric_title(name.removesuffix(_EFFECTIVE))} (effective order)"
     kind, at, k = name.partition("_at_")
     if at:
         return f"{kind.upper()}@{k}"
@@ -106,7 +109,7 @@ def metric_title(name: str) -> str:
 
 
 def number(value: float | None, *, sign: bool = False) -> str:
-    """Return a figure with four decimals, two above ten; a dash where it is unknown or not finite.
+    """Return a number with four decimals, two from 10 on; a dash if it is unknown or not finite.
 
     Example:
         >>> number(0.12345), number(23.456), number(None), number(float("nan")), number(0.01, sign=True)
@@ -117,22 +120,22 @@ def number(value: float | None, *, sign: bool = False) -> str:
     return f"{value:{'+' if sign else ''}.{2 if abs(value) >= 10 else 4}f}"
 
 
-def estimate(figure: MeasuredValue | None, *, sign: bool = False) -> str:
-    """Return a figure with its interval.
+def estimate(measured: MeasuredValue | None, *, sign: bool = False) -> str:
+    """Return a value with its interval.
 
     Example:
         >>> estimate(MeasuredValue(value=0.5, low=0.4, high=0.6)), estimate(MeasuredValue.exact(0.5)), estimate(None)
         ('0.5000 (0.4000 to 0.6000)', '0.5000', '-')
     """
-    if figure is None or number(figure.value) == UNKNOWN:
+    if measured is None or number(measured.value) == UNKNOWN:
         return UNKNOWN
-    low, high = number(figure.low, sign=sign), number(figure.high, sign=sign)
-    value = number(figure.value, sign=sign)
+    low, high = number(measured.low, sign=sign), number(measured.high, sign=sign)
+    value = number(measured.value, sign=sign)
     return value if UNKNOWN in (low, high) else f"{value} ({low} to {high})"
 
 
 def verdict(metric: str, difference: MeasuredValue) -> str:
-    """Return what a paired difference, the model minus another method, says: its interval decides.
+    """Return the verdict on a paired difference, the model minus another method: its interval decides.
 
     Example:
         >>> won = MeasuredValue(value=0.2, low=0.1, high=0.3)
@@ -151,7 +154,7 @@ def verdict(metric: str, difference: MeasuredValue) -> str:
 
 
 def percent(share: float | None) -> str:
-    """Return a share in per cent with one decimal; a dash where it is unknown.
+    """Return a share in per cent with one decimal; a dash if it is unknown.
 
     Example:
         >>> percent(0.6063), percent(None)
@@ -161,7 +164,7 @@ def percent(share: float | None) -> str:
 
 
 def listed(words: Sequence[str]) -> str:
-    """Return words as they are listed in a sentence.
+    """Return words as a list in a sentence.
 
     Example:
         >>> listed(["a"]), listed(["a", "b", "c"])

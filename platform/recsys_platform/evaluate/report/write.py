@@ -1,4 +1,4 @@
-"""Write a report for people: one HTML file, and Markdown with its plots in a folder of their own."""
+"""Write a report as JSON, as one HTML file, and as Markdown with a folder of plots."""
 
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from recsys_platform.evaluate.report.document import Document
 from recsys_platform.evaluate.report.html_page import Image, render_html
 from recsys_platform.evaluate.report.json_format import write_json
 from recsys_platform.evaluate.report.markdown import render_markdown
+from recsys_platform.evaluate.report.plot_fonts import describe_unshown
 from recsys_platform.evaluate.report.plots import draw_plots
 from recsys_platform.evaluate.report.ranking_sections import protocol_section, ranking_section, summary_section
 from recsys_platform.evaluate.report.task_sections import task_section
@@ -41,15 +42,18 @@ _SECTIONS = (
 
 
 def write_reports(folder: Path, report: Report) -> None:
-    """Write `report.json`, `report.html`, `report.md` and `plots/` into a folder; all is drawn from `report` alone.
+    """Write `report.json`, `report.html`, `report.md` and `plots/` into a folder, all from `report` alone.
 
     Raises:
-        ValueError: the report holds a figure that is no finite number; nothing is written.
+        ValueError: A number of the report is not finite; nothing is written.
     """
     write_json(folder / JSON_FILE, report)
     document = build_document(report)
     plots = draw_plots(report, document.pictures())
-    images = {name: Image(light, dark) for name, (light, dark) in plots.items()}
+    images = {name: Image(light.png, dark.png) for name, (light, dark) in plots.items()}
+    document = document.with_picture_notes(
+        {name: describe_unshown(light.unshown) for name, (light, _) in plots.items() if light.unshown}
+    )
     (folder / HTML_FILE).write_text(render_html(document, images), encoding="utf-8")
     (folder / MARKDOWN_FILE).write_text(render_markdown(document, PLOTS_FOLDER), encoding="utf-8")
     (folder / PLOTS_FOLDER).mkdir()
@@ -58,5 +62,5 @@ def write_reports(folder: Path, report: Report) -> None:
 
 
 def build_document(report: Report) -> Document:
-    """Return the report's sections in the order in which they are read."""
+    """Return the document of a report with all sections in order."""
     return Document(f"Evaluation of {report.name}", [build(report) for build in _SECTIONS])

@@ -15,17 +15,16 @@ from recsys_model.decoding.generator import TrieGuidedGenerator
 from recsys_model.decoding.text import TextGenerator
 from recsys_model.entity_head.scorer import EntityScorer
 from recsys_model.errors import UnaskableError
+from recsys_model.evaluation.metrics import LARGEST_K
 from recsys_model.infilling.positions import IntraMode, PositionAutomaton
 from recsys_model.infilling.prompt import Prompt, build_prompt
+from recsys_model.text.task_fit import whole_text
 from recsys_model.text.tasks import CHOICES, TASKS, AnswerKind, Task
-from recsys_model.text.templates import load_templates
 from recsys_model.text.textualize import TokenizedText
 from recsys_model.text.tokenizer import Tokenizer
 from recsys_platform.evaluate.tasks.cases import TaskCase
 from recsys_platform.task_columns import TaskSource
 
-LARGEST_K = 10
-"""Items that are asked for where the whole catalogue competes: what the widest metric looks at."""
 TEXT_ROOM = 32
 """Tokens that a question leaves for a free text."""
 
@@ -72,7 +71,7 @@ class TaskAnswerer:
         self._intra_mode: IntraMode = intra_mode
         self._exclude_seen = exclude_seen
         self._automaton = PositionAutomaton(source.catalog.pool(), intra_mode)
-        self._templates = load_templates()
+        self._templates = source.templates
 
     def answer(self, cases: Sequence[TaskCase]) -> list[TaskAnswer | None]:
         """Return the answer to each of some questions of one task, None where a question does not fit into a text.
@@ -115,7 +114,7 @@ class TaskAnswerer:
         if task.answer == "item" or task.answer in CHOICES:
             scores = self._answer_scorer.log_probs(prompts, [self._given(task, case) for case in cases])
             return [TaskAnswer(question=q, scores=tuple(each)) for q, each in zip(questions, scores, strict=True)]
-        texts = [self._tokenizer.decode(text.token_ids).strip() for text in self._texts.generate(prompts)]
+        texts = [whole_text(text.token_ids, self._tokenizer.decode) for text in self._texts.generate(prompts)]
         return [TaskAnswer(question=q, text=text) for q, text in zip(questions, texts, strict=True)]
 
     def _given(self, task: Task, case: TaskCase) -> list[Sequence[int]]:

@@ -8,8 +8,10 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from recsys_model.config.text import LanguageCode
 from recsys_model.text.seeding import stable_seed
 from recsys_model.text.task_facts import TaskFacts, fold
+from recsys_model.text.units import first_units, num_units
 
 PRIOR_RATINGS = 5.0
 """An item's mean rating is drawn towards the mean of all as if it had so many more ratings of that mean."""
@@ -19,7 +21,7 @@ Key = tuple[int | str, ...]
 
 
 @dataclass(slots=True)
-class Texts:
+class TextCounts:
     """Texts of training events: all, and those of each key."""
 
     all: Counter[str] = field(default_factory=Counter)
@@ -45,16 +47,17 @@ class Texts:
 class TrainingAnswers:
     """Counts the answers of training events; memory follows the items that are asked about, and the distinct texts."""
 
-    def __init__(self, asked: Iterable[TaskFacts]) -> None:
+    def __init__(self, asked: Iterable[TaskFacts], language: LanguageCode = "en") -> None:
         """Take the facts of all questions, whose items and feature words are what is counted apart."""
+        self._language: LanguageCode = language
         asked = list(asked)
         items = {facts.target for facts in asked if facts.target is not None}
         self._item_to_ratings: dict[int, tuple[float, int]] = dict.fromkeys(items, (0.0, 0))
         self._rating_sum, self.num_ratings = 0.0, 0
-        self._summaries = Texts(by_key={(item,): Counter() for item in items})
+        self._summaries = TextCounts(by_key={(item,): Counter() for item in items})
         keys = {key for facts in asked for key in _keys(facts)}
-        self._sentences = Texts(by_key={key: Counter() for key in keys})
-        self._num_summary_words = 0
+        self._sentences = TextCounts(by_key={key: Counter() for key in keys})
+        self._num_summary_units = 0
 
     def add(self, facts: TaskFacts) -> None:
         """Count one training event."""
@@ -62,7 +65,7 @@ class TrainingAnswers:
             self._add_rating(facts.target, facts.rating)
         if summary := fold(facts.summary):
             self._summaries.add(summary, [] if facts.target is None else [(facts.target,)])
-            self._num_summary_words += len(summary.split())
+            self._num_summary_units += num_units(summary, self._language)
         if sentence := fold(facts.explanation):
             self._sentences.add(sentence, _keys(facts))
 
@@ -98,9 +101,9 @@ class TrainingAnswers:
             self._item_to_ratings[item] = total + rating, count + 1
 
     def _lead(self, review: str) -> str:
-        """Return as many words of the review as a training summary has on average, at least one."""
-        mean_words = self._num_summary_words / max(self._summaries.all.total(), 1)
-        return " ".join(review.split()[: max(1, round(mean_words))])
+        """Return as many words (in Chinese: characters) of the review as a training summary has on average, at least one."""
+        mean_units = self._num_summary_units / max(self._summaries.all.total(), 1)
+        return first_units(review, max(1, round(mean_units)), self._language)
 
 
 def _keys(facts: TaskFacts) -> list[Key]:

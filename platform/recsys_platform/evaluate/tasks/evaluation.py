@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from recsys_model.entities.catalog import Catalog
 from recsys_model.evaluation.baselines import CoOccurrence, Popularity
+from recsys_model.text.language import LANGUAGES, Language
 from recsys_model.text.tasks import TASKS
 from recsys_model.text.templates import TEMPLATE_SPLITS, TemplateSplit, load_templates
 from recsys_platform.artifacts import Manifest
@@ -25,12 +26,12 @@ from recsys_platform.evaluate.tasks.data import (
     iter_training,
     num_candidates,
 )
-from recsys_platform.evaluate.tasks.metrics import Answered, TaskMeter, Training
+from recsys_platform.evaluate.tasks.metrics import AnsweredCases, TaskMeter, Training
 from recsys_platform.evaluate.tasks.rows import build_task_examples, build_task_rows
 from recsys_platform.evaluate.tasks.statements import describe_task
 from recsys_platform.evaluate.tasks.workers import TaskWorkerSettings, answer_all, decode_answer, encode_answer
 from recsys_platform.evaluate.worker_model import WorkerSettings
-from recsys_platform.task_columns import load_item_facts
+from recsys_platform.task_columns import load_item_facts, load_text_config
 
 logger = logging.getLogger(__name__)
 
@@ -47,11 +48,13 @@ class TaskEvaluation:
     """Every question with its answer."""
     catalog: Catalog
     """Titles of the items."""
+    language: Language
+    """Language of the questions."""
 
     def write(self, folder: Path) -> None:
         """Write `tasks.parquet`, one row a question, into a folder; nothing where no task was asked."""
         if self.entries:
-            rows = build_task_rows(self.answered, self.catalog)
+            rows = build_task_rows(self.answered, self.catalog, self.language)
             pq.write_table(rows, folder / TASKS_FILE, compression="zstd")
 
 
@@ -79,26 +82,27 @@ def evaluate_tasks(
         CheckpointError: the dataset was made without tasks.
         DataError: the catalogue is too small for the candidates of a question.
     """
+    language = LANGUAGES[load_text_config(config.dataset_folder).language]
     if not tasks:
-        return TaskEvaluation(entries=(), answered=[], catalog=catalog)
+        return TaskEvaluation(entries=(), answered=[], catalog=catalog, language=language)
     draw = _draw_users(config, tasks)
-    cases = _build_cases(config, checkpoint, tasks, draw, len(catalog.items))
+    cases = _build_cases(config, checkpoint, tasks, draw, len(catalog.items), language)
     logger.info("asking %d questions of %d tasks", len(cases), len(tasks))
     answers = _answer(config, cases, ranking, catalog, partial_answers)
-    meter = _build_meter(config, cases, training_sequences, len(catalog.items))
+    meter = _build_meter(config, cases, training_sequences, len(catalog.items), language)
     groups = _grouped(cases, answers)
     entries = tuple(
         _entry(config, checkpoint, key, group, draw.num_users[key[0]], meter, catalog) for key, group in groups.items()
     )
     answered = [pair for group in groups.values() for pair in group.answered]
-    return TaskEvaluation(entries=entries, answered=answered, catalog=catalog)
+    return TaskEvaluation(entries=entries, answered=answered, catalog=catalog, language=language)
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
     """The questions of one task in one kind of words."""
 
-    answered: Answered
+    answered: AnsweredCases
     """Those of users all of whose questions were answered."""
     num_users: int
     """These users."""
@@ -115,11 +119,16 @@ def _draw_users(config: RunConfig, tasks: Sequence[str]) -> UserDraw:
 
 
 def _build_cases(
-    config: RunConfig, checkpoint: Manifest, tasks: Sequence[str], draw: UserDraw, num_items: int
+    config: RunConfig,
+    checkpoint: Manifest,
+    tasks: Sequence[str],
+    draw: UserDraw,
+    num_items: int,
+    language: Language,
 ) -> list[TaskCase]:
     """Return the questions, task by task, those in seen words first."""
     builder = CaseBuilder(
-        load_templates(),
+        load_templates(language.code),
         seed=config.seed,
         num_items=num_items,
         num_candidates=num_candidates(checkpoint.config),
@@ -147,10 +156,15 @@ def _answer(
 
 
 def _build_meter(
-    config: RunConfig, cases: Sequence[TaskCase], sequences: Sequence[np.ndarray], num_items: int
+    config: RunConfig,
+    cases: Sequence[TaskCase],
+    sequences: Sequence[np.ndarray],
+    num_items: int,
+    language: Language,
 ) -> TaskMeter:
     return TaskMeter(
-        _count_training(config, cases, sequences, num_items),
+        _count_training(config, cases, sequences, num_items, language),
+        language=language.code,
         num_samples=config.evaluate.bootstrap_samples,
         seed=config.seed,
         exclude_seen=config.evaluate.exclude_seen,
@@ -158,10 +172,14 @@ def _build_meter(
 
 
 def _count_training(
-    config: RunConfig, cases: Sequence[TaskCase], sequences: Sequence[np.ndarray], num_items: int
+    config: RunConfig,
+    cases: Sequence[TaskCase],
+    sequences: Sequence[np.ndarray],
+    num_items: int,
+    language: Language,
 ) -> Training:
     """Count what baselines answer from; texts and ratings are of the events that training examples ask for."""
-    answers = TrainingAnswers(case.facts for case in cases)
+    answers = TrainingAnswers((case.facts for case in cases), language.code)
     for facts in iter_training(config.dataset_folder, load_item_facts(config.dataset_folder).categories):
         answers.add(facts)
     return Training(
@@ -205,6 +223,7 @@ def _entry(
         num_items=len(catalog.items),
         num_candidates=num_candidates(checkpoint.config),
         exclude_seen=config.evaluate.exclude_seen,
+        language=meter.language,
     )
     return TaskEntry(
         task=task,
@@ -214,5 +233,6 @@ def _entry(
         num_cases=len(group.answered),
         statements=tuple(statements),
         metrics={method: measured_values(estimates) for method, estimates in metrics.items()},
-        examples=build_task_examples(group.answered, catalog),
+        examples=build_task_examples(group.answered, catalog, LANGUAGES[meter.language]),
+        warnings=tuple(meter.warnings(group.answered)) if group.answered else (),
     )

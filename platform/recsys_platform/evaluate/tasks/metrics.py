@@ -8,21 +8,23 @@ Shape suffixes: U = users.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
+from recsys_model.config.text import LanguageCode
 from recsys_model.decoding.answer_scorer import expected_value
 from recsys_model.evaluation.baselines import CoOccurrence, Popularity, Ranker, rank_targets
 from recsys_model.evaluation.intervals import Estimate
 from recsys_model.evaluation.metrics import METRIC_NAMES, measure, rank_in
 from recsys_model.evaluation.protocols import rank_of_target
 from recsys_model.evaluation.ratings import measure_ratings
+from recsys_model.evaluation.text_warnings import bleu_warning, script_warnings
 from recsys_model.evaluation.texts import measure_texts
 from recsys_model.evaluation.yes_no import measure_accuracy, measure_auc
 from recsys_model.text.task_facts import TaskFacts, fold
 from recsys_model.text.tasks import CHOICES, TASKS
-from recsys_platform.evaluate.report.wording import MODEL
+from recsys_platform.evaluate.report.wording import MODEL, TASK_METHOD_TITLES
 from recsys_platform.evaluate.tasks.answers import TaskAnswer
 from recsys_platform.evaluate.tasks.baselines import TrainingAnswers
 from recsys_platform.evaluate.tasks.cases import TaskCase
@@ -32,9 +34,9 @@ BLEU_ORDERS = {"explanation": 4, "summary": 2}
 """Longest word groups of BLEU (paper, Tables 5 and 6)."""
 
 Answers = TypeVar("Answers")
-Metrics = dict[str, dict[str, Estimate]]
+TaskMetrics = dict[str, dict[str, Estimate]]
 """Method -> metric -> estimate."""
-Answered = Sequence[tuple[TaskCase, TaskAnswer]]
+AnsweredCases = Sequence[tuple[TaskCase, TaskAnswer]]
 """Questions with their answers."""
 
 
@@ -53,13 +55,34 @@ class Training:
 class TaskMeter:
     """Measures the answers to the questions of one task."""
 
-    def __init__(self, training: Training, *, num_samples: int, seed: int, exclude_seen: bool) -> None:
-        """Take the number of resamples, and whether a user's own items are left out of the whole catalogue."""
+    def __init__(
+        self,
+        training: Training,
+        *,
+        num_samples: int,
+        seed: int,
+        exclude_seen: bool,
+        language: LanguageCode = "en",
+    ) -> None:
+        """Take the number of resamples, whether a user's own items are left out, and the language of free texts."""
         self._training = training
-        self._sampling: dict[str, int] = {"num_samples": num_samples, "seed": seed}
+        self._sampling: dict[str, Any] = {"num_samples": num_samples, "seed": seed}
         self._exclude_seen = exclude_seen
+        self.language: LanguageCode = language
+        """Language of the questions and of free texts."""
 
-    def measure(self, answered: Answered) -> Metrics:
+    def warnings(self, answered: AnsweredCases) -> list[str]:
+        """Return why figures on questions of one task say less than they seem to; for free texts alone."""
+        answer = TASKS[answered[0][0].task].answer
+        if answer not in BLEU_ORDERS:
+            return []
+        texts, references = self._method_texts(answered)
+        titled = {TASK_METHOD_TITLES[method]: own for method, own in texts.items()}
+        about_bleu = bleu_warning(titled, references, BLEU_ORDERS[answer], self.language)
+        about_script = script_warnings([*references, *texts[MODEL]], self.language)
+        return [*about_script, *([] if about_bleu is None else [about_bleu])]
+
+    def measure(self, answered: AnsweredCases) -> TaskMetrics:
         """Return the figures of every method on questions of one task.
 
         Raises:
@@ -74,7 +97,7 @@ class TaskMeter:
             return self._among_candidates(answered) if "candidates" in task.required else self._in_catalogue(answered)
         return self._texts(answered)
 
-    def _ratings(self, answered: Answered) -> Metrics:
+    def _ratings(self, answered: AnsweredCases) -> TaskMetrics:
         true_U = np.array([case.facts.rating for case, _ in answered])
         training = self._training.answers
         predicted = {
@@ -84,7 +107,7 @@ class TaskMeter:
         }
         return self._each(predicted, lambda values: measure_ratings(np.array(values), true_U, **self._sampling))
 
-    def _yes_no(self, answered: Answered) -> Metrics:
+    def _yes_no(self, answered: AnsweredCases) -> TaskMetrics:
         """Questions come in pairs: about the target, then about the wrong item."""
         pairs = list(zip(answered[::2], answered[1::2], strict=True))
         right_U, wrong_U = (np.array([log_odds(pair[side][1]) for pair in pairs]) for side in (0, 1))
@@ -99,7 +122,7 @@ class TaskMeter:
             "popularity": {"auc": measure_auc(right_count_U, wrong_count_U, **self._sampling)},
         }
 
-    def _among_candidates(self, answered: Answered) -> Metrics:
+    def _among_candidates(self, answered: AnsweredCases) -> TaskMetrics:
         key_N = self._training.popularity.sort_keys(())
         popular = [
             rank_of_target(case.facts.candidates, key_N[case.facts.candidates].tolist(), target_of(case.facts))
@@ -112,7 +135,7 @@ class TaskMeter:
         names = [name for name in METRIC_NAMES if name.startswith("ndcg") or int(name.rpartition("_")[2]) < fewest]
         return {method: {name: figures[name] for name in names} for method, figures in metrics.items()}
 
-    def _in_catalogue(self, answered: Answered) -> Metrics:
+    def _in_catalogue(self, answered: AnsweredCases) -> TaskMetrics:
         rankers: dict[str, Ranker] = {
             "co_occurrence": self._training.co_occurrence,
             "popularity": self._training.popularity,
@@ -124,23 +147,42 @@ class TaskMeter:
         others = {name: rank_targets(ranker, histories, targets, excluded) for name, ranker in rankers.items()}
         return self._ranks({MODEL: own, **others})
 
-    def _texts(self, answered: Answered) -> Metrics:
+    def _texts(self, answered: AnsweredCases) -> TaskMetrics:
+        order = BLEU_ORDERS[TASKS[answered[0][0].task].answer]
+        texts, references = self._method_texts(answered)
+        metrics = self._each(
+            texts,
+            lambda own: measure_texts(own, references, bleu_order=order, language=self.language, **self._sampling),
+        )
+        return _with_effective_order(metrics, order)
+
+    def _method_texts(self, answered: AnsweredCases) -> tuple[dict[str, list[str]], list[str]]:
+        """Return the texts of each method, and what the users wrote."""
         task = TASKS[answered[0][0].task]
         choice = {"is_summary": task.answer == "summary", "has_hint": "feature" in task.required}
         others = [self._training.answers.texts(case.facts, **choice) for case, _ in answered]
         texts = {MODEL: [answer.text for _, answer in answered]}
         texts |= {method: [other[method] for other in others] for method in others[0]}
-        references = [truth_text(case.facts, task.answer) for case, _ in answered]
-        order = BLEU_ORDERS[task.answer]
-        return self._each(texts, lambda own: measure_texts(own, references, bleu_order=order, **self._sampling))
+        return texts, [truth_text(case.facts, task.answer) for case, _ in answered]
 
-    def _ranks(self, method_to_ranks: Mapping[str, Sequence[int] | np.ndarray]) -> Metrics:
+    def _ranks(self, method_to_ranks: Mapping[str, Sequence[int] | np.ndarray]) -> TaskMetrics:
         return self._each(method_to_ranks, lambda ranks: measure(np.asarray(ranks), **self._sampling))
 
     def _each(
         self, method_to_answers: Mapping[str, Answers], figures: Callable[[Answers], dict[str, Estimate]]
-    ) -> Metrics:
+    ) -> TaskMetrics:
         return {method: figures(answers) for method, answers in method_to_answers.items()}
+
+
+def _with_effective_order(metrics: TaskMetrics, order: int) -> TaskMetrics:
+    """Give every method BLEU with effective order if one has it; where all groups occur, it equals plain BLEU."""
+    plain, effective = f"bleu_{order}", f"bleu_{order}_effective"
+    if not any(effective in figures for figures in metrics.values()):
+        return metrics
+    return {
+        method: {plain: figures[plain], effective: figures.get(effective, figures[plain]), **figures}
+        for method, figures in metrics.items()
+    }
 
 
 def rating_of(answer: TaskAnswer) -> float:

@@ -7,11 +7,19 @@ import numpy as np
 import pyarrow as pa
 
 from recsys_model.entities.catalog import Catalog
-from recsys_model.text.tasks import CHOICES, TASKS
+from recsys_model.text.language import Language
+from recsys_model.text.tasks import TASKS
 from recsys_platform.evaluate.report.content import TaskExample
 from recsys_platform.evaluate.tasks.answers import TaskAnswer
 from recsys_platform.evaluate.tasks.cases import TaskCase
-from recsys_platform.evaluate.tasks.metrics import Answered, log_odds, rank_of_answer, rating_of, target_of, truth_text
+from recsys_platform.evaluate.tasks.metrics import (
+    AnsweredCases,
+    log_odds,
+    rank_of_answer,
+    rating_of,
+    target_of,
+    truth_text,
+)
 
 NUM_TASK_EXAMPLES = 5
 """Questions a task and kind of words that a report shows."""
@@ -51,23 +59,24 @@ class ReadAnswer:
     """The best items; None where no items are ranked."""
 
 
-def build_task_rows(answered: Answered, catalog: Catalog) -> pa.Table:
-    """Return one row a question."""
-    return pa.Table.from_pylist([_row(case, answer, catalog) for case, answer in answered], schema=TASK_ROW_SCHEMA)
+def build_task_rows(answered: AnsweredCases, catalog: Catalog, language: Language) -> pa.Table:
+    """Return one row a question; yes and no are in the words of the language."""
+    rows = [_row(case, answer, catalog, language) for case, answer in answered]
+    return pa.Table.from_pylist(rows, schema=TASK_ROW_SCHEMA)
 
 
-def build_task_examples(answered: Answered, catalog: Catalog) -> tuple[TaskExample, ...]:
+def build_task_examples(answered: AnsweredCases, catalog: Catalog, language: Language) -> tuple[TaskExample, ...]:
     """Return evenly spaced questions of a task."""
     places = np.unique(np.linspace(0, len(answered) - 1, num=min(NUM_TASK_EXAMPLES, len(answered))).astype(int))
-    return tuple(_example(case, answer, catalog) for case, answer in (answered[place] for place in places))
+    return tuple(_example(case, answer, catalog, language) for case, answer in (answered[place] for place in places))
 
 
-def _example(case: TaskCase, answer: TaskAnswer, catalog: Catalog) -> TaskExample:
-    read = _read(case, answer, catalog)
+def _example(case: TaskCase, answer: TaskAnswer, catalog: Catalog, language: Language) -> TaskExample:
+    read = _read(case, answer, catalog, language)
     return TaskExample(question=answer.question, truth=read.truth, answer=read.answer)
 
 
-def _row(case: TaskCase, answer: TaskAnswer, catalog: Catalog) -> dict[str, object]:
+def _row(case: TaskCase, answer: TaskAnswer, catalog: Catalog, language: Language) -> dict[str, object]:
     task = TASKS[case.task]
     return {
         "task": case.task,
@@ -78,17 +87,17 @@ def _row(case: TaskCase, answer: TaskAnswer, catalog: Catalog) -> dict[str, obje
         "target_item": case.facts.target,
         "asked_item": case.facts.asked_item if "item" in task.required else None,
         "question": answer.question,
-        **dataclasses.asdict(_read(case, answer, catalog)),
+        **dataclasses.asdict(_read(case, answer, catalog, language)),
     }
 
 
-def _read(case: TaskCase, answer: TaskAnswer, catalog: Catalog) -> ReadAnswer:
+def _read(case: TaskCase, answer: TaskAnswer, catalog: Catalog, language: Language) -> ReadAnswer:
     kind = TASKS[case.task].answer
     if kind == "rating":
         rating = rating_of(answer)
         return ReadAnswer(truth=f"{case.facts.rating:g}", answer=f"{rating:.2f}", prediction=rating)
     if kind == "yes_no":
-        yes, no = CHOICES["yes_no"]
+        yes, no = language.choices["yes_no"]
         odds = log_odds(answer)
         is_right = case.facts.asked_item == case.facts.target
         return ReadAnswer(truth=yes if is_right else no, answer=yes if odds > 0.0 else no, prediction=odds)

@@ -1,16 +1,10 @@
 """What users' columns may hold, and what becomes of it."""
 
-import datetime
-import decimal
-
-import numpy as np
 import pyarrow as pa
 import pytest
 
-from recsys_model.errors import DataError
 from recsys_platform.data.input import columns
-
-NOON_2020 = 1577880000.0
+from recsys_platform.data.input.plain import to_plain
 
 
 def chunked(values, kind=None) -> pa.ChunkedArray:
@@ -30,52 +24,38 @@ def chunked(values, kind=None) -> pa.ChunkedArray:
     ],
 )
 def test_ids_become_strings_and_empty_ones_null(values, kind, expected):
-    assert columns.to_ids(chunked(values, kind), "user_id").to_pylist() == expected
+    assert columns.to_ids(to_plain(chunked(values, kind))).values.to_pylist() == expected
 
 
-def test_a_column_of_lists_cannot_hold_ids():
-    with pytest.raises(DataError, match="column item_id must hold strings or integers, got the type list"):
-        columns.to_ids(chunked([["a"], ["b"]]), "item_id")
+def test_whole_floats_meet_the_integers_and_other_texts_stay():
+    ids = columns.to_ids(pa.array(["12.0", "007.00", "1.50", "12E4", " a ", "   ", "1.234567e+06", "1.2345e+03"]))
+    assert ids.values.to_pylist() == ["12", "007", "1.50", "12E4", " a ", None, "1234567", "1.2345e+03"]
+    assert not ids.is_inexact.any()
 
 
 @pytest.mark.parametrize(
-    ("values", "kind"),
+    ("values", "kind", "expected"),
     [
-        ([1577880000], pa.int64()),
-        ([1577880000.0], pa.float64()),
-        (["1577880000"], pa.string()),
-        (["1.57788e9"], pa.string()),
-        (["2020-01-01T12:00:00Z"], pa.string()),
-        (["2020-01-01 12:00:00"], pa.large_string()),
-        (["2020-01-01T14:00:00+02:00"], pa.string()),
-        ([datetime.datetime(2020, 1, 1, 12)], pa.timestamp("ns")),
-        ([datetime.datetime(2020, 1, 1, 12)], pa.timestamp("s")),
-        ([datetime.datetime(2020, 1, 1, 12, tzinfo=datetime.UTC)], pa.timestamp("ms", tz="America/New_York")),
-        ([decimal.Decimal(1577880000)], pa.decimal128(20, 2)),
+        ([2.0**53 - 1, 2.0**53, float("inf"), None], pa.float64(), [False, True, True, False]),
+        ([2.0**24 - 1, 2.0**24, None], pa.float32(), [False, True, False]),
+        ([2**53, 2**53 + 1, None], pa.int64(), [False, False, False]),
+        ([1e15, 1e-7, 123456789012345.0], pa.float64(), [False] * 3),
+        (["9007199254740991.0", "9007199254740993.0", "1.08776E+08", "inf"], pa.string(), [False, True, True, True]),
     ],
 )
-def test_every_way_to_write_noon_is_the_same_second(values, kind):
-    times = columns.to_seconds(chunked([*values, None], kind))
-    np.testing.assert_array_equal(times.values, [NOON_2020, np.nan])
-    assert times.is_null.tolist() == [False, True]
-    assert times.is_unparsable.tolist() == [False, False]
+def test_ids_that_a_float_has_rounded_are_marked(values, kind, expected):
+    assert columns.to_ids(pa.array(values, kind)).is_inexact.tolist() == expected
 
 
-def test_dates_are_midnight_utc():
-    for kind in (pa.date32(), pa.date64()):
-        times = columns.to_seconds(chunked([datetime.date(2020, 1, 2), datetime.date(1960, 1, 1)], kind))
-        assert times.values.tolist() == [1577923200.0, -315619200.0]
+def test_lists_and_objects_are_no_ids_and_other_brackets_are():
+    ids = columns.to_ids(pa.array(['["a", "b"]', "['a' 'b']", '{"id": 1}', "[a]", "a]", None]))
+    assert ids.is_nested.tolist() == [True, True, True, False, False, False]
 
 
-def test_fractions_of_a_second_are_kept():
-    times = columns.to_seconds(chunked([datetime.datetime(2020, 1, 1, 12, 0, 0, 250000)], pa.timestamp("us")))
-    assert times.values.tolist() == [NOON_2020 + 0.25]
-
-
-def test_text_that_is_no_time_is_unparsable_and_blank_text_is_null():
-    times = columns.to_seconds(chunked(["yesterday", " ", "2020-13-01", "inf", "nan", "1_000", None], pa.string()))
-    assert times.is_unparsable.tolist() == [True, False, True, True, False, True, False]
-    assert times.is_null.tolist() == [False, True, False, False, True, False, True]
+def test_numbers_get_their_lost_zeros_and_texts_do_not():
+    ids = columns.to_ids(pa.array(["108775015", "0108775015", "B00X", None, "12345678901"]), width=10)
+    assert ids.values.to_pylist() == ["0108775015", "0108775015", "B00X", None, "12345678901"]
+    assert columns.to_ids(pa.array([7, None]), width=3).values.to_pylist() == ["007", None]
 
 
 def test_infinite_numbers_are_unparsable_and_nan_is_null():
@@ -89,12 +69,32 @@ def test_booleans_are_no_numbers():
     assert columns.to_numbers(chunked([True, None], pa.bool_())).is_unparsable.tolist() == [True, False]
 
 
-def test_values_become_short_text():
-    assert columns.to_texts(chunked([12.0, 3.04, None], pa.float32())) == ["12", "3.04", None]
-    assert columns.to_texts(chunked([0.1, float("nan")], pa.float64())) == ["0.1", None]
-    assert columns.to_texts(chunked([True, False])) == ["true", "false"]
-    assert columns.to_texts(chunked([" Berlin ", "  "])) == ["Berlin", None]
-    assert columns.to_texts(chunked([["a", "b"], ["é"]])) == ['["a", "b"]', '["é"]']
+def test_the_number_of_a_float32_is_the_one_that_was_written():
+    assert columns.to_numbers(pa.array([4.3, None], pa.float32())).values.tolist()[0] == 4.3
+
+
+def test_labels_become_short_text():
+    assert columns.to_labels(chunked([12.0, 3.04, None], pa.float32())).texts == ["12", "3.04", None]
+    assert columns.to_labels(chunked([0.1, float("nan")], pa.float64())).texts == ["0.1", None]
+    assert columns.to_labels(chunked([True, False])).texts == ["true", "false"]
+    assert columns.to_labels(chunked([" Berlin ", "  "])).texts == ["Berlin", None]
+    assert columns.to_labels(chunked(['["a", 2.0]', "['é']"])).texts == ["a, 2", "é"]
+
+
+def test_objects_have_no_text_and_are_marked():
+    labels = columns.to_labels(pa.array(['{"name": "A"}', "B", '[["A"], ["B"]]', None]))
+    assert labels.texts == [None, "B", None, None]
+    assert labels.is_unreadable.tolist() == [True, False, True, False]
+
+
+def test_prose_stays_as_it_is_but_for_entities():
+    assert columns.to_prose(pa.array([" 25.0", "Rock &amp; Roll", "True", "  ", None])) == [
+        "25.0",
+        "Rock & Roll",
+        "True",
+        None,
+        None,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -105,10 +105,19 @@ def test_values_become_short_text():
         ("Tents", ("Tents",)),
         ("Garden|Tents | ", ("Garden", "Tents")),
         ('["Garden", "A|B", null]', ("Garden", "A|B")),
+        ("['Garden', 'Hair &amp; Skin']", ("Garden", "Hair & Skin")),
+        ("['Garden' 'Tents']", ("Garden", "Tents")),
+        ('[["A"], ["A", "B"], ["A", "C"]]', ("A", "B")),
+        ("[27, 9]", ("27", "9")),
+        ("27.0", ("27",)),
         ("[sic] Tents", ("[sic] Tents",)),
-        (["Garden", None, " Tents "], ("Garden", "Tents")),
-        (7, ("7",)),
     ],
 )
 def test_categories_come_as_lists_or_as_text(value, expected):
-    assert columns.to_categories(value) == expected
+    categories = columns.to_categories(pa.array([value], pa.string()))
+    assert (categories.names, categories.is_unreadable.tolist()) == ([expected], [False])
+
+
+def test_objects_are_no_categories():
+    categories = columns.to_categories(pa.array(['[{"name": "A"}]', '{"a": 1}']))
+    assert (categories.names, categories.is_unreadable.tolist()) == ([(), ()], [True, True])

@@ -15,7 +15,7 @@ from recsys_platform.evaluate.ranking.cases import EvaluationData
 from recsys_platform.evaluate.ranking.rankings import Rankings
 from recsys_platform.evaluate.report.baseline_sections import baseline_section
 from recsys_platform.evaluate.report.content import BaselineNotes, TrainingRecord
-from recsys_platform.evaluate.report.document import Items, Paragraph, Table
+from recsys_platform.evaluate.report.document import Bullets, Paragraph, Table
 from recsys_platform.evaluate.report.measured import RankingTable
 from recsys_platform.evaluate.report.ranking_sections import summary_section
 from recsys_platform.evaluate.report.wording import METHOD_TITLES
@@ -54,7 +54,7 @@ def described(
 
 def test_a_baseline_below_the_public_range_is_named_with_range_and_source():
     assert described(0.0750, 0.0447).warnings == (
-        "SASRec falls short of what is published for Amazon Beauty (2014, 5-core): HR@10 0.0750 (0.0710 to 0.0790), "
+        "SASRec is below the public figures for Amazon Beauty (2014, 5-core): HR@10 0.0750 (0.0710 to 0.0790), "
         "public 0.0977 to 0.0994; NDCG@10 0.0447 (0.0407 to 0.0487), public 0.0591 to 0.0601 (public logs of five seeds, "
         "softmax over all items). A comparison with it flatters the model.",
     )
@@ -68,7 +68,11 @@ def test_the_interval_decides_whether_a_figure_is_below():
 
 
 def test_cornacs_model_is_held_against_the_same_figures_and_others_against_none():
-    assert described(0.0750, 0.0447, name="sasrec_cornac").warnings[0].startswith("SASRec (cornac) falls short")
+    assert (
+        described(0.0750, 0.0447, name="sasrec_cornac")
+        .warnings[0]
+        .startswith("SASRec (cornac) is below the public figures")
+    )
     assert described(0.0700, 0.0447, name="last_item").warnings[0].startswith("last item alone")
     assert described(0.0100, 0.0100, name="gru4rec").warnings == ()
 
@@ -92,7 +96,7 @@ def test_another_protocol_warns_of_nothing_and_says_why(changes, reason):
 
     assert notes.warnings == ()
     assert notes.notes == (
-        f"This is Amazon Beauty (2014, 5-core); its public figures are of another protocol: {reason}.",
+        f"This is Amazon Beauty (2014, 5-core). Its public figures have another protocol: {reason}.",
     )
 
 
@@ -111,9 +115,9 @@ def test_a_recognised_data_set_tells_what_others_reach_on_it():
 
 def test_training_is_told_as_it_was_stopped():
     assert training_in_words(RECORD) == (
-        "131 of 200 passes, the last 20 no better; pass 111 is kept, the best by validation NDCG@10 (0.0712)"
+        "131 of 200 passes, the last 20 no better; pass 111 ranks, the best by validation NDCG@10 (0.0712)"
     )
-    assert training_in_words(TrainingRecord()) == "nothing is trained"
+    assert training_in_words(TrainingRecord()) == "no training"
 
 
 @pytest.mark.parametrize("name", ALL_BASELINES)
@@ -143,18 +147,18 @@ def test_the_page_lists_whose_code_training_public_figure_warnings_and_notes():
         [
             "SASRec",
             "this project, in torch: width 64, 2 blocks, dropout 0.6, histories of 50, softmax over all items",
-            "131 of 200 passes, the last 20 no better; pass 111 is kept, the best by validation NDCG@10 (0.0712)",
+            "131 of 200 passes, the last 20 no better; pass 111 ranks, the best by validation NDCG@10 (0.0712)",
             "Amazon Beauty (2014, 5-core): HR@10 0.0977 to 0.0994, NDCG@10 0.0591 to 0.0601 (public logs of five seeds, "
             "softmax over all items)",
         ]
     ]
-    assert warnings == Items(report.baselines.warnings, title="Warnings")
+    assert warnings == Bullets(report.baselines.warnings, title="Warnings")
     assert notes.items[0].startswith("For orientation, BSARec")
     assert summary_section(report).blocks[1] == warnings
 
 
 def test_a_report_without_descriptions_says_so():
-    assert baseline_section(tiny_report()).blocks == [Paragraph("No baseline was described.")]
+    assert baseline_section(tiny_report()).blocks == [Paragraph("No baseline was measured.")]
 
 
 def test_a_run_survives_being_written_and_read():

@@ -13,7 +13,7 @@ from recsys_platform.evaluate.ranking.breakdowns import (
     load_learning_curve,
     pick_examples,
 )
-from recsys_platform.evaluate.report.content import Example, LearningCurve
+from recsys_platform.evaluate.report.content import ExampleCase, LearningCurve
 from recsys_platform.evaluate.report.measured import Exposure, GroupRates, UserGroup
 
 TRAINING = [np.array([0, 1, 1]), np.array([1, 2])]
@@ -35,7 +35,7 @@ def test_half_of_the_picked_cases_are_hits_and_half_are_misses():
     assert len(places) == len(set(places)) == 20
     assert sum(ranks[place] > 0 for place in places) == 10
     assert places == sorted(places)
-    assert "10 of the 40 cases whose item was found" in statement
+    assert "10 of the 40 cases whose item is among" in statement
     assert "seed 5" in statement
 
 
@@ -75,7 +75,7 @@ def test_exposure_compares_recommendations_with_what_was_taken():
 
 def test_sentences_on_exposure_tell_the_sizes():
     assert describe_exposure(num_items=1234, num_users=7)[0].startswith(
-        "Coverage is the share of the 1,234 items that at least one of 7 users is shown"
+        "Coverage is the share of the 1,234 items that are among the first 10 of at least one of 7 users"
     )
 
 
@@ -155,7 +155,7 @@ def test_a_checkpoint_without_a_record_has_no_learning_curve(tmp_path):
 def test_an_example_keeps_the_latest_titles_and_counts_all():
     history = [f"item {number}" for number in range(10)]
 
-    assert build_example("ann", history, "tent", ["pole", "tent"], 2) == Example(
+    assert build_example("ann", history, "tent", ["pole", "tent"], 2) == ExampleCase(
         user_id="ann",
         num_history=10,
         history=tuple(f"item {number}" for number in range(2, 10)),

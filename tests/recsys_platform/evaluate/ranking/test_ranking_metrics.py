@@ -23,22 +23,22 @@ METRICS = {
 def test_what_all_tables_share_says_who_was_asked_for_what_and_what_was_known():
     assert describe_cases("test", DatasetSplit(), num_users=2000, num_users_in_split=22363, seed=7) == [
         "2,000, drawn with seed 7, of the 22,363 users of the test split.",
-        "Asked for is the last event of each user; known of a user is everything before it, the validation event included.",
-        "The baselines rank the same cases and count what the model was trained on, every user's events but the last two.",
+        "The target is the last event of each user; the history has all events before it, including the validation event.",
+        "The baselines rank the same cases and use the model's training events, every user's events but the last two.",
     ]
     whole = describe_cases("valid", DatasetSplit(), num_users=5, num_users_in_split=5, seed=0)
     assert whole[:2] == [
         "All 5 users of the valid split.",
-        "Asked for is the last event but one of each user; known of a user is everything before it.",
+        "The target is the last event but one of each user; the history has all events before it.",
     ]
 
 
 def test_a_temporal_split_tells_its_moments():
     split = DatasetSplit(kind="temporal", valid_from=30.0, test_from=50.0)
 
-    _, asked, baselines = describe_cases("valid", split, num_users=5, num_users_in_split=5, seed=0)
+    _, target, baselines = describe_cases("valid", split, num_users=5, num_users_in_split=5, seed=0)
 
-    assert asked.startswith("Asked for is each user's first event in the valid period (from 30.0 until 50.0);")
+    assert target.startswith("The target is each user's first event in the valid period (from 30.0 until 50.0);")
     assert baselines.endswith("all events before 30.0.")
 
 

@@ -7,8 +7,9 @@ import re
 
 import pytest
 
+from recsys_platform.cli import summaries
 from recsys_platform.evaluate.report.behaviour_sections import groups_section
-from recsys_platform.evaluate.report.document import Heading, Items, Paragraph, Table
+from recsys_platform.evaluate.report.document import Bullets, Heading, Paragraph, Table
 from recsys_platform.evaluate.report.html_page import Image, render_html
 from recsys_platform.evaluate.report.markdown import render_markdown
 from recsys_platform.evaluate.report.measured import MeasuredValue
@@ -22,9 +23,9 @@ from tests.recsys_platform.evaluate.report.tiny_report import entry, report_of, 
 def test_the_summary_is_two_sentences_on_the_model_and_on_the_best_other_method():
     assert summary_section(tiny_report()).blocks == [
         Paragraph(
-            "RecSysLLM has the item that a user took next among its first ten for 60.0 % of 200 users "
+            "The first ten items of RecSysLLM include the next item of 60.0 % of 200 users "
             "(95 % interval 58.0 % to 62.0 %), ranked against the whole catalogue. "
-            "That is better than the best other method, co-occurrence (30.0 %): the paired difference of HR@10 is "
+            "This is better than the best other method, co-occurrence (30.0 %): the paired difference of HR@10 is "
             "+0.3000 (+0.2800 to +0.3200)."
         )
     ]
@@ -36,7 +37,7 @@ def test_the_summary_does_not_call_better_what_cannot_be_told_apart():
 
     text = summary_section(report_of(document)).blocks[0].text
 
-    assert "That cannot be told apart from the best other method, co-occurrence" in text
+    assert "This cannot be told apart from the best other method, co-occurrence" in text
 
 
 @pytest.mark.parametrize(
@@ -59,7 +60,7 @@ def test_the_interval_decides_the_verdict(low, high, metric, word):
 def test_each_baseline_gets_a_sentence_that_names_every_metric():
     sentences = ranking_section(tiny_report()).blocks[-2]
 
-    assert sentences == Items(
+    assert sentences == Bullets(
         [
             "Compared with co-occurrence, RecSysLLM cannot be told apart from it in HR@1 and is better in HR@10.",
             "Compared with popularity, RecSysLLM is better in HR@1 and HR@10.",
@@ -92,7 +93,7 @@ def test_seen_and_unseen_wordings_stand_side_by_side():
 
 
 def test_a_statement_of_both_wordings_is_said_once():
-    bullets = next(block for block in task_section(tiny_report()).blocks if isinstance(block, Items))
+    bullets = next(block for block in task_section(tiny_report()).blocks if isinstance(block, Bullets))
 
     assert bullets.items == [
         "The expected value is compared.",
@@ -101,11 +102,24 @@ def test_a_statement_of_both_wordings_is_said_once():
     ]
 
 
+def test_warnings_on_texts_stand_before_the_statements_and_in_the_terminal():
+    seen, unseen = sorted(tiny_report().tasks, key=lambda entry: entry.templates)
+    both, one = "ROUGE keeps the letters a to z alone", "BLEU-4 is 0 by construction"
+    tasks = (dataclasses.replace(seen, warnings=(both, one)), dataclasses.replace(unseen, warnings=(both,)))
+    report = dataclasses.replace(tiny_report(), tasks=tasks)
+
+    first, second = [block for block in task_section(report).blocks if isinstance(block, Bullets)][:2]
+
+    assert (first.title, first.items) == ("Warnings", [both, f"Seen wordings: {one}"])
+    assert second.title == ""
+    assert summaries.of_task(tasks[0]).splitlines()[1:] == [f"  warning: {both}", f"  warning: {one}"]
+
+
 def test_what_users_took_stands_beside_what_is_recommended():
     text = render_markdown(build_document(tiny_report()), "plots")
 
     assert "| RecSysLLM | 90.0 % | 0.3000 | 12.5 | 60.0 % |" in text
-    assert "| what users really took | - | - | 20.0 | 50.0 % |" in text
+    assert "| the items that users took | - | - | 20.0 | 50.0 % |" in text
 
 
 def test_users_whose_held_out_event_has_a_time_of_its_own_have_a_row_beside_all_users():
@@ -113,7 +127,7 @@ def test_users_whose_held_out_event_has_a_time_of_its_own_have_a_row_beside_all_
 
     (table,) = (block for block in section.blocks if isinstance(block, Table))
     assert table == Table(
-        "HR@10 of users whose held-out event has a time of its own, beside all users",
+        "HR@10 of all users, and of users whose held-out event has a time of its own",
         ["group", "users", "RecSysLLM", "popularity"],
         [
             ["all users", "200", "0.6000 (0.5800 to 0.6200)", "0.1000 (0.0800 to 0.1200)"],
@@ -150,7 +164,7 @@ def test_an_evaluation_with_nothing_but_a_ranking_still_reads():
     assert document.pictures() == ["methods_1"]
     text = render_markdown(document, "plots")
     assert "The model was not trained on questions of task families." in text
-    assert "The checkpoint holds no record of its training." in text
+    assert "The checkpoint has no record of its training." in text
 
 
 def test_an_evaluation_of_tasks_alone_still_reads():

@@ -35,7 +35,7 @@ def test_the_sections_come_in_the_agreed_order_and_the_contents_lead_to_each(pag
         "#baselines",
         "#task-families",
         "#coverage-and-popularity-bias",
-        "#where-it-hits",
+        "#hit-rates-of-groups",
         "#training",
         "#speed",
         "#examples",

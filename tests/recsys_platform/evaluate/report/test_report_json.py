@@ -86,8 +86,8 @@ def shorten_a_curve(document: dict[str, Any]) -> None:
         (write_a_number_as_truth, "num_users: must be a valid integer, got True"),
         (name_another_protocol, "protocol.competitors.0: must be 'catalogue', 'sampled' or 'given', got 'everything'"),
         (shorten_a_point, "learning_curve.train.1.1: required, but missing"),
-        (shorten_a_group, "breakdowns.history: recsysllm must have one figure for each group, 2 in all, got 1"),
-        (shorten_a_curve, "breakdowns.hit_rate_over_k: popularity must have one figure for each k, 3 in all, got 2"),
+        (shorten_a_group, "breakdowns.history: recsysllm must have one value for each group, 2 in all, got 1"),
+        (shorten_a_curve, "breakdowns.hit_rate_over_k: popularity must have one value for each k, 3 in all, got 2"),
     ],
 )
 def test_a_wrong_field_is_named_with_what_was_expected(change: Callable[[dict[str, Any]], None], problem: str):
@@ -98,7 +98,7 @@ def test_a_wrong_field_is_named_with_what_was_expected(change: Callable[[dict[st
         from_json(json.dumps(document), "run/report.json")
 
     first, *problems = str(caught.value).splitlines()
-    assert first == "run/report.json is no report that this version reads, evaluate the run again:"
+    assert first == "run/report.json is not a report of this version; evaluate the run again:"
     assert problems == [f"  {problem}"]
 
 

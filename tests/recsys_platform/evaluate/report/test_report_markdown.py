@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from recsys_platform.evaluate.report.document import Code, Document, Fold, Items, Paragraph, Section, Table, one_line
+from recsys_platform.evaluate.report.document import Bullets, Code, Document, Fold, Paragraph, Section, Table, one_line
 from recsys_platform.evaluate.report.markdown import escape, format_table, render_markdown
 from recsys_platform.evaluate.report.write import build_document
 from tests.recsys_platform.evaluate.report.tiny_report import HOSTILE, tiny_report
@@ -39,7 +39,7 @@ def test_a_short_document_is_written_as_expected():
     blocks = [
         Paragraph("# no heading"),
         Table("Two *figures*", ["method", "HR@1"], [["a|b", "-0.1 (-0.2 to 0.0)"]]),
-        Items(["hat", "1. cap", "+1"], title="history", is_numbered=True, marked=frozenset({1})),
+        Bullets(["hat", "1. cap", "+1"], title="history", is_numbered=True, marked=frozenset({1})),
         Fold("More", [Code("x = '```'")]),
     ]
 

@@ -44,7 +44,7 @@ def test_methods_stand_below_each_other_with_the_model_on_top():
 def test_hit_rates_over_k_are_drawn_for_every_method_and_for_what_is_best_reachable():
     figure = draw_hit_rate_over_k(tiny_report(), LIGHT)
 
-    assert labels(figure) == ("k, items looked at", "HR@k, share of users")
+    assert labels(figure) == ("k, number of recommended items", "HR@k, share of users")
     assert lines(figure) == {
         "RecSysLLM": ([1, 2, 3], [0.2, 0.4, 0.6]),
         "popularity": ([1, 2, 3], [0.0, 0.1, 0.1]),
@@ -70,7 +70,7 @@ def test_groups_name_their_size_and_both_axes():
 def test_the_learning_curve_has_units_and_both_losses():
     figure = draw_learning_curve(tiny_report(), LIGHT)
 
-    assert labels(figure) == ("step of the optimiser", "mean loss of a target token, nats")
+    assert labels(figure) == ("optimiser step", "mean loss per target token, nats")
     assert lines(figure) == {"training (all objectives)": ([1, 2], [3.0, 2.0]), "validation": ([2], [2.5])}
 
 
@@ -118,5 +118,5 @@ def test_titles_with_dollars_and_wide_ones_are_drawn_as_they_are():
 
     light, dark = draw_plots(report_of(document), ["hit_rate_over_k"])["hit_rate_over_k"]
 
-    assert light[:8] == dark[:8] == b"\x89PNG\r\n\x1a\n"
-    assert light != dark
+    assert light.png[:8] == dark.png[:8] == b"\x89PNG\r\n\x1a\n"
+    assert light.png != dark.png

@@ -1,3 +1,4 @@
+from recsys_platform.display_width import display_width
 from recsys_platform.evaluate.report.measured import Difference, MeasuredValue
 from recsys_platform.evaluate.report.terminal import format_difference, format_table
 
@@ -17,6 +18,13 @@ def test_the_table_of_the_terminal_is_aligned_with_the_model_first_and_a_dash_wh
         "popularity                                     0.0100  0.0100  0.0100  0.0100   0.0100  0.0000-0.0200",
         "best reachable (the shop's own probabilities)       -       -  0.5000       -        -              -",
     ]
+
+
+def test_columns_stand_below_each_other_where_characters_take_two_columns():
+    lines = format_table({"热门商品": {"hr_at_10": FIGURE}} | METRICS).splitlines()
+
+    assert lines[-1].startswith("热门商品" + " " * (len("best reachable (the shop's own probabilities)") - 8))
+    assert {display_width(line) for line in lines} == {len(lines[0])}
 
 
 def test_a_method_without_a_title_is_in_the_table_too():

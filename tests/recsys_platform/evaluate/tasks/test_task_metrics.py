@@ -142,7 +142,83 @@ def test_texts_are_measured_against_what_the_user_wrote(task, bleu, methods):
     )
 
     assert set(found) == methods
-    assert set(found["recsysllm"]) == {bleu, "rouge_1", "rouge_2", "rouge_l"}
+    assert set(found["recsysllm"]) == {bleu, f"{bleu}_effective", "rouge_1", "rouge_2", "rouge_l"}
     assert found["recsysllm"]["rouge_l"] == pytest.approx(50.0)
     assert found["recsysllm"][bleu] == pytest.approx(100.0 * math.exp(1 - 10 / 5)), "all words right, half as long"
+    assert found["recsysllm"][f"{bleu}_effective"] == found["recsysllm"][bleu]
+    assert found["most_frequent"][bleu] == 0.0, "the answers of one word have no group of two"
     assert found["most_frequent"]["rouge_1"] == 0.0
+
+
+CHINESE = {"target": 1, "summary": "很好用", "explanation": "做工很好。", "review": "做工很好。火力也很足！"}
+
+
+def meter_of(answered, language: str, training_facts=()) -> TaskMeter:
+    known = TrainingAnswers((case.facts for case, _ in answered), language)
+    for facts in training_facts:
+        known.add(facts)
+    training = Training(answers=known, popularity=Popularity(SEQUENCES, 5), co_occurrence=CoOccurrence(SEQUENCES, 5))
+    return TaskMeter(training, num_samples=20, seed=0, exclude_seen=False, language=language)
+
+
+def test_chinese_texts_are_measured_by_characters():
+    answered = [(question("review_summary", "a", **CHINESE), TaskAnswer(question="", text="好用"))]
+    trained = [TaskFacts(target=1, summary="火力足")]
+
+    found = meter_of(answered, "zh", trained).measure(answered)
+
+    assert {name: each.value for name, each in found["recsysllm"].items()} == pytest.approx(
+        {
+            "bleu_2": 100.0 * math.exp(1 - 3 / 2),
+            "rouge_1": 100 * 2 * 1.0 * (2 / 3) / (1.0 + 2 / 3),
+            "rouge_2": 100 * 2 * 1.0 * (1 / 2) / (1.0 + 1 / 2),
+            "rouge_l": 100 * 2 * 1.0 * (2 / 3) / (1.0 + 2 / 3),
+        }
+    )
+    # the first three characters of the review, as the only headline of training has three: 做工很
+    assert found["review_lead"]["rouge_1"].value == pytest.approx(100 * 1 / 3)
+    assert meter_of(answered, "zh", trained).warnings(answered) == []
+
+
+def test_english_metrics_on_chinese_texts_come_with_warnings_and_the_way_out():
+    answered = [(question("review_summary", "a", **CHINESE), TaskAnswer(question="", text="很好用"))]
+
+    meter = meter_of(answered, "en", [TaskFacts(target=1, summary="火力足")])
+
+    assert meter.measure(answered)["recsysllm"]["rouge_1"].value == 0.0
+    warnings = meter.warnings(answered)
+    assert [warning.split(":")[0] for warning in warnings] == [
+        "ROUGE keeps the letters a to z and digits alone",
+        "BLEU takes what stands between blanks for one word",
+        "BLEU-2 of RecSysLLM, training text of the same item, most frequent training text, first words of the review is "
+        "0 by construction",
+    ]
+    assert all("text.language: zh" in warning for warning in warnings[:2])
+
+
+def test_a_bleu_that_is_0_by_construction_is_named_and_has_effective_order_beside_it():
+    known = {"target": 1, "explanation": "the flame is hot", "feature": "flame"}
+    answered = [
+        (question("explanation", "a", **known), TaskAnswer(question="", text="the flame is")),
+        (question("explanation", "b", **known), TaskAnswer(question="", text="hot")),
+    ]
+    meter = meter_of(answered, "en", [TaskFacts(target=1, explanation="the flame is hot", feature="flame")])
+
+    found = meter.measure(answered)
+
+    assert list(found["recsysllm"]) == ["bleu_4", "bleu_4_effective", "rouge_1", "rouge_2", "rouge_l"]
+    assert found["recsysllm"]["bleu_4"].value == 0.0
+    # 4 of 4 words, 2 of 2 pairs and 1 of 1 triples are right; 4 words in place of 8
+    assert found["recsysllm"]["bleu_4_effective"].value == pytest.approx(100.0 * math.exp(1 - 8 / 4))
+    assert found["same_item"]["bleu_4_effective"] == found["same_item"]["bleu_4"]
+    assert meter.warnings(answered) == [
+        "BLEU-4 of RecSysLLM is 0 by construction: none of the answers has 4 words; BLEU-4 with effective order goes up "
+        "to the longest groups that there are"
+    ]
+
+
+def test_tasks_without_free_text_have_no_warnings():
+    answered = [
+        (question("rating", "a", target=1, rating=4.0), TaskAnswer(question="", scores=log(0.1, 0.1, 0.1, 0.1, 0.6)))
+    ]
+    assert meter_of(answered, "en").warnings(answered) == []

@@ -9,30 +9,20 @@ import logging
 import os
 import secrets
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import Any
 
-from recsys_model.errors import DataError
 from recsys_platform.config.input import InputConfig, TableConfig
 from recsys_platform.config.run import RunConfig
-from recsys_platform.data.input.files import ENDING_TO_FORMAT
-from recsys_platform.data.input.importers import mcauley, movielens, p5, recbole
 from recsys_platform.data.input.importers.folder import SourceFolder, open_folder
+from recsys_platform.data.input.importers.recognition import find_tables, recognise
 from recsys_platform.data.input.importers.source import Source
-from recsys_platform.data.input.importers.writing import write_source
+from recsys_platform.data.input.importers.writing import ImportCounts, write_source
 
 logger = logging.getLogger(__name__)
 
-FORMATS: dict[str, tuple[Callable[[SourceFolder], Source | None], str]] = {
-    "mcauley": (mcauley.find_mcauley, mcauley.NEEDS),
-    "movielens": (movielens.find_movielens, movielens.NEEDS),
-    "recbole": (recbole.find_recbole, recbole.NEEDS),
-    "p5": (p5.find_p5, p5.NEEDS),
-}
-"""Name -> the function that finds the format in a folder, and the files that it needs."""
-TABLES_NEED = "interactions and items, and if wanted users, as .parquet, .csv or .jsonl"
+MAX_NAMES = 20
+"""Files that a note names."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,6 +39,8 @@ class InputReport:
     """Notes for the user about the reading."""
     rows: dict[str, int] = field(default_factory=dict)
     """Rows that were imported, by table."""
+    left_out: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Table -> reason -> records that do not count by the rules of the format."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain JSON types."""
@@ -63,64 +55,37 @@ def resolve_input(config: RunConfig) -> tuple[RunConfig, InputReport]:
     """
     if config.input.folder is None:
         return config, InputReport(format="tables", why="input.interactions and input.items name them")
-    folder = open_folder(config.input.folder)
-    name, source = recognise(folder, config.input.format)
+    folder = open_folder(config.input.folder, named_columns(config.input))
+    name, folder, source = recognise(folder, config.input.format)
     if source is None:
-        tables, report = _use_tables(config.input, folder)
+        tables, report = use_tables(config.input, folder)
     else:
         logger.info("importing %s as %s: %s", folder.path, name, source.why)
-        tables, report = _import(config, name, source)
+        tables, report = _import(config, name, folder, source)
     return dataclasses.replace(config, input=tables), report
 
 
-def recognise(folder: SourceFolder, wanted: str) -> tuple[str, Source | None]:
-    """Return the name of the folder's format and what it holds, None for tables of our own layout.
-
-    Raises:
-        DataError: no format fits, or several do.
-    """
-    candidates = FORMATS if wanted == "auto" else {name: FORMATS[name] for name in FORMATS if name == wanted}
-    sources = {name: source for name, (find, _) in candidates.items() if (source := find(folder)) is not None}
-    matches: dict[str, Source | None] = dict(sources)
-    if wanted in ("auto", "tables") and {"interactions", "items"} <= set(_find_tables(folder)):
-        matches["tables"] = None
-    if len(matches) == 1:
-        return next(iter(matches.items()))
-    names = list(folder.names[:20])
-    if matches:
-        raise DataError(
-            f"input.folder {folder.path} fits the formats {sorted(matches)}; set input.format to one of them"
-        )
-    needs = {name: need for name, (_, need) in FORMATS.items()} | {"tables": TABLES_NEED}
-    expected = "; ".join(f"{name} needs {need}" for name, need in needs.items() if wanted in ("auto", name))
-    raise DataError(f"input.folder {folder.path} is in no format known here: {expected}. It has the files {names}")
-
-
-def _use_tables(settings: InputConfig, folder: SourceFolder) -> tuple[InputConfig, InputReport]:
-    tables = _find_tables(folder)
-    configs = {name: TableConfig(path=f"{folder.path.rstrip('/')}/{file}") for name, file in tables.items()}
+def use_tables(settings: InputConfig, folder: SourceFolder) -> tuple[InputConfig, InputReport]:
+    """Return the settings with the tables of our own layout that a folder has, and where they came from."""
+    tables = find_tables(folder)
+    columns = folder.columns
+    configs = {
+        name: TableConfig(path=f"{folder.path.rstrip('/')}/{file}", columns=dict(columns.get(name, {})))
+        for name, file in tables.items()
+    }
     report = InputReport(
         format="tables", why="files called interactions and items are tables of our own", files=tuple(tables.values())
     )
     return _with_tables(settings, configs), report
 
 
-def _find_tables(folder: SourceFolder) -> dict[str, str]:
-    """Return table -> file name, for the files that are called like our tables."""
-    table_to_file: dict[str, str] = {}
-    for name in folder.names:
-        path = PurePosixPath(name.removesuffix(".gz"))
-        if path.stem in ("interactions", "items", "users") and path.suffix in ENDING_TO_FORMAT:
-            if path.stem in table_to_file:
-                raise DataError(
-                    f"input.folder {folder.path} must have one file called {path.stem}, got "
-                    f"{table_to_file[path.stem]} and {name}; move one away"
-                )
-            table_to_file[path.stem] = name
-    return table_to_file
+def named_columns(settings: InputConfig) -> dict[str, dict[str, str]]:
+    """Return the fields that `input.*.columns` names, by table; the tables of a folder have no other settings."""
+    named = {name: getattr(settings, name).columns for name in ("interactions", "items")}
+    return {name: dict(columns) for name, columns in named.items() if columns}
 
 
-def _import(config: RunConfig, name: str, source: Source) -> tuple[InputConfig, InputReport]:
+def _import(config: RunConfig, name: str, folder: SourceFolder, source: Source) -> tuple[InputConfig, InputReport]:
     target = config.tables_folder
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
@@ -131,21 +96,35 @@ def _import(config: RunConfig, name: str, source: Source) -> tuple[InputConfig, 
         partial.rename(target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    written = ["interactions", "items", *(["users"] if source.users is not None else [])]
-    configs = {table: TableConfig(path=str(target / f"{table}.parquet")) for table in written}
-    rows = {table: counts[table] for table in written}
-    notes = (*source.notes, *_describe_items(counts))
-    report = InputReport(format=name, why=source.why, files=source.files, notes=notes, rows=rows)
+    configs = {table: TableConfig(path=str(target / f"{table}.parquet")) for table in counts.rows}
+    report = InputReport(
+        format=name,
+        why=source.why,
+        files=source.files,
+        notes=(*source.notes, *_describe_counts(counts), *_describe_unread(folder, source)),
+        rows=counts.rows,
+        left_out={table: dict(reasons) for table, reasons in counts.left_out.items()},
+    )
     return _with_tables(config.input, configs), report
 
 
-def _describe_items(counts: dict[str, int]) -> list[str]:
-    notes = []
-    if counts["items_unused"]:
-        notes.append(f"{counts['items_unused']} items without any interaction were left out")
-    if counts["items_added"]:
-        notes.append(f"{counts['items_added']} items of the interactions are described nowhere and have no title")
+def _describe_counts(counts: ImportCounts) -> list[str]:
+    notes = [
+        f"{number} {reason} are no rows of the {table} table"
+        for table, reasons in counts.left_out.items()
+        for reason, number in reasons.items()
+    ]
+    if counts.items_unused:
+        notes.append(f"{counts.items_unused} items without any interaction were left out")
+    if counts.items_added:
+        notes.append(f"{counts.items_added} items of the interactions are described nowhere and have no title")
     return notes
+
+
+def _describe_unread(folder: SourceFolder, source: Source) -> list[str]:
+    unread = [name for name in folder.names if name not in source.files]
+    more = f" and {len(unread) - MAX_NAMES} more" if len(unread) > MAX_NAMES else ""
+    return [f"files that were not read: {', '.join(unread[:MAX_NAMES])}{more}"] if unread else []
 
 
 def _with_tables(settings: InputConfig, configs: dict[str, TableConfig]) -> InputConfig:

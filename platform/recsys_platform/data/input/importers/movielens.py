@@ -1,4 +1,4 @@
-"""MovieLens 100k (`u.data`, `u.item`, `u.user`, `u.genre`) and 1M (`ratings.dat`, `movies.dat`, `users.dat`).
+"""MovieLens: 100k (`u.data` ...), 1M and 10M (`ratings.dat` ...), and all later sets (`ratings.csv`, `movies.csv`).
 
 Layouts after the README files of GroupLens: 100k separates ratings by tabs and the rest by `|`, 1M everything
 by `::`. Time stamps tie often; the order of the file decides among them.
@@ -7,10 +7,12 @@ by `::`. Time stamps tie often; the order of the file decides among them.
 from collections.abc import Callable, Iterator, Sequence
 
 from recsys_platform.data.input.importers.folder import SourceFolder
+from recsys_platform.data.input.importers.formats import Format
+from recsys_platform.data.input.importers.layout import Layout, Part, column, find_parts
 from recsys_platform.data.input.importers.source import Row, RowTable, Source
+from recsys_platform.data.input.importers.values import split_labels, to_plain
 from recsys_platform.data.input.records import MalformedLine
 
-NEEDS = "u.data and u.item (100k), or ratings.dat and movies.dat (1M)"
 RATING_COLUMNS = ("user_id", "item_id", "rating", "timestamp")
 FIRST_GENRE_FIELD = 5
 """Of a line of `u.item`: id, title, two dates and an address come first."""
@@ -50,16 +52,42 @@ OCCUPATIONS = (
 )
 """By the numbers of `users.dat`."""
 
+CSV_RATINGS = Part(
+    marks=frozenset(("userId", "movieId", "rating", "timestamp")),
+    layout=Layout(
+        columns={
+            "user_id": column("userId"),
+            "item_id": column("movieId"),
+            "rating": column("rating"),
+            "timestamp": column("timestamp"),
+        }
+    ),
+)
+CSV_MOVIES = Part(
+    marks=frozenset(("movieId", "title", "genres")),
+    layout=Layout(
+        columns={
+            "item_id": column("movieId"),
+            "title": column("title", read=to_plain),
+            "categories": column("genres", read=split_labels("|", nothing="(no genres listed)")),
+        }
+    ),
+)
+
 Parse = Callable[[list[str]], Row]
 
 
 def find_movielens(folder: SourceFolder) -> Source | None:
-    """Return the source if the folder holds one of the two sets."""
+    """Return the source if the folder holds one of the sets.
+
+    Raises:
+        DataError: several CSV files have ratings, or several have movies.
+    """
     if {"u.data", "u.item"} <= set(folder.names):
         return _find_100k(folder)
     if {"ratings.dat", "movies.dat"} <= set(folder.names):
         return _find_1m(folder)
-    return None
+    return find_parts(folder, CSV_RATINGS, CSV_MOVIES, keeps_unused_items=True)
 
 
 def _find_100k(folder: SourceFolder) -> Source:
@@ -90,7 +118,7 @@ def _find_100k(folder: SourceFolder) -> Source:
 def _find_1m(folder: SourceFolder) -> Source:
     has_users = "users.dat" in folder.names
     return Source(
-        why="ratings.dat and movies.dat are the files of MovieLens 1M",
+        why=f"ratings.dat and movies.dat are the files of MovieLens {'1M' if has_users else '10M'}",
         files=tuple(name for name in ("movies.dat", "ratings.dat", "users.dat") if name in folder.names),
         interactions=_table(folder, "ratings.dat", "::", RATING_COLUMNS, _parse_rating, 4),
         items=_table(folder, "movies.dat", "::", ("item_id", "title", "categories"), _parse_movie, 3),
@@ -139,3 +167,13 @@ def _parse_user(fields: list[str]) -> Row:
         "occupation": OCCUPATIONS[int(occupation)] if is_known else occupation,
         "zip_code": zip_code,
     }
+
+
+FORMAT = Format(
+    name="movielens",
+    title="MovieLens: 100K, 1M, 10M, 20M, 25M, 32M, latest",
+    marks="u.data and u.item; or ratings.dat and movies.dat; or a .csv file with userId, movieId, rating, timestamp",
+    reads="ratings; titles and genres of all movies; age, gender, occupation and zip code of the users where the set has them",
+    leaves_out="tags, links, genome scores",
+    find=find_movielens,
+)

@@ -1,129 +1,174 @@
 """RecBole's atomic files: NAME.inter, and NAME.item and NAME.user where they exist.
 
-The header gives each field a type: `token` (an id or one value), `token_seq` (blanks between values), `float`,
-`float_seq`. Field names are free; common ones are recognised.
+The header gives each field a type: `token` (an id or one value), `token_seq` (several values), `float`, `float_seq`. Field
+names are free: those of RecBole's conversion tools are known (`recbole_fields.py`), others are named in `input.*.columns`.
+Rows with `label` 0 are impressions that were not clicked. NAME.train.inter, NAME.valid.inter and NAME.test.inter are one
+table; with `item_id_list` their rows repeat the history of a user.
 """
 
-import ast
-from collections.abc import Iterator, Mapping
-from pathlib import PurePosixPath
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
 
 from recsys_model.errors import DataError
 from recsys_platform.data.input.importers.folder import SourceFolder
-from recsys_platform.data.input.importers.source import Row, RowTable, Source, Value
+from recsys_platform.data.input.importers.formats import Format
+from recsys_platform.data.input.importers.layout import (
+    NO_TIMES,
+    Column,
+    Layout,
+    Record,
+    Rows,
+    build_table,
+    read_records,
+)
+from recsys_platform.data.input.importers.prefixes import Step, iter_events
+from recsys_platform.data.input.importers.recbole_fields import INTERACTION_FIELDS, choose_columns
+from recsys_platform.data.input.importers.recbole_tables import (
+    TAB,
+    atomic_dialect,
+    describe_unread,
+    describe_unread_items,
+    read_header,
+    read_items,
+    read_users,
+    require_columns,
+    unquoted,
+)
+from recsys_platform.data.input.importers.source import LeftOut, RowTable, Source, Value
+from recsys_platform.data.input.importers.values import seconds_from, to_text
 from recsys_platform.data.input.records import MalformedLine
 
-NEEDS = "NAME.inter with a header such as user_id:token"
-TAB = "\t"
-INTERACTION_FIELDS = {
-    "user_id": ("user_id", "uid", "user"),
-    "item_id": ("item_id", "iid", "item"),
-    "timestamp": ("timestamp", "time"),
-    "rating": ("rating", "stars"),
-    "review_text": ("review_text", "review"),
-    "summary": ("summary",),
-}
-ITEM_FIELDS = {
-    "item_id": ("item_id", "iid", "item"),
-    "title": ("title", "movie_title", "item_name", "name"),
-    "brand": ("brand", "store"),
-    "categories": ("categories", "category", "genre", "genres", "class"),
-    "price": ("price",),
-    "description": ("description",),
-}
-USER_FIELDS = {"user_id": ("user_id", "uid", "user")}
+SPLITS = (".train", ".valid", ".test")
+HISTORY = "item_id_list"
+LABEL = "label"
+NOT_CLICKED = LeftOut("impressions that were not clicked (label 0)")
+REMOVED = LeftOut("removals from a cart")
+UNIT_TO_MIN = {1000: 1e11, 1_000_000: 1e14}
+"""Units of a second, and the smallest time that is taken for one: seconds of the year 5138."""
+SAMPLED_ROWS = 100
 
 
 def find_recbole(folder: SourceFolder) -> Source | None:
     """Return the source if the folder has a `.inter` file.
 
     Raises:
-        DataError: it has several, or one without user, item or time.
+        DataError: it has several that are not one table, or one without user or item.
     """
     names = [name for name in folder.names if name.endswith(".inter")]
     if not names:
         return None
-    if len(names) > 1:
-        raise DataError(f"input.folder {folder.path} must have one .inter file, got {names}; move the others away")
-    stem = PurePosixPath(names[0]).stem
-    item_name, user_name = (name if name in folder.names else None for name in (f"{stem}.item", f"{stem}.user"))
-    interactions = _table(folder, names[0], INTERACTION_FIELDS, ("user_id", "item_id", "timestamp"))
+    stem = _stem_of(folder, names)
+    if f"{stem}.inter.json" in folder.names:
+        # LC-Rec's splits repeat the sequences of that file
+        return None
+    names.sort(key=lambda name: [split in name for split in SPLITS], reverse=True)
+    header = read_header(folder, names[0])
+    item_name, user_name = (_find_beside(folder, stem, ending) for ending in (".item", ".user"))
+    columns = _interaction_columns(folder, names[0], header)
+    has_times = "timestamp" in columns and HISTORY not in header
+    item_field = columns["item_id"].fields[0]
     return Source(
         why=f"{names[0]} is an atomic file whose first field is {next(folder.read_lines(names[0])).split(TAB)[0]}",
         files=(*names, *(name for name in (item_name, user_name) if name is not None)),
-        interactions=interactions,
-        items=None if item_name is None else _table(folder, item_name, ITEM_FIELDS, ("item_id",)),
-        users=None if user_name is None else _table(folder, user_name, USER_FIELDS, ("user_id",), keeps_others=True),
+        interactions=_interactions(folder, names, header, columns),
+        items=None if item_name is None else read_items(folder, item_name, item_field),
+        users=None if user_name is None else read_users(folder, user_name, columns["user_id"].fields[0]),
         keeps_unused_items=True,
+        notes=(
+            *(() if has_times else (NO_TIMES,)),
+            *describe_unread(names[0], header, columns, (LABEL, HISTORY)),
+            *(describe_unread_items(folder, item_name, item_field) if item_name is not None else ()),
+        ),
+        takes_columns=True,
     )
 
 
-def _table(
-    folder: SourceFolder,
-    name: str,
-    ours_to_names: Mapping[str, tuple[str, ...]],
-    required: tuple[str, ...],
-    *,
-    keeps_others: bool = False,
+def _stem_of(folder: SourceFolder, names: list[str]) -> str:
+    """Return the name of the data set: of its only `.inter` file, or of the three splits of one."""
+    stems = {name.removesuffix(".inter") for name in names}
+    if len(stems) == 1:
+        stem = stems.pop()
+        return next((stem.removesuffix(split) for split in SPLITS if stem.endswith(split)), stem)
+    roots = {stem.removesuffix(split) for stem in stems for split in SPLITS if stem.endswith(split)}
+    if len(roots) > 1 or not all(stem.endswith(SPLITS) for stem in stems):
+        raise DataError(f"input.folder {folder.path} must have one .inter file, got {names}; move the others away")
+    return roots.pop()
+
+
+def _find_beside(folder: SourceFolder, stem: str, ending: str) -> str | None:
+    """Return the file of items or users that belongs to interactions: of the same name, or of its first words."""
+    names = [name for name in folder.names if name.endswith(ending)]
+    fitting = [name for name in names if re.fullmatch(f"{re.escape(name.removesuffix(ending))}([-_.].*)?", stem)]
+    return max(fitting, key=len, default=None)
+
+
+def _interaction_columns(folder: SourceFolder, name: str, header: Mapping[str, str]) -> dict[str, Column]:
+    names = INTERACTION_FIELDS | {ours: (theirs,) for ours, theirs in folder.columns.get("interactions", {}).items()}
+    columns = choose_columns(names, header, {})
+    required = {ours: names[ours] for ours in ("user_id", "item_id")}
+    require_columns(folder, "interactions", name, header, columns, required)
+    times = columns.get("timestamp")
+    if times is not None:
+        columns["timestamp"] = replace(times, read=_time_reader(folder, name, header, times.fields[0]))
+    return columns
+
+
+def _time_reader(folder: SourceFolder, name: str, header: Mapping[str, str], field: str) -> Callable[[Any], Value]:
+    """Return the reader of times in the unit that the first rows show."""
+    times: list[float] = []
+    for record, _ in zip(read_records(folder, name, atomic_dialect(header)), range(SAMPLED_ROWS), strict=False):
+        value = None if isinstance(record, MalformedLine) else record.get(field)
+        if value is not None and value.replace(".", "").isdigit():
+            times.append(float(value))
+    units = [unit for unit, least in UNIT_TO_MIN.items() if times and min(times) >= least]
+    return seconds_from(max(units)) if units else to_text
+
+
+def _interactions(
+    folder: SourceFolder, names: list[str], header: dict[str, str], columns: dict[str, Column]
 ) -> RowTable:
-    header = _read_header(folder, name)
-    ours_to_field = {
-        ours: next((field for field in fields if field in header), None) for ours, fields in ours_to_names.items()
-    }
-    lacking = {ours: ours_to_names[ours] for ours in required if ours_to_field[ours] is None}
-    if lacking:
-        raise DataError(f"{name} in input.folder {folder.path} lacks a field of {lacking}; it has {list(header)}")
-    field_to_ours = {field: ours for ours, field in ours_to_field.items() if field is not None}
-    if keeps_others:
-        field_to_ours |= {field: field for field in header if field not in field_to_ours}
-    return RowTable(columns=tuple(field_to_ours.values()), read=lambda: _read(folder, name, header, field_to_ours))
+    for name in names[1:]:
+        if list(read_header(folder, name)) != list(header):
+            raise DataError(
+                f"{name} in input.folder {folder.path} must have the fields of {names[0]}, {list(header)}, got "
+                f"{list(read_header(folder, name))}; make them equal or move it away"
+            )
+    if HISTORY in header:
+        steps = partial(_read_steps, folder, names, header, columns)
+        return RowTable(columns=("user_id", "item_id", "timestamp", "position"), read=lambda: iter_events(steps()))
+    return build_table(
+        folder, "interactions", names, Layout(columns=columns, rows=_counted_rows, dialect=atomic_dialect(header))
+    )
 
 
-def _read_header(folder: SourceFolder, name: str) -> dict[str, str]:
-    """Return field -> type, in the order of the file."""
-    fields = [field.rpartition(":") for field in next(folder.read_lines(name), "").split(TAB)]
-    if not all(field and separator for field, separator, _ in fields):
-        raise DataError(
-            f"{name} in input.folder {folder.path} needs a header such as user_id:token, tabs between fields"
-        )
-    return {field: kind for field, _, kind in fields}
+def _counted_rows(record: Record) -> Rows:
+    """Return the row of a record unless it is an impression without a click or a removal."""
+    label = record.get(LABEL)
+    if label is not None and label.replace(".", "").strip("0") == "":
+        return (NOT_CLICKED,)
+    return (REMOVED if record.get("event") == "remove_from_cart" else unquoted(record),)
 
 
-def _read(
-    folder: SourceFolder, name: str, header: Mapping[str, str], field_to_ours: Mapping[str, str]
-) -> Iterator[Row | MalformedLine]:
-    lines = folder.read_lines(name)
-    next(lines, None)
-    for line in filter(str.strip, lines):
-        values = line.split(TAB)
-        if len(values) != len(header):
-            yield MalformedLine(line)
-            continue
-        named = zip(header.items(), values, strict=True)
-        yield {
-            field_to_ours[field]: _convert(field_to_ours[field], kind, value)
-            for (field, kind), value in named
-            if field in field_to_ours
-        }
+def _read_steps(
+    folder: SourceFolder, names: list[str], header: Mapping[str, str], columns: Mapping[str, Column]
+) -> Iterator[Step | MalformedLine]:
+    user, item = columns["user_id"].fields[0], columns["item_id"].fields[0]
+    for name in names:
+        for record in read_records(folder, name, atomic_dialect(header)):
+            if isinstance(record, MalformedLine) or record[user] is None or record[item] is None:
+                yield record if isinstance(record, MalformedLine) else MalformedLine(str(record))
+            else:
+                yield record[user], str(record[HISTORY] or "").split(), record[item]
 
 
-def _convert(ours: str, kind: str, value: str) -> Value:
-    if ours == "categories":
-        return split_categories(value) if kind == "token_seq" else [value] if value else []
-    return value or None
-
-
-def split_categories(text: str) -> list[str]:
-    """Return the values of a `token_seq`: quoted ones with commas between them, else words.
-
-    Example:
-        >>> split_categories("'Beauty', 'Hair Care'"), split_categories("Animation Children's")
-        (['Beauty', 'Hair Care'], ['Animation', "Children's"])
-    """
-    stripped = text.strip().removeprefix("[").removesuffix("]")
-    if stripped.startswith(("'", '"')):
-        try:
-            return [str(value) for value in ast.literal_eval(f"[{stripped}]")]
-        except (ValueError, SyntaxError):
-            return text.split()
-    return text.split()
+FORMAT = Format(
+    name="recbole",
+    title="RecBole atomic files",
+    marks="NAME.inter with a header such as user_id:token, tabs between fields",
+    reads="interactions, items and users by the field names of RecBole's converters, others by input.*.columns; NAME.train.inter, NAME.valid.inter and NAME.test.inter are one table",
+    leaves_out="rows with label 0; removals from a cart; further rows of an item; fields without a column of ours",
+    find=find_recbole,
+)

@@ -1,7 +1,8 @@
 """The result of an importer: three tables whose rows are read lazily.
 
-Columns are those of the input contract, and features of users; every value is text as the file has it,
-so that the contract alone decides what is an id, a time or a number. Categories are lists of texts.
+Columns are those of the input contract, and features of users. A value is text as the file has it, so that the contract
+alone decides what is an id, a time or a number; only times in a unit or notation of their own become seconds.
+Categories are lists of texts.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,13 +15,24 @@ Value: TypeAlias = str | list[str] | None
 Row: TypeAlias = dict[str, Value]
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A record that is no row of its table by the rules of its format; it is counted by its reason."""
+
+    reason: str
+    """What such records are, in the plural, such as `impressions that were not clicked`."""
+
+
+Entry: TypeAlias = Row | MalformedLine | LeftOut
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RowTable:
     """One table of a folder."""
 
     columns: tuple[str, ...]
     """Our names; a row may lack some of them."""
-    read: Callable[[], Iterator[Row | MalformedLine]]
+    read: Callable[[], Iterator[Entry]]
     """Starts to read the rows, one by one."""
 
 
@@ -42,3 +54,5 @@ class Source:
     """Whether an item without any interaction belongs to the catalogue."""
     notes: tuple[str, ...] = ()
     """Notes for the user about the reading."""
+    takes_columns: bool = False
+    """Whether the tables follow `SourceFolder.columns`."""

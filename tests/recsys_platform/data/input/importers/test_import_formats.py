@@ -1,42 +1,13 @@
 """Each published format, from small files as its documentation has them, to the tables of the contract."""
 
-import gzip
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from recsys_model.errors import DataError
-from recsys_platform.data.input.importers.folder import open_folder
-from recsys_platform.data.input.importers.importing import recognise
-from recsys_platform.data.input.importers.source import RowTable, Source
-from recsys_platform.data.input.records import MalformedLine
-
-
-def write(folder: Path, files: dict[str, str | bytes]) -> Path:
-    folder.mkdir(exist_ok=True)
-    for name, content in files.items():
-        data = content.encode() if isinstance(content, str) else content
-        (folder / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
-    return folder
-
-
-def find(folder: Path, wanted: str = "auto") -> tuple[str, Source]:
-    name, source = recognise(open_folder(str(folder)), wanted)
-    assert source is not None
-    return name, source
-
-
-def rows(table: RowTable | None) -> list[Any]:
-    assert table is not None
-    return [row.text if isinstance(row, MalformedLine) else row for row in table.read()]
-
-
-def lines(*records: object) -> str:
-    return "".join((record if isinstance(record, str) else json.dumps(record)) + "\n" for record in records)
-
+from tests.recsys_platform.data.input.importers.folders import find, lines, rows, write
 
 REVIEW_2014 = {
     "reviewerID": "A1",
@@ -214,7 +185,11 @@ def test_atomic_files_have_typed_headers(tmp_path):
 @pytest.mark.parametrize(
     ("header", "message"),
     [
-        ("user_id:token\titem_id:token", r"shop.inter in input.folder .* lacks a field of {'timestamp': .*; it has"),
+        (
+            "user_id:token\tsku:token",
+            r"shop.inter in input.folder .* lacks a field of {'item_id': .*; it has \['user_id', 'sku'\]. Name it in "
+            "input.interactions.columns",
+        ),
         ("user_id,item_id", "needs a header such as user_id:token, tabs between fields"),
     ],
 )

@@ -14,6 +14,7 @@ from recsys_platform.data.column_needs import open_tables
 from recsys_platform.data.input import contract
 from recsys_platform.data.input.importers import writing
 from recsys_platform.data.input.importers.importing import resolve_input
+from recsys_platform.data.input.importers.recognition import FORMATS
 from recsys_platform.data.input.open import read_items, read_users
 from recsys_platform.data.input.sources import read_whole
 from recsys_platform.data.input.tables import open_table
@@ -52,6 +53,7 @@ def test_a_folder_becomes_tables_of_the_contract_and_says_what_it_was(tmp_path):
         "files": ["u.data", "u.item", "u.user"],
         "notes": ["1 items of the interactions are described nowhere and have no title"],
         "rows": {"interactions": 4, "items": 4, "users": 2},
+        "left_out": {},
     }
     tables = open_tables(resolved)
     assert tables.features == ("age", "gender", "occupation", "zip_code")
@@ -149,15 +151,22 @@ def test_a_folder_that_fits_two_formats_needs_to_be_told_which(tmp_path):
 
 def test_a_folder_of_no_format_says_what_each_needs_and_what_there_is(tmp_path):
     config = make(tmp_path, {"readme.txt": "hello"})
-    with pytest.raises(DataError, match=r"mcauley needs a file .*; recbole needs NAME.inter .* files \['readme.txt'\]"):
+    with pytest.raises(
+        DataError, match=r"is in no format known here. It has\n  readme.txt: begins with 'hello'"
+    ) as caught:
         resolve_input(config)
+
+    message = str(caught.value)
+    assert all(f"\n  {name}: {item.marks}\n" in message for name, item in FORMATS.items())
+    assert "input.interactions.path and input.items.path, with their fields in `columns`, such as" in message
 
 
 def test_a_format_that_was_asked_for_and_is_not_there_is_refused(tmp_path):
-    with pytest.raises(
-        DataError, match=r"in no format known here: p5 needs sequential_data.txt, or .* files \['u.data'"
-    ):
+    with pytest.raises(DataError, match=r"is not in the format p5. It has\n  u.data: ") as caught:
         resolve_input(make(tmp_path, RATINGS, format="p5"))
+
+    assert "  p5: sequential_data.txt, or user_sequence.txt" in str(caught.value)
+    assert "mcauley" not in str(caught.value)
 
 
 @pytest.mark.parametrize(("name", "found"), [("nowhere", "got no folder"), ("empty", "got none")])

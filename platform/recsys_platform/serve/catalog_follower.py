@@ -1,4 +1,4 @@
-"""A task of a replica's event loop that keeps its recommender at the latest version of the catalogue."""
+"""CatalogFollower: a background task of a generator replica that applies the edits of the catalogue."""
 
 import asyncio
 import logging
@@ -16,11 +16,11 @@ logger = logging.getLogger(__name__)
 RETRY_S = 1.0
 
 AskForEdits = Callable[[int, str, bool], Awaitable[CatalogUpdate]]
-"""Takes the version that is answered with, its last edit's id, and whether to wait for news."""
+"""Arguments: the replica's version, the id of its last edit, and whether to wait until there are newer edits."""
 
 
-class Following:
-    """Asks for edits again and again; what goes wrong is logged and tried again, and requests are answered meanwhile."""
+class CatalogFollower:
+    """Polls for edits in a loop. Errors are logged and retried; the replica answers requests meanwhile."""
 
     def __init__(self, recommender: Recommender, ask: AskForEdits) -> None:
         self._recommender = recommender
@@ -29,10 +29,10 @@ class Following:
         self._task: asyncio.Task[None] | None = None
 
     async def wait_until_current(self, timeout_s: float) -> None:
-        """Return when the edits made before the first call are followed; that call begins to follow.
+        """Return when all edits made before the first call are applied; the first call starts the task.
 
         Raises:
-            RecsysError: they are not within `timeout_s`.
+            RecsysError: They are not applied within `timeout_s`.
         """
         if self._task is None:
             self._task = asyncio.create_task(self._run())
@@ -41,11 +41,11 @@ class Following:
                 await self._is_current.wait()
         except TimeoutError as error:
             raise RecsysError(
-                f"the edits of the catalogue could not be had within {timeout_s:g} s; see the log"
+                f"the edits of the catalogue did not arrive within {timeout_s:g} s; the replica's log has the reason"
             ) from error
 
     def stop(self) -> None:
-        """Follow no longer."""
+        """Cancel the task."""
         if self._task is not None:
             self._task.cancel()
 
@@ -54,17 +54,17 @@ class Following:
             try:
                 await self._step()
             except (RayError, RayServeException, RecsysError, TimeoutError) as error:
-                logger.warning("edits of the catalogue: %s: %s; trying again", type(error).__name__, error)
+                logger.warning("catalogue edits: %s: %s; retrying", type(error).__name__, error)
                 await asyncio.sleep(RETRY_S)
             except Exception:
-                # memory that ran out, say: a replica that followed no longer would go on with an old catalogue
-                logger.exception("edits of the catalogue: trying again")
+                # for example out of memory: without a retry, the replica would keep an old catalogue for ever
+                logger.exception("catalogue edits: retrying")
                 await asyncio.sleep(RETRY_S)
 
     async def _step(self) -> None:
         recommender = self._recommender
         update = await self._ask(recommender.catalog_version, recommender.edit_id, self._is_current.is_set())
         if update.edits or update.anew:
-            # in a thread: requests are collected and answered while the trie is compiled
+            # in a thread: compiling the trie must not block requests
             await asyncio.to_thread(recommender.follow, update)
         self._is_current.set()
