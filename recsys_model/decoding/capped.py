@@ -22,6 +22,8 @@ from recsys_model.decoding.hypotheses import DEAD, first_beams
 from recsys_model.decoding.item_lists import ItemLists
 from recsys_model.decoding.item_scores import best_items
 
+NOTHING = np.zeros(0, dtype=np.int64)
+"""No items."""
 READ_TOGETHER = 4
 """Items that are read at a time, in multiples of those that are still missing."""
 
@@ -54,7 +56,10 @@ class CappedItems:
         return torch.tensor(self._worst, device=self._device)
 
     def settle(self, request: int, bound: float = DEAD) -> npt.NDArray[np.int64]:
-        """Offer the items above `bound`, which no further item reaches; return the items of groups that became full."""
+        """Offer the items above `bound`, which no further item reaches; return the items of groups that became full.
+
+        A complete choice forbids nothing any more.
+        """
         choice, pending = self.choices[request], self._pending[request]
         num_offered = 0
         for negative, item in pending:
@@ -62,8 +67,8 @@ class CappedItems:
                 break
             choice.offer(item, -negative)
             num_offered += 1
-        forbidden = choice.take_forbidden()
         rest = pending[num_offered:]
+        forbidden = NOTHING if choice.is_complete else choice.take_forbidden()
         if len(forbidden):
             is_gone = np.isin([item for _, item in rest], forbidden).tolist()
             rest = [pair for pair, gone in zip(rest, is_gone, strict=True) if not gone]
@@ -117,7 +122,7 @@ def _settle(frontier: Frontier, finished: CappedItems, expansion: Expansion) -> 
         bounds = frontier.highest_bounds().tolist()
         for request, bound in zip(frontier.requests.tolist(), bounds, strict=True):
             forbidden = finished.settle(request, bound)
-            if len(forbidden) and not finished.choices[request].is_complete:
+            if len(forbidden):
                 expansion.forbid(request, forbidden)
                 forbids = True
         if not forbids:
@@ -137,14 +142,13 @@ def _certify(finished: CappedItems, request: int, bound: float, num_expanded: in
 def choose_from_scores(score_I: Tensor, items_I: Tensor, choice: CappedChoice, lists: ItemLists) -> Pairs:
     """Return the greedy choice from the scores of all items in trie order, `DEAD` for forbidden ones."""
     score_I = score_I.clone()
-    while not choice.is_complete:
+    while True:
         (pairs,) = best_items(score_I[None], items_I, READ_TOGETHER * choice.num_missing)
         if not pairs:
-            break
+            return choice.items
         for item, score in pairs:
-            if choice.is_complete:
-                break
             choice.offer(item, score)
+            if choice.is_complete:
+                return choice.items
         score_I[lists.rows_of([item for item, _ in pairs])] = DEAD
         score_I[lists.rows_of(choice.take_forbidden())] = DEAD
-    return choice.items

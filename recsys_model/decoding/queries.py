@@ -25,7 +25,7 @@ class ItemQuery:
     allowed: Collection[int] | None
     """The only catalogue indices that it may get; None allows all."""
     mask: Mask | None
-    """Whether its rules allow each catalogue index; None if they allow all, and if it has no caps."""
+    """Whether its rules allow each catalogue index; None if they allow all."""
     limits: tuple[GroupLimit, ...]
     """Its caps."""
 
@@ -38,6 +38,10 @@ class ItemQuery:
         """Whether lists and conditions allow an item; caps depend on the other items of an answer."""
         is_listed = item not in self.excluded and (self.allowed is None or item in self.allowed)
         return is_listed and (self.mask is None or bool(self.mask[item]))
+
+    def with_mask(self, num_items: int) -> "ItemQuery":
+        """Return a query that has a mask, so that it can lose items while it is searched."""
+        return self if self.mask is not None else replace(self, mask=np.ones(num_items, dtype=np.bool_))
 
     def without(self, items: Collection[int]) -> "ItemQuery":
         """Return a query with a mask that forbids further items."""
@@ -93,6 +97,4 @@ def _compiled(rules: Rules | None, columns: ItemColumns) -> tuple[Mask | None, t
         return None, ()
     mask = columns.mask(rules)
     limits = tuple(GroupLimit(columns.groups(cap.column), cap.at_most) for cap in rules.caps)
-    if limits and mask is None:
-        mask = np.ones(columns.num_items, dtype=np.bool_)
     return mask, limits

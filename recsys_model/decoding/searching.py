@@ -85,6 +85,7 @@ def _beams(space: SearchSpace, queries: Sequence[ItemQuery], k: int, config: Dec
 
 def _capped_exact(space: SearchSpace, queries: Sequence[ItemQuery], k: int, config: DecodingConfig) -> list[Answer]:
     finished = CappedItems([query.choice(k) for query in queries], space.model.device, bounds_nodes=False)
+    queries = [query.with_mask(space.lists.num_items) for query in queries]
     prompts = [query.prompt for query in queries]
     expansion = Expansion(space, prompts, filter_of(space.lists, queries), finished, keeps_beams=True)
     certificates = capped_best_first(expansion, finished, len(queries), config.max_expansions)
@@ -114,7 +115,7 @@ def _choose_from_beams(space: SearchSpace, queries: Sequence[ItemQuery], k: int,
     """Search again without the items that were chosen and those that they forbid, until no query wants or finds more."""
     encoded = space.encode([query.prompt for query in queries])
     choices = [query.choice(k) for query in queries]
-    left, places = list(queries), list(range(len(queries)))
+    left, places = [query.with_mask(space.lists.num_items) for query in queries], list(range(len(queries)))
     while places:
         some = [left[place] for place in places]
         finished = CappedItems([choices[place] for place in places], space.model.device, bounds_nodes=True)
