@@ -8,6 +8,7 @@ can let in a worse one; so a node is passed over while it cannot change the answ
 Shape suffixes: R = requests, M = new items of the request that has most, I = items in trie order.
 """
 
+import bisect
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,17 +16,16 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from recsys_model.decoding.caps import CappedChoice, Pairs
+from recsys_model.decoding.caps import NOTHING, CappedChoice, Pairs
 from recsys_model.decoding.exact import NODES_TOGETHER, Certificate, Frontier
 from recsys_model.decoding.expansion import Expansion
 from recsys_model.decoding.hypotheses import DEAD, first_beams
 from recsys_model.decoding.item_lists import ItemLists
 from recsys_model.decoding.item_scores import best_items
 
-NOTHING = np.zeros(0, dtype=np.int64)
-"""No items."""
 READ_TOGETHER = 4
-"""Items that are read at a time, in multiples of those that are still missing."""
+"""Items that are read at a time, in multiples of those that are still missing: more are sorted in vain, fewer are read again
+once the groups that became full are taken out, which costs more."""
 
 
 class CappedItems:
@@ -61,13 +61,9 @@ class CappedItems:
         A complete choice forbids nothing any more.
         """
         choice, pending = self.choices[request], self._pending[request]
-        num_offered = 0
-        for negative, item in pending:
-            if choice.is_complete or -negative <= bound:
-                break
-            choice.offer(item, -negative)
-            num_offered += 1
-        rest = pending[num_offered:]
+        num_settled = bisect.bisect_left(pending, (-bound, -1))
+        choice.offer(_pairs(pending[:num_settled]))
+        rest = pending[num_settled:]
         forbidden = NOTHING if choice.is_complete else choice.take_forbidden()
         if len(forbidden):
             is_gone = np.isin([item for _, item in rest], forbidden).tolist()
@@ -77,11 +73,12 @@ class CappedItems:
 
     def _worst_of(self, request: int) -> float:
         choice = self.choices[request].copy()
-        for negative, item in self._pending[request]:
-            if choice.is_complete:
-                break
-            choice.offer(item, -negative)
+        choice.offer(_pairs(self._pending[request]))
         return choice.items[-1][1] if choice.is_complete else DEAD
+
+
+def _pairs(pending: Sequence[tuple[float, int]]) -> Pairs:
+    return [(item, -negative) for negative, item in pending]
 
 
 def capped_best_first(
@@ -146,9 +143,8 @@ def choose_from_scores(score_I: Tensor, items_I: Tensor, choice: CappedChoice, l
         (pairs,) = best_items(score_I[None], items_I, READ_TOGETHER * choice.num_missing)
         if not pairs:
             return choice.items
-        for item, score in pairs:
-            choice.offer(item, score)
-            if choice.is_complete:
-                return choice.items
-        score_I[lists.rows_of([item for item, _ in pairs])] = DEAD
-        score_I[lists.rows_of(choice.take_forbidden())] = DEAD
+        choice.offer(pairs)
+        if choice.is_complete:
+            return choice.items
+        done = np.array([item for item, _ in pairs])
+        score_I[lists.rows_of(np.concatenate([done, choice.take_forbidden()]))] = DEAD

@@ -1,7 +1,7 @@
 """The greedy choice under caps: best first, skipping an item if one of its groups has as many items as its cap allows."""
 
 import copy
-from collections import Counter
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,8 +10,12 @@ import numpy.typing as npt
 
 from recsys_model.entities.value_columns import ItemGroups
 
+NOTHING = np.zeros(0, dtype=np.int64)
+"""No items."""
 Pairs = list[tuple[int, float]]
 """(catalogue index, score) of items, best first."""
+LOOKED_UP_TOGETHER = 64
+"""Items whose groups are looked up at a time: arrays are read in one go, and few of them in vain."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -30,8 +34,10 @@ class CappedChoice:
     def __init__(self, limits: Sequence[GroupLimit], k: int) -> None:
         self._limits = limits
         self._k = k
-        self._counts = [Counter[int]() for _ in limits]
-        self._full: list[tuple[ItemGroups, int]] = []
+        # a slot is one group of one cap, as group * number of caps + place of the cap
+        self._item_to_slots: dict[int, list[int]] = {}
+        self._slot_to_count: dict[int, int] = {}
+        self._full: list[int] = []
         self.items: Pairs = []
         """Chosen so far."""
 
@@ -48,25 +54,48 @@ class CappedChoice:
     def copy(self) -> "CappedChoice":
         """Return a choice that goes on from here by itself."""
         other = copy.copy(self)
-        other._counts = [counter.copy() for counter in self._counts]
-        other._full = []
-        other.items = self.items.copy()
+        # what is known of items is shared
+        other._slot_to_count, other._full, other.items = self._slot_to_count.copy(), [], self.items.copy()
         return other
 
-    def offer(self, item: int, score: float) -> bool:
-        """Choose an item unless a cap forbids it, and return whether it was chosen."""
-        groups = [limit.groups.of(item) for limit in self._limits]
-        triples = list(zip(self._limits, self._counts, groups, strict=True))
-        if any(counter[group] >= limit.at_most for limit, counter, of_item in triples for group in of_item):
-            return False
-        for limit, counter, of_item in triples:
-            counter.update(of_item)
-            self._full += [(limit.groups, group) for group in of_item if counter[group] == limit.at_most]
-        self.items.append((item, score))
-        return True
+    def offer(self, pairs: Sequence[tuple[int, float]]) -> None:
+        """Choose of the next items, best first, those that no cap forbids, until the choice is complete."""
+        for start in range(0, len(pairs), LOOKED_UP_TOGETHER):
+            if self.is_complete:
+                return
+            some = pairs[start : start + LOOKED_UP_TOGETHER]
+            self._look_up([item for item, _ in some if item not in self._item_to_slots])
+            for item, score in some:
+                if self._fits(item) and not self.is_complete:
+                    self._add(item, score)
 
     def take_forbidden(self) -> npt.NDArray[np.int64]:
-        """Return the items of the groups that became full since the last call."""
-        members = [groups.members(group) for groups, group in self._full]
-        self._full = []
-        return np.unique(np.concatenate(members)) if members else np.zeros(0, dtype=np.int64)
+        """Return the items of the groups that became full since the last call; an item of several comes several times."""
+        full, self._full = self._full, []
+        members = [NOTHING]
+        for place, limit in enumerate(self._limits):
+            groups = [slot // len(self._limits) for slot in full if slot % len(self._limits) == place]
+            if groups:
+                members.append(limit.groups.members(groups))
+        return np.concatenate(members)
+
+    def _fits(self, item: int) -> bool:
+        limits, counts = self._limits, self._slot_to_count
+        return all(counts.get(slot, 0) < limits[slot % len(limits)].at_most for slot in self._item_to_slots[item])
+
+    def _add(self, item: int, score: float) -> None:
+        for slot in self._item_to_slots[item]:
+            self._slot_to_count[slot] = self._slot_to_count.get(slot, 0) + 1
+            if self._slot_to_count[slot] == self._limits[slot % len(self._limits)].at_most:
+                self._full.append(slot)
+        self.items.append((item, score))
+
+    def _look_up(self, items: Sequence[int]) -> None:
+        slots: list[list[int]] = [[] for _ in items]
+        for place, limit in enumerate(self._limits):
+            groups, sizes = limit.groups.of_items(items)
+            bounds = [0, *itertools.accumulate(sizes)]
+            own = [group * len(self._limits) + place for group in groups]
+            for row, (start, stop) in zip(slots, itertools.pairwise(bounds), strict=True):
+                row += own[start:stop]
+        self._item_to_slots.update(zip(items, slots, strict=True))

@@ -107,8 +107,9 @@ class ItemLists:
             allowed_I = torch.from_numpy(mask).to(self._item_I.device)[self._item_I]
             if only is not None:
                 allowed_I &= torch.zeros_like(allowed_I).index_fill_(0, self.rows_of(only), value=True)
-            allowed_I[self.rows_of(without)] = False
-            allowed_I[self._hidden_row_H] = False
+            for row_X in (self.rows_of(without), self._hidden_row_H):
+                if len(row_X):
+                    allowed_I[row_X] = False
             rows.append(allowed_I)
         return ItemMasks(torch.stack(rows), [mask is not None for mask in masks])
 

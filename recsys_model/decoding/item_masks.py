@@ -6,6 +6,7 @@ Shape suffixes: R = requests, M = requests with a mask, I = items, J = I + 1, C 
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -19,15 +20,19 @@ class ItemMasks:
         """Take one mask for each request for which `has_mask` is true, in their order."""
         is_masked_R = torch.tensor(has_mask, dtype=torch.bool, device=allowed_MI.device)
         self._allowed_MI = allowed_MI
-        self._count_MJ = _running_counts(allowed_MI)
         self._mask_of_R = (is_masked_R.cumsum(0) - 1).where(is_masked_R, -1)
         self._request_M = is_masked_R.nonzero().squeeze(1)
+
+    @cached_property
+    def _counts(self) -> Tensor:
+        """How many items before each place are allowed, [M, J]; a ranking without a search does not need it."""
+        return _running_counts(self._allowed_MI)
 
     def has_item(self, request_C: Tensor, start_C: Tensor, end_C: Tensor, otherwise_C: Tensor) -> Tensor:
         """Return whether one of the items `start .. end - 1` is allowed; `otherwise_C` for requests without a mask."""
         mask_C = self._mask_of_R[request_C]
         # without a mask -1 reads some row, whose result is not used
-        count_C = self._count_MJ[mask_C, end_C] - self._count_MJ[mask_C, start_C]
+        count_C = self._counts[mask_C, end_C] - self._counts[mask_C, start_C]
         return torch.where(mask_C >= 0, count_C > 0, otherwise_C)
 
     def remove_from(self, score_RI: Tensor) -> Tensor:
@@ -40,7 +45,7 @@ class ItemMasks:
         """Take further items from a request."""
         mask = int(self._mask_of_R[request])
         self._allowed_MI[mask, row_X] = False
-        self._count_MJ[mask] = _running_counts(self._allowed_MI[mask : mask + 1])[0]
+        self._counts[mask] = _running_counts(self._allowed_MI[mask : mask + 1])[0]
 
 
 def _running_counts(allowed_MI: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from recsys_model.entities.column_cells import Kind, value_text
 from recsys_model.entities.rules import Condition, Contains, NoneOf, NumberRange, OneOf
+from recsys_model.entities.token_trie import ranges
 from recsys_model.errors import DataError
 
 Mask = npt.NDArray[np.bool_]
@@ -35,15 +36,35 @@ class ItemGroups:
 
     def of(self, item: int) -> list[int]:
         """Return the groups of an item."""
-        return self.codes[self.starts[item] : self.starts[item + 1]].tolist()
+        return self.of_items([item])[0]
 
-    def members(self, group: int) -> npt.NDArray[np.int64]:
-        """Return the items of a group, ascending."""
-        return self.items_at(np.flatnonzero(self.codes == group))
+    def of_items(self, items: Sequence[int]) -> tuple[list[int], list[int]]:
+        """Return the groups of several items, one item after the other, and how many each has."""
+        index_X = np.asarray(items, dtype=np.int64)
+        start_X = self.starts[index_X]
+        size_X = self.starts[index_X + 1] - start_X
+        return self.codes[ranges(start_X, size_X)].tolist(), size_X.tolist()
 
-    def items_at(self, place_X: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Return the item whose values each place belongs to."""
-        return np.searchsorted(self.starts, place_X, side="right") - 1
+    def members(self, groups: Sequence[int]) -> npt.NDArray[np.int64]:
+        """Return the items of some groups; one that is in several comes several times."""
+        is_asked_V = np.zeros(self._num_groups, dtype=np.bool_)
+        is_asked_V[list(groups)] = True
+        return self._items[is_asked_V[self.codes]]
+
+    def having(self, is_listed_V: Mask) -> Mask:
+        """Return which items are in at least one of the listed groups, [N]."""
+        having_N = np.zeros(len(self.starts) - 1, dtype=np.bool_)
+        having_N[self._items[is_listed_V[self.codes]]] = True
+        return having_N
+
+    @cached_property
+    def _num_groups(self) -> int:
+        return int(self.codes.max(initial=-1)) + 1
+
+    @cached_property
+    def _items(self) -> npt.NDArray[np.int64]:
+        """The item that each entry of `codes` belongs to, [X]."""
+        return np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,10 +146,10 @@ class TextColumn:
             raise DataError(f"where: column {self.name!r} holds texts, which have no range; give its texts")
         if isinstance(condition, Contains):
             part = value_text(condition.text).casefold()
-            return self._having(np.array([part in text for text in self._folded_texts], dtype=np.bool_))
+            return self.groups.having(np.array([part in text for text in self._folded_texts], dtype=np.bool_))
         is_listed_V = np.zeros(len(self.texts), dtype=np.bool_)
         is_listed_V[[self._code_of(value) for value in condition.values]] = True
-        having_N = self._having(is_listed_V)
+        having_N = self.groups.having(is_listed_V)
         return ~having_N if isinstance(condition, NoneOf) else having_N
 
     def joined(self, other: "TextColumn") -> "TextColumn":
@@ -138,11 +159,6 @@ class TextColumn:
         starts = np.concatenate([self.groups.starts, self.groups.starts[-1] + other.groups.starts[1:]])
         codes = np.concatenate([self.groups.codes, code_V[other.groups.codes]])
         return TextColumn(self.name, ItemGroups(starts, codes), list(text_to_code))
-
-    def _having(self, is_listed_V: Mask) -> Mask:
-        having_N = np.zeros(len(self.groups.starts) - 1, dtype=np.bool_)
-        having_N[self.groups.items_at(np.flatnonzero(is_listed_V[self.groups.codes]))] = True
-        return having_N
 
     def _code_of(self, value: object) -> int:
         if not isinstance(value, str):

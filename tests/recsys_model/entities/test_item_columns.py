@@ -131,7 +131,7 @@ def test_an_item_is_in_the_group_of_each_of_its_values_once(data, cells, extends
         for other, other_cell in enumerate(cells):
             assert len(set(own) & set(groups.of(other))) == len(texts_of(cell) & texts_of(other_cell))
         for group in own:
-            members = groups.members(group).tolist()
+            members = groups.members([group]).tolist()
             assert members == sorted(members)
             assert item in members
             assert all(group in groups.of(member) for member in members)
