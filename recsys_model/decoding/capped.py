@@ -2,13 +2,13 @@
 
 An item is settled once no unexpanded node can hold a better one, or one that ties with it. Settled items are offered to the
 greedy choice in order of score, so the choice is final. A group that became full takes its items from the request, and the
-nodes above such items alone are dropped. What is not settled may still be displaced, and with several caps a displaced item
-can let in a worse one; so a node is passed over while it cannot change the answer, but it is kept.
+nodes above such items alone are dropped. What is not settled may still be displaced. Where no item counts for two groups,
+that only makes the answer better, so a node below the last item of the answer so far is dropped, too. Where groups overlap,
+one item can displace two and let in a worse one; then such a node is passed over, but kept.
 
 Shape suffixes: R = requests, M = new items of the request that has most, I = items in trie order.
 """
 
-import bisect
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from recsys_model.decoding.caps import NOTHING, CappedChoice, Pairs
+from recsys_model.decoding.caps import NO_ITEMS, NOTHING, CappedChoice, Pairs, RankedItems
 from recsys_model.decoding.exact import NODES_TOGETHER, Certificate, Frontier
 from recsys_model.decoding.expansion import Expansion
 from recsys_model.decoding.hypotheses import DEAD, first_beams
@@ -31,29 +31,44 @@ once the groups that became full are taken out, which costs more."""
 class CappedItems:
     """The finished items of all requests that are not settled yet, and the choices that they are offered to."""
 
-    def __init__(self, choices: Sequence[CappedChoice], device: torch.device, *, bounds_nodes: bool) -> None:
-        """Take a choice per request; with `bounds_nodes` nodes that cannot improve the answer so far are dropped for good."""
+    def __init__(self, choices: Sequence[CappedChoice], device: torch.device, *, is_exact: bool) -> None:
+        """Take a choice per request; unless `is_exact`, nodes are dropped by the answer so far even where groups overlap."""
         self.choices = choices
         """What each request gets."""
         self._device = device
-        self._bounds_nodes = bounds_nodes
-        self._pending: list[list[tuple[float, int]]] = [[] for _ in choices]
-        self._worst = [DEAD] * len(choices)
+        drops = [not (is_exact and choice.has_overlapping_groups) for choice in choices]
+        self._drops_R = torch.tensor(drops, dtype=torch.bool, device=device)
+        self._pending = [NO_ITEMS] * len(choices)
+        self._worst: list[float | None] = [DEAD] * len(choices)
 
     def add(self, request_R: Tensor, score_RM: Tensor, item_RM: Tensor) -> Tensor:
-        """Add items (score `DEAD`: none); return for each of these requests the score below which nodes are dropped."""
+        """Add items (score `DEAD`: none); return for each of these requests the score that a node must exceed."""
         row, column = (score_RM > DEAD).nonzero(as_tuple=True)
-        columns = (request_R[row].tolist(), (-score_RM[row, column]).tolist(), item_RM[row, column].tolist())
-        for request, negative, item in zip(*columns, strict=True):
-            self._pending[request].append((negative, item))
-        for request in set(columns[0]):
-            self._pending[request].sort()
-            self._worst[request] = self._worst_of(request)
-        return self.worst_scores()[request_R] if self._bounds_nodes else score_RM.new_full((len(request_R),), DEAD)
+        score_X, item_X = (each_RM[row, column].cpu().numpy() for each_RM in (score_RM, item_RM))
+        stop_R = torch.searchsorted(row, torch.arange(len(request_R), device=row.device), right=True).tolist()
+        start = 0
+        for request, stop in zip(request_R.tolist(), stop_R, strict=True):
+            if stop > start:
+                new = RankedItems.sorted(item_X[start:stop], score_X[start:stop])
+                self._pending[request] = self._pending[request].merged(new)
+                self._worst[request] = None
+            start = stop
+        return self.lowest_bounds()[request_R]
 
     def worst_scores(self) -> Tensor:
         """Return the score of each request's last item if no better one came, `DEAD` if it has too few, [R]."""
+        for request, worst in enumerate(self._worst):
+            if worst is None:
+                choice = self.choices[request].copy()
+                choice.offer(self._pending[request])
+                self._worst[request] = choice.items[-1][1] if choice.is_complete else DEAD
         return torch.tensor(self._worst, device=self._device)
+
+    def lowest_bounds(self) -> Tensor:
+        """Return the score that a node must exceed, `DEAD` if every node may matter, [R]."""
+        worst_R = self.worst_scores()
+        # a node that ties with the last item may hold one with a lower index
+        return torch.nextafter(worst_R, torch.full_like(worst_R, DEAD)).where(self._drops_R, DEAD)
 
     def settle(self, request: int, bound: float = DEAD) -> npt.NDArray[np.int64]:
         """Offer the items above `bound`, which no further item reaches; return the items of groups that became full.
@@ -61,24 +76,13 @@ class CappedItems:
         A complete choice forbids nothing any more.
         """
         choice, pending = self.choices[request], self._pending[request]
-        num_settled = bisect.bisect_left(pending, (-bound, -1))
-        choice.offer(_pairs(pending[:num_settled]))
-        rest = pending[num_settled:]
+        num_settled = pending.num_above(bound)
+        if not num_settled:
+            return NOTHING
+        choice.offer(pending.first(num_settled))
         forbidden = NOTHING if choice.is_complete else choice.take_forbidden()
-        if len(forbidden):
-            is_gone = np.isin([item for _, item in rest], forbidden).tolist()
-            rest = [pair for pair, gone in zip(rest, is_gone, strict=True) if not gone]
-        self._pending[request] = rest
+        self._pending[request] = pending.behind(num_settled, forbidden)
         return forbidden
-
-    def _worst_of(self, request: int) -> float:
-        choice = self.choices[request].copy()
-        choice.offer(_pairs(self._pending[request]))
-        return choice.items[-1][1] if choice.is_complete else DEAD
-
-
-def _pairs(pending: Sequence[tuple[float, int]]) -> Pairs:
-    return [(item, -negative) for negative, item in pending]
 
 
 def capped_best_first(
@@ -94,7 +98,7 @@ def capped_best_first(
         beams = frontier.pop(min(NODES_TOGETHER, room), finished.worst_scores()[frontier.requests])
         candidates = expansion.expand(beams)
         expanded_R[beams.requests] += (beams.scores > DEAD).sum(dim=1)
-        frontier.push(candidates, num_slots, torch.full_like(beams.scores[:, 0], DEAD))
+        frontier.push(candidates, num_slots, finished.lowest_bounds()[beams.requests])
         num_slots += beams.nodes.shape[1]
         _settle(frontier, finished, expansion)
         bounds, requests = frontier.highest_bounds().tolist(), frontier.requests.tolist()
@@ -143,8 +147,8 @@ def choose_from_scores(score_I: Tensor, items_I: Tensor, choice: CappedChoice, l
         (pairs,) = best_items(score_I[None], items_I, READ_TOGETHER * choice.num_missing)
         if not pairs:
             return choice.items
-        choice.offer(pairs)
+        item_X, score_X = (np.array(column) for column in zip(*pairs, strict=True))
+        choice.offer(RankedItems(item_X, score_X))
         if choice.is_complete:
             return choice.items
-        done = np.array([item for item, _ in pairs])
-        score_I[lists.rows_of(np.concatenate([done, choice.take_forbidden()]))] = DEAD
+        score_I[lists.rows_of(np.concatenate([item_X, choice.take_forbidden()]))] = DEAD

@@ -28,6 +28,49 @@ class GroupLimit:
     """Items per value."""
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class RankedItems:
+    """Items best first; of equal scores the lower catalogue index comes first."""
+
+    items: npt.NDArray[np.int64]
+    """Catalogue indices."""
+    scores: npt.NDArray[np.floating]
+    """Of each."""
+
+    @classmethod
+    def sorted(cls, items: npt.NDArray[np.int64], scores: npt.NDArray[np.floating]) -> "RankedItems":
+        """Return items in order."""
+        order = np.lexsort((items, -scores))
+        return cls(items[order], scores[order])
+
+    def merged(self, other: "RankedItems") -> "RankedItems":
+        """Return the items of both in order."""
+        if not len(self.items):
+            return other
+        items, scores = np.concatenate([self.items, other.items]), np.concatenate([self.scores, other.scores])
+        return RankedItems.sorted(items, scores)
+
+    def num_above(self, score: float) -> int:
+        """Return how many items have a higher score than this."""
+        return int(np.searchsorted(-self.scores, -score, side="left"))
+
+    def first(self, number: int) -> "RankedItems":
+        """Return the best items."""
+        return RankedItems(self.items[:number], self.scores[:number])
+
+    def behind(self, number: int, without: npt.NDArray[np.int64]) -> "RankedItems":
+        """Return all but the best items, and without some others."""
+        items, scores = self.items[number:], self.scores[number:]
+        if not len(without):
+            return RankedItems(items, scores)
+        is_kept = ~np.isin(items, without)
+        return RankedItems(items[is_kept], scores[is_kept])
+
+
+NO_ITEMS = RankedItems(NOTHING, np.zeros(0, dtype=np.float32))
+"""Nothing found yet."""
+
+
 class CappedChoice:
     """The items that one request gets; they must be offered in order of score."""
 
@@ -51,6 +94,11 @@ class CappedChoice:
         """Items that the request still wants."""
         return self._k - len(self.items)
 
+    @property
+    def has_overlapping_groups(self) -> bool:
+        """Whether an item can count for several groups; then one item can forbid several others."""
+        return len(self._limits) > 1 or any(limit.groups.overlap for limit in self._limits)
+
     def copy(self) -> "CappedChoice":
         """Return a choice that goes on from here by itself."""
         other = copy.copy(self)
@@ -58,14 +106,15 @@ class CappedChoice:
         other._slot_to_count, other._full, other.items = self._slot_to_count.copy(), [], self.items.copy()
         return other
 
-    def offer(self, pairs: Sequence[tuple[int, float]]) -> None:
-        """Choose of the next items, best first, those that no cap forbids, until the choice is complete."""
-        for start in range(0, len(pairs), LOOKED_UP_TOGETHER):
+    def offer(self, ranked: RankedItems) -> None:
+        """Choose of the next items those that no cap forbids, until the choice is complete."""
+        for start in range(0, len(ranked.items), LOOKED_UP_TOGETHER):
             if self.is_complete:
                 return
-            some = pairs[start : start + LOOKED_UP_TOGETHER]
-            self._look_up([item for item, _ in some if item not in self._item_to_slots])
-            for item, score in some:
+            place = slice(start, start + LOOKED_UP_TOGETHER)
+            items = ranked.items[place].tolist()
+            self._look_up([item for item in items if item not in self._item_to_slots])
+            for item, score in zip(items, ranked.scores[place].tolist(), strict=True):
                 if self._fits(item) and not self.is_complete:
                     self._add(item, score)
 

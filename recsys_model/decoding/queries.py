@@ -29,11 +29,6 @@ class ItemQuery:
     limits: tuple[GroupLimit, ...]
     """Its caps."""
 
-    @property
-    def has_overlapping_groups(self) -> bool:
-        """Whether an item can count for several groups; then one item can forbid several others."""
-        return len(self.limits) > 1 or any(bool((np.diff(limit.groups.starts) > 1).any()) for limit in self.limits)
-
     def allows(self, item: int) -> bool:
         """Whether lists and conditions allow an item; caps depend on the other items of an answer."""
         is_listed = item not in self.excluded and (self.allowed is None or item in self.allowed)

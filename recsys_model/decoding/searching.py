@@ -84,7 +84,7 @@ def _beams(space: SearchSpace, queries: Sequence[ItemQuery], k: int, config: Dec
 
 
 def _capped_exact(space: SearchSpace, queries: Sequence[ItemQuery], k: int, config: DecodingConfig) -> list[Answer]:
-    finished = CappedItems([query.choice(k) for query in queries], space.model.device, bounds_nodes=False)
+    finished = CappedItems([query.choice(k) for query in queries], space.model.device, is_exact=True)
     queries = [query.with_mask(space.lists.num_items) for query in queries]
     prompts = [query.prompt for query in queries]
     expansion = Expansion(space, prompts, filter_of(space.lists, queries), finished, keeps_beams=True)
@@ -100,7 +100,7 @@ def _capped_beams(space: SearchSpace, queries: Sequence[ItemQuery], k: int, conf
     short = [
         place
         for place, (query, answer) in enumerate(zip(queries, answers, strict=True))
-        if len(answer.items) < k and query.has_overlapping_groups
+        if len(answer.items) < k and query.choice(k).has_overlapping_groups
     ]
     if short:
         for place, other in zip(
@@ -118,7 +118,7 @@ def _choose_from_beams(space: SearchSpace, queries: Sequence[ItemQuery], k: int,
     left, places = [query.with_mask(space.lists.num_items) for query in queries], list(range(len(queries)))
     while places:
         some = [left[place] for place in places]
-        finished = CappedItems([choices[place] for place in places], space.model.device, bounds_nodes=True)
+        finished = CappedItems([choices[place] for place in places], space.model.device, is_exact=False)
         prompts, items = [query.prompt for query in some], filter_of(space.lists, some)
         expansion = Expansion(space, prompts, items, finished, encoded=encoded.of_requests(places))
         beam_search(expansion, len(some), num_beams)

@@ -58,6 +58,11 @@ class ItemGroups:
         return having_N
 
     @cached_property
+    def overlap(self) -> bool:
+        """Whether an item is in several groups."""
+        return bool((np.diff(self.starts) > 1).any())
+
+    @cached_property
     def _num_groups(self) -> int:
         return int(self.codes.max(initial=-1)) + 1
 

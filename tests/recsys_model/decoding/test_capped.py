@@ -17,7 +17,7 @@ from tests.recsys_model.decoding.tiny_trees import CPU, Tree
 
 
 def search(tree, choices, max_expansions):
-    tree.finished = CappedItems(choices, CPU, bounds_nodes=False)
+    tree.finished = CappedItems(choices, CPU, is_exact=True)
     return capped_best_first(tree, tree.finished, len(choices), max_expansions)
 
 
