@@ -14,7 +14,7 @@ NOTHING = np.zeros(0, dtype=np.int64)
 """No items."""
 Pairs = list[tuple[int, float]]
 """(catalogue index, score) of items, best first."""
-LOOKED_UP_TOGETHER = 64
+LOOKED_UP_TOGETHER = 32
 """Items whose groups are looked up at a time: arrays are read in one go, and few of them in vain."""
 
 
@@ -113,7 +113,9 @@ class CappedChoice:
                 return
             place = slice(start, start + LOOKED_UP_TOGETHER)
             items = ranked.items[place].tolist()
-            self._look_up([item for item in items if item not in self._item_to_slots])
+            new = [item for item in items if item not in self._item_to_slots]
+            if new:
+                self._look_up(new)
             for item, score in zip(items, ranked.scores[place].tolist(), strict=True):
                 if self._fits(item) and not self.is_complete:
                     self._add(item, score)
@@ -129,8 +131,11 @@ class CappedChoice:
         return np.concatenate(members)
 
     def _fits(self, item: int) -> bool:
-        limits, counts = self._limits, self._slot_to_count
-        return all(counts.get(slot, 0) < limits[slot % len(limits)].at_most for slot in self._item_to_slots[item])
+        # called for every item that is offered, so a loop without a generator
+        for slot in self._item_to_slots[item]:
+            if self._slot_to_count.get(slot, 0) >= self._limits[slot % len(self._limits)].at_most:
+                return False
+        return True
 
     def _add(self, item: int, score: float) -> None:
         for slot in self._item_to_slots[item]:
