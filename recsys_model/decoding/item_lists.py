@@ -78,20 +78,27 @@ class ItemLists:
             set() if masked else set(without) if only is None else set(only).difference(without)
             for without, only, masked in zip(excluded, allowed, has_mask, strict=True)
         ]
-        device, num_items = self._row_of_I.device, len(self._row_of_I)
-        pairs = [(request, item) for request, items in enumerate(listed) for item in items]
-        pair_X2 = torch.tensor(pairs, dtype=torch.int64, device=device).reshape(-1, 2)
-        row_X = self._row_of_I[pair_X2[:, 1]]
-        key_X = (pair_X2[:, 0] * (num_items + 1) + row_X)[row_X != ABSENT]
         has_allowed = [only is not None and not masked for only, masked in zip(allowed, has_mask, strict=True)]
-        is_allowed_R = torch.tensor(has_allowed, dtype=torch.bool, device=device)
-        if len(self._hidden_row_H):
-            base_R = (~is_allowed_R).nonzero() * (num_items + 1)
-            key_X = torch.cat([key_X, (base_R + self._hidden_row_H).flatten()])
-        item_masks = self._masks_of(excluded, allowed, masks) if any(has_mask) else None
+        is_allowed_R = torch.tensor(has_allowed, dtype=torch.bool, device=self._row_of_I.device)
         return ItemFilter(
-            key_X.sort().values, is_allowed_R, num_items, self._item_start_N, self._item_end_N, item_masks
+            self._keys_of(listed, is_allowed_R),
+            is_allowed_R,
+            self.num_items,
+            self._item_start_N,
+            self._item_end_N,
+            self._masks_of(excluded, allowed, masks) if any(has_mask) else None,
         )
+
+    def _keys_of(self, listed: Sequence[Collection[int]], is_allowed_R: Tensor) -> Tensor:
+        """Return the sorted keys of the listed items, and of the hidden ones where a request lists what it excludes, [X]."""
+        pairs = [(request, item) for request, items in enumerate(listed) for item in items]
+        pair_X2 = torch.tensor(pairs, dtype=torch.int64, device=self._row_of_I.device).reshape(-1, 2)
+        row_X = self._row_of_I[pair_X2[:, 1]]
+        key_X = (pair_X2[:, 0] * (self.num_items + 1) + row_X)[row_X != ABSENT]
+        if len(self._hidden_row_H):
+            base_R = (~is_allowed_R).nonzero() * (self.num_items + 1)
+            key_X = torch.cat([key_X, (base_R + self._hidden_row_H).flatten()])
+        return key_X.sort().values
 
     def _masks_of(
         self,
