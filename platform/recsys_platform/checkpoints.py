@@ -49,9 +49,9 @@ def trained_objective(checkpoint: Manifest) -> ObjectiveConfig:
     Raises:
         CheckpointError: a newer version wrote it, or an older one that laid out rows of all items in another way.
     """
-    known = {field.name for field in dataclasses.fields(ObjectiveConfig)}
+    field_names = {field.name for field in dataclasses.fields(ObjectiveConfig)}
     values = checkpoint.config["objective"]
-    unknown = sorted(set(values) - known)
+    unknown = sorted(set(values) - field_names)
     if unknown:
         raise CheckpointError(f"the checkpoint was trained with settings of another version: {', '.join(unknown)}")
     if values.get("next_item_target") == "all" and "history" not in values:

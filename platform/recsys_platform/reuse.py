@@ -22,18 +22,18 @@ def data_settings(config: RunConfig) -> dict[str, Any]:
     return {name: value for name, value in config_to_dict(config).items() if name not in NOT_OF_DATA}
 
 
-def check_settings(made_with: Mapping[str, Any], asked: Mapping[str, Any], folder: Path) -> None:
+def check_settings(made_with: Mapping[str, Any], requested: Mapping[str, Any], folder: Path) -> None:
     """Raise unless an artifact was made with the settings that are asked for, as far as they matter.
 
     Args:
         made_with: Its configuration, as its manifest has it.
-        asked: The configuration that is asked for, or some of its sections.
+        requested: The configuration that is asked for, or some of its sections.
         folder: Of the artifact.
 
     Raises:
         CheckpointError: a section differs; all that do are named.
     """
-    different = [name for name in asked if name not in UNIMPORTANT and made_with.get(name) != asked[name]]
+    different = [name for name in requested if name not in UNIMPORTANT and made_with.get(name) != requested[name]]
     if different:
         raise CheckpointError(
             f"{folder} was made with other settings of {', '.join(different)} than the ones given; restore them, pass "

@@ -3,7 +3,7 @@
 The paper allows other language models "with minor modifications". These are all modifications:
 
 - A table of intra position ids, zero at first, is added to the word embeddings: a new model has
-  the same output as the plain one, to the bit.
+  the same output as the plain one, to the bit. `has_intra_table: false` leaves it out.
 - The rotary positions stay one-dimensional. They count the sequence: part A from 0, part B behind it, so the distances
   inside a span are those of the pretraining. The inter position id is therefore not an input; the order of the spans,
   the mask token and attention identify a span.
@@ -52,8 +52,10 @@ class CausalDecoder(Backbone):
         self.lm_head = None if published.tie_word_embeddings else OutputHead(config.hidden_size, config.vocab_size)
         if self.lm_head is not None:
             self.lm_head.weight = plain.lm_head.weight
-        self.intra_position_embeddings = nn.Embedding(config.max_sequence_length + 1, config.hidden_size)
-        nn.init.zeros_(self.intra_position_embeddings.weight)
+        self.intra_position_embeddings: nn.Embedding | None = None
+        if config.has_intra_table:
+            self.intra_position_embeddings = nn.Embedding(config.max_sequence_length + 1, config.hidden_size)
+            nn.init.zeros_(self.intra_position_embeddings.weight)
 
     @property
     def config(self) -> CausalConfig:
@@ -80,8 +82,9 @@ class CausalDecoder(Backbone):
     ) -> Tensor:
         """Return the states after the last norm, [B, T, D]."""
         del inter_position_ids_BT
-        words_BTD = plus(self.model.embed_tokens(token_ids_BT), added_BTD)
-        embedded_BTD = words_BTD + self.intra_position_embeddings(intra_position_ids_BT)
+        embedded_BTD = plus(self.model.embed_tokens(token_ids_BT), added_BTD)
+        if self.intra_position_embeddings is not None:
+            embedded_BTD = embedded_BTD + self.intra_position_embeddings(intra_position_ids_BT)
         answer = self.model(
             inputs_embeds=embedded_BTD,
             position_ids=attention.positions(),
@@ -112,12 +115,13 @@ class CausalDecoder(Backbone):
         return self.model.embed_tokens.weight if self.lm_head is None else self.lm_head.weight
 
     def own_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return the tensors without those that the model computes, and with an intra table, zero if new."""
+        """Return the tensors without those that the model computes; a new intra table is zero."""
         kept = {name: tensor for name, tensor in state.items() if not name.endswith("rotary_emb.inv_freq")}
         if self.lm_head is None:
             kept.pop(HEAD_NAME, None)
         table = self.intra_position_embeddings
-        kept.setdefault(f"{INTRA_TABLE}.weight", torch.zeros(table.weight.shape, device="cpu"))
+        if table is not None:
+            kept.setdefault(f"{INTRA_TABLE}.weight", torch.zeros(table.weight.shape, device="cpu"))
         return kept
 
 

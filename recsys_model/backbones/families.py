@@ -57,7 +57,8 @@ def geometry_from_document(document: Mapping[str, Any], mask: MaskKind | None = 
 
         own = document.get(OWN_KEY) or {}
         settings = {key: value for key, value in document.items() if key != OWN_KEY}
-        return read_causal_config(settings, mask or own.get("mask", "prefix"))
+        config = read_causal_config(settings, mask or own.get("mask", "prefix"))
+        return dataclasses.replace(config, has_intra_table=own.get("intra_table", True))
     if mask is not None:
         raise ConfigError(f"model.mask is for causal decoders, got {mask!r} for a {model_type}; take it out")
     flag = _REQUIRED_FLAGS[model_type]
@@ -71,7 +72,8 @@ def geometry_from_document(document: Mapping[str, Any], mask: MaskKind | None = 
 def document_from_geometry(geometry: Geometry) -> dict[str, Any]:
     """Return what `geometry_from_document` reads back, under the keys of the published files."""
     if isinstance(geometry, CausalConfig):
-        return {**geometry.settings, OWN_KEY: {"mask": geometry.mask}}
+        own = {"mask": geometry.mask} | ({} if geometry.has_intra_table else {"intra_table": False})
+        return {**geometry.settings, OWN_KEY: own}
     assert isinstance(geometry, GLMConfig | ChatGLMConfig), "every geometry belongs to a family"
     values = {_FIELD_TO_KEY.get(name, name): value for name, value in dataclasses.asdict(geometry).items()}
     return {"model_type": family_of(geometry), **values}

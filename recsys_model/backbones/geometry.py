@@ -61,6 +61,8 @@ class CausalConfig:
     """Content of its `config.json`; the keys of the properties below are required."""
     mask: MaskKind = "prefix"
     """What a token of part A sees."""
+    has_intra_table: bool = True
+    """Whether a table of intra position ids is added to the word embeddings; without one the model is the published one."""
 
     def __post_init__(self) -> None:
         model_type = self.settings.get("model_type")
@@ -89,8 +91,9 @@ class CausalConfig:
 
     @property
     def max_sequence_length(self) -> int:
-        """Largest position id: that of the rotary positions, at most `MAX_INTRA_POSITION`."""
-        return min(self.settings["max_position_embeddings"], MAX_INTRA_POSITION)
+        """Largest position id: that of the rotary positions, with an intra table at most `MAX_INTRA_POSITION`."""
+        rotary = self.settings["max_position_embeddings"]
+        return min(rotary, MAX_INTRA_POSITION) if self.has_intra_table else rotary
 
 
 def new_llama(

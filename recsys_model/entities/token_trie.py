@@ -2,8 +2,9 @@
 
 A handful of flat arrays. Nodes are where sequences part or end; the tokens of the edge into a node, its label, lie
 side by side. Nodes are numbered level by level and, inside a level, in the order of their sequences, so the children
-of a node are neighbours, sorted by their first token, and the items below a node are neighbours in `items`. Every
-sequence ends with `[E]`, so no sequence is a prefix of another and every leaf is one item.
+of a node are neighbours, sorted by their first token, and the items below a node are neighbours in `items`. No
+sequence is a prefix of another, because each ends with `[E]` or because the caller's sequences are so; every leaf is one
+item.
 
 Shape suffixes: N = nodes, I = items, L = label tokens, X = rows in work.
 """
@@ -90,13 +91,15 @@ class TokenTrie:
         return np.concatenate(labels[::-1]).tolist()
 
 
-def build_token_trie(sequences: Sequence[Sequence[int]], end: int, items: Sequence[int] | None = None) -> TokenTrie:
-    """Compile one token sequence per item, in catalogue order; `end` ([E]) is appended to each.
+def build_token_trie(
+    sequences: Sequence[Sequence[int]], end: int | None, items: Sequence[int] | None = None
+) -> TokenTrie:
+    """Compile one token sequence per item, in catalogue order; `end` ([E]) is appended to each, unless it is None.
 
     `items` are the catalogue indices of the sequences, ascending, where the catalogue has others too.
 
     Raises:
-        DataError: there is no item, or a sequence is empty, contains `end` or occurs twice.
+        DataError: there is no item, or a sequence is empty, contains `end`, occurs twice or begins another one.
 
     >>> trie = build_token_trie([(7, 5), (7,), (4, 8, 8)], end=9)
     >>> [array.tolist() for array in trie.children(0)]
@@ -109,10 +112,7 @@ def build_token_trie(sequences: Sequence[Sequence[int]], end: int, items: Sequen
     length_I, flat = _flatten(sequences, end)
     order_I, length_I, offset_I, flat = _sort(length_I, flat)
     common_I = _common_prefixes(flat, offset_I, length_I)
-    repeated = np.flatnonzero(common_I[1:] == length_I[1:])
-    if len(repeated):
-        first, second = sorted(order_I[repeated[0] : repeated[0] + 2].tolist())
-        raise DataError(f"items {first} and {second} have the same tokens; make their texts unique first")
+    _refuse_prefixes(common_I, length_I, order_I)
     start_N, end_N, above_N, depth_N, parent_N = _nodes(common_I, length_I)
     label_len_N = depth_N - above_N
     label_start = np.concatenate([[0], np.cumsum(label_len_N)])
@@ -129,19 +129,35 @@ def build_token_trie(sequences: Sequence[Sequence[int]], end: int, items: Sequen
     )
 
 
-def _flatten(sequences: Sequence[Sequence[int]], end: int) -> tuple[WideArray, IntArray]:
+def _refuse_prefixes(common_I: WideArray, length_I: WideArray, order_I: WideArray) -> None:
+    """Raise `DataError` if a sequence equals the next one in the order of the tokens, or begins it."""
+    prefixes = np.flatnonzero(common_I[1:] == length_I[:-1])
+    if not len(prefixes):
+        return
+    row = int(prefixes[0])
+    first, second = order_I[row : row + 2].tolist()
+    if length_I[row] == length_I[row + 1]:
+        first, second = sorted((first, second))
+        raise DataError(f"items {first} and {second} have the same tokens; make their texts unique first")
+    raise DataError(f"the tokens of item {first} begin those of item {second}; end each sequence with the same token")
+
+
+def _flatten(sequences: Sequence[Sequence[int]], end: int | None) -> tuple[WideArray, IntArray]:
     """Return the number of tokens of each sequence, `end` included, and all tokens one after the other."""
     if not len(sequences):
         raise DataError("a trie needs at least 1 item, got 0; the catalogue is empty")
     bare_I = np.fromiter(map(len, sequences), dtype=np.int64, count=len(sequences))
     bare = np.fromiter(itertools.chain.from_iterable(sequences), dtype=np.int32, count=int(bare_I.sum()))
     item_of = np.repeat(np.arange(len(bare_I)), bare_I)
-    wrong = np.concatenate([np.flatnonzero(bare_I == 0), item_of[bare == end]])
+    wrong = np.flatnonzero(bare_I == 0)
+    if end is not None:
+        wrong = np.concatenate([wrong, item_of[bare == end]])
     if len(wrong):
         item = int(wrong.min())
-        raise DataError(
-            f"an item's tokens must not be empty nor contain {end} ([E]), got {list(sequences[item])} for item {item}"
-        )
+        rule = "must not be empty" if end is None else f"must not be empty nor contain {end} ([E])"
+        raise DataError(f"an item's tokens {rule}, got {list(sequences[item])} for item {item}")
+    if end is None:
+        return bare_I, bare
     flat = np.full(len(bare) + len(bare_I), end, dtype=np.int32)
     flat[np.arange(len(bare)) + item_of] = bare
     return bare_I + 1, flat

@@ -105,7 +105,7 @@ def rank_targets(
     """Return the place of each user's target in the ranker's order of the whole catalogue, as `rank_by_keys` does."""
     removed = excluded if excluded is not None else [()] * len(targets)
     ranks = [
-        rank_by_keys(ranker.sort_keys(history), target, gone)
-        for history, target, gone in zip(histories, targets, removed, strict=True)
+        rank_by_keys(ranker.sort_keys(history), target, excluded_items)
+        for history, target, excluded_items in zip(histories, targets, removed, strict=True)
     ]
     return np.array(ranks, dtype=np.int64)

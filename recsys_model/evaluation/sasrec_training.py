@@ -84,8 +84,7 @@ def train_sasrec(
         config: Sizes and settings.
         seed: Of the weights, the order of users and the dropout.
         on_pass: Called after each pass.
-        state_file: Written after each pass. If it exists, training resumes from it; it must come from a call with the
-            same arguments.
+        state_file: Written after each pass and resumed from; it must come from a call with the same arguments.
 
     Raises:
         CheckpointError: the file cannot be read as the state of such a training.

@@ -1,10 +1,10 @@
-"""Runs every benchmark: `python -m tests.benchmarks [--quick] [--only NAME ...] [--out FOLDER] [--resume]`.
+"""Run all benchmarks: `python -m tests.benchmarks [--quick] [--only NAME ...] [--out FOLDER] [--resume]`.
 
-Each one is a process of its own. Those that use one thread run two at a time, a core each; those that use the whole
-machine follow one by one. Rows are told on stderr as they are measured, whole tables on stdout at the end; numbers and
-logs lie in the folder. What lacks its data or its module is skipped with a line that says so, and a failure of one
-does not keep the others from running. The Amazon Beauty run of the user is taken where there is one, and made in the
-folder otherwise: dataset, and weights of two minutes of training.
+Each benchmark is a process of its own. Benchmarks with one thread run two at a time, one per core; those that use the
+whole machine run one by one. Each measured row is printed on stderr, whole tables on stdout at the end; the folder has
+numbers and logs. A benchmark without its data or module is skipped with a message. If one fails, the others still run.
+An existing Amazon Beauty run of the user is used; without one, dataset and weights (two minutes of training) are built
+in the folder.
 """
 
 import argparse

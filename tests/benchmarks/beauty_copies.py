@@ -1,4 +1,4 @@
-"""Amazon Beauty many times over: every copy has the same events under users of its own."""
+"""Write copies of Amazon Beauty: each copy has the same events under its own user ids."""
 
 from pathlib import Path
 

@@ -1,7 +1,7 @@
-"""A dense slice of Amazon Beauty: its most bought items, and the users who bought several of them.
+"""Write a dense slice of Amazon Beauty: its most bought items, and the users with several of them.
 
-The last event of a user in the slice is its test, the one before is left out of training, the rest trains.
-Items are chosen by the events of all users but their last two, so no test event has a say.
+The last event of a user in the slice is the test target, the one before is left out, all others are training events.
+Items are selected by all events except each user's last two, so test events have no influence.
 
 `python -m tests.benchmarks.beauty_slice OUT --data FOLDER` writes such a slice as tables for the data stage.
 """
@@ -42,20 +42,22 @@ class BeautySlice:
 
     def training_targets(self) -> list[tuple[int, int]]:
         """Return every (user, place) of a training event that has one before it."""
-        return [(user, place) for user, known in enumerate(self.training_sequences) for place in range(1, len(known))]
+        return [
+            (user, place) for user, sequence in enumerate(self.training_sequences) for place in range(1, len(sequence))
+        ]
 
 
 def load_slice(
     folder: Path, tokenizer: Tokenizer, *, num_items: int, max_title_tokens: int, num_users: int, seed: int
 ) -> BeautySlice:
     """Read the tables in `folder` and cut the slice out; `num_users` test users are drawn with `seed`."""
-    known = _sequences(folder)
+    sequences = _sequences(folder)
     rows = {row["item_id"]: row for row in pq.read_table(folder / "items.parquet").to_pylist()}
-    count = Counter(item for sequence in known for item in sequence[:-NUM_HELD_OUT])
+    count = Counter(item for sequence in sequences for item in sequence[:-NUM_HELD_OUT])
     chosen = _most_bought(count, lambda item: _num_tokens(rows[item], tokenizer) <= max_title_tokens, num_items)
     catalog = _catalog([rows[item] for item in chosen], tokenizer)
     index = catalog.item_id_to_index
-    inside = ([index[item] for item in sequence if item in index] for sequence in known)
+    inside = ([index[item] for item in sequence if item in index] for sequence in sequences)
     sequences = [sequence for sequence in inside if len(sequence) >= MIN_EVENTS]
     drawn = np.random.default_rng(seed).permutation(len(sequences))[:num_users]
     return BeautySlice(catalog=catalog, sequences=sequences, test_users=sorted(drawn.tolist()))
@@ -90,8 +92,8 @@ def _catalog(rows: Sequence[dict], tokenizer: Tokenizer) -> Catalog:
 
 def write_tables(folder: Path, out: Path, num_items: int) -> tuple[int, int, int]:
     """Write `interactions.parquet` and `items.parquet` of the most bought items; return users, items and events."""
-    known = _sequences(folder)
-    count = Counter(item for sequence in known for item in sequence[:-NUM_HELD_OUT])
+    sequences = _sequences(folder)
+    count = Counter(item for sequence in sequences for item in sequence[:-NUM_HELD_OUT])
     chosen = pa.array(_most_bought(count, lambda _: True, num_items))
     events = pq.read_table(folder / "interactions.parquet")
     inside = events.filter(pc.is_in(events["item_id"], chosen))

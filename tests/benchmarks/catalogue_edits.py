@@ -1,11 +1,11 @@
-"""From an edit of a served catalogue to the first request that sees it, in one replica, without the network.
+"""Time an edit of a served catalogue until the first request uses it, in one replica, without the network.
 
     python -m tests.benchmarks.catalogue_edits [--dataset FOLDER] [--titles 1000000] [--pairs 5] [--json FILE] [--quick]
 
-An edit removes 1 % of the items and adds as many. Ours: check it, tokenise the new titles, make the next version, and
-compile its trie to the arrays that are searched. The alternatives: load the whole catalogue again, every title
-tokenised; and a pygtrie trie that is edited in place, which no batched search can walk. DATASET is a dataset artifact,
-by default that of `tests/benchmarks/beauty_tokens.yaml` where it lies; the generated titles are drawn tokens, not text.
+An edit removes 1 % of the items and adds as many. Ours validates it, tokenises the new titles, builds the next version
+and compiles its trie to the arrays of the search. The alternatives: reload the whole catalogue and tokenise all titles;
+or edit a pygtrie trie in place, which no batched search can use. DATASET is a dataset artifact, by default that of
+`tests/benchmarks/beauty_tokens.yaml`; generated titles are random tokens, not text.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Runs the Beauty data stage and prints its counts and seconds.
+"""Run the data stage on Amazon Beauty and print its counts and seconds.
 
 Run from the root of the project: python tests/benchmarks/data_beauty.py STORAGE [NUM_BLOCKS ...]
 """

@@ -1,8 +1,8 @@
-"""One way to make the examples of a table of interactions, timed in this process: what `data_pipeline` calls.
+"""Time one method of building training examples from interactions, in this process; called by `data_pipeline`.
 
     python -m tests.benchmarks.data_methods METHOD TABLE DATA FOLDER RESULT
 
-Every method finds tokenizer and catalogue of the first run of the stage in FOLDER, so all write the same tokens.
+All methods use the tokenizer and the catalogue of the first data stage in FOLDER, so they write the same tokens.
 """
 
 import hashlib
@@ -79,12 +79,12 @@ def run_polars(config: RunConfig, table: Path, rows: int) -> Path:
 def run_map_groups(config: RunConfig, table: Path, rows: int) -> Path:
     """Write the examples of every user with a function of one group; the files are other ones."""
     del rows
-    told = (
+    examples = (
         ray.data.read_parquet(str(table))
         .groupby("user_id")
         .map_groups(partial(tell_user, config=config), batch_format="pyarrow")
     )
-    told.write_parquet(str(config.folder / EXAMPLE_FOLDER))
+    examples.write_parquet(str(config.folder / EXAMPLE_FOLDER))
     return config.folder
 
 

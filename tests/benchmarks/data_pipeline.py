@@ -1,10 +1,10 @@
-"""Times the data stage on copies of Amazon Beauty, against polars in one process and against `map_groups`.
+"""Time the data stage on copies of Amazon Beauty, against polars in one process and against `map_groups`.
 
     python -m tests.benchmarks.data_pipeline [--copies 50] [--repetitions 5] [--out FOLDER] [--json FILE] [--quick]
 
-Rows a second are those beyond the fixed start: two sizes, and the difference of rows over that of seconds. Every
-measurement is kept as it is made, beside FILE or in FOLDER; the same command goes on after a kill.
-The alternatives leave out what the stage does besides: judging every row, writing the interactions, looking for leaks.
+Rows per second exclude the fixed start: two sizes are measured, and the difference of rows is divided by that of seconds.
+Each measurement is written next to FILE or in FOLDER; after an interruption the same command continues.
+The alternatives omit other work of the stage: checking rows, writing interactions, the search for leaks.
 """
 
 import argparse
@@ -80,7 +80,7 @@ class Measuring:
             self.rows = [json.loads(line) for line in self._log.read_text().splitlines()]
 
     def run(self, method: str, copies: float, repetition: int) -> None:
-        """Measure one method on so many copies, unless that is known."""
+        """Measure one method on so many copies, unless the file has the row already."""
         key = {"method": method, "copies": copies, "repetition": repetition}
         if any(key.items() <= row.items() for row in self.rows):
             return
@@ -134,9 +134,9 @@ def rows_of(measured: list[Measured], sizes: Sizes) -> Iterator[Row]:
 
 def costs_of(measured: list[Measured], method: str, small: float, large: float) -> list[float]:
     """Return the microseconds of a row beyond the fixed start, one of each repetition that has both sizes."""
-    known = {(row["copies"], row["repetition"]): row for row in measured if row["method"] == method}
-    repetitions = sorted(r for copies, r in known if copies == large and (small, r) in known)
-    both = [(known[small, r], known[large, r]) for r in repetitions]
+    key_to_row = {(row["copies"], row["repetition"]): row for row in measured if row["method"] == method}
+    repetitions = sorted(r for copies, r in key_to_row if copies == large and (small, r) in key_to_row)
+    both = [(key_to_row[small, r], key_to_row[large, r]) for r in repetitions]
     return [MICROSECONDS * (b["seconds"] - a["seconds"]) / (b["rows"] - a["rows"]) for a, b in both]
 
 

@@ -1,10 +1,10 @@
-"""The ways of Ray Data to bring the rows of a user together, on the same rows in the same run.
+"""Compare the shuffles of Ray Data that group the rows of each user, on the same rows in the same run.
 
     python -m tests.benchmarks.data_shuffle [--copies 5] [--pairs 5] [--data FOLDER] [--out FOLDER] [--json FILE]
                                             [--quick]
 
-The data stage sorts by bucket with boundaries that are given, so nothing is sampled. Beside it: the same without
-boundaries, the push-based sort, and the hash shuffles, which need no order. All get rows that lie in the object store.
+The data stage sorts by bucket with given boundaries, so it samples nothing. The alternatives: the same sort with sampled
+boundaries, the push-based sort, and the hash shuffles, which do not sort. All start from rows in the object store.
 """
 
 import argparse

@@ -1,11 +1,11 @@
-"""The entity head beside tokens alone: item targets a second in training, users ranked a second, a request.
+"""Compare the entity head with tokens alone: item targets per second in training, ranked users per second, one request.
 
     python -m tests.benchmarks.entity_head RUN [--users 512] [--pairs 5] [--json FILE]
 
 RUN is the folder of a run with an entity head (for Amazon Beauty: `recsys data` and `train ray_configs/laptop/beauty.yaml`).
 One thread, no Ray. Both sides have the same weights, the same users and their real histories. Training in fp32 on
-both sides: rows as the run was trained, with all their items as targets, against rows that ask for any one, which is
-how a model of tokens alone was trained before. Ranking: whole items against 20 and 40 trie-guided beams over tokens.
+both sides: rows of the run, with all their items as targets, against rows with one target, as models of tokens alone
+were trained. Ranking: scores of whole items against 20 and 40 trie-guided beams over tokens.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Exact search against scoring every item, and how often beams of some width miss the true top ten.
+"""Compare exact search with scoring every item, and count how often beams of a width miss the true top ten.
 
 Shape suffixes: I = items of a chunk, T = tokens of part B, S = keys, D = hidden size, V = vocabulary.
 """
@@ -30,7 +30,7 @@ class SharedPartA:
         self._visible_TS = torch.cat([causal_TT.new_ones((num_tokens, self._num_part_a)), causal_TT], dim=1)
 
     def __call__(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """Attend; nothing is kept."""
+        """Attend without a cache."""
         keys, values = torch.cat([self._keys[layer], key], dim=2), torch.cat([self._values[layer], value], dim=2)
         return attend(query, keys, values, self._visible_TS)
 

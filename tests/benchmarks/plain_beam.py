@@ -1,8 +1,8 @@
-"""What one would write for a GLM without this project: beam search token by token, with dense masks and a copied cache.
+"""The alternative for a GLM: beam search token by token, with dense masks and a cache copied per beam.
 
-The allowed tokens come from a dictionary of prefixes, the logits of the whole vocabulary are masked and normalised
-(so that scores mean the same as `scoring: trie`), and every beam has its own copy of all keys and values, reordered
-at each step. It returns the best items by beam search, as `transformers`' own would.
+A dictionary of prefixes has the allowed tokens. The logits of the whole vocabulary are masked and normalised, so scores
+equal those of `scoring: trie`. Each beam has its own copy of all keys and values, reordered at each step. The search
+returns the best items, like beam search in `transformers`.
 
 Shape suffixes: R = requests, W = beams, X = R * W, V = vocabulary, S = keys.
 """

@@ -1,7 +1,7 @@
-"""The examples of the data stage as one would write them without Ray: polars and `tokenizers` in one process.
+"""Build the examples of the data stage without Ray: polars and `tokenizers` in one process.
 
-It shares no code with the data stage but the format of its files: the rules of splits, time windows and texts are
-written down here a second time. It knows clean tables alone: no rejects, no checks for leaks, no features of users.
+This file shares only the file format with the data stage and implements the rules of splits, time windows and texts
+again. It takes clean tables only: no rejects, no leak checks, no user features.
 """
 
 import hashlib
@@ -89,7 +89,7 @@ def _read_users(interactions: Path, item_ids: Sequence[str], num_buckets: int) -
 
 
 def _choose_targets(users: pl.DataFrame, max_eval_users: int, seed: int) -> pl.DataFrame:
-    """Return one row an example: the last event tests, the one before validates, the one before that trains."""
+    """Return one row per example: the last event is the test target, the two before are those of validation and training."""
     long_enough = users.filter(pl.col("item").list.len() >= 3)
     ranks = np.array([_hash(f"{seed}\x1f{user}") for user in long_enough["user_id"]], dtype=np.uint64)
     if 0 < max_eval_users < len(ranks):

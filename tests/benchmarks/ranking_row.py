@@ -1,4 +1,4 @@
-"""Ranking the users of an evaluation against a training epoch over as many examples, both without Ray and DeepSpeed."""
+"""Compare ranking the users of an evaluation with a training epoch over as many examples, without Ray and DeepSpeed."""
 
 import time
 from pathlib import Path

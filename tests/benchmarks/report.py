@@ -1,4 +1,4 @@
-"""Rows of a benchmark: printed as each is measured, and kept in a JSON file that is whole after every row."""
+"""Print each row of a benchmark as it is measured, and keep all rows in a JSON file that is complete after every row."""
 
 import importlib.metadata
 import json
@@ -28,9 +28,11 @@ class Report:
         self._path = path
         self._document: dict[str, Any] = {"settings": settings, "machine": machine(), "sections": {}}
         if path is not None and path.is_file():
-            found = json.loads(path.read_text(encoding="utf-8"))
-            if found["settings"] == settings:
-                self._document["sections"] = {key: kept for key, kept in found["sections"].items() if kept["seconds"]}
+            document = json.loads(path.read_text(encoding="utf-8"))
+            if document["settings"] == settings:
+                self._document["sections"] = {
+                    key: kept for key, kept in document["sections"].items() if kept["seconds"]
+                }
         print(f"{self._document['machine']}\n\n{_line(HEAD)}\n{_line(['---'] * len(HEAD))}", flush=True)
 
     def measure(self, section: str, work: Callable[[], Iterable[Row]]) -> None:

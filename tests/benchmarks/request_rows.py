@@ -1,4 +1,4 @@
-"""Whole requests of a GLM against plain beam search: passes, seconds, memory, and whose answers are better."""
+"""Compare whole requests of a GLM with plain beam search: passes, seconds, memory, and quality of the answers."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
@@ -55,8 +55,8 @@ def request_rows(setting: Setting, pairs: int, sizes: Sequence[int] = (1, 16), n
             generator = setting.generator(config)
             note = "the alternative scores over the children only"
             if config.scoring == "trie":
-                found = [answer for batch in batches for answer in generator.recommend(batch, K)]
-                note = compare(found, [answer for batch in batches for answer in plain.recommend(batch, K)])
+                answers = [answer for batch in batches for answer in generator.recommend(batch, K)]
+                note = compare(answers, [answer for batch in batches for answer in plain.recommend(batch, K)])
             row = time_pairs(
                 f"whole request, batch {size}, {name}",
                 PLAIN,

@@ -1,4 +1,4 @@
-"""Users who come back: a causal part A grown by one event, and an identical one of a GLM."""
+"""Measure requests of returning users: a causal part A with one more event, and an identical part A of a GLM."""
 
 import time
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Trains SASRec, or the last item alone, on a published data set and prints its test figures beside the public range.
+"""Train SASRec, or the last item alone, on a published data set; print its test metrics and the public range.
 
     python -m tests.benchmarks.sasrec [FOLDER] [--model sasrec|last_item] [--seed 0] [--passes 200] [--patience 20]
         [--state FILE] [--json FILE] [--quick]
@@ -79,11 +79,15 @@ def main() -> None:
     model, record = train(sequences, num_items, arguments)
     ranker = SASRecRanker(model)
     # every n-th user: Beauty's first users are far harder than its last (HR@10 .043 and .145 of a thousand each)
-    asked = sequences[:: max(1, len(sequences) // 1000)] if arguments.quick else sequences
-    ranks = np.array([rank_by_keys(ranker.sort_keys(each[:-1]), each[-1], set(each[:-1].tolist())) for each in asked])
+    evaluated = sequences[:: max(1, len(sequences) // 1000)] if arguments.quick else sequences
+    ranks = np.array(
+        [rank_by_keys(ranker.sort_keys(each[:-1]), each[-1], set(each[:-1].tolist())) for each in evaluated]
+    )
     metrics = measure(ranks, num_samples=SAMPLES, seed=0)
     public = {} if dataset is None else dataset.figures.get(arguments.model, {})
-    print(f"{arguments.model}, {'no published data set' if dataset is None else dataset.name}, {len(asked):,} users")
+    print(
+        f"{arguments.model}, {'no published data set' if dataset is None else dataset.name}, {len(evaluated):,} users"
+    )
     print(f"{record['passes']} passes in {record['minutes']:.1f} minutes, pass {record['kept_pass']} kept")
     for name, estimate in metrics.items():
         other = f", public {public[name]}" if name in public else ""

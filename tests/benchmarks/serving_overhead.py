@@ -1,12 +1,12 @@
-"""What HTTP and Ray Serve add to a recommendation, and how many of them and of empty ones they carry, over real HTTP.
+"""Measure the overhead of HTTP and Ray Serve per recommendation, and the throughput of real and of empty requests.
 
     python -m tests.benchmarks.serving_overhead [--bundle FOLDER] [--requests 40] [--pairs 5] [--json FILE]
                                                 [--only NAME ...] [--quick]
 
-Ray Serve with its own proxy and behind HAProxy in throughput mode, each beside plain FastAPI + uvicorn: both servers
-run, and are asked in turn. `served p50 - in-process p50` is the overhead of a lone request; the same recommender answers
-in this process in between. With `batch_wait_s` 0.01 (the default) a lone request also waits for others to share a batch
-with. Without a bundle one with random weights and 300 generated titles is made. Starts Ray: about a minute a server.
+Ray Serve with its own proxy and behind HAProxy in throughput mode, each compared with plain FastAPI + uvicorn: both
+servers run and get requests in turns. `served p50 - in-process p50` is the overhead of a single request; in between, the
+same recommender answers in this process. With `batch_wait_s` 0.01 (the default), a single request also waits for others
+to share its batch. The default bundle has random weights and 300 generated titles. Starts Ray: about a minute per server.
 """
 
 import argparse
@@ -85,12 +85,12 @@ def payload_of(bundle: Path) -> dict[str, Any]:
 
 def in_process(recommender: Recommender, payload: dict[str, Any], count: int) -> float:
     """Return the median of the seconds of a recommendation in this process."""
-    found: list[float] = []
+    latencies_s: list[float] = []
     for _ in range(count):
         start = time.perf_counter()
         recommender.recommend([RecommendRequest.model_validate(payload)])
-        found.append(time.perf_counter() - start)
-    return statistics.median(found)
+        latencies_s.append(time.perf_counter() - start)
+    return statistics.median(latencies_s)
 
 
 def open_to_all() -> set[int]:
@@ -154,13 +154,13 @@ def noop_path(port: int) -> str:
 
 def edit_times(port: int, count: int) -> list[float]:
     """Milliseconds from an edit of one item, which is taken back, to its answer: all replicas recommend from it."""
-    found: list[float] = []
+    latencies_ms: list[float] = []
     for number in range(count):
         for edit in ({"add": [{"id": "edited", "title": f"edited {number}"}]}, {"remove": ["edited"]}):
             start = time.perf_counter()
             edit_items(f"http://{HOST}:{port}", edit.get("add", ()), edit.get("remove", ()))
-            found.append(1000 * (time.perf_counter() - start))
-    return found
+            latencies_ms.append(1000 * (time.perf_counter() - start))
+    return latencies_ms
 
 
 class Client:
@@ -223,13 +223,13 @@ def rows_of(name: str, bundle: Path, requests: int, pairs: int) -> Iterator[Row]
         unit="ms",
         note=note,
     )
-    for work, found in (("a recommendation", busy), ("a request that does nothing", noop)):
-        rates = [f"{1000 / statistics.median(side):,.0f}" for side in found]
+    for work, sides in (("a recommendation", busy), ("a request that does nothing", noop)):
+        rates = [f"{1000 / statistics.median(side):,.0f}" for side in sides]
         yield Row(
             work=f"{name}: {work}, {CONNECTIONS} at a time",
             alternative=other,
-            ours=found[0],
-            others=found[1],
+            ours=sides[0],
+            others=sides[1],
             unit="ms",
             note=f"{rates[0]} against {rates[1]} requests/s; the client takes of the same two cores",
         )

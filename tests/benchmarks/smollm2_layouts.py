@@ -1,7 +1,7 @@
-"""How a history becomes an example and a prompt: entity-aware blank infilling, or an ordinary question.
+"""Build examples and prompts in two layouts: entity-aware blank infilling, or an ordinary question.
 
-Both layouts spell an item with the same tokens and end in the same loss and the same search, so what differs
-between two methods is the layout, the intra position ids and what is hidden.
+Both layouts use the same tokens per item, the same loss and the same search. They differ in the layout, in the intra
+position ids and in the hidden tokens.
 """
 
 import dataclasses
@@ -115,10 +115,10 @@ class QuestionLayout:
         return plain_prompt(question, [0] * len(question), len(question) - 1)
 
     def _question(self, history: Sequence[int]) -> list[int]:
-        told: list[int] = []
+        history_tokens: list[int] = []
         for item in reversed(history):
             sentence = [*self._catalog.items[item].token_ids, *self._stop]
-            if len(told) + len(sentence) > self._room:
+            if len(history_tokens) + len(sentence) > self._room:
                 break
-            told = [*sentence, *told]
-        return [*self._opening, *told, *self._closing]
+            history_tokens = [*sentence, *history_tokens]
+        return [*self._opening, *history_tokens, *self._closing]

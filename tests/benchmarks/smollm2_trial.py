@@ -1,4 +1,4 @@
-"""One method of the SmolLM2 benchmark: trained with LoRA, then measured; what it has is kept in its folder."""
+"""Train one method of the SmolLM2 benchmark with LoRA and measure it; results are kept in its folder."""
 
 import argparse
 import json
@@ -168,9 +168,9 @@ class Trial:
             generator = TrieGuidedGenerator(self.model(), self._data.catalog, self._layout.special, DECODING)
         while len(ranks) < len(self._data.test_users):
             users = self._data.test_users[len(ranks) : len(ranks) + size]
-            known = [self._data.sequences[user][:-1] for user in users]
-            prompts = [self._layout.prompt(history[-self._options.max_history :]) for history in known]
-            answers = generator.recommend(prompts, K, [set(history) for history in known])
+            histories = [self._data.sequences[user][:-1] for user in users]
+            prompts = [self._layout.prompt(history[-self._options.max_history :]) for history in histories]
+            answers = generator.recommend(prompts, K, [set(history) for history in histories])
             for user, answer in zip(users, answers, strict=True):
                 ranks.append(rank_in([each.item for each in answer], self._data.sequences[user][-1]))
             path.write_text(json.dumps(ranks))

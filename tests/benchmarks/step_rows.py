@@ -1,4 +1,4 @@
-"""One decoding step (constrain, normalise, select) against transformers' prefix-constrained processor.
+"""Compare one decoding step (constrain, normalise, select) with transformers' prefix-constrained processor.
 
 Shape suffixes: P = beams of all requests, R = requests, W = beams of a request, C = children of all beams,
 M = children of the request that has most, D = hidden size, V = vocabulary.

@@ -1,10 +1,10 @@
-"""What the order of ties in time is worth to a method that only counts: last-item co-occurrence on real tables.
+"""Measure the effect of the order of ties in time on a counting method: last-item co-occurrence on real tables.
 
     python -m tests.benchmarks.ties [--data ../shared/data] [--max-gap 200] [--seed 0] [--counted test]
 
-Each user's last event is the target, seen items are out. The order of events with equal times is that of the table, or
-seeded as with `data.tie_order: seeded`. Co-occurrence counts which items came later, or both directions. Users are all,
-those whose target has a time of its own, and the others.
+Each user's last event is the target; items of the history are excluded. Events with equal times are in the order of the
+table, or in seeded order as with `data.tie_order: seeded`. Co-occurrence counts later items, or both directions. Rows are
+all users, users whose target has a time of its own, and the others.
 """
 
 import argparse
@@ -79,8 +79,11 @@ def load_sequences(folder: Path, tie_seed: int | None) -> Sequences:
 
 def measure(sequences: Sequences, num_held_back: int, max_gap: int) -> Iterator[tuple[str, list[str]]]:
     """Yield, for each direction that is counted, the cells of the groups of users."""
-    known = [items[:-num_held_back] for items in sequences.items]
-    for direction, counted in (("later", known), ("both directions", [*known, *(items[::-1] for items in known)])):
+    counted_sequences = [items[:-num_held_back] for items in sequences.items]
+    for direction, counted in (
+        ("later", counted_sequences),
+        ("both directions", [*counted_sequences, *(items[::-1] for items in counted_sequences)]),
+    ):
         ranker = CoOccurrence(counted, sequences.num_items, max_gap)
         histories = [items[:-1] for items in sequences.items]
         targets = [int(items[-1]) for items in sequences.items]

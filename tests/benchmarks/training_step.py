@@ -1,11 +1,11 @@
-"""One training step on real lengths: packed rows against padding, forward, backward and optimiser.
+"""Compare packed rows with padding in one training step on real lengths: forward, backward and optimiser.
 
     python -m tests.benchmarks.training_step DATASET [--pairs 5] [--quick] [--threads 1] [--json FILE]
 
 DATASET is a dataset artifact (for Amazon Beauty: `recsys data tests/benchmarks/beauty_tokens.yaml`). The model is a new
-glm-mini. Both sides of a row train on the same examples, so the ratio of the seconds is that of the useful tokens a
-second. Batches are drawn at random, as a plain training would, or of like lengths, as `train/sampler.py` puts them
-together. Rows are printed when they are done; with `--json` the same command goes on behind the last row of the file.
+glm-mini. Both sides of a row train on the same examples, so the ratio of the seconds is that of the useful tokens per
+second. Batches are drawn at random, as in a plain training, or have similar lengths, as `train/sampler.py` builds them.
+Each measured row is printed; with `--json` the same command continues after the last row of the file.
 """
 
 import argparse

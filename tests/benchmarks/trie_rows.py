@@ -1,4 +1,4 @@
-"""Building the item trie, and its memory, against pygtrie."""
+"""Compare time and memory of building the item trie with pygtrie."""
 
 import random
 import statistics

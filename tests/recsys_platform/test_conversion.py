@@ -89,7 +89,7 @@ def test_a_tokenizer_of_another_model_is_refused_and_nothing_is_left(tmp_path: P
     write_model(tmp_path / "published", tiny_backbone("llama prefix", vocab_size=32))
     train_tokenizer(TITLES, 300).write(tmp_path / "published")
     with pytest.raises(
-        CheckpointError, match=r"tokenizer's \d+ tokens, got 32; weights and tokenizer are of different"
+        CheckpointError, match=r"tokenizer's \d+ tokens, got 32; weights and tokenizer belong to different"
     ):
         run_convert(tmp_path / "published", tmp_path / "folder")
     assert [path.name for path in tmp_path.iterdir()] == ["published"]

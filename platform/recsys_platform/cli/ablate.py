@@ -16,9 +16,9 @@ A variant is skipped if the base already has its settings.
   recsys ablate ray_configs/laptop/ablations.yaml --only token-masking {free} --seeds 0 1
 
 Each training has a run folder <storage>/<name>/ablate/<variant>-s<seed>. The result is <storage>/<name>/ablation: a
-table in Markdown, further tables for users whose item is rare and for users whose last event has a time of its own, a
-plot and JSON. After an interruption, run the same command again: it skips finished trainings and evaluations. All
-trainings have the same number of steps only if train.epochs ends them, not train.max_minutes.
+table in Markdown, further tables for users whose target item is rare and for users whose last event has a time of its
+own, a plot and JSON. After an interruption, run the same command again: it skips finished trainings and evaluations.
+All trainings have the same number of steps only if train.epochs ends them, not train.max_minutes.
 """
 FREE_TITLE = (
     "trains nothing: a trained model generates without the trie, the one of item-loss-lm if the base has item_loss trie"

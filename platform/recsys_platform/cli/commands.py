@@ -211,6 +211,14 @@ def _convert(options: argparse.Namespace) -> Result:
     return result
 
 
+def _semantic_ids(options: argparse.Namespace) -> Result:
+    from recsys_platform.cli.semantic_ids import run_semantic_ids
+
+    result = run_semantic_ids(options)
+    _say(summaries.of_semantic_ids(result))
+    return result
+
+
 def _audit(options: argparse.Namespace) -> Result:
     from recsys_model.evaluation.audit_table import audit_file
 
@@ -257,6 +265,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "recommend": _recommend,
     "items": _items,
     "convert": _convert,
+    "semantic-ids": _semantic_ids,
     "audit": _audit,
     "demo-shop": _demo_shop,
     "demo": _demo,

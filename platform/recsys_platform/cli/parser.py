@@ -9,6 +9,7 @@ from recsys_platform.cli.ablate import add_ablate_arguments
 from recsys_platform.cli.items import add_items_arguments
 from recsys_platform.cli.new_items import add_new_items_arguments
 from recsys_platform.cli.recommend import add_recommend_arguments
+from recsys_platform.cli.semantic_ids import add_semantic_ids_arguments
 
 DESCRIPTION = """Train and serve RecSysLLM, an LLM recommender, from interaction tables.
 
@@ -26,6 +27,7 @@ A run is one YAML file. Its stages write and read artifacts under <storage>/<nam
   recsys recommend         request recommendations from a running endpoint
   recsys items             add, remove and list the items of a running endpoint
   recsys convert GGUF DIR  convert a GGUF file into a folder that loads in a second
+  recsys semantic-ids      check a published generative recommender, and recommend with it, without an endpoint
   recsys audit TABLE.csv   find values of HR and NDCG that no ranking can produce
 
 A stage joins the cluster at RAY_ADDRESS, or starts a local Ray. It also runs as a job:
@@ -37,7 +39,7 @@ EPILOG = """--set overrides a setting of the file:
 """
 PROGRESS = "Progress goes to standard error: one live bar on a terminal, else one line every 30 seconds."
 DATA_EPILOG = """Begin with --check: it takes two seconds, writes nothing, prints what each column is taken for with three
-examples, and every doubt. Status 1 means that the stage would stop.
+examples, and every doubt. Status 1 means that an error would stop the stage whatever the other rows hold.
 
   recsys data my.yaml --check
   recsys data my.yaml
@@ -126,6 +128,9 @@ def _add_file_commands(commands: Any) -> None:
     compare.add_argument("second", type=Path, metavar="EVALUATION_B", help="folder of the evaluation to compare with")
     compare.add_argument("--out", type=Path, metavar="FOLDER", help="also write compare.md and compare.json there")
     _add_json(compare)
+    semantic_ids = commands.add_parser("semantic-ids", help="check and run a published generative recommender")
+    for action in add_semantic_ids_arguments(semantic_ids):
+        _add_json(action)
     convert = commands.add_parser("convert", help="convert a GGUF file into a folder that loads in a second")
     convert.add_argument("source", type=Path, help="GGUF file, or folder of a published model")
     convert.add_argument("folder", type=Path, help="new folder, for model.weights and tokenizer.path")

@@ -160,6 +160,33 @@ def of_answer(answer: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def of_semantic_ids(result: Result) -> str:
+    """Return the project and size of an index and, for each user, the recommended items."""
+    levels = " or ".join(map(str, result["lengths"]))
+    lines = [f"{result['project']}: {result['why']}"]
+    lines.append(
+        f"{result['num_items']:,} items, {result['num_semantic_ids']:,} semantic ids of {levels} tokens; "
+        f"{result['num_shared']:,} shared by several items, in {result['shared_order']}"
+    )
+    lines += [f"  {note}" for note in result["notes"]]
+    if "num_tokens" in result:
+        lines.append(f"{result['weights']} has all {result['num_tokens']:,} tokens")
+    for number, answer in enumerate(result.get("answers", ()), start=1):
+        lines += _lines_of_semantic_answer(number, answer)
+    return "\n".join(lines)
+
+
+def _lines_of_semantic_answer(number: int, answer: Result) -> list[str]:
+    proof = answer["certificate"]
+    proven = "" if proof is None else ", proven" if proof["is_exact"] else f", not proven: bound {proof['bound']:.3f}"
+    lines = [f"user {number}, {answer['num_history']} items of history{proven}:"]
+    for place, item in enumerate(answer["items"], start=1):
+        shared = "" if item["num_sharing"] == 1 else f", one of {item['num_sharing']} items"
+        title = item["title"] or "(no title)"
+        lines.append(f"{place:4d}. {title}  ({item['id']}, {item['semantic_id']}{shared}, score {item['score']:.3f})")
+    return lines
+
+
 def of_next_steps(report: Path, payload: Result, program: str, run: Sequence[str], url: str) -> str:
     """Return the path of the demo's report and three commands to try next, each with its duration.
 

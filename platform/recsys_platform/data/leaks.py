@@ -110,21 +110,23 @@ def collect_cases(
         index = dataset_split.target(all_times, "test")
         if index is None:
             continue
-        items, times = all_items[: index + 1], all_times[: index + 1]
-        target, time, history = items[-1], times[-1], items[:-1]
         user_features = features.get(user_id, {})
         named = [name_to_item.get(user_features.get(name, ""), -1) for name in feature_names]
-        rows.append(
-            {
-                "previous_item": history[-1],
-                "target_item": target,
-                "repeats_event": (target, time) in zip(history, times, strict=False),
-                "knows_future": max(times) > time,
-                "example": list(_hash_prefixes(items, times))[-1],
-                "named_items": [-1 if item in history else item for item in named],
-            }
-        )
+        rows.append(_case_row(all_items[: index + 1], all_times[: index + 1], named))
     return pa.Table.from_pylist(rows, schema=CASES_SCHEMA)
+
+
+def _case_row(items: list[int], times: list[float], named_items: list[int]) -> dict[str, Any]:
+    """Return a row of `CASES_SCHEMA` for events whose last one is the target."""
+    target, time, history = items[-1], times[-1], items[:-1]
+    return {
+        "previous_item": history[-1],
+        "target_item": target,
+        "repeats_event": (target, time) in zip(history, times, strict=False),
+        "knows_future": max(times) > time,
+        "example": list(_hash_prefixes(items, times))[-1],
+        "named_items": [-1 if item in history else item for item in named_items],
+    }
 
 
 def find_trained_on(

@@ -60,6 +60,18 @@ def drop_new_events(sequences: ray.data.Dataset, num_known: int) -> ray.data.Dat
     return sequences.map_batches(drop, batch_size=None, batch_format="pyarrow", zero_copy_batch=True)
 
 
+def count_new_events(sequences: ray.data.Dataset, num_known: int) -> int:
+    """Return how many events of new items the sequences have, those of catalogue indices from `num_known` on."""
+    count = partial(_count_new_events, num_known=num_known)
+    rows = sequences.map_batches(count, batch_size=None, batch_format="pyarrow", zero_copy_batch=True).take_all()
+    return sum(row["num_events"] for row in rows)
+
+
+def _count_new_events(block: pa.Table, num_known: int) -> pa.Table:
+    items = [flatten(users["items"]).flatten().to_numpy() for _, users, _ in iter_buckets(block)]
+    return pa.table({"num_events": [sum(int(np.count_nonzero(items_N >= num_known)) for items_N in items)]})
+
+
 def without_new_events(block: pa.Table, num_known: int) -> pa.Table:
     """Return a block of buckets with only the events of catalogue indices below `num_known`; rejects stay."""
     if block.num_rows == 0:

@@ -98,7 +98,6 @@ def build_sequences(
     uses_rating: bool,
     keeps_reviews: bool = False,
     tie_seed: int | None = None,
-    has_times: bool = True,
 ) -> ray.data.Dataset:
     """Return the dataset of buckets, which reads, checks and shuffles when it is consumed.
 
@@ -109,7 +108,6 @@ def build_sequences(
         uses_rating: Whether a rating that is not a number rejects its row.
         keeps_reviews: Whether review texts are kept.
         tie_seed: Seed of the order of events with equal times; None keeps the table's order.
-        has_times: Whether the table has times; without, an event's place in its sequence stands for seconds.
     """
     num_buckets = count_buckets(table.num_rows)
     item_ids_ref = ray.put(pa.array(item_ids, pa.string()))
@@ -126,7 +124,7 @@ def build_sequences(
         item_ids_ref=item_ids_ref,
         keeps_reviews=keeps_reviews,
         tie_seed=tie_seed,
-        has_times=has_times,
+        has_times=table.order == "time",
     )
     checked = build_dataset(table).map_batches(check, batch_size=None, batch_format="pyarrow", zero_copy_batch=True)
     # explicit boundaries: no sampling pass, every bucket in one block, blocks of equal numbers of buckets

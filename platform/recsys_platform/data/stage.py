@@ -35,7 +35,7 @@ from recsys_platform.data.input.rejects import build_reject_table, summarize
 from recsys_platform.data.leak_search import find_leaks
 from recsys_platform.data.leaks import refuse_leaks
 from recsys_platform.data.new_item_requests import RequestSettings, write_new_items
-from recsys_platform.data.new_items import drop_new_events, hold_out
+from recsys_platform.data.new_items import count_new_events, drop_new_events, hold_out
 from recsys_platform.data.reviews import Reviews, survey_reviews
 from recsys_platform.data.sequences import build_sequences, count_buckets, count_partitions
 from recsys_platform.data.survey import Survey, survey_sequences
@@ -94,13 +94,14 @@ def _write_dataset(config: RunConfig, tables: Tables, folder: Path) -> dict[str,
     users = read_users(tables, config.input.max_reject_share)
     logger.info("%d items and %d rows of users accepted", len(items.item_ids), len(users.user_ids))
     all_sequences = _build_all_sequences(config, tables, [*items.item_ids, *new_items.item_ids])
-    sequences = all_sequences
+    sequences, num_new_events = all_sequences, 0
     if new_items.item_ids:
         sequences = drop_new_events(all_sequences, len(items.item_ids)).materialize()
+        num_new_events = count_new_events(all_sequences, len(items.item_ids))
     dataset_split = find_split(sequences, config.data)
     features = _put_features(users, count_buckets(tables.interactions.num_rows))
     survey = survey_sequences(sequences, config, dataset_split, items.item_ids, features)
-    check_survey(survey, config.input, tables, items.item_ids, users.user_ids)
+    check_survey(survey, config.input, tables, items.item_ids, users.user_ids, num_new_events)
     refuse_short_sequences(survey, config.data, dataset_split)
     reviews = _survey_reviews(config, sequences, dataset_split) if trained_families(config.tasks) else None
     vocabulary = _write_vocabulary(config, tables, items, users, folder, reviews)
@@ -139,7 +140,6 @@ def _build_all_sequences(config: RunConfig, tables: Tables, item_ids: Sequence[s
         uses_rating=named or needs_ratings(config.tasks),
         keeps_reviews=keeps_reviews(config.tasks, tables.interactions),
         tie_seed=config.seed if config.data.tie_order == "seeded" else None,
-        has_times=tables.interactions.order == "time",
     ).materialize()
 
 

@@ -17,9 +17,16 @@ MAX_UNKNOWN_SHARE = 0.01
 
 
 def check_survey(
-    survey: Survey, settings: InputConfig, tables: Tables, item_ids: Sequence[str], user_ids: Sequence[str]
+    survey: Survey,
+    settings: InputConfig,
+    tables: Tables,
+    item_ids: Sequence[str],
+    user_ids: Sequence[str],
+    num_new_events: int = 0,
 ) -> None:
     """Raise if the interactions cannot be used, and warn of what is unlikely in them.
+
+    `num_new_events` are accepted interactions that the survey lacks, since their items are held out.
 
     Raises:
         DataError: too many rows were rejected, or all; rows were lost; or no user has a row in the users table.
@@ -29,7 +36,7 @@ def check_survey(
     if survey.rejects.counts["unknown_item"] > MAX_UNKNOWN_SHARE * interactions.num_rows:
         hints = describe_unknown_items(interactions, item_ids)
     survey.rejects.check_share("interactions", interactions.num_rows, settings.max_reject_share, hints)
-    check_all_rows(interactions, survey.num_interactions, survey.rejects.counts)
+    check_all_rows(interactions, survey.num_interactions + num_new_events, survey.rejects.counts)
     if survey.num_interactions == 0:
         raise DataError(f"input.interactions.path {interactions.files.path} has no accepted row")
     for hint in hints:

@@ -114,11 +114,11 @@ def _read_same_shop(folder: Path, wanted: dict[str, Any]) -> dict[str, Any]:
     try:
         oracle = json.loads((folder / ORACLE_NAME).read_text(encoding="utf-8"))
         # shops from before there were languages are English
-        found = {"language": "en", **oracle["shop"]}
+        written = {"language": "en", **oracle["shop"]}
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{folder / ORACLE_NAME} is not a demo shop's: {error}; {advice}") from error
-    if found != wanted:
-        raise DataError(f"{folder} holds another demo shop ({found}) than the one asked for ({wanted}); {advice}")
+    if written != wanted:
+        raise DataError(f"{folder} holds another demo shop ({written}) than the one asked for ({wanted}); {advice}")
     return oracle
 
 

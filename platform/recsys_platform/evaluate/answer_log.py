@@ -1,9 +1,9 @@
-"""What an evaluation has answered so far, so that one whose driver dies goes on where it was.
+"""Logs of finished answers, from which an interrupted evaluation resumes.
 
-One folder for each set of settings, `<parent>/<digest>/`, with a file of JSON lines for each kind of answers, appended
-batch by batch. The digest covers all that the answers depend on, so answers of other settings, another checkpoint or
-another dataset are never taken up. The model's answers lie in `evaluation.partial`, which is removed when the
-evaluation is written; what trained baselines did lies in `baselines` and stays.
+Each key has a folder `<parent>/<digest>/`, with one file of JSON lines per kind of answers, appended batch by batch.
+The key is everything that the answers depend on, so answers for other settings, another checkpoint or another dataset
+are never reused. The model's answers are in `evaluation.partial`, which is removed when the evaluation is written.
+Results of trained baselines are in `baselines` and stay.
 """
 
 import hashlib
@@ -16,11 +16,11 @@ from typing import Any
 from recsys_platform.json_lines import append_json_line, drop_unfinished_line, read_json_lines
 
 AnsweredBatch = list[tuple[int, Any]]
-"""(place among all cases, answer) of the cases of one batch."""
+"""Pairs of (index among all cases, answer) of one batch."""
 
 
 class AnswerLog:
-    """The answers of one kind, batch by batch, in a file that is only ever appended to."""
+    """An append-only file with the answers of one kind, batch by batch."""
 
     def __init__(
         self,
@@ -28,13 +28,13 @@ class AnswerLog:
         encode: Callable[[Any], Any] = lambda answer: answer,
         decode: Callable[[Any], Any] = lambda answer: answer,
     ) -> None:
-        """Take the file, and how an answer becomes JSON and comes back."""
+        """Open a log; `encode` turns an answer into JSON, `decode` does the reverse."""
         self._path = path
         self._encode = encode
         self._decode = decode
 
     def read(self, num_batches: int) -> dict[int, AnsweredBatch]:
-        """Return the batches that were answered whole; a last line that was cut off is taken away."""
+        """Return the completely answered batches; an incomplete last line is removed from the file."""
         drop_unfinished_line(self._path)
         return {
             row["batch"]: [(place, self._decode(answer)) for place, answer in row["answers"]]
@@ -49,13 +49,13 @@ class AnswerLog:
 
 
 class AnswerLogs:
-    """The logs of one set of settings."""
+    """The logs of one key."""
 
     def __init__(self, parent: Path, depends_on: Mapping[str, object]) -> None:
-        """Open, or begin, the logs in `parent` of answers that depend on these plain JSON values alone."""
+        """Open the logs in `parent` for answers that depend only on these plain JSON values."""
         self._parent = parent
         self.folder = parent / digest_of(depends_on)
-        """Where the logs lie, once there are any."""
+        """Folder of the logs; created with the first answer."""
 
     def log(
         self,
@@ -67,12 +67,12 @@ class AnswerLogs:
         return AnswerLog(self.folder / f"{name}.jsonl", encode, decode)
 
     def remove(self) -> None:
-        """Forget everything, also what other settings left behind."""
+        """Delete all logs in `parent`, including those of other keys."""
         if self._parent.exists():
             shutil.rmtree(self._parent)
 
 
 def digest_of(depends_on: Mapping[str, object]) -> str:
-    """Return 16 hexadecimal digits that tell these plain JSON values from others."""
+    """Return a digest of plain JSON values, 16 hexadecimal digits."""
     text = json.dumps(depends_on, sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""From what was measured to the content of the report."""
+"""Build the `Report` of an evaluation from its measurements."""
 
 import time
 from collections.abc import Sequence
@@ -28,25 +28,25 @@ from recsys_platform.evaluate.tasks.evaluation import TaskEvaluation
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Measurements:
-    """What an evaluation measured."""
+    """The measurements of an evaluation."""
 
     rankings: Rankings
-    """What all methods did with the cases."""
+    """Ranks and best items of all methods."""
     baseline_runs: Sequence[BaselineRun]
-    """What each baseline did, and how it was trained."""
+    """Rankings and training record of each baseline."""
     tasks: TaskEvaluation
-    """The answers to tasks, and their figures."""
+    """Answers and metrics of the tasks."""
     seconds_recommending: float
-    """Seconds of ranking by the model, the start of the workers included."""
+    """Seconds of ranking by the model, including the start of the workers."""
 
 
 def build_report(config: RunConfig, inputs: EvaluationInputs, measured: Measurements, started: float) -> Report:
-    """Return the content of the report of an evaluation that started when `time.monotonic()` was `started`.
+    """Return the report of an evaluation; `started` is `time.monotonic()` at its start.
 
-    Exposure, breakdowns and examples are about the whole catalogue.
+    Exposure, breakdowns and examples use the ranks in the whole catalogue.
 
     Raises:
-        DataError: no ranking can have the figures of a method.
+        DataError: No ranking can have the metrics of a method.
     """
     data, num_items, rankings = inputs.data, inputs.num_items, measured.rankings
     ranks, num_users = rankings.ranks[CATALOGUE], len(data.cases)
@@ -89,7 +89,7 @@ def _build_tables(config: RunConfig, inputs: EvaluationInputs, rankings: Ranking
 
 
 def _describe(config: RunConfig, data: EvaluationData, rankings: Rankings) -> tuple[str, ...]:
-    """Return what holds for all rankings, one sentence each."""
+    """Return the statements that hold for all rankings, one sentence each."""
     return (
         *describe_cases(config.evaluate.split, data.split, len(data.cases), data.num_users_in_split, config.seed),
         *data.new_item_statements,

@@ -1,7 +1,7 @@
-"""Two evaluations of the same cases, user by user: is one run better than the other?
+"""Compare two evaluations user by user: is one run better than the other?
 
-Only evaluations that asked the same users for the same items, of the same dataset and under the same protocol, can be
-compared. Both runs' gains of a user are drawn together, which tells far smaller differences than two intervals do.
+Both evaluations must have the same dataset, protocol, users and targets. Differences are paired: the bootstrap draws
+both runs' gains of a user together, which detects far smaller differences than a comparison of two intervals.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,10 +37,10 @@ JSON_OUT = "compare.json"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Evaluation:
-    """What of an evaluation artifact is compared."""
+    """The parts of an evaluation artifact that are compared."""
 
     folder: Path
-    """The artifact."""
+    """Folder of the artifact."""
     report: Report
     """Its report."""
     dataset: str
@@ -50,13 +50,13 @@ class Evaluation:
 
 
 def compare_evaluations(first: Path, second: Path) -> Comparison:
-    """Return how the model of the evaluation `first` does against that of `second`.
+    """Return the comparison of the model of evaluation `first` with that of `second`.
 
-    Resamples and seed of the intervals are those of `first`.
+    The intervals use the number of resamples and the seed of `first`.
 
     Raises:
-        CheckpointError: a folder is no evaluation, or a file of it was changed.
-        DataError: a report cannot be read, or the two did not ask the same users for the same items in the same way.
+        CheckpointError: A folder is not an evaluation, or one of its files was changed.
+        DataError: A report cannot be read, or protocol, users or targets differ.
     """
     one, other = load_evaluation(first), load_evaluation(second)
     check_comparable(one, other)
@@ -88,10 +88,10 @@ def load_evaluation(folder: Path) -> Evaluation:
 
 
 def check_comparable(one: Evaluation, other: Evaluation) -> None:
-    """Raise unless both asked the same users for the same items in the same way.
+    """Check that two evaluations have the same protocol, users and targets.
 
     Raises:
-        DataError: naming the first thing that differs.
+        DataError: The message has the first difference.
     """
     others = _conditions(other)
     for what, value in _conditions(one).items():
@@ -110,14 +110,14 @@ def check_comparable(one: Evaluation, other: Evaluation) -> None:
 
 
 def write_comparison(folder: Path, comparison: Comparison) -> None:
-    """Write `compare.md` and `compare.json` into a folder, which is made where it is missing."""
+    """Write `compare.md` and `compare.json` into a folder, which is created if necessary."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MARKDOWN_OUT).write_text(format_comparison(comparison) + "\n", encoding="utf-8")
     write_json(folder / JSON_OUT, comparison)
 
 
 def _conditions(evaluation: Evaluation) -> dict[str, object]:
-    """Return what must be equal, by the name that an error gives it."""
+    """Return the conditions that must be equal, by their names in errors."""
     protocol = evaluation.report.protocol
     conditions: dict[str, object] = {
         "dataset (digest)": evaluation.dataset,

@@ -1,4 +1,4 @@
-"""What an evaluation reads: the dataset, the checkpoint, the held-out cases and whom they compete with."""
+"""Read the inputs of an evaluation: dataset, checkpoint, held-out cases and their candidates."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,29 +15,29 @@ from recsys_platform.evaluate.report.measured import Competitors
 from recsys_platform.evaluate.tasks.data import chosen_tasks
 
 CandidateSets = dict[Competitors, list[list[int]]]
-"""Protocol -> the catalogue indices that compete for each case."""
+"""Maps a protocol to the candidates of each case, as catalogue indices."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EvaluationInputs:
-    """Everything that an evaluation reads."""
+    """The inputs of an evaluation."""
 
     dataset: Manifest
     """The dataset."""
     checkpoint: Manifest
-    """The trained model, made from that dataset."""
+    """The trained model of that dataset."""
     tasks: list[str]
-    """Tasks to ask, out of those that were trained."""
+    """Tasks to evaluate, all of them trained."""
     data: EvaluationData
-    """The cases, and what baselines may count."""
+    """The cases, and the training events for baselines."""
     catalog: Catalog
     """The items."""
     candidates: CandidateSets
-    """What competes, of each protocol but that of the whole catalogue."""
+    """Candidates of each protocol except the whole catalogue."""
 
     @property
     def parents(self) -> dict[str, str]:
-        """Digests of the artifacts that the evaluation is made from, by kind."""
+        """Digests of dataset and checkpoint."""
         return {"dataset": self.dataset.digest, "checkpoint": self.checkpoint.digest}
 
     @property
@@ -47,13 +47,13 @@ class EvaluationInputs:
 
 
 def open_inputs(config: RunConfig) -> EvaluationInputs:
-    """Open and check all that an evaluation reads.
+    """Open and verify the inputs of an evaluation.
 
     Raises:
-        ConfigError: a task is asked for that was not trained, the model cannot score items as asked, or the table of
-            candidates cannot be read.
-        CheckpointError: an artifact is missing, damaged or does not fit.
-        DataError: the candidates do not fit the cases, or the catalogue is too small for the negatives.
+        ConfigError: `evaluate.tasks` has a task that was not trained, the model cannot score items as asked, or the table
+            of candidates cannot be read.
+        CheckpointError: An artifact is missing, damaged or does not fit.
+        DataError: The candidates do not fit the cases, or the catalogue is too small for the negatives.
     """
     dataset = open_artifact(config.dataset_folder, "dataset")
     checkpoint = open_artifact(config.checkpoint_folder, "checkpoint")
@@ -74,10 +74,10 @@ def open_inputs(config: RunConfig) -> EvaluationInputs:
 
 
 def check_beams(config: RunConfig) -> None:
-    """Raise unless the search returns as many items as the metrics look at.
+    """Check that the search returns as many items as the metrics need.
 
     Raises:
-        ConfigError: the beam is too narrow.
+        ConfigError: The beam is too narrow.
     """
     if config.decoding.num_beams < LARGEST_K and not config.decoding.exact:
         raise ConfigError(

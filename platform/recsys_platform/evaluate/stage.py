@@ -1,4 +1,8 @@
-"""The evaluation stage: dataset and checkpoint in, report out."""
+"""The evaluation stage: rank the held-out items of a dataset with a checkpoint, and write the report.
+
+`run_evaluate` reads the inputs (`inputs.py`), measures (`ranking/`, `tasks/`, `baselines/`), makes a `Report` of the
+measurements (`build_report.py`) and writes it (`report/write.py`).
+"""
 
 import logging
 import time
@@ -41,7 +45,7 @@ ANSWER_SETTINGS = (
     "task_users",
     "use_gpu",
 )
-"""Keys of `evaluate` that change what the workers answer."""
+"""Settings of `evaluate` that the model's answers depend on."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,12 +53,12 @@ class EvaluationResult:
     """A finished evaluation."""
 
     folder: Path
-    """The artifact."""
+    """Folder of the artifact."""
     report: Report
-    """Its content."""
+    """The report in it."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return what the command line gives: path, figures of the first protocol, tasks, users, seconds, protocol in words."""
+        """Return the JSON of `recsys evaluate --json`: path, metrics of the first protocol, tasks, and more."""
         table = self.report.rankings[0]
         return to_json(
             {
@@ -75,13 +79,13 @@ class EvaluationResult:
 
 
 def prepare_evaluation(config: RunConfig, *, overwrite: bool = False) -> EvaluationInputs:
-    """Check everything that an evaluation needs, and read it; Ray is not needed.
+    """Check and read everything that an evaluation needs; Ray is not needed.
 
     Raises:
-        ConfigError: the beam is too narrow for the metrics, a baseline's package is missing, a task is asked for that
-            was not trained, or the model cannot score items as asked.
-        CheckpointError: an artifact is missing, damaged or does not fit, or the evaluation exists already.
-        DataError: the candidates do not fit.
+        ConfigError: The beam is too narrow for the metrics, a baseline's package is missing, `evaluate.tasks` has a task
+            that was not trained, or the model cannot score items as asked.
+        CheckpointError: An artifact is missing, damaged or does not fit, or the evaluation exists.
+        DataError: The candidates do not fit.
     """
     check_beams(config)
     check_installed(config.evaluate.baselines)
@@ -94,18 +98,18 @@ def run_evaluate(
 ) -> EvaluationResult:
     """Rank every held-out item under every protocol and write the evaluation artifact; Ray must be initialised.
 
-    What the workers answered is kept until the artifact is written: after a kill the same command asks only the rest.
-    `inputs` are those of `prepare_evaluation`, which is called here without them.
+    The answers of the workers are on disk until the artifact is written. After an interruption, the same command
+    computes only the missing ones. `inputs` are those of `prepare_evaluation`, which is called here without them.
 
     Raises:
-        ConfigError: the cluster can never hold the workers; or see `prepare_evaluation`.
-        CheckpointError: see `prepare_evaluation`.
-        DataError: no ranking can have the figures of a method; nothing is written.
+        ConfigError: The cluster can never hold the workers; or see `prepare_evaluation`.
+        CheckpointError: See `prepare_evaluation`.
+        DataError: No ranking can have the metrics of a method; nothing is written.
     """
     started = time.monotonic()
     inputs = inputs or prepare_evaluation(config, overwrite=overwrite)
     check_room([workers_of(config.evaluate.num_workers, use_gpu=config.evaluate.use_gpu)])
-    partial_answers = AnswerLogs(config.partial_evaluation_folder, _what_answers_depend_on(config, inputs))
+    partial_answers = AnswerLogs(config.partial_evaluation_folder, _answer_key(config, inputs))
     measured = _measure(config, inputs, partial_answers)
     report = build_report(config, inputs, measured, started)
     for warning in report.baselines.warnings:
@@ -116,11 +120,11 @@ def run_evaluate(
 
 
 def _measure(config: RunConfig, inputs: EvaluationInputs, partial_answers: AnswerLogs) -> Measurements:
-    """Ask the model for items and for answers to tasks, then rank with the baselines."""
+    """Rank with the model, let it answer the questions of the tasks, then rank with the baselines."""
     settings = WorkerSettings.of(config, trained_objective(inputs.checkpoint))
-    began = time.monotonic()
+    ranking_started = time.monotonic()
     model_rankings = _rank_with_model(config, inputs, settings, partial_answers)
-    seconds_recommending = time.monotonic() - began
+    seconds_recommending = time.monotonic() - ranking_started
     tasks = _evaluate_tasks(config, inputs, settings, partial_answers)
     baseline_runs = _rank_with_baselines(config, inputs)
     return Measurements(
@@ -154,12 +158,12 @@ def _evaluate_tasks(
 
 
 def _rank_with_baselines(config: RunConfig, inputs: EvaluationInputs) -> list[BaselineRun]:
-    logs = AnswerLogs(config.baselines_folder, _what_baselines_depend_on(config, inputs))
+    logs = AnswerLogs(config.baselines_folder, _baseline_key(config, inputs))
     return rank_with_baselines(config.evaluate, inputs.data, inputs.candidates, inputs.num_items, config.seed, logs)
 
 
-def _what_answers_depend_on(config: RunConfig, inputs: EvaluationInputs) -> dict[str, object]:
-    """Return the artifacts, the settings and the candidates of a table that change what the workers answer."""
+def _answer_key(config: RunConfig, inputs: EvaluationInputs) -> dict[str, object]:
+    """Return everything that the model's answers depend on; a change of it starts a new log of answers."""
     settings = config_to_dict(config)
     return {
         **inputs.parents,
@@ -170,8 +174,8 @@ def _what_answers_depend_on(config: RunConfig, inputs: EvaluationInputs) -> dict
     }
 
 
-def _what_baselines_depend_on(config: RunConfig, inputs: EvaluationInputs) -> dict[str, object]:
-    """Return what shapes the training of a baseline, but its name and the settings that the configuration gives it."""
+def _baseline_key(config: RunConfig, inputs: EvaluationInputs) -> dict[str, object]:
+    """Return everything that all trained baselines depend on; each log adds the baseline's name, passes and patience."""
     return {
         "dataset": inputs.dataset.digest,
         "split": config.evaluate.split,
@@ -203,7 +207,7 @@ def _write(
 
 
 def _write_ranks(path: Path, data: EvaluationData, rankings: Rankings) -> None:
-    """Write each case's rank by every method under every protocol, and what the model recommends."""
+    """Write each case's rank by every method under every protocol, and the model's recommendations."""
     ranks = {
         rank_column(competitors, method): pa.array(values, type=pa.int32())
         for competitors, methods in rankings.ranks.items()

@@ -1,4 +1,4 @@
-"""The model in a worker: the settings from which every worker of an evaluation builds the same one."""
+"""WorkerSettings: the settings from which every worker of an evaluation loads the same model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from recsys_platform.evaluate.pool import threads_per_worker
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WorkerSettings:
-    """What every worker needs to build the same generator."""
+    """Settings of the model and the search, equal in all workers."""
 
     dataset_folder: Path
     """Tokenizer and catalogue."""
@@ -32,9 +32,9 @@ class WorkerSettings:
     intra_mode: IntraMode
     """How the model's intra position ids were counted in training."""
     exclude_seen: bool
-    """Whether the user's own items are taken out of the ranking."""
+    """Whether items of the user's history are excluded from the ranking."""
     history_layout: HistoryLayout = "text"
-    """How the examples of the training laid out the history."""
+    """Layout of the history in training examples."""
     trie_temperature: float = 1.0
     """`objective.trie_temperature` of the training."""
     num_threads: int = 1
@@ -44,7 +44,7 @@ class WorkerSettings:
 
     @classmethod
     def of(cls, config: RunConfig, objective: ObjectiveConfig) -> "WorkerSettings":
-        """Return the settings of a run whose model was trained with an objective, whatever the run's says now."""
+        """Return the settings of a run; `objective` is that of the training, which overrides the run's configuration."""
         return cls(
             dataset_folder=config.dataset_folder,
             checkpoint_folder=config.checkpoint_folder,
@@ -58,7 +58,7 @@ class WorkerSettings:
         )
 
     def prompt(self, text: TokenizedText, special: SpecialTokens) -> Prompt:
-        """Return what the model reads of a user's text."""
+        """Return the prompt of a user's text."""
         return build_prompt(text, special, self.intra_mode, layout=self.history_layout)
 
 

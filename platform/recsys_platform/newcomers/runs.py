@@ -62,8 +62,8 @@ def _finish_data(run: RunConfig, *, overwrite: bool) -> Manifest:
         run_data(run, overwrite=overwrite)
     dataset = open_artifact(run.dataset_folder, "dataset")
     # it also has the tokens of the entity head
-    asked = {**data_settings(run), "entity": config_to_dict(run)["entity"]}
-    check_settings(dataset.config, asked, run.dataset_folder)
+    requested = {**data_settings(run), "entity": config_to_dict(run)["entity"]}
+    check_settings(dataset.config, requested, run.dataset_folder)
     counts = dataset.counts["new_items"]
     if counts["asked"] == 0:
         raise DataError(

@@ -1,5 +1,6 @@
 """Causal decoders against the plain forward pass of transformers."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -11,8 +12,17 @@ from torch import Tensor
 
 from recsys_model.backbones.base import Backbone, FullAttention
 from recsys_model.backbones.causal import CausalDecoder
-from recsys_model.backbones.checkpoint import load_adapter, load_model, write_adapter, write_model
-from recsys_model.backbones.geometry import CausalConfig, new_llama
+from recsys_model.backbones.checkpoint import (
+    load_adapter,
+    load_geometry,
+    load_model,
+    load_state,
+    model_from_state,
+    write_adapter,
+    write_model,
+)
+from recsys_model.backbones.families import document_from_geometry, geometry_from_document
+from recsys_model.backbones.geometry import MAX_INTRA_POSITION, CausalConfig, new_llama
 from recsys_model.config import LoraConfig
 from recsys_model.errors import CheckpointError, ConfigError
 from recsys_model.training.lora import apply_lora
@@ -100,6 +110,26 @@ def test_a_trained_intra_table_adds_its_rows_to_the_word_embeddings(tmp_path: Pa
         embedded = plain.get_input_embeddings()(IDS) + table[intra_ids]
         expected = plain(inputs_embeds=embedded, use_cache=False).logits
     assert torch.equal(logits(model, IDS, intra_ids), expected)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_without_an_intra_table_the_model_is_the_published_one_at_all_its_positions(
+    tmp_path: Path, family: str
+) -> None:
+    plain, _ = loaded(family, tmp_path)
+    geometry = dataclasses.replace(load_geometry(tmp_path, "causal"), has_intra_table=False)
+    model = model_from_state(geometry, load_state(tmp_path)).eval()
+    with torch.no_grad():
+        expected = plain(input_ids=IDS, use_cache=False).logits
+    assert torch.equal(logits(model, IDS, intra_ids=torch.arange(7).expand(2, -1)), expected)
+    assert "intra_position_embeddings.weight" not in model.state_dict()
+    assert geometry_from_document(document_from_geometry(geometry)) == geometry
+
+
+def test_only_an_intra_table_limits_the_positions_of_a_causal_decoder() -> None:
+    long = new_llama(num_layers=1, hidden_size=8, num_heads=2, vocab_size=9, max_length=4096)
+    assert long.max_sequence_length == MAX_INTRA_POSITION == 2048
+    assert dataclasses.replace(long, has_intra_table=False).max_sequence_length == 4096
 
 
 def test_the_inter_position_ids_are_no_input(tmp_path: Path) -> None:

@@ -90,3 +90,22 @@ def test_an_empty_catalogue_an_empty_item_an_end_token_and_equal_items_are_refus
         build_token_trie([(1, 3)], end=3)
     with pytest.raises(DataError, match="items 0 and 2 have the same tokens"):
         build_token_trie([(1,), (2,), (1,)], END)
+
+
+@given(sequences)
+def test_without_an_end_token_the_trie_is_that_of_the_sequences_as_they_are(items):
+    ended = [(*sequence, END) for sequence in items]
+    trie = build_token_trie(ended, end=None)
+    expected = build_token_trie(items, end=END)
+    assert_equals_pygtrie(trie, items)
+    assert trie.labels.tolist() == expected.labels.tolist()
+
+
+def test_without_an_end_token_no_sequence_may_begin_another_or_be_empty():
+    assert build_token_trie([(4, 1), (3, 1, 2)], end=None).height == 3
+    with pytest.raises(DataError, match="the tokens of item 1 begin those of item 0; end each sequence with the same"):
+        build_token_trie([(3, 1, 2), (3, 1), (4,)], end=None)
+    with pytest.raises(DataError, match="items 0 and 2 have the same tokens"):
+        build_token_trie([(3, 1), (4,), (3, 1)], end=None)
+    with pytest.raises(DataError, match=r"must not be empty, got \[\] for item 1"):
+        build_token_trie([(3, 1), ()], end=None)

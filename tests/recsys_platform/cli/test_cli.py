@@ -16,10 +16,13 @@ from recsys_platform.cli.summaries import of_next_steps
 STAGES = ("data", "train", "tune", "ablate", "evaluate", "new-items", "bundle", "serve", "demo")
 
 
-@pytest.mark.parametrize("command", [*STAGES, "recommend", "demo-shop", "audit", "convert", "compare"])
+@pytest.mark.parametrize(
+    "command",
+    [*STAGES, "recommend", "demo-shop", "audit", "convert", "compare", "semantic-ids check", "semantic-ids recommend"],
+)
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        main([command, "--help"])
+        main([*command.split(), "--help"])
     assert caught.value.code == 0
     text = capsys.readouterr().out
     assert f"usage: recsys {command}" in text
@@ -71,8 +74,15 @@ def test_the_demo_ends_with_its_report_and_three_commands() -> None:
     ],
 )
 def test_a_setting_that_no_worker_could_use_is_refused_before_ray_starts(
-    command: str, setting: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    command: str,
+    setting: str,
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    started: list[object] = []
+    monkeypatch.setattr(ray, "init", lambda *_, **settings: started.append(settings))
     geometry = GLMConfig(num_layers=1, hidden_size=16, num_heads=2, vocab_size=40, max_sequence_length=64)
     write_model(tmp_path / "base", GLM(geometry))
     table = {"path": str(tmp_path / "table.csv")}
@@ -87,7 +97,7 @@ def test_a_setting_that_no_worker_could_use_is_refused_before_ray_starts(
     assert main([command, str(tmp_path / "run.yaml"), "--set", setting]) == 1
 
     assert message in capsys.readouterr().err
-    assert not ray.is_initialized()
+    assert started == []
     assert {path.name for path in tmp_path.iterdir()} == {"base", "run.yaml"}
 
 

@@ -139,6 +139,7 @@ def test_a_dataset_holds_what_its_manifest_counts(tmp_path):
             "why": "input.interactions and input.items name them",
             "files": [],
             "notes": [],
+            "left_out": {},
             "rows": {},
         },
     }
@@ -316,7 +317,7 @@ def test_an_error_inside_a_worker_arrives_as_itself(tmp_path):
     tables = shop()
     config = make_config(tmp_path, tables)
     rows = [row | {"user_id": str(row["user_id"]).encode()} for row in tables["interactions"] * 10]
-    rows[45]["user_id"] = b"\xff"  # in a row group that is not looked into before
+    rows[75]["user_id"] = b"\xff"  # in a row group that is not looked into before
     write_table(rows, tmp_path / "interactions.parquet", "parquet")
     expected = (
         r"interactions.parquet \(input.interactions\): column user_id has the type binary, which is no UTF-8 text"

@@ -96,7 +96,7 @@ def test_a_title_that_is_longer_than_a_text_is_cut_to_half_of_it(title):
     items = with_title(title)
     config = run({"vocab_size": 300}, text={"max_tokens": 64})
     vocabulary = build_vocabulary(config, items, Users(), [])
-    longest = longest_item(vocabulary.tokenizer, 64)
+    longest = longest_item(vocabulary.tokenizer, config.text)
     assert vocabulary.num_cut == 1
     assert items.titles[0] == "Lamp"
     assert title.startswith(items.titles[1])
@@ -119,11 +119,12 @@ def test_cut_titles_that_become_equal_are_made_unique():
 
 
 def test_a_title_that_just_fits_is_not_cut():
-    tokenizer = build_vocabulary(run({"vocab_size": 300}), with_title("red tent"), Users(), []).tokenizer
-    title = WITHOUT_BLANKS[: longest_item(tokenizer, 64) - 1]
-    assert len(tokenizer.encode_entity(title)) <= longest_item(tokenizer, 64)
+    config = run({"vocab_size": 300}, text={"max_tokens": 64})
+    tokenizer = build_vocabulary(config, with_title("red tent"), Users(), []).tokenizer
+    title = WITHOUT_BLANKS[: longest_item(tokenizer, config.text) - 1]
+    assert len(tokenizer.encode_entity(title)) <= longest_item(tokenizer, config.text)
     items = with_title(title)
-    assert build_vocabulary(run({"vocab_size": 300}, text={"max_tokens": 64}), items, Users(), []).num_cut == 0
+    assert build_vocabulary(config, items, Users(), []).num_cut == 0
     assert items.titles[1] == title
 
 

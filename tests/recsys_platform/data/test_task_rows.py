@@ -89,7 +89,7 @@ def test_words_and_texts_for_the_tokenizer_come_from_training_reviews_alone():
         ]
     )
 
-    found = _survey_bucket(users, seed=0, dataset_split=DatasetSplit())
+    found = _survey_bucket(users, seed=0, dataset_split=DatasetSplit(), language="en")
 
     assert {entry["word"] for entry in found["votes"]} == {"hums"}
     assert not {"colour", "cable", "shines", "broke"} & {entry["word"] for entry in found["occurrences"]}

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from recsys_model.errors import CheckpointError, ConfigError
 from recsys_platform.artifacts import check_parent, open_artifact
@@ -201,6 +202,9 @@ def test_a_tokenizer_that_is_too_large_for_the_weights_is_refused(one_worker, tm
     shutil.copytree(base.checkpoint_folder / "weights", weights)
     document = json.loads((weights / "config.json").read_text())
     (weights / "config.json").write_text(json.dumps(document | {"vocab_size": 100}))
+    tensors = load_file(weights / "model.safetensors")
+    tensors["word_embeddings.weight"] = tensors["word_embeddings.weight"][:100].clone()
+    save_file(tensors, weights / "model.safetensors")
     config = beside(base, "small", model=dataclasses.replace(base.model, weights=str(weights)))
 
     with pytest.raises(ConfigError, match=r"tokens and the model only 100; set tokenizer\.path"):

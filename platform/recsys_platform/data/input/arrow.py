@@ -8,6 +8,8 @@ import pyarrow as pa
 import pyarrow.compute
 
 Mask = npt.NDArray[np.bool_]
+READ_ERRORS = (pa.ArrowException, OSError, UnicodeDecodeError)
+"""What reading a damaged or missing file raises; pyarrow decodes names in the metadata of Parquet itself."""
 
 pc: Any = pyarrow.compute
 """Its functions are generated at import, so type checkers do not know them."""

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recsys_model.errors import DataError
-from recsys_platform.data.input.arrow import Mask
+from recsys_platform.data.input.arrow import READ_ERRORS, Mask
 from recsys_platform.data.input.arrow_rows import column_at, explode, find_counting
 from recsys_platform.data.input.plain import to_plain_table, without_views
 from recsys_platform.data.input.records import MALFORMED, Record, iter_records, to_text
@@ -113,7 +113,7 @@ def _read_pieces(
     try:
         for piece, counts in read(table, chunk, count, rows_per_block):
             yield to_plain_table(piece, table.columns, where), counts
-    except (pa.ArrowException, OSError) as error:
+    except READ_ERRORS as error:
         raise DataError(f"{where} cannot be read: {error}") from error
 
 
@@ -123,7 +123,7 @@ def _row_groups_of(table: Table, path: str) -> list[int | None]:
     try:
         with table.files.open_filesystem().open_input_file(path) as source:
             return list(range(pq.ParquetFile(source).metadata.num_row_groups))
-    except (pa.ArrowException, OSError) as error:
+    except READ_ERRORS as error:
         raise DataError(f"{path} (input.{table.files.table}) cannot be read: {error}") from error
 
 
@@ -142,6 +142,7 @@ def _read_row_group(
         extra_columns = [MALFORMED] if MALFORMED in file_columns else []
         wanted = [*sorted(theirs & file_columns), *extra_columns]
         for batch in file.iter_batches(rows_per_block, row_groups=[chunk.row_group], columns=wanted):
+            batch.validate(full=True)  # reading checks no UTF-8
             whole = _with_constants(without_views(pa.Table.from_batches([batch])), constants, batch.num_rows)
             whole, counts = _shape(whole, table, count)
             malformed = whole[MALFORMED] if MALFORMED in whole.column_names else pa.nulls(whole.num_rows, pa.string())

@@ -8,15 +8,15 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recsys_model.errors import DataError
 from recsys_platform.config.input import TableConfig
+from recsys_platform.data.input.arrow import READ_ERRORS
+from recsys_platform.data.input.column_mapping import map_columns, wanted_names
 from recsys_platform.data.input.conditions import parse_condition
 from recsys_platform.data.input.files import TableFiles, find_files
 from recsys_platform.data.input.found_columns import FoundColumns, describe_missing, look_at_columns
-from recsys_platform.data.input.listing import describe_names
 from recsys_platform.data.input.reading import Reading
 from recsys_platform.data.input.records import SCANNED_FOR_COLUMNS, with_delimiter
 from recsys_platform.data.input.rows import RowCount, RowShape
@@ -24,7 +24,6 @@ from recsys_platform.data.input.sources import count_chunk
 from recsys_platform.data.input.table import Chunk, Table
 
 FOOTER_THREADS = 16
-MAX_NAMES = 40
 Part = tuple[str, int | None]
 """A file and its row group; None: all of a text file."""
 CountParts = Callable[[Table, Sequence[Part]], list[RowCount]]
@@ -69,11 +68,11 @@ def find_table(
     files = find_files(name, config)
     where = None if config.where is None else parse_condition(config.where, f"input.{name}.where")
     try:
-        files = with_delimiter(files, config.delimiter, _wanted(config, required))
+        files = with_delimiter(files, config.delimiter, wanted_names(config, required))
         found = look_at_columns(files)
-    except (pa.ArrowException, OSError) as error:
+    except READ_ERRORS as error:
         raise DataError(f"{files.where} cannot be read as {files.format}: {error}") from error
-    columns = _map_columns(files, config, found, required, optional)
+    columns = map_columns(files, config, found, required, optional)
     keys = tuple(columns[ours] for ours in ("user_id", "item_id", "timestamp") if ours in columns)
     table = Table(
         files=dataclasses.replace(files, layout=dataclasses.replace(files.layout, keys=keys)),
@@ -108,7 +107,7 @@ def count_table(table: Table, count_parts: CountParts = count_in_turn) -> Table:
         else:
             parts = [part for part, _ in _row_groups(files)] if files.format == "parquet" else _whole_files(files)
             counts = list(zip(parts, count_parts(table, parts), strict=True))
-    except (pa.ArrowException, OSError) as error:
+    except READ_ERRORS as error:
         raise DataError(f"{files.where} cannot be read as {files.format}: {error}") from error
     total = RowCount(
         num_rows=sum(count.num_rows for _, count in counts),
@@ -130,57 +129,6 @@ def _refuse_late_names(table: Table, names: frozenset[str]) -> None:
             f"{table.files.where}: {sorted(late)} are keys only after the first {SCANNED_FOR_COLUMNS:,} objects of each file, "
             "which tell the columns; write them there too, with null where they have no value"
         )
-
-
-def _wanted(config: TableConfig, required: Sequence[str]) -> list[str]:
-    """Return the names of the columns that a header line should have."""
-    return [str(config.columns.get(name, name)) for name in dict.fromkeys((*required, *config.columns))]
-
-
-def _map_columns(
-    files: TableFiles,
-    config: TableConfig,
-    found: FoundColumns,
-    required: Sequence[str],
-    optional: Sequence[str] | None,
-) -> dict[str, str]:
-    """Map our column names to those of the table."""
-    configured = {ours: str(theirs) for ours, theirs in config.columns.items()}
-    if optional is not None:
-        unknown = sorted(set(configured) - {*required, *optional})
-        if unknown:
-            raise DataError(
-                f"input.{files.table}.columns: {unknown} are not columns of the contract; it has:  {[*required, *optional]}"
-            )
-    mapping = {name: configured.get(name, name) for name in required}
-    if optional is None:
-        taken = {*mapping.values(), *configured.values(), *found.index_names}
-        optional = [*configured, *(name for name in found.names if config.header and name not in taken)]
-    mapping |= {
-        name: configured.get(name, name)
-        for name in optional
-        if name in configured or (name in found.names and name not in mapping)
-    }
-    lacking = {ours: theirs for ours, theirs in mapping.items() if not found.has(theirs)}
-    if lacking:
-        raise DataError(_describe_lacking(files, config, found, lacking))
-    return mapping
-
-
-def _describe_lacking(files: TableFiles, config: TableConfig, found: FoundColumns, lacking: Mapping[str, str]) -> str:
-    where = f"input.{files.table}"
-    names = [theirs if ours == theirs else f"{theirs} (our {ours})" for ours, theirs in lacking.items()]
-    has = sorted(found.names)
-    listed = f"{has}" if len(has) <= MAX_NAMES else f"{len(has)} columns, among them {has[:MAX_NAMES]}"
-    inner = f", and inside them {describe_names(sorted(found.inner_paths), MAX_NAMES)}" if found.inner_paths else ""
-    advice = f"Name them in {where}.columns, as `our_name: their_name`"
-    if not config.header:
-        advice = f"Name their places in {where}.columns, counted from 0, as `our_name: place`"
-    elif found.is_one_object:
-        advice += ". The file is one JSON object; rows are one object a line, or a list that explode names"
-    elif files.format == "csv" and len(found.names) == 1:
-        advice += f". The first line has one value only: {where}.delimiter says what stands between values"
-    return f"{files.where} lacks the columns {names}; it has {listed}{inner}. {advice}"
 
 
 def _check_shape(table: Table, found: FoundColumns) -> None:

@@ -19,7 +19,7 @@ NEGATIVES_PER_EVENT = 4
 """Items that a user never took, drawn for each one taken where a model fits ratings (He et al. 2017, section 4.1)."""
 
 
-class KnownEvents:
+class TrainingEvents:
     """What is known in training, and how cornac numbers it."""
 
     def __init__(self, sequences: Sequences, num_items: int):
@@ -72,40 +72,40 @@ class KnownEvents:
         return distinct[np.argsort(first)]
 
 
-def session_set(known: KnownEvents, seed: int) -> Any:
+def session_set(events: TrainingEvents, seed: int) -> Any:
     """Return cornac's data set of one sequence a user."""
-    start_U = np.cumsum([0, *(len(sequence) for sequence in known.sequences)])
-    step_E = np.arange(known.num_events) - start_U[known.user_E]
-    rows = zip(known.user_E.tolist(), known.user_E.tolist(), known.event_E.tolist(), step_E.tolist(), strict=True)
+    start_U = np.cumsum([0, *(len(sequence) for sequence in events.sequences)])
+    step_E = np.arange(events.num_events) - start_U[events.user_E]
+    rows = zip(events.user_E.tolist(), events.user_E.tolist(), events.event_E.tolist(), step_E.tolist(), strict=True)
     return _data().SequentialDataset.from_usit(list(rows), seed=seed)
 
 
-def interaction_set(known: KnownEvents, seed: int) -> Any:
+def interaction_set(events: TrainingEvents, seed: int) -> Any:
     """Return cornac's data set of who took what; how often does not count."""
-    return _rated(known, known.pairs, np.ones(len(known.pairs)), seed)
+    return _rated(events, events.pairs, np.ones(len(events.pairs)), seed)
 
 
-def rating_set(known: KnownEvents, seed: int) -> Any:
+def rating_set(events: TrainingEvents, seed: int) -> Any:
     """Return cornac's data set of what each user took, rated 1, and drawn items that the user never took, rated 0.
 
     Ratings that are all 1 would be met by their mean and teach nothing. Rows are in a drawn order, since cornac's
     gradient descent takes them as they come.
     """
     generator = np.random.default_rng(seed)
-    users = np.repeat(known.pairs // known.num_items, NEGATIVES_PER_EVENT)
-    drawn = users * known.num_items + generator.choice(known.item_K, size=len(users))
+    users = np.repeat(events.pairs // events.num_items, NEGATIVES_PER_EVENT)
+    drawn = users * events.num_items + generator.choice(events.item_K, size=len(users))
     # users, and among them items, keep the numbers that they have without negatives
-    unseen = np.setdiff1d(drawn, known.pairs)
-    order = generator.permutation(len(known.pairs) + len(unseen))
-    pairs, ratings = np.concatenate([known.pairs, unseen]), np.repeat([1.0, 0.0], [len(known.pairs), len(unseen)])
-    return _rated(known, pairs[order], ratings[order], seed)
+    unseen = np.setdiff1d(drawn, events.pairs)
+    order = generator.permutation(len(events.pairs) + len(unseen))
+    pairs, ratings = np.concatenate([events.pairs, unseen]), np.repeat([1.0, 0.0], [len(events.pairs), len(unseen)])
+    return _rated(events, pairs[order], ratings[order], seed)
 
 
-def _rated(known: KnownEvents, pairs: np.ndarray, ratings: np.ndarray, seed: int) -> Any:
-    users, items = (pairs // known.num_items).tolist(), (pairs % known.num_items).tolist()
+def _rated(events: TrainingEvents, pairs: np.ndarray, ratings: np.ndarray, seed: int) -> Any:
+    users, items = (pairs // events.num_items).tolist(), (pairs % events.num_items).tolist()
     rows = list(zip(users, items, ratings.tolist(), strict=True))
-    users_to_numbers = dict(known.user_to_place)
-    items_to_numbers = {int(item): place for place, item in enumerate(known.item_K)}
+    users_to_numbers = dict(events.user_to_place)
+    items_to_numbers = {int(item): place for place, item in enumerate(events.item_K)}
     return _data().Dataset.build(rows, global_uid_map=users_to_numbers, global_iid_map=items_to_numbers, seed=seed)
 
 

@@ -21,7 +21,7 @@ import torch
 
 from recsys_model.errors import ConfigError, DataError
 from recsys_model.evaluation.baselines import Ranker, Sequences, keys_of_scores
-from recsys_platform.evaluate.baselines.cornac_data import KnownEvents, interaction_set, rating_set, session_set
+from recsys_platform.evaluate.baselines.cornac_data import TrainingEvents, interaction_set, rating_set, session_set
 from recsys_platform.evaluate.baselines.cornac_settings import MODELS, CornacModel
 from recsys_platform.evaluate.pool import torch_threads
 
@@ -75,12 +75,12 @@ def build_ranker(
     """
     check_installed([name])
     model = MODELS[name]
-    known = KnownEvents(training_sequences, num_items)
-    known.require(min_events=2 if model.kind == "sequential" else 1)
-    _require_room(name, model, len(known.item_K))
+    events = TrainingEvents(training_sequences, num_items)
+    events.require(min_events=2 if model.kind == "sequential" else 1)
+    _require_room(name, model, len(events.item_K))
     with _progress_and_seeds(seed, num_threads):
-        trained = _train(model, known, seed, epochs, show_progress)
-    return CornacRanker(name, trained, known, model.kind, num_threads)
+        trained = _train(model, events, seed, epochs, show_progress)
+    return CornacRanker(name, trained, events, model.kind, num_threads)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +91,7 @@ class CornacRanker:
     """As in the configuration."""
     model: Any
     """The model, of cornac's own class."""
-    known: KnownEvents
+    events: TrainingEvents
     """The items and users that it knows."""
     kind: str
     """What it is asked with, as `CornacModel.kind` says."""
@@ -103,12 +103,12 @@ class CornacRanker:
         if self.kind == "sequential":
             with torch_threads(self.num_threads):
                 # these models keep users apart by their history alone
-                return np.asarray(self.model.score(0, self.known.places_of(history)))
+                return np.asarray(self.model.score(0, self.events.places_of(history)))
         if self.kind == "items":
             # cornac would take the training events alone: its rows of weights are added up for the history instead
-            places = sorted(set(self.known.places_of(history)))
+            places = sorted(set(self.events.places_of(history)))
             return np.asarray(self.model.B[places].sum(axis=0))
-        place = None if user is None else self.known.user_to_place.get(user)
+        place = None if user is None else self.events.user_to_place.get(user)
         if self.kind == "popularity":
             return np.asarray(self.model.score(0))
         return np.array(self.model.i_biases if place is None else self.model.score(place))
@@ -125,22 +125,22 @@ class CornacRanker:
                 f"the scores of the baseline {self.name} must be finite: its training diverged; "
                 f"choose fewer evaluate.baseline_epochs.{self.name} or take it out of evaluate.baselines"
             )
-        key_N = np.zeros(self.known.num_items, dtype=np.int64)
-        key_N[self.known.item_K] = keys_of_scores(score_K) + 1
+        key_N = np.zeros(self.events.num_items, dtype=np.int64)
+        key_N[self.events.item_K] = keys_of_scores(score_K) + 1
         return key_N
 
 
-def _train(model: CornacModel, known: KnownEvents, seed: int, epochs: int | None, show_progress: bool) -> Any:
+def _train(model: CornacModel, events: TrainingEvents, seed: int, epochs: int | None, show_progress: bool) -> Any:
     settings = dict(model.settings)
     if model.epochs_setting is not None:
         settings |= {model.epochs_setting: epochs or model.epochs, "seed": seed}
     if model.kind == "sequential":
         settings["verbose"] = show_progress
         # cornac's GRU4Rec fails where a batch has more places than there are sequences
-        settings["batch_size"] = min(settings["batch_size"], known.num_sequences)
+        settings["batch_size"] = min(settings["batch_size"], events.num_sequences)
     build = {"sequential": session_set, "ratings": rating_set}.get(model.kind, interaction_set)
     trained = getattr(importlib.import_module("cornac.models"), model.class_name)(**settings)
-    return trained.fit(build(known, seed))
+    return trained.fit(build(events, seed))
 
 
 def _require_room(name: str, model: CornacModel, num_items: int) -> None:

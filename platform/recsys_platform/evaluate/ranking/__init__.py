@@ -1,1 +1,1 @@
-"""How well items are ranked: held-out cases, what competes, ranks of every method, and the metrics made of them."""
+"""Ranking of held-out items: cases, candidates, ranks of every method, and metrics."""

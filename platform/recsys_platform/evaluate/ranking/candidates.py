@@ -1,4 +1,4 @@
-"""Whom the target has to beat where not the whole catalogue competes: seeded negatives, or candidates of a table."""
+"""Candidate sets of protocols other than the whole catalogue: seeded negatives, or a given table."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,11 +15,11 @@ from recsys_platform.evaluate.ranking.cases import Case
 
 COLUMNS = ("user_id", "item_id")
 NUM_NAMED = 3
-"""Users and items that an error names."""
+"""Maximum number of users or items named in an error."""
 
 
 def draw_candidates(cases: Sequence[Case], num_items: int, num_negatives: int, seed: int) -> list[list[int]]:
-    """Return for each case its target among items that the user never took; it depends on seed and user alone.
+    """Return for each case its target among items that the user never took; they depend only on seed and user.
 
     Raises:
         DataError: the catalogue has too few items that a user never took.
@@ -33,28 +33,33 @@ def draw_candidates(cases: Sequence[Case], num_items: int, num_negatives: int, s
 def read_candidates(path: Path, cases: Sequence[Case], catalog: Catalog) -> list[list[int]]:
     """Return for each case the candidates that a table gives its user, in the order of the table.
 
-    The table is Parquet or CSV with the columns user_id and item_id, one row a candidate or one a user whose item_id
-    is a list. Rows of other users are passed over.
+    The table is Parquet or CSV with the columns user_id and item_id. It has one row per candidate, or one row per user
+    with a list in item_id. Rows of other users are ignored.
 
     Raises:
-        ConfigError: the file is missing or lacks a column.
-        DataError: a user has no candidates, or not the target among them or nothing beside it, or an item is unknown or named twice.
+        ConfigError: The file is missing or lacks a column.
+        DataError: A user has no candidates, or not the target among them, or only the target; or an item is unknown or
+            listed twice.
     """
     user_to_items = _by_user(_read(path))
     missing = [case.user_id for case in cases if case.user_id not in user_to_items]
-    _refuse(missing, path, "must have candidates for every user that is evaluated, has none for")
+    _refuse(missing, path, "must have candidates for every evaluated user, but has none for")
     candidates = [_indices(path, case, user_to_items[case.user_id], catalog) for case in cases]
-    lost = [case.user_id for case, items in zip(cases, candidates, strict=True) if case.target_item not in items]
-    _refuse(lost, path, "must have the item that a user took among the user's candidates, has not for")
-    alone = [case.user_id for case, items in zip(cases, candidates, strict=True) if len(items) == 1]
+    without_target = [
+        case.user_id for case, items in zip(cases, candidates, strict=True) if case.target_item not in items
+    ]
+    _refuse(without_target, path, "must have the target among the candidates of each user, but lacks it for")
+    with_target_only = [case.user_id for case, items in zip(cases, candidates, strict=True) if len(items) == 1]
     _refuse(
-        alone, path, "must have another candidate beside the item that a user took, which would win alone, has not for"
+        with_target_only,
+        path,
+        "must have at least one candidate besides the target, which otherwise always wins, but has none for",
     )
     return candidates
 
 
 def digest_of_table(path: str | None) -> str | None:
-    """Return the SHA-256 of a table of candidates, None where none is named."""
+    """Return the SHA-256 of a table of candidates; None without a table."""
     return None if path is None else sha256_of(Path(path))
 
 
@@ -85,9 +90,9 @@ def _by_user(table: pa.Table) -> Mapping[str, list[str]]:
 
 def _indices(path: Path, case: Case, item_ids: Sequence[str], catalog: Catalog) -> list[int]:
     unknown = [item for item in item_ids if item not in catalog.item_id_to_index]
-    _refuse(unknown, path, f"must name items of the catalogue, user {case.user_id!r} has")
+    _refuse(unknown, path, f"must have items of the catalogue only, but user {case.user_id!r} has")
     if len(set(item_ids)) < len(item_ids):
-        raise DataError(f"evaluate.candidates: {path} names an item twice for user {case.user_id!r}")
+        raise DataError(f"evaluate.candidates: {path} lists an item twice for user {case.user_id!r}")
     return [catalog.item_id_to_index[item] for item in item_ids]
 
 

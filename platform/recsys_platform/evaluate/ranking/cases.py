@@ -1,7 +1,6 @@
-"""The users of an evaluation: what is known of them and which item they took next.
+"""Read the cases of an evaluation: a user's history, and the held-out item to rank.
 
-Reads the dataset artifact with pyarrow. The order of the cases depends on the user ids alone, so
-it is the same whatever the number of files the data stage wrote.
+The order of the cases depends only on the user ids, not on the number of files that the data stage wrote.
 """
 
 from dataclasses import dataclass
@@ -24,48 +23,48 @@ _COLUMNS = ("user_id", "target_index", "target_item", "seen_items", *_TEXT_COLUM
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Case:
-    """One user, one item to find."""
+    """One user and the held-out item to rank."""
 
     user_id: str
-    """As in the interactions table."""
+    """User id of the interactions table."""
     text: TokenizedText
-    """Everything that the model is told; the target is not in it."""
+    """The model's input, without the target."""
     history: tuple[int, ...]
     """Catalogue indices of all the user's events before the target, in order."""
     target_item: int
-    """Catalogue index of the item to find."""
+    """Catalogue index of the held-out item."""
     seen_items: frozenset[int]
     """Distinct items of `history`."""
     own_items: frozenset[int]
-    """Distinct items of all the user's events, whenever they were."""
+    """Distinct items of all the user's events, before and after the target."""
     training_place: int | None = None
-    """The user's place among `EvaluationData.training_sequences`."""
+    """Index of the user in `EvaluationData.training_sequences`."""
     has_own_time: bool = True
     """Whether no other event of the user has the target's time."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EvaluationData:
-    """The cases, and what the baselines may count."""
+    """The cases, and the events that baselines may use."""
 
     cases: list[Case]
-    """In ascending order of user ids."""
+    """Cases in ascending order of user ids."""
     training_sequences: list[np.ndarray]
-    """Catalogue indices of the events of every user of the dataset that the model was trained on."""
+    """Catalogue indices of the model's training events, for every user of the dataset."""
     validation_items: list[int | None]
-    """The event that follows each training sequence and validates, None where there is none; nothing trains on it."""
+    """The validation event after each training sequence, None without one; no model trains on it."""
     num_events: int
-    """Events of all users of the dataset, held-out ones included."""
+    """Events of all users of the dataset, including held-out ones."""
     num_users_in_split: int
-    """Users that the split has, of whom `cases` may be a sample."""
+    """Number of users of the split; `cases` may be a sample of them."""
     split: DatasetSplit
     """How the dataset was split."""
     tie_statements: tuple[str, ...] = ()
-    """What the data stage said of ties in time; nothing for datasets from before it did."""
+    """Statements of the data stage on ties in time; empty for older datasets."""
     tie_order: str = "table"
     """`data.tie_order` of the dataset."""
     new_item_statements: tuple[str, ...] = ()
-    """What is to be said of items that were held out; nothing where none were."""
+    """Statements on held-out items; empty without such items."""
 
 
 def load_evaluation_data(dataset_folder: Path, split: HeldOut, num_users: int, seed: int) -> EvaluationData:

@@ -1,7 +1,7 @@
-"""Ranks of the held-out items, of every method under every protocol.
+"""Compute the ranks of the held-out items, for every method under every protocol.
 
-A method sees a case once: its order of the catalogue, or its scores of the candidates, give the ranks of all
-protocols. The target loses every tie.
+The model ranks the whole catalogue by search, and candidates by their scores. A baseline scores all items of a case
+once, for all protocols. The target loses every tie.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ from recsys_platform.evaluate.worker_model import WorkerSettings
 from recsys_platform.progress import counted
 
 Ranks = dict[str, np.ndarray]
-"""Method -> each case's rank, 1 for the first place, 0 if the item was not returned."""
+"""Maps a method to the rank of each case's target, from 1; 0 if the method did not return it."""
 
 RANKS_FILE = "ranks.parquet"
 """File of an evaluation with the ranks of every user."""
@@ -41,14 +41,14 @@ def rank_column(competitors: Competitors, method: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Rankings:
-    """What all methods did with the same cases."""
+    """Ranks and best items of several methods on the same cases."""
 
     ranks: dict[Competitors, Ranks]
-    """Protocol -> method -> ranks."""
+    """Ranks by protocol and method."""
     best: dict[str, list[list[int]]]
-    """Method -> the best `LARGEST_K` items of the whole catalogue for each case."""
+    """Maps a method to the best `LARGEST_K` items of the whole catalogue for each case."""
     num_cut: int = 0
-    """Cases whose exact search was ended by its work limit."""
+    """Number of cases whose exact search reached its limit."""
 
     def to_plain(self) -> dict[str, object]:
         """Return the same as plain JSON types."""
@@ -77,9 +77,9 @@ def rank_with_model(
     num_workers: int,
     batch_size: int,
 ) -> Rankings:
-    """Return what the model does, on the actors of a Ray cluster; Ray must be initialised.
+    """Return the model's rankings, computed by Ray actors; Ray must be initialised.
 
-    The whole catalogue is always searched, since exposure and examples are about it.
+    The whole catalogue is always searched, because exposure and examples need it.
     """
     spread = {"num_workers": num_workers, "batch_size": batch_size}
     ranked_cases = recommend_for_all(cases, settings, k=LARGEST_K, log=partial_answers.log("ranked"), **spread)
@@ -104,7 +104,7 @@ def rank_with_baseline(
     exclude_seen: bool,
     show_progress: bool = True,
 ) -> Rankings:
-    """Return what one baseline does."""
+    """Return the rankings of one baseline."""
     ranks: dict[Competitors, list[int]] = {name: [] for name in (CATALOGUE, *candidates)}
     best: list[list[int]] = []
     shown = counted(cases, f"ranking by {method}", len(cases), "users") if show_progress else cases

@@ -1,7 +1,7 @@
-"""Trie-guided recommendation for many users, and the scores of given candidates, on a pool of Ray actors.
+"""Recommend items to many users, and score given candidates, on a pool of Ray actors.
 
-Users of similar prompt length are decoded together, which saves padding. The batches do not
-depend on the number of workers, so neither do the recommendations.
+Users with prompts of similar length form a batch, which saves padding. Neither the batches nor the recommendations
+depend on the number of workers.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from recsys_platform.evaluate.worker_model import WorkerSettings, load_model
 from recsys_platform.file_names import TOKENIZER_FOLDER
 
 CaseBatch = list[tuple[int, Case]]
-"""Cases that are decoded together, each with its place among all cases."""
+"""Cases of one batch, each with its index among all cases."""
 CandidateBatch = list[tuple[int, tuple[Case, list[int]]]]
 """The same, each with the catalogue indices to score."""
 
@@ -33,11 +33,11 @@ class Ranked(NamedTuple):
     items: list[int]
     """Catalogue indices, best first."""
     is_cut: bool = False
-    """Whether the work limit of an exact search was hit before these were proven to be the best."""
+    """Whether an exact search reached its limit before these items were proven to be the best."""
 
 
 class BatchRecommender(Protocol):
-    """What answers batches of users."""
+    """The interface of a worker that recommends items to batches of users."""
 
     def __init__(self, settings: WorkerSettings, k: int) -> None: ...
 
@@ -47,7 +47,7 @@ class BatchRecommender(Protocol):
 
 
 class RecommendationWorker:
-    """Holds one copy of the model and answers batches of users."""
+    """Recommends items and scores candidates with its own copy of the model."""
 
     def __init__(self, settings: WorkerSettings, k: int = 10) -> None:
         torch.set_num_threads(settings.num_threads)
@@ -76,7 +76,7 @@ class RecommendationWorker:
     def score(self, batch: CandidateBatch) -> list[tuple[int, list[float]]]:
         """Return, for each case of the batch, its place and the score of each of its candidates.
 
-        These are log-probabilities, or, where whole items are scored, what the items of the catalogue are ranked by.
+        Scores are log-probabilities of tokens, or with `scoring: entity` and `blend` those that rank the catalogue.
         """
         prompts = [self._settings.prompt(case.text, self._special) for _, (case, _) in batch]
         if self._settings.decoding.scoring in ("entity", "blend"):
@@ -104,7 +104,7 @@ def recommend_for_all(
 ) -> list[Ranked]:
     """Return the `k` best items for each case, in the order of the cases.
 
-    Ray must be initialised. `worker` is the class of what answers, `log` what an earlier attempt answered.
+    Ray must be initialised. `worker` is the class of the actors; `log` has the answers of an earlier attempt.
     """
     batches = build_batches(cases, [len(case.text.token_ids) for case in cases], batch_size)
     answers = answer_batches(
@@ -117,7 +117,7 @@ def recommend_for_all(
         unit="users",
         log=log,
     )
-    # from a log, whose JSON has no named tuples, they come as plain lists
+    # answers from a log are plain lists, because JSON has no named tuples
     return [Ranked(*answers[place]) for place in range(len(cases))]
 
 

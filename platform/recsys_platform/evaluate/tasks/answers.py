@@ -81,10 +81,14 @@ class TaskAnswerer:
         """
         task = TASKS[cases[0].task]
         questions = [self._question(case) for case in cases]
-        asked = [(case, question) for case, question in zip(cases, questions, strict=True) if question is not None]
-        prompts = [build_prompt(question, self._tokenizer.special, self._intra_mode) for _, question in asked]
-        texts = [self._tokenizer.decode(question.token_ids).strip() for _, question in asked]
-        answers = iter(self._answer(task, [case for case, _ in asked], prompts, texts))
+        cases_with_questions = [
+            (case, question) for case, question in zip(cases, questions, strict=True) if question is not None
+        ]
+        prompts = [
+            build_prompt(question, self._tokenizer.special, self._intra_mode) for _, question in cases_with_questions
+        ]
+        texts = [self._tokenizer.decode(question.token_ids).strip() for _, question in cases_with_questions]
+        answers = iter(self._answer(task, [case for case, _ in cases_with_questions], prompts, texts))
         return [None if question is None else next(answers) for question in questions]
 
     def _question(self, case: TaskCase) -> TokenizedText | None:

@@ -47,15 +47,15 @@ class TextCounts:
 class TrainingAnswers:
     """Counts the answers of training events; memory follows the items that are asked about, and the distinct texts."""
 
-    def __init__(self, asked: Iterable[TaskFacts], language: LanguageCode = "en") -> None:
+    def __init__(self, questions: Iterable[TaskFacts], language: LanguageCode = "en") -> None:
         """Take the facts of all questions, whose items and feature words are what is counted apart."""
         self._language: LanguageCode = language
-        asked = list(asked)
-        items = {facts.target for facts in asked if facts.target is not None}
+        questions = list(questions)
+        items = {facts.target for facts in questions if facts.target is not None}
         self._item_to_ratings: dict[int, tuple[float, int]] = dict.fromkeys(items, (0.0, 0))
         self._rating_sum, self.num_ratings = 0.0, 0
         self._summaries = TextCounts(by_key={(item,): Counter() for item in items})
-        keys = {key for facts in asked for key in _keys(facts)}
+        keys = {key for facts in questions for key in _keys(facts)}
         self._sentences = TextCounts(by_key={key: Counter() for key in keys})
         self._num_summary_units = 0
 

@@ -28,7 +28,7 @@ from recsys_platform.evaluate.tasks.data import (
 )
 from recsys_platform.evaluate.tasks.metrics import AnsweredCases, TaskMeter, Training
 from recsys_platform.evaluate.tasks.rows import build_task_examples, build_task_rows
-from recsys_platform.evaluate.tasks.statements import describe_task
+from recsys_platform.evaluate.tasks.statements import TaskCounts, describe_task
 from recsys_platform.evaluate.tasks.workers import TaskWorkerSettings, answer_all, decode_answer, encode_answer
 from recsys_platform.evaluate.worker_model import WorkerSettings
 from recsys_platform.task_columns import load_item_facts, load_text_config
@@ -213,15 +213,18 @@ def _entry(
 ) -> TaskEntry:
     task, words = key
     metrics = meter.measure(group.answered) if group.answered else {}
-    statements = describe_task(
-        task,
-        words,
-        split=config.evaluate.split,
+    counts = TaskCounts(
         num_users=group.num_users + group.num_left_out,
         num_askable=num_askable,
         num_left_out=group.num_left_out,
         num_items=len(catalog.items),
         num_candidates=num_candidates(checkpoint.config),
+    )
+    statements = describe_task(
+        task,
+        words,
+        counts,
+        split=config.evaluate.split,
         exclude_seen=config.evaluate.exclude_seen,
         language=meter.language,
     )

@@ -1,5 +1,7 @@
 """The statements of a report on a task: events, wordings, answers, baselines and intervals in words."""
 
+from dataclasses import dataclass
+
 from recsys_model.config.text import LanguageCode
 from recsys_model.evaluation.metrics import LARGEST_K
 from recsys_model.evaluation.texts import TOKENS
@@ -17,32 +19,44 @@ WORDS: dict[TemplateSplit, str] = {
 BOOTSTRAP = "95 % intervals: bootstrap over users."
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TaskCounts:
+    """The sizes that the statements on a task name."""
+
+    num_users: int
+    """Users with a question, including those whose question does not fit into a text."""
+    num_askable: int
+    """Users whose data has every field of the question, drawn or not."""
+    num_left_out: int
+    """Users whose question does not fit into a text."""
+    num_items: int
+    """Items of the catalogue."""
+    num_candidates: int
+    """Items that a question with candidates names."""
+
+
 def describe_task(
     task: str,
     templates: TemplateSplit,
+    counts: TaskCounts,
     *,
     split: str,
-    num_users: int,
-    num_askable: int,
-    num_left_out: int,
-    num_items: int,
-    num_candidates: int,
     exclude_seen: bool,
     language: LanguageCode,
 ) -> list[str]:
     """Return one sentence each on events, wordings, answers, baselines and intervals."""
     kind = TASKS[task]
     event = "last event" if split == "test" else "last event but one"
-    which = "all" if num_users == num_askable else f"{num_users:,} drawn by seed"
+    which = "all" if counts.num_users == counts.num_askable else f"{counts.num_users:,} drawn by seed"
     sentences = [
         f"Questions are about the held-out {event} ({split} split) of users whose data has every field of the question: "
-        f"{which} of {num_askable:,}.",
+        f"{which} of {counts.num_askable:,}.",
         WORDS[templates],
-        *_answers(kind, num_items, num_candidates, language, exclude_seen=exclude_seen),
+        *_answers(kind, counts.num_items, counts.num_candidates, language, exclude_seen=exclude_seen),
     ]
-    if num_left_out:
+    if counts.num_left_out:
         sentences.append(
-            f"{num_left_out:,} users are left out, because a question exceeds the maximum length of a text."
+            f"{counts.num_left_out:,} users are left out, because a question exceeds the maximum length of a text."
         )
     return [*sentences, BOOTSTRAP]
 

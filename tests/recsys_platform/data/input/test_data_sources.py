@@ -134,6 +134,17 @@ def test_a_broken_parquet_file_is_a_data_error(tmp_path):
         read(tmp_path / "table.parquet")
 
 
+def test_text_in_parquet_that_is_no_utf8_is_a_data_error(tmp_path):
+    write_parquet(tmp_path / "table.parquet")
+    data = (tmp_path / "table.parquet").read_bytes()
+    (tmp_path / "table.parquet").write_bytes(data.replace(b"bob", b"b\x80b"))
+    with pytest.raises(DataError, match=r"table.parquet .* cannot be read: .*Invalid UTF8"):
+        read(tmp_path / "table.parquet")
+    (tmp_path / "table.parquet").write_bytes(data.replace(b"user_id", b"user_\x80d"))
+    with pytest.raises(DataError, match=r"table.parquet cannot be read as parquet: 'utf-8' codec can't decode"):
+        read(tmp_path / "table.parquet")
+
+
 def test_a_file_that_is_no_utf8_is_a_data_error(tmp_path):
     (tmp_path / "table.csv").write_bytes(b"user_id,item_id,timestamp\n\xff\xfe,i,1\n")
     with pytest.raises(DataError, match="cannot be read as UTF-8 text"):

@@ -10,7 +10,7 @@ import torch
 
 from recsys_model.errors import ConfigError, DataError
 from recsys_model.evaluation.baselines import rank_by_keys
-from recsys_platform.evaluate.baselines.cornac_data import KnownEvents, interaction_set, rating_set, session_set
+from recsys_platform.evaluate.baselines.cornac_data import TrainingEvents, interaction_set, rating_set, session_set
 from recsys_platform.evaluate.baselines.cornac_models import build_ranker, check_installed
 from recsys_platform.evaluate.baselines.cornac_settings import MODELS
 from recsys_platform.evaluate.report.wording import METHOD_TITLES
@@ -57,7 +57,7 @@ def test_matrix_models_put_the_items_of_a_users_group_first(name, epochs):
 def test_a_user_without_training_events_gets_the_biases_of_the_items(name):
     ranker = build_ranker(name, [[0, 1], [], [1, 2], [1]], NUM_ITEMS, seed=0, num_threads=1)
 
-    assert ranker.known.item_K.tolist() == [0, 1, 2]
+    assert ranker.events.item_K.tolist() == [0, 1, 2]
     assert ranker.scores([0], user=1).tolist() == ranker.scores([2]).tolist() == ranker.model.i_biases.tolist()
     assert ranker.scores([0], user=2).tolist() == ranker.model.score(1).tolist()
     assert ranker.scores([0], user=2).tolist() != ranker.scores([0], user=3).tolist()
@@ -127,24 +127,24 @@ def test_equal_seeds_give_equal_scores_and_leave_the_callers_generators_alone(sa
 
 
 def test_cornac_is_given_every_training_event_in_our_order():
-    known = KnownEvents([[7, 3, 7], [], [9], [3, 9]], NUM_ITEMS)
+    events = TrainingEvents([[7, 3, 7], [], [9], [3, 9]], NUM_ITEMS)
 
-    sessions = session_set(known, seed=0)
+    sessions = session_set(events, seed=0)
 
     _, items, _ = sessions.uir_tuple
-    told = [[int(known.item_K[items[row]]) for row in rows] for rows in sessions.sessions.values()]
+    told = [[int(events.item_K[items[row]]) for row in rows] for rows in sessions.sessions.values()]
     assert told == [[7, 3, 7], [9], [3, 9]]
-    assert known.num_sequences == 2
+    assert events.num_sequences == 2
 
 
 def test_ratings_are_what_a_user_took_and_drawn_items_that_the_user_did_not():
     sequences = [[7, 3, 7], [], [9], [3, 9]]
-    known = KnownEvents(sequences, NUM_ITEMS)
-    numbers = {place: user for user, place in known.user_to_place.items()}
+    events = TrainingEvents(sequences, NUM_ITEMS)
+    numbers = {place: user for user, place in events.user_to_place.items()}
 
     for build in (rating_set, interaction_set):
-        users, items, ratings = build(known, 0).uir_tuple
-        rows = [(numbers[int(u)], int(known.item_K[i]), r) for u, i, r in zip(users, items, ratings, strict=True)]
+        users, items, ratings = build(events, 0).uir_tuple
+        rows = [(numbers[int(u)], int(events.item_K[i]), r) for u, i, r in zip(users, items, ratings, strict=True)]
         taken = {(user, item) for user, item, rating in rows if rating == 1.0}
         assert taken == {(user, item) for user, sequence in enumerate(sequences) for item in sequence}
         assert all(item not in sequences[user] for user, item, rating in rows if rating == 0.0)
@@ -164,7 +164,7 @@ def test_a_training_that_diverged_is_refused(sasrec):
         def score(self, user, history):
             return np.array([0.5, np.nan, 0.1])
 
-    broken = type(sasrec)("sasrec_cornac", Diverged(), sasrec.known, "sequential", 1)
+    broken = type(sasrec)("sasrec_cornac", Diverged(), sasrec.events, "sequential", 1)
 
     with pytest.raises(DataError, match="baseline sasrec_cornac must be finite: its training diverged"):
         broken.sort_keys([3])

@@ -65,10 +65,10 @@ def test_a_table_gives_candidates_in_its_order_whatever_its_layout(tmp_path, lay
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([("ann", "i2")], "must have candidates for every user that is evaluated, has none for 'bob'"),
-        ([("ann", "i1"), ("bob", "i5")], "the item that a user took among the user's candidates, has not for 'ann'"),
-        ([("ann", "i2"), ("ann", "x"), ("bob", "i5")], "must name items of the catalogue, user 'ann' has 'x'"),
-        ([("ann", "i2"), ("ann", "i2"), ("bob", "i5")], "names an item twice for user 'ann'"),
+        ([("ann", "i2")], "must have candidates for every evaluated user, but has none for 'bob'"),
+        ([("ann", "i1"), ("bob", "i5")], "the target among the candidates of each user, but lacks it for 'ann'"),
+        ([("ann", "i2"), ("ann", "x"), ("bob", "i5")], "must have items of the catalogue only, but user 'ann' has 'x'"),
+        ([("ann", "i2"), ("ann", "i2"), ("bob", "i5")], "lists an item twice for user 'ann'"),
     ],
 )
 def test_candidates_that_do_not_fit_are_refused_by_name(tmp_path, rows, message):
@@ -90,7 +90,7 @@ def test_a_file_that_is_missing_or_has_other_columns_is_refused(tmp_path):
 def test_an_item_without_a_competitor_is_refused(tmp_path):
     path = write(tmp_path / "c.parquet", [("ann", "i2"), ("bob", "i5"), ("bob", "i1")])
 
-    with pytest.raises(DataError, match=r"which would win alone, has not for 'ann'$"):
+    with pytest.raises(DataError, match=r"which otherwise always wins, but has none for 'ann'$"):
         read_candidates(path, CASES, CATALOG)
 
 

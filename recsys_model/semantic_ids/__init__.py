@@ -1,0 +1,1 @@
+"""Published generative recommenders: items known by semantic ids, served by the trie search."""
