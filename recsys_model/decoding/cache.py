@@ -10,6 +10,7 @@ queries of one call (the tokens of part A, later those of all beams), P = tokens
 S = A + P, H = heads, G = heads of keys and values, E = size of a head, L = layers.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -46,6 +47,16 @@ class PartAEncoder:
         assert layer == len(self.keys_LRGAE), "layers must come in order, once each"
         self.keys_LRGAE.append(key_RGAE)
         self.values_LRGAE.append(value_RGAE)
+
+    def of_requests(self, places: Sequence[int]) -> "PartAEncoder":
+        """Return the keys and values of some of the requests, for a search of their own."""
+        if list(places) == list(range(len(self.visible_RA))):
+            return self
+        place_R = torch.tensor(places, device=self.visible_RA.device)
+        other = PartAEncoder(self.visible_RA[place_R], is_causal=self.is_causal)
+        other.keys_LRGAE = [keys_RGAE[place_R] for keys_RGAE in self.keys_LRGAE]
+        other.values_LRGAE = [values_RGAE[place_R] for values_RGAE in self.values_LRGAE]
+        return other
 
     def positions(self) -> Tensor:
         """Return 0, 1, 2, ... for each request."""

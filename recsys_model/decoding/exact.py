@@ -7,6 +7,7 @@ ends the search early; the certificate then says how far off the answer could be
 Shape suffixes: R = requests, W = nodes that are expanded together, F = nodes waiting, M = new children.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -24,16 +25,18 @@ class Certificate:
     """A bound on the items outside an answer."""
 
     bound: float
-    """No item outside the answer has a higher score than this; -inf if there is none."""
+    """No item outside the answer that the rules would let in has a higher score than this; -inf if there is none."""
     missing: float
     """The bound minus the score of the last item: 0 if the answer is exact, inf if it has too few items."""
     num_expanded: int
     """Nodes of the trie that were expanded."""
+    leaves_tie: bool = False
+    """Whether an item that was not compared may tie with the last one; under caps the choice among ties decides what follows."""
 
     @property
     def is_exact(self) -> bool:
         """Whether the answer holds the items with the highest scores, proven."""
-        return self.missing == 0.0
+        return self.missing == 0.0 and not self.leaves_tie
 
 
 class Frontier:
@@ -49,13 +52,15 @@ class Frontier:
         """Return the highest bound of each request, `DEAD` without a node, [R]."""
         return self._score_RF.amax(dim=1)
 
-    def pop(self, num_nodes: int) -> Beams:
-        """Take out the nodes with the highest bounds."""
+    def pop(self, num_nodes: int, lowest_R: Tensor | None = None) -> Beams:
+        """Take out the nodes with the highest bounds; with `lowest_R` none whose bound is lower than this."""
         best = self._score_RF.topk(min(num_nodes, self._score_RF.shape[1]), dim=1)
         nodes, slots = self._node_RF.gather(1, best.indices), self._slot_RF.gather(1, best.indices)
-        self._score_RF = self._score_RF.scatter(1, best.indices, DEAD)
         alive = best.values > DEAD
-        return Beams(self.requests, nodes.where(alive, 0), best.values, slots.where(alive, 0))
+        if lowest_R is not None:
+            alive &= best.values >= lowest_R[:, None]
+        self._score_RF = self._score_RF.scatter(1, best.indices, best.values.where(~alive, DEAD))
+        return Beams(self.requests, nodes.where(alive, 0), best.values.where(alive, DEAD), slots.where(alive, 0))
 
     def push(self, candidates: Candidates | None, num_slots: int, worst_R: Tensor) -> None:
         """Add nodes whose beams are counted from `num_slots` on, and drop nodes that cannot beat the worst item."""
@@ -67,6 +72,12 @@ class Frontier:
         best = score_RF.topk(max(1, int((score_RF > DEAD).sum(dim=1).max())), dim=1)
         self._score_RF = best.values
         self._node_RF, self._slot_RF = (each.gather(1, best.indices) for each in (self._node_RF, self._slot_RF))
+
+    def keep_nodes(self, is_kept: Callable[[Tensor, Tensor], Tensor]) -> None:
+        """Drop the nodes for which the function of requests and nodes, [X] each, is false."""
+        request_RF = self.requests[:, None].expand_as(self._node_RF)
+        kept_RF = is_kept(request_RF.flatten(), self._node_RF.flatten()).view_as(self._node_RF)
+        self._score_RF = self._score_RF.where(kept_RF, DEAD)
 
     def keep(self, kept_R: Tensor) -> None:
         """Drop all requests but those at the indices `kept_R`."""

@@ -9,6 +9,8 @@ C = children of these, M = children of the request that has most, D = hidden siz
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -16,7 +18,7 @@ from recsys_model.backbones.base import Backbone
 from recsys_model.config import Scoring
 from recsys_model.decoding.cache import BeamCache, PartAEncoder
 from recsys_model.decoding.edges import Edges
-from recsys_model.decoding.hypotheses import DEAD, Beams, Candidates, Finished, rank_in_group
+from recsys_model.decoding.hypotheses import DEAD, Beams, Candidates, Finished, FinishedItems, rank_in_group
 from recsys_model.decoding.item_lists import ItemFilter, ItemLists
 from recsys_model.decoding.item_scores import ItemScores
 from recsys_model.decoding.prefix_cache import PartACache
@@ -54,6 +56,8 @@ class SearchSpace:
         """
         self.model = model
         self.vectors = None if scorer is None else scorer.vectors
+        self.blends = scoring == "blend"
+        """Whether a score has several parts."""
         self.item_scores: ItemScores | None = None
         """Scores of whole items, if the scoring uses them."""
         if scoring in ("entity", "blend"):
@@ -66,6 +70,10 @@ class SearchSpace:
             scoring = "trie"
         self.special = special
         self.prefix_cache = prefix_cache
+        self.trie = trie
+        self.scoring: Scoring = scoring
+        """How tokens are scored: `trie` or `lm`."""
+        self.temperature = temperature
         trie = trie if scoring == "trie" else cut_labels(trie, MAX_LM_LABEL)
         self.scorer = ChildScorer(model, trie, scoring, temperature)
         self.edges = Edges(model, trie, special.start, scoring)
@@ -90,12 +98,21 @@ class Expansion:
         self,
         space: SearchSpace,
         prompts: Sequence[Prompt],
-        k: int,
         items: ItemFilter,
+        finished: FinishedItems | None = None,
         *,
         keeps_beams: bool = False,
+        encoded: PartAEncoder | None = None,
     ) -> None:
-        """Encode the prompts; with `keeps_beams` every earlier beam can be a parent, else only those of the last step.
+        """Encode the prompts.
+
+        Args:
+            space: The item trie and what scores it.
+            prompts: The prompt of each request.
+            items: What each request may get.
+            finished: Takes the items that are found; by default the best one of each request.
+            keeps_beams: Every earlier beam can be a parent, else only those of the last step.
+            encoded: Keys and values of the prompts, if they were encoded before.
 
         Raises:
             ConfigError: a prompt is too long for the model.
@@ -106,8 +123,8 @@ class Expansion:
         self._histories = [prompt.history for prompt in prompts]
         self._best_RN: Tensor | None = None
         self.device = space.model.device
-        self.cache = BeamCache(space.encode(prompts), keeps_beams=keeps_beams)
-        self.finished = Finished(len(prompts), k, space.model.device)
+        self.cache = BeamCache(space.encode(prompts) if encoded is None else encoded, keeps_beams=keeps_beams)
+        self.finished: FinishedItems = Finished(len(prompts), 1, space.model.device) if finished is None else finished
 
     def expand(self, beams: Beams) -> Candidates | None:
         """Feed the beams' labels, finish the decided items, return the open children, None if there are none."""
@@ -140,6 +157,14 @@ class Expansion:
         bound_R = self.finished.add(beams.requests, candidates.scores.where(certain_RM, DEAD), items_RM)
         open_RM = ~certain_RM & (candidates.scores > bound_R[:, None])
         return Candidates(candidates.scores.where(open_RM, DEAD), candidates.nodes, candidates.slots)
+
+    def has_item(self, request_X: Tensor, node_X: Tensor) -> Tensor:
+        """Return for each pair of request and node whether the request may get at least one item below."""
+        return self._items.has_item(request_X, node_X)
+
+    def forbid(self, request: int, items: npt.NDArray[np.int64]) -> None:
+        """Take further catalogue indices from a request that has a mask; nodes above them alone are not entered any more."""
+        self._items.forbid(request, self._space.lists.rows_of(items))
 
     def _with_item_scores(self, beams: Beams, first_RD: Tensor) -> Beams:
         """Score whole items, and begin with the best of these scores.

@@ -15,15 +15,17 @@ from torch import Tensor
 from recsys_model.backbones.base import Backbone, evaluating
 from recsys_model.config import DecodingConfig
 from recsys_model.decoding.answers import Answer, Recommendation
-from recsys_model.decoding.beam import beam_search
-from recsys_model.decoding.exact import Certificate, best_first
+from recsys_model.decoding.exact import best_first
 from recsys_model.decoding.expansion import Expansion, SearchSpace
-from recsys_model.decoding.hypotheses import DEAD
-from recsys_model.decoding.item_lists import ItemFilter
+from recsys_model.decoding.hypotheses import DEAD, Finished
 from recsys_model.decoding.item_scores import best_items
 from recsys_model.decoding.prefix_cache import PartACache
 from recsys_model.decoding.prompts import check_position_id
+from recsys_model.decoding.queries import build_queries
+from recsys_model.decoding.searching import rank_queries, search_queries
 from recsys_model.entities.catalog import Catalog
+from recsys_model.entities.item_columns import ItemColumns, columns_of
+from recsys_model.entities.rules import Rules
 from recsys_model.entities.token_trie import build_token_trie
 from recsys_model.entity_head.scorer import EntityScorer
 from recsys_model.entity_head.vectors import ItemVectors, ItemWithTokens
@@ -52,6 +54,7 @@ class TrieGuidedGenerator:
         config: DecodingConfig,
         scorer: EntityScorer | None = None,
         temperature: float = 1.0,
+        columns: ItemColumns | None = None,
     ) -> None:
         """Compile the trie for the device that the model is on.
 
@@ -62,10 +65,11 @@ class TrieGuidedGenerator:
             config: The search.
             scorer: The model's entity head over this catalogue, if it has one.
             temperature: `objective.trie_temperature` of the training.
+            columns: The columns of the items table that rules may name; none without.
 
         Raises:
             ConfigError: an item has more tokens than the model has position ids, or the scoring needs an entity head.
-            DataError: the catalogue is empty or two items have the same tokens.
+            DataError: the catalogue is empty, two items have the same tokens, or the columns have other items.
         """
         vectors = None if scorer is None else scorer.vectors
         prefix_cache = PartACache(model, special, config.reuse_mb * 1_000_000, vectors) if config.reuse_mb > 0 else None
@@ -74,24 +78,31 @@ class TrieGuidedGenerator:
         self._config = config
         self._scorer = scorer
         self._temperature = temperature
+        self._columns = columns_of(columns, len(catalog.items))
         self._space = SearchSpace(
             model, trie, special, config.scoring, prefix_cache, scorer=scorer, temperature=temperature
         )
         check_position_id(model, self._space.edges.largest_intra_id, "the longest item")
 
-    def of_items(self, items: Sequence[ItemWithTokens], present: Sequence[int]) -> "TrieGuidedGenerator":
+    def of_items(
+        self, items: Sequence[ItemWithTokens], present: Sequence[int], columns: ItemColumns | None = None
+    ) -> "TrieGuidedGenerator":
         """Return a generator of those `items` whose indices are `present`, ascending; this one does not change.
+
+        `columns` are those of all `items`; they may be left out if this generator has none, or no item is new.
 
         Model, settings and prefix cache are shared. Scores are those of a catalogue without the other items; answers,
         `excluded` and `allowed` still hold indices into `items`.
 
         Raises:
             ConfigError: an item has more tokens than the model has position ids.
-            DataError: no item is present or two of them have the same tokens.
+            DataError: no item is present, two of them have the same tokens, or the columns have other items.
         """
         space = self._space
         trie = build_token_trie([items[index].token_ids for index in present], space.special.end, present)
         other = copy.copy(self)
+        kept = self._columns if self._columns.kinds else None
+        other._columns = columns_of(kept if columns is None else columns, len(items))
         if self._scorer is not None:
             other._scorer = self._scorer.of_items(self._model, items)
         cache = space.prefix_cache
@@ -122,9 +133,10 @@ class TrieGuidedGenerator:
         k: int,
         excluded: Sequence[Collection[int]] | None = None,
         allowed: Sequence[Collection[int] | None] | None = None,
+        rules: Sequence[Rules | None] | None = None,
     ) -> list[list[Recommendation]]:
         """Return the items of `search` alone."""
-        return [answer.items for answer in self.search(prompts, k, excluded, allowed)]
+        return [answer.items for answer in self.search(prompts, k, excluded, allowed, rules)]
 
     @torch.inference_mode()
     def search(
@@ -133,30 +145,31 @@ class TrieGuidedGenerator:
         k: int,
         excluded: Sequence[Collection[int]] | None = None,
         allowed: Sequence[Collection[int] | None] | None = None,
+        rules: Sequence[Rules | None] | None = None,
     ) -> list[Answer]:
-        """Return for each prompt its best items, best first: distinct, none of them excluded.
+        """Return for each prompt its best items under its rules, best first: distinct, none of them excluded.
 
-        Each list has `min(k, items left)` entries, fewer only where `max_expansions` ended an exact search. All prompts
-        are searched together, so memory grows with their number.
+        Each list has `min(k, items left)` entries, fewer only where `max_expansions` ended an exact search or caps forbid
+        all others. All prompts are searched together, so memory grows with their number.
 
         Args:
             prompts: The prompt of each request.
             k: Items per request.
             excluded: Catalogue indices that a request must not get.
             allowed: The only catalogue indices that a request may get, for example those in stock; none allows all.
+            rules: Conditions on columns, caps and lists of a request; none allows all.
 
         Raises:
             ConfigError: `k` is below 1 or above the number of beams, or a prompt is too long for the model.
-            DataError: `excluded` or `allowed` does not fit the prompts or the catalogue.
+            DataError: `excluded`, `allowed` or `rules` do not fit the prompts, the catalogue or its columns.
         """
         self._check_k(k)
-        excluded = [()] * len(prompts) if excluded is None else excluded
-        if len(excluded) != len(prompts):
-            raise DataError(f"excluded must have one entry per prompt, got {len(excluded)} for {len(prompts)} prompts")
-        if not prompts:
+        queries = build_queries(prompts, excluded, allowed, rules, self._columns)
+        if not queries:
             return []
+        answer = search_queries if self.needs_search else rank_queries
         with evaluating(self._model):
-            return self._search(prompts, k, self._space.lists.filter_of(excluded, allowed))
+            return answer(self._space, queries, k, self._config)
 
     @torch.inference_mode()
     def score_candidates(self, prompts: Sequence[Prompt], candidates: Sequence[Sequence[int]]) -> list[list[float]]:
@@ -170,13 +183,14 @@ class TrieGuidedGenerator:
             return []
         items = self._space.lists.filter_of([()] * len(prompts), candidates)
         k = max(1, *map(len, candidates))
+        finished = Finished(len(prompts), k, self._model.device)
         with evaluating(self._model):
-            if self._needs_search:
-                expansion = Expansion(self._space, prompts, k, items, keeps_beams=True)
-                best_first(expansion, len(prompts), ALL_NODES)
-                item_scores = expansion.finished.as_lists()
+            expansion = Expansion(self._space, prompts, items, finished, keeps_beams=self.needs_search)
+            if self._space.item_scores is not None and not self.needs_search:
+                item_scores = best_items(expansion.score_items(), self._space.item_scores.items_I, k)
             else:
-                item_scores = self._best_items(prompts, k, items)
+                best_first(expansion, len(prompts), ALL_NODES)
+                item_scores = finished.as_lists()
         scores = [dict(pairs) for pairs in item_scores]
         for place, (row, listed) in enumerate(zip(scores, candidates, strict=True)):
             missing = [item for item in listed if item not in row]
@@ -201,51 +215,38 @@ class TrieGuidedGenerator:
         if not prompts:
             return torch.zeros(shape, device=self._model.device)
         with evaluating(self._model):
-            score_RI = Expansion(self._space, prompts, 1, self._space.lists.filter_of(excluded)).score_items()
+            score_RI = Expansion(self._space, prompts, self._space.lists.filter_of(excluded)).score_items()
         return score_RI.new_full(shape, DEAD).index_copy_(1, item_scores.items_I, score_RI)
 
-    def _best_items(self, prompts: Sequence[Prompt], k: int, items: ItemFilter) -> list[list[tuple[int, float]]]:
-        item_scores = self._space.item_scores
-        assert item_scores is not None, "only called where whole items are scored"
-        return best_items(Expansion(self._space, prompts, k, items).score_items(), item_scores.items_I, k)
+    def check_item(self, item: int) -> None:
+        """Raise `DataError` unless an item with this catalogue index is present and not hidden."""
+        lists = self._space.lists
+        if not (0 <= item < lists.num_items and len(lists.rows_of([item]))):
+            raise DataError(f"only an item that is present in the catalogue has a score, got the index {item}")
+
+    @property
+    def space(self) -> SearchSpace:
+        """The item trie, with everything that scores it."""
+        return self._space
+
+    @property
+    def columns(self) -> ItemColumns:
+        """The columns that rules may name."""
+        return self._columns
 
     @property
     def _vectors(self) -> ItemVectors | None:
         return None if self._scorer is None else self._scorer.vectors
 
     @property
-    def _needs_search(self) -> bool:
-        """Whether scores depend on tokens; otherwise one state ranks all items."""
+    def needs_search(self) -> bool:
+        """Whether scores depend on tokens, so that a search is needed; otherwise one state ranks all items."""
         scores = self._space.item_scores
         return scores is None or scores.token_weight > 0.0
 
     def _check_k(self, k: int) -> None:
-        if k < 1 or (k > self._config.num_beams and self._needs_search and not self._config.exact):
+        if k < 1 or (k > self._config.num_beams and self.needs_search and not self._config.exact):
             raise ConfigError(
                 f"k must be from 1 to decoding.num_beams ({self._config.num_beams}), got {k}; "
                 "ask for fewer items or raise decoding.num_beams"
             )
-
-    def _rank(self, prompts: Sequence[Prompt], k: int, items: ItemFilter) -> list[Answer]:
-        """Return the best items by their token-independent scores; without a search the answer is exact."""
-        answers = []
-        for pairs in self._best_items(prompts, k + 1, items):
-            recommendations = [Recommendation(item, score) for item, score in pairs[:k]]
-            bound = max((score for _, score in pairs[k:]), default=DEAD)
-            certificate = Certificate(bound, 0.0, 0) if self._config.exact else None
-            answers.append(Answer(recommendations, certificate))
-        return answers
-
-    def _search(self, prompts: Sequence[Prompt], k: int, items: ItemFilter) -> list[Answer]:
-        if not self._needs_search:
-            return self._rank(prompts, k, items)
-        expansion = Expansion(self._space, prompts, k, items, keeps_beams=self._config.exact)
-        certificates: Sequence[Certificate | None] = [None] * len(prompts)
-        if self._config.exact:
-            certificates = best_first(expansion, len(prompts), self._config.max_expansions)
-        else:
-            beam_search(expansion, len(prompts), self._config.num_beams)
-        return [
-            Answer([Recommendation(item, score) for item, score in pairs], certificate)
-            for pairs, certificate in zip(expansion.finished.as_lists(), certificates, strict=True)
-        ]

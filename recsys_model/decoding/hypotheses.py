@@ -5,6 +5,7 @@ K = requested items, G = entries that belong to groups.
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -58,6 +59,18 @@ def best_beams(request_R: Tensor, candidates: Candidates, max_beams: int) -> Bea
     node_RW = candidates.nodes.gather(1, index_RW).where(alive_RW, 0)
     parent_RW = candidates.slots.gather(1, index_RW).where(alive_RW, 0)
     return Beams(request_R, node_RW, score_RW, parent_RW)
+
+
+class FinishedItems(Protocol):
+    """The finished items of the requests of a search."""
+
+    def add(self, request_R: Tensor, score_RM: Tensor, item_RM: Tensor) -> Tensor:
+        """Add items (score `DEAD`: none); return for each of these requests the score below which no node matters, [R]."""
+        ...
+
+    def worst_scores(self) -> Tensor:
+        """Return for every request the score below which no further item enters the answer as it is now, [R]."""
+        ...
 
 
 class Finished:

@@ -61,18 +61,23 @@ class ItemScores:
         `histories` are the catalogue indices of each request's history, the latest last.
         """
         if self._blend.entity > 0.0:
-            score_RI = self._entity_scores(hidden_RD, histories)
+            score_RI = self.log_probs(hidden_RD, histories)
+            score_RI = score_RI if self._blend.entity == 1.0 else score_RI.mul_(self._blend.entity)
         else:
             score_RI = torch.zeros((len(hidden_RD), len(self.items_I)), device=hidden_RD.device)
-        if self._blend.co_occurrence > 0.0 and self._counts is not None:
+        if self._blend.co_occurrence > 0.0:
             for row, history in enumerate(histories):
-                successors, log_counts = self._counts.after_history(history, self._blend.history_decay)
-                place_X = self._row_of_item[torch.from_numpy(successors).to(score_RI.device)]
-                value_X = torch.from_numpy(log_counts).to(score_RI.device)[place_X >= 0]
-                score_RI[row, place_X[place_X >= 0]] += self._blend.co_occurrence * value_X
+                place_X, log_count_X = self.log_counts(history)
+                score_RI[row, place_X] += self._blend.co_occurrence * log_count_X
         return score_RI
 
-    def _entity_scores(self, hidden_RD: Tensor, histories: Sequence[Sequence[int]]) -> Tensor:
+    @property
+    def blend(self) -> BlendWeights:
+        """Weights of the parts of a score."""
+        return self._blend
+
+    def log_probs(self, hidden_RD: Tensor, histories: Sequence[Sequence[int]]) -> Tensor:
+        """Return the log-probability that the entity head gives every item, [R, I]."""
         score_RI = torch.addmm(self._biases_I, hidden_RD.float(), self._vectors_ID.T)
         shown = [(row, item) for row, history in enumerate(histories) for item in set(history)]
         if shown:
@@ -80,8 +85,16 @@ class ItemScores:
             place_X = self._row_of_item[item_X]
             is_present_X = place_X >= 0
             score_RI[row_X[is_present_X], place_X[is_present_X]] += self._repeat_bias
-        score_RI = score_RI.log_softmax(dim=1)
-        return score_RI if self._blend.entity == 1.0 else score_RI.mul_(self._blend.entity)
+        return score_RI.log_softmax(dim=1)
+
+    def log_counts(self, history: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Return the items that co-occur with a history, as places in trie order, and log(1 + n) of each, [X]."""
+        if self._counts is None:
+            return self._row_of_item[:0], self._biases_I[:0]
+        successors, log_counts = self._counts.after_history(history, self._blend.history_decay)
+        place_X = self._row_of_item[torch.from_numpy(successors).to(self._row_of_item.device)]
+        value_X = torch.from_numpy(log_counts).to(self._row_of_item.device)
+        return place_X[place_X >= 0], value_X[place_X >= 0]
 
     def best_below(self, score_RI: Tensor) -> Tensor:
         """Return the highest score among the items below every node, [R, N]."""

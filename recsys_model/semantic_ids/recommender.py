@@ -6,17 +6,18 @@ log-probabilities that `generate` of transformers computes with a prefix functio
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 
 from recsys_model.config import DecodingConfig
-from recsys_model.decoding.beam import beam_search
-from recsys_model.decoding.exact import Certificate, best_first
-from recsys_model.decoding.expansion import Expansion, SearchSpace
-from recsys_model.decoding.generator import Answer, Recommendation
+from recsys_model.decoding.answers import Answer
+from recsys_model.decoding.expansion import SearchSpace
 from recsys_model.decoding.prefix_cache import PartACache
+from recsys_model.decoding.queries import build_queries
+from recsys_model.decoding.searching import search_queries
+from recsys_model.entities.item_columns import columns_of
 from recsys_model.entities.token_trie import build_token_trie
 from recsys_model.errors import ConfigError, DataError
 from recsys_model.semantic_ids.answers import SemanticAnswer, SharedIdExpander, build_answer
@@ -127,18 +128,15 @@ class SemanticIdRecommender:
         exact: bool,
     ) -> list[Answer]:
         """Return the best semantic ids, as rows of `index.distinct`, of those that have an item to give."""
-        rows = self._expander.filter_rows(excluded, allowed)
-        prompts = self._prompts.build(histories)
-        expansion = Expansion(self._space, prompts, k, self._space.lists.filter_of(*rows), keeps_beams=exact)
-        certificates: Sequence[Certificate | None] = [None] * len(prompts)
-        if exact:
-            certificates = best_first(expansion, len(prompts), self._decoding.max_expansions)
-        else:
-            beam_search(expansion, len(prompts), self._decoding.num_beams)
-        return [
-            Answer([Recommendation(row, score) for row, score in pairs], certificate)
-            for pairs, certificate in zip(expansion.finished.as_lists(), certificates, strict=True)
-        ]
+        excluded_rows, allowed_rows = self._expander.filter_rows(excluded, allowed)
+        queries = build_queries(
+            self._prompts.build(histories),
+            excluded_rows,
+            allowed_rows,
+            rules=None,
+            columns=columns_of(None, self._space.lists.num_items),
+        )
+        return search_queries(self._space, queries, k, replace(self._decoding, exact=exact))
 
     def _check_k(self, k: int, *, exact: bool) -> None:
         if k < 1 or (k > self._decoding.num_beams and not exact):

@@ -18,6 +18,7 @@ import torch
 from recsys_model.config import DecodingConfig, ObjectiveConfig
 from recsys_model.decoding.generator import TrieGuidedGenerator
 from recsys_model.entities.catalog import load_catalog
+from recsys_model.entities.item_columns import ItemColumns
 from recsys_model.entities.token_trie import build_token_trie
 from recsys_model.entity_head.scorer import load_scorer
 from recsys_model.infilling.batch import Batch, ExampleCollator
@@ -75,8 +76,8 @@ class Run:
             for part in parts
         ]
 
-    def generator(self, decoding: DecodingConfig) -> TrieGuidedGenerator:
-        return TrieGuidedGenerator(self.model, self.catalog, self.special, decoding, self.scorer)
+    def generator(self, decoding: DecodingConfig, columns: ItemColumns | None = None) -> TrieGuidedGenerator:
+        return TrieGuidedGenerator(self.model, self.catalog, self.special, decoding, self.scorer, columns=columns)
 
 
 def training_row(run: Run, pairs: int) -> Row:

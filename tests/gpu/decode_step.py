@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from recsys_model.decoding.expansion import Expansion, SearchSpace
-from recsys_model.decoding.hypotheses import best_beams, first_beams
+from recsys_model.decoding.hypotheses import Finished, best_beams, first_beams
 from recsys_model.entities.token_trie import build_token_trie
 from recsys_model.infilling.prompt import Prompt
 from tests.benchmarks.trie_rows import GENERATED_SPECIAL as SPECIAL
@@ -67,7 +67,8 @@ def prompts(count: int, num_tokens: int) -> list[Prompt]:
 def timed_steps(space: SearchSpace, asked: list[Prompt], num_beams: int, device: torch.device) -> Iterator[float]:
     """Yield the milliseconds of part A, then of each step until no beam can improve its request's items."""
     start = _now(device)
-    expansion = Expansion(space, asked, K, space.lists.filter_of([()] * len(asked), None))
+    finished = Finished(len(asked), K, device)
+    expansion = Expansion(space, asked, space.lists.filter_of([()] * len(asked), None), finished)
     beams = first_beams(len(asked), expansion.device)
     yield 1000 * (_now(device) - start)
     while beams.nodes.numel():

@@ -193,7 +193,7 @@ def test_the_state_that_predicts_an_item_is_the_same_in_training_and_in_decoding
     builder = builder_of(titles, special, [(12, 13)], history=history)
     texts = [text_of(history, titles) for history in ([2], [0, 3, 1], [1, 1, 2, 0])]
     prompts = [build_prompt(text.before(len(text.entity_items) - 1), special, layout=history) for text in texts]
-    decoded_RD = Expansion(space, prompts, 1, space.lists.filter_of([()] * 3)).first_states()
+    decoded_RD = Expansion(space, prompts, space.lists.filter_of([()] * 3)).first_states()
     for text, prompt, decoded_D in zip(texts, prompts, decoded_RD, strict=True):
         batch = pad_examples([builder.ask_for_all(text)], special.pad)
         carries = batch.input_items >= 0
