@@ -94,8 +94,8 @@ def check_room(demands: Sequence[Demand], cluster: Cluster | None = None) -> Non
         return
     # the first one that does not fit next to those before it
     place = next(place for place in range(len(demands)) if not cluster.holds(demands[: place + 1]))
-    beside = f" next to {', '.join(map(str, demands[:place]))}" if place else ""
-    text = f"{demands[place]}{beside}, but the Ray cluster has {cluster}"
+    others = f" next to {', '.join(map(str, demands[:place]))}" if place else ""
+    text = f"{demands[place]}{others}, but the Ray cluster has {cluster}"
     if cluster.is_open_ended:
         logger.warning("%s; waiting for its autoscaler to add nodes", text)
         return

@@ -36,8 +36,8 @@ def search_queries(space: SearchSpace, queries: Sequence[ItemQuery], k: int, con
     for is_capped, search in kinds:
         places = [place for place, query in enumerate(queries) if bool(query.limits) == is_capped]
         if places:
-            found = search(space, [queries[place] for place in places], k, config)
-            answers.update(zip(places, found, strict=True))
+            some_answers = search(space, [queries[place] for place in places], k, config)
+            answers.update(zip(places, some_answers, strict=True))
     return [answers[place] for place in range(len(queries))]
 
 
@@ -73,7 +73,7 @@ def _exact(space: SearchSpace, queries: Sequence[ItemQuery], k: int, config: Dec
     prompts = [query.prompt for query in queries]
     expansion = Expansion(space, prompts, filter_of(space.lists, queries), finished, keeps_beams=True)
     certificates = best_first(expansion, len(queries), config.max_expansions)
-    return [_answer(*found) for found in zip(finished.as_lists(), certificates, strict=True)]
+    return [_answer(*pair) for pair in zip(finished.as_lists(), certificates, strict=True)]
 
 
 def _beams(space: SearchSpace, queries: Sequence[ItemQuery], k: int, config: DecodingConfig) -> list[Answer]:

@@ -100,8 +100,8 @@ def _read_titles(path: Path, keys: tuple[str, ...]) -> tuple[tuple[str | None, .
         return (None,) * len(keys), [f"there is no NAME{ITEM_ENDING} beside {path.name}, so items have no titles"]
     records = read_json_object(file)
     titles = tuple(_title_of(file, key, records.get(key)) for key in keys)
-    known = set(keys)
-    without_id = [key for key in records if key not in known]
+    with_id = set(keys)
+    without_id = [key for key in records if key not in with_id]
     notes = [f"{file.name} has items without a semantic id, which are never recommended: {name_some(without_id)}"]
     return titles, [f"{file.name} has the titles of the items", *(notes if without_id else [])]
 

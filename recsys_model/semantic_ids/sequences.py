@@ -40,9 +40,9 @@ def _eos(checkpoint: PublishedCheckpoint, form: PublishedFormat) -> tuple[int, .
 
 def _refuse_prefixes(semantic_ids: Sequence[SemanticId]) -> None:
     """Raise `ConfigError` if an id begins another one: without an end, the model cannot say which of them it means."""
-    known = set(semantic_ids)
+    all_ids = set(semantic_ids)
     for semantic_id in semantic_ids:
-        shorter = next((semantic_id[:n] for n in range(1, len(semantic_id)) if semantic_id[:n] in known), None)
+        shorter = next((semantic_id[:n] for n in range(1, len(semantic_id)) if semantic_id[:n] in all_ids), None)
         if shorter is not None:
             raise ConfigError(
                 f"semantic ids of different lengths need an end, since {''.join(shorter)} begins {''.join(semantic_id)}; "

@@ -14,7 +14,7 @@ from recsys_model.infilling.positions import PositionAutomaton
 from recsys_model.training.loss import InfillingLoss
 from recsys_platform.artifacts import read_manifest
 from recsys_platform.config.stages import TrainConfig
-from recsys_platform.evaluate.pool import build_batches
+from recsys_platform.evaluate.workers.pool import build_batches
 from recsys_platform.train.reader import ExampleReader, to_examples
 from tests.benchmarks.generation_data import NUM_BEAMS, K, Setting
 from tests.benchmarks.pairs import Row

@@ -16,7 +16,7 @@ from recsys_model.entities.unique_texts import fold_whitespace
 from recsys_model.infilling.positions import PositionAutomaton
 from recsys_model.text.tokenizer import Tokenizer, load_tokenizer
 from recsys_platform.evaluate.ranking.workers import CaseBatch, Ranked
-from recsys_platform.evaluate.worker_model import WorkerSettings, load_model
+from recsys_platform.evaluate.workers.model import WorkerSettings, load_model
 from recsys_platform.file_names import TOKENIZER_FOLDER
 
 INVALID = -1

@@ -31,7 +31,7 @@ from recsys_platform.evaluate.ranking.workers import recommend_for_all
 from recsys_platform.evaluate.report.json_format import write_json
 from recsys_platform.evaluate.report.write import JSON_FILE
 from recsys_platform.evaluate.stage import run_evaluate
-from recsys_platform.evaluate.worker_model import WorkerSettings
+from recsys_platform.evaluate.workers.model import WorkerSettings
 from recsys_platform.reuse import check_settings, data_settings
 from recsys_platform.train.stage import can_resume, run_train
 

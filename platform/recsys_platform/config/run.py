@@ -5,7 +5,6 @@ Every bad key and value is reported at once with its path. Values can be overrid
 """
 
 import dataclasses
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +26,7 @@ from recsys_model.config import (
 from recsys_model.entity_config import EntityConfig
 from recsys_model.errors import ConfigError
 from recsys_platform.config.input import DataConfig, InputConfig, TableConfig, TokenizerConfig
+from recsys_platform.config.paths import Paths, absolute
 from recsys_platform.config.stages import (
     BundleConfig,
     EvaluateConfig,
@@ -218,52 +218,22 @@ def _with_absolute_paths(config: RunConfig) -> RunConfig:
             f"storage must be a local path or a volume mounted on every node, got {config.storage!r}; "
             "only input tables may lie in object storage"
         )
-    storage = _absolute(config.storage, "storage")
-
-    def resolve(path: str | None, key: str) -> str | None:
-        if path is None or "://" in path:
-            return path
-        return _absolute(path.replace("{storage}", storage), key)
-
-    def resolve_table(table: TableConfig, key: str) -> TableConfig:
-        path = resolve(table.path, key)
-        assert path is not None, "a table always has a path"
-        further = [resolve(path, f"{key.removesuffix('.path')}.further_paths") for path in table.further_paths]
-        return dataclasses.replace(table, path=path, further_paths=tuple(filter(None, further)))
-
-    items = config.input.items
-    tables = dataclasses.replace(
-        config.input,
-        interactions=resolve_table(config.input.interactions, "input.interactions.path"),
-        items=resolve_table(items, "input.items.path") if isinstance(items, TableConfig) else items,
-        users=None if config.input.users is None else resolve_table(config.input.users, "input.users.path"),
-        folder=resolve(config.input.folder, "input.folder"),
-    )
+    paths = Paths(absolute(config.storage, "storage"))
     resolved = dataclasses.replace(
         config,
-        storage=storage,
-        dataset=resolve(config.dataset, "dataset"),
-        checkpoint=resolve(config.checkpoint, "checkpoint"),
-        input=tables,
+        storage=paths.storage,
+        dataset=paths.of(config.dataset, "dataset"),
+        checkpoint=paths.of(config.checkpoint, "checkpoint"),
+        input=paths.of_tables(config.input),
         evaluate=dataclasses.replace(
-            config.evaluate, candidates=resolve(config.evaluate.candidates, "evaluate.candidates")
+            config.evaluate, candidates=paths.of(config.evaluate.candidates, "evaluate.candidates")
         ),
-        tokenizer=dataclasses.replace(config.tokenizer, path=resolve(config.tokenizer.path, "tokenizer.path")),
-        model=dataclasses.replace(config.model, weights=resolve(config.model.weights, "model.weights")),
+        tokenizer=dataclasses.replace(config.tokenizer, path=paths.of(config.tokenizer.path, "tokenizer.path")),
+        model=dataclasses.replace(config.model, weights=paths.of(config.model.weights, "model.weights")),
     )
     _check_folder(resolved)
     _check_imported_settings(resolved)
     return resolved
-
-
-def _absolute(path: str, key: str) -> str:
-    expanded = Path(path).expanduser()
-    if not expanded.is_absolute() and key == "storage" and "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ:
-        raise ConfigError(
-            f"storage must be an absolute path inside a Ray job, got {path!r}: the job runs in a temporary copy "
-            "of the working directory, and what it writes there is lost"
-        )
-    return str(expanded.absolute())
 
 
 def _plain(value: Any) -> Any:

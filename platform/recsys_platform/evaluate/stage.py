@@ -17,12 +17,10 @@ from recsys_platform.artifacts import package_versions, refuse_to_overwrite, wri
 from recsys_platform.capacity import check_room
 from recsys_platform.checkpoints import trained_objective
 from recsys_platform.config.run import RunConfig, config_to_dict
-from recsys_platform.evaluate.answer_log import AnswerLogs
 from recsys_platform.evaluate.baselines.cornac_models import check_installed, cornac_version
 from recsys_platform.evaluate.baselines.run import BaselineRun, rank_with_baselines, trained_settings
 from recsys_platform.evaluate.build_report import Measurements, build_report
 from recsys_platform.evaluate.inputs import EvaluationInputs, check_beams, open_inputs
-from recsys_platform.evaluate.pool import workers_of
 from recsys_platform.evaluate.ranking.cases import EvaluationData
 from recsys_platform.evaluate.ranking.rankings import RANKS_FILE, Rankings, join, rank_column, rank_with_model
 from recsys_platform.evaluate.report.content import Report
@@ -30,7 +28,9 @@ from recsys_platform.evaluate.report.json_format import to_json
 from recsys_platform.evaluate.report.wording import MODEL
 from recsys_platform.evaluate.report.write import write_reports
 from recsys_platform.evaluate.tasks.evaluation import TaskEvaluation, evaluate_tasks
-from recsys_platform.evaluate.worker_model import WorkerSettings
+from recsys_platform.evaluate.workers.answer_log import AnswerLogs
+from recsys_platform.evaluate.workers.model import WorkerSettings
+from recsys_platform.evaluate.workers.pool import workers_of
 
 logger = logging.getLogger(__name__)
 

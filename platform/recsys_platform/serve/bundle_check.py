@@ -28,17 +28,17 @@ def fingerprint(bundle: Bundle) -> dict[str, str]:
     return {name: hashlib.sha256(tensor.reshape(-1).numpy().data).hexdigest() for name, tensor in tensors.items()}
 
 
-def check_same_weights(expected: Mapping[str, str], found: Mapping[str, str]) -> None:
+def check_same_weights(evaluated: Mapping[str, str], bundled: Mapping[str, str]) -> None:
     """Raise unless two fingerprints are equal.
 
     Raises:
         CheckpointError: naming tensors that differ.
     """
-    different = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+    different = sorted(name for name in evaluated.keys() | bundled.keys() if evaluated.get(name) != bundled.get(name))
     if different:
         named = ", ".join(different[:MAX_NAMED])
         raise CheckpointError(
-            f"the bundle does not hold the evaluated weights: {len(different)} of {len(expected)} tensors differ, among "
+            f"the bundle does not hold the evaluated weights: {len(different)} of {len(evaluated)} tensors differ, among "
             f"them {named}; no bundle is kept. Take another bundle.adapter, and report this: nothing should be rounded"
         )
 
@@ -67,7 +67,7 @@ def recommend(bundle: Bundle, dataset_folder: Path, num_users: int) -> list[Answ
     return [answer for prompt in prompts for answer in generator.search([prompt], k)]
 
 
-def largest_difference(expected: Sequence[Answer], found: Sequence[Answer]) -> float:
+def largest_difference(evaluated: Sequence[Answer], bundled: Sequence[Answer]) -> float:
     """Return the largest difference between scores of the evaluated model and of its bundle; 0 where nothing was asked.
 
     An item that the bundle does not recommend counts with the bundle's last score: rounding decides which of two equal
@@ -77,9 +77,9 @@ def largest_difference(expected: Sequence[Answer], found: Sequence[Answer]) -> f
         CheckpointError: scores differ by more than rounding.
     """
     largest = 0.0
-    for user, (evaluated, bundled) in enumerate(zip(expected, found, strict=True)):
-        scores = {each.item: each.score for each in bundled.items}
-        for each in evaluated.items:
+    for user, (theirs, ours) in enumerate(zip(evaluated, bundled, strict=True)):
+        scores = {each.item: each.score for each in ours.items}
+        for each in theirs.items:
             score = scores.get(each.item, min(scores.values(), default=-torch.inf))
             difference = abs(each.score - score)
             if not difference <= TOLERANCE * max(1.0, abs(each.score)):

@@ -16,8 +16,8 @@ from recsys_model.training.lora import check_rank
 from recsys_platform.artifacts import open_artifact, refuse_to_overwrite, write_artifact
 from recsys_platform.capacity import Demand, check_room
 from recsys_platform.config.run import RunConfig, config_to_dict
-from recsys_platform.evaluate.pool import workers_of as workers_of_evaluation
 from recsys_platform.evaluate.ranking.cases import load_evaluation_data
+from recsys_platform.evaluate.workers.pool import workers_of as workers_of_evaluation
 from recsys_platform.train.model import load_base_geometry, verified_digest, with_precision
 from recsys_platform.train.plan import check_dataset, check_training_settings
 from recsys_platform.train.stage import workers_of as workers_of_training

@@ -13,7 +13,7 @@ from recsys_model.evaluation.metrics import hit_gains, rank_in
 from recsys_platform.config.run import RunConfig
 from recsys_platform.evaluate.ranking.cases import load_evaluation_data
 from recsys_platform.evaluate.ranking.workers import recommend_for_all
-from recsys_platform.evaluate.worker_model import WorkerSettings
+from recsys_platform.evaluate.workers.model import WorkerSettings
 from recsys_platform.train.stage import run_train
 
 

@@ -23,7 +23,7 @@ from recsys_model.errors import ConfigError, DataError
 from recsys_model.evaluation.baselines import Ranker, Sequences, keys_of_scores
 from recsys_platform.evaluate.baselines.cornac_data import TrainingEvents, interaction_set, rating_set, session_set
 from recsys_platform.evaluate.baselines.cornac_settings import MODELS, CornacModel
-from recsys_platform.evaluate.pool import torch_threads
+from recsys_platform.evaluate.workers.pool import torch_threads
 
 
 def check_installed(baselines: Sequence[str]) -> None:

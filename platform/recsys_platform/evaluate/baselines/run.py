@@ -20,7 +20,6 @@ from recsys_model.evaluation.neighbours import ItemNeighbours
 from recsys_model.evaluation.sasrec import VERSION as SASREC_VERSION
 from recsys_platform.cluster import result_of
 from recsys_platform.config.stages import EvaluateConfig
-from recsys_platform.evaluate.answer_log import AnswerLog, AnswerLogs, digest_of
 from recsys_platform.evaluate.baselines.cornac_models import build_ranker
 from recsys_platform.evaluate.baselines.cornac_settings import MODELS, number_of_epochs
 from recsys_platform.evaluate.baselines.sasrec import (
@@ -30,12 +29,13 @@ from recsys_platform.evaluate.baselines.sasrec import (
     build_sasrec,
     events_to_train_on,
 )
-from recsys_platform.evaluate.pool import threads_per_worker, torch_threads
 from recsys_platform.evaluate.ranking.cases import EvaluationData
 from recsys_platform.evaluate.ranking.rankings import Rankings, rank_with_baseline
 from recsys_platform.evaluate.report.content import TrainingRecord
 from recsys_platform.evaluate.report.json_format import to_json
 from recsys_platform.evaluate.report.measured import Competitors
+from recsys_platform.evaluate.workers.answer_log import AnswerLog, AnswerLogs, digest_of
+from recsys_platform.evaluate.workers.pool import threads_per_worker, torch_threads
 from recsys_platform.progress import CountedProgress
 
 logger = logging.getLogger(__name__)

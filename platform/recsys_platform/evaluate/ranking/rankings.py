@@ -14,12 +14,12 @@ from recsys_model.evaluation.baselines import Ranker, rank_by_keys
 from recsys_model.evaluation.exposure import best_of
 from recsys_model.evaluation.metrics import LARGEST_K, rank_in
 from recsys_model.evaluation.protocols import rank_of_target
-from recsys_platform.evaluate.answer_log import AnswerLogs
 from recsys_platform.evaluate.ranking.cases import Case
 from recsys_platform.evaluate.ranking.workers import recommend_for_all, score_candidates
 from recsys_platform.evaluate.report.measured import CATALOGUE, Competitors
 from recsys_platform.evaluate.report.wording import MODEL
-from recsys_platform.evaluate.worker_model import WorkerSettings
+from recsys_platform.evaluate.workers.answer_log import AnswerLogs
+from recsys_platform.evaluate.workers.model import WorkerSettings
 from recsys_platform.progress import counted
 
 Ranks = dict[str, np.ndarray]

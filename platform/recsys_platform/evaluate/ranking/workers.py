@@ -15,10 +15,10 @@ from recsys_model.decoding.generator import TrieGuidedGenerator
 from recsys_model.entities.catalog import load_catalog
 from recsys_model.infilling.positions import PositionAutomaton
 from recsys_model.text.tokenizer import load_tokenizer
-from recsys_platform.evaluate.answer_log import AnswerLog
-from recsys_platform.evaluate.pool import answer_batches, build_batches
 from recsys_platform.evaluate.ranking.cases import Case
-from recsys_platform.evaluate.worker_model import WorkerSettings, load_model
+from recsys_platform.evaluate.workers.answer_log import AnswerLog
+from recsys_platform.evaluate.workers.model import WorkerSettings, load_model
+from recsys_platform.evaluate.workers.pool import answer_batches, build_batches
 from recsys_platform.file_names import TOKENIZER_FOLDER
 
 CaseBatch = list[tuple[int, Case]]

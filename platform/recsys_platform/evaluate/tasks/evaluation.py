@@ -15,7 +15,6 @@ from recsys_model.text.tasks import TASKS
 from recsys_model.text.templates import TEMPLATE_SPLITS, TemplateSplit, load_templates
 from recsys_platform.artifacts import Manifest
 from recsys_platform.config.run import RunConfig
-from recsys_platform.evaluate.answer_log import AnswerLogs
 from recsys_platform.evaluate.report.content import TaskEntry
 from recsys_platform.evaluate.report.measured import measured_values
 from recsys_platform.evaluate.tasks.answers import TaskAnswer
@@ -30,7 +29,8 @@ from recsys_platform.evaluate.tasks.metrics import AnsweredCases, TaskMeter, Tra
 from recsys_platform.evaluate.tasks.rows import build_task_examples, build_task_rows
 from recsys_platform.evaluate.tasks.statements import TaskCounts, describe_task
 from recsys_platform.evaluate.tasks.workers import TaskWorkerSettings, answer_all, decode_answer, encode_answer
-from recsys_platform.evaluate.worker_model import WorkerSettings
+from recsys_platform.evaluate.workers.answer_log import AnswerLogs
+from recsys_platform.evaluate.workers.model import WorkerSettings
 from recsys_platform.task_columns import load_item_facts, load_text_config
 
 logger = logging.getLogger(__name__)

@@ -14,11 +14,11 @@ import torch
 from recsys_model.config import GenerationConfig
 from recsys_model.entities.catalog import Catalog
 from recsys_model.text.tokenizer import load_tokenizer
-from recsys_platform.evaluate.answer_log import AnswerLog
-from recsys_platform.evaluate.pool import answer_batches
 from recsys_platform.evaluate.tasks.answers import TaskAnswer, TaskAnswerer
 from recsys_platform.evaluate.tasks.cases import TaskCase
-from recsys_platform.evaluate.worker_model import WorkerSettings, load_model
+from recsys_platform.evaluate.workers.answer_log import AnswerLog
+from recsys_platform.evaluate.workers.model import WorkerSettings, load_model
+from recsys_platform.evaluate.workers.pool import answer_batches
 from recsys_platform.file_names import TOKENIZER_FOLDER
 from recsys_platform.task_columns import load_task_source
 

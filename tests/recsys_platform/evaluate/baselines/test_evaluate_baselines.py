@@ -16,13 +16,13 @@ from recsys_model.evaluation.baselines import rank_by_keys
 from recsys_platform import progress
 from recsys_platform.config.stages import EvaluateConfig
 from recsys_platform.evaluate import stage
-from recsys_platform.evaluate.answer_log import digest_of
 from recsys_platform.evaluate.baselines import run as baseline_run
 from recsys_platform.evaluate.baselines.cornac_models import build_ranker
 from recsys_platform.evaluate.baselines.run import COUNTED, trained_settings
 from recsys_platform.evaluate.baselines.sasrec import SASREC_MODELS, HeldOutEvents, build_sasrec
 from recsys_platform.evaluate.report.json_format import to_json
 from recsys_platform.evaluate.stage import run_evaluate
+from recsys_platform.evaluate.workers.answer_log import digest_of
 from tests.recsys_platform.evaluate.test_evaluate_stage import write_checkpoint
 from tests.recsys_platform.tiny_dataset import SEQUENCES, tiny_config, write_tiny_dataset
 

@@ -16,10 +16,10 @@ from recsys_model.text.templates import load_templates
 from recsys_platform.cli import summaries
 from recsys_platform.config.run import RunConfig, build_config, config_to_dict
 from recsys_platform.config.stages import EvaluateConfig
-from recsys_platform.evaluate.pool import answer_batches
 from recsys_platform.evaluate.report.json_format import json_schema, to_json
 from recsys_platform.evaluate.stage import EvaluationResult, run_evaluate
 from recsys_platform.evaluate.tasks.data import chosen_tasks, trained_tasks
+from recsys_platform.evaluate.workers.pool import answer_batches
 from tests.recsys_platform.task_dataset import (
     WEIGHTS,
     facts_of,

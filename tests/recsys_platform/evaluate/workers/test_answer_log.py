@@ -1,5 +1,5 @@
-from recsys_platform.evaluate.answer_log import AnswerLogs
-from recsys_platform.evaluate.pool import build_batches
+from recsys_platform.evaluate.workers.answer_log import AnswerLogs
+from recsys_platform.evaluate.workers.pool import build_batches
 
 
 def test_answers_come_back_in_the_types_that_they_had(tmp_path):

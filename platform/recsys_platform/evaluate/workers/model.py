@@ -16,7 +16,7 @@ from recsys_model.text.textualize import TokenizedText
 from recsys_model.text.tokenizer import SpecialTokens
 from recsys_platform.checkpoints import ENTITIES_FOLDER, load_trained_model
 from recsys_platform.config.run import RunConfig
-from recsys_platform.evaluate.pool import threads_per_worker
+from recsys_platform.evaluate.workers.pool import threads_per_worker
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,7 +4,7 @@ import pytest
 import ray
 
 from recsys_model.errors import ConfigError
-from recsys_platform.evaluate.pool import answer_batches
+from recsys_platform.evaluate.workers.pool import answer_batches
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("ray_cluster")]
 

@@ -16,7 +16,7 @@ import torch
 
 from recsys_platform.capacity import Demand, check_room, largest_node_cpus
 from recsys_platform.cluster import result_of
-from recsys_platform.evaluate.answer_log import AnswerLog
+from recsys_platform.evaluate.workers.answer_log import AnswerLog
 from recsys_platform.progress import CountedProgress
 
 logger = logging.getLogger(__name__)
