@@ -17,7 +17,7 @@ import torch
 from recsys_model.backbones.base import Backbone
 from recsys_model.backbones.checkpoint import load_adapter, load_model, write_model
 from recsys_model.config import DecodingConfig, HistoryLayout, TextConfig, WindowConfig, settings_from_dict
-from recsys_model.config.folders import ENTITIES_FOLDER, TOKENIZER_FOLDER, WEIGHTS_FOLDER
+from recsys_model.config.folders import ADAPTER_FOLDER, ENTITIES_FOLDER, TOKENIZER_FOLDER, WEIGHTS_FOLDER
 from recsys_model.entities.catalog import Catalog, load_catalog
 from recsys_model.entity_head.scorer import EntityScorer, load_scorer, write_scorer
 from recsys_model.entity_head.storage import write_item_ids
@@ -26,8 +26,6 @@ from recsys_model.infilling.positions import IntraMode
 from recsys_model.text.tokenizer import Tokenizer, load_tokenizer
 
 SETTINGS_FILE = "bundle.json"
-ADAPTER_FOLDER = "adapter"
-"""A PEFT folder, if the weights are those of a base model."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,13 +16,13 @@ from recsys_model.backbones.base import Backbone
 from recsys_model.backbones.checkpoint import load_adapter, load_model
 from recsys_model.backbones.geometry import MaskKind
 from recsys_model.config import DecodingConfig, ObjectiveConfig, require
+from recsys_model.config.folders import ADAPTER_FOLDER as ADAPTER_FOLDER
 from recsys_model.config.folders import ENTITIES_FOLDER as ENTITIES_FOLDER
 from recsys_model.config.folders import WEIGHTS_FOLDER as WEIGHTS_FOLDER
 from recsys_model.entity_head.storage import BLEND_FILE
 from recsys_model.errors import CheckpointError
 from recsys_platform.artifacts import Manifest, sha256_of
 
-ADAPTER_FOLDER = "adapter"
 BASE_FILE = "base.json"
 
 

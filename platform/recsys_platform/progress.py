@@ -13,6 +13,8 @@ Item = TypeVar("Item")
 _State = tuple[float | None, str]
 BAR_INTERVAL_S = 0.5
 LINE_INTERVAL_S = 30.0
+PROGRESS_POLL_S = 1.0
+"""How often a command asks work on other processes for its progress."""
 
 
 class ProgressDisplay:

@@ -2,6 +2,8 @@
 
 WEIGHTS_FOLDER = "weights"
 """Weights of a model, with `config.json`."""
+ADAPTER_FOLDER = "adapter"
+"""A PEFT adapter, if the weights are those of its base model."""
 TOKENIZER_FOLDER = "tokenizer"
 """Files of a tokenizer."""
 ENTITIES_FOLDER = "entities"

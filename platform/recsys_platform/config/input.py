@@ -7,8 +7,6 @@ from typing import Literal
 from recsys_model.config import require
 from recsys_platform.config.strict import IF_MISSING
 
-CATEGORY_SEPARATOR = "|"
-"""Separates the categories of an item in a text column."""
 TieOrder = Literal["table", "seeded"]
 TimeUnit = Literal["auto", "s", "ms", "us", "ns", "days"]
 ID_COLUMNS = ("user_id", "item_id")

@@ -10,7 +10,6 @@ from recsys_model.backbones.checkpoint import load_geometry
 from recsys_model.backbones.geometry import MaskKind
 from recsys_model.backbones.gguf import is_gguf
 from recsys_model.backbones.outline import outline_of, stored_dtype
-from recsys_model.bundle import ADAPTER_FOLDER as BUNDLED_ADAPTER
 from recsys_model.bundle import WEIGHTS_FOLDER as BUNDLED_WEIGHTS
 from recsys_platform.checkpoints import ADAPTER_FOLDER, WEIGHTS_FOLDER, read_base
 
@@ -35,7 +34,7 @@ class StoredWeights:
         weights = f"{NAMES[self.dtype]}, {folder_size_bytes(folder / BUNDLED_WEIGHTS) / 1e6:.1f} MB"
         if self.adapter is None:
             return f"whole weights in {weights}"
-        adapter_mb = folder_size_bytes(folder / BUNDLED_ADAPTER) / 1e6
+        adapter_mb = folder_size_bytes(folder / ADAPTER_FOLDER) / 1e6
         return f"base weights in {weights}, and an adapter of {adapter_mb:.1f} MB that is merged in fp32 when they are loaded"
 
 

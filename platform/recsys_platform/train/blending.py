@@ -32,7 +32,7 @@ from recsys_platform.cluster import result_of
 from recsys_platform.config.run import RunConfig
 from recsys_platform.file_names import TOKENIZER_FOLDER
 from recsys_platform.interactions import iter_training_sequences
-from recsys_platform.progress import ProgressDisplay, duration
+from recsys_platform.progress import PROGRESS_POLL_S, ProgressDisplay, duration
 from recsys_platform.train.ranking import SEEN_COLUMN
 from recsys_platform.train.reader import ExampleReader, to_examples
 from recsys_platform.train.sampler import validation_rows
@@ -49,7 +49,6 @@ items."""
 NUM_BY_TOKENS = 50
 """Items of a user that are searched by tokens."""
 BATCH_USERS = 64
-POLL_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ def add_blend(config: RunConfig, folder: Path) -> None:
     started = time.monotonic()
     running = task.remote(config, folder)
     with ProgressDisplay("finding the blend of scores") as display:
-        while not ray.wait([running], timeout=POLL_SECONDS)[0]:
+        while not ray.wait([running], timeout=PROGRESS_POLL_S)[0]:
             if display.is_due:
                 display.show(None, duration(time.monotonic() - started))
     weights, counts = result_of(running)

@@ -11,9 +11,8 @@ from pathlib import Path
 from recsys_platform.config.stages import TrainConfig
 from recsys_platform.file_names import METRICS_FILE
 from recsys_platform.json_lines import read_latest_json_lines
-from recsys_platform.progress import ProgressDisplay, duration
+from recsys_platform.progress import PROGRESS_POLL_S, ProgressDisplay, duration
 
-POLL_SECONDS = 1.0
 VALIDATION_NAMES = {"eval/ndcg_at_10": "validation NDCG@10", "eval/loss": "validation loss"}
 """Metric -> what it is called; the first one that a training has is shown."""
 
@@ -74,7 +73,7 @@ def _follow(state: TrainingState, folder: Path, display: ProgressDisplay, ended:
     """Show the state once a second, and once more after the end."""
     is_over = False
     while not is_over:
-        is_over = ended.wait(POLL_SECONDS)
+        is_over = ended.wait(PROGRESS_POLL_S)
         state.read(folder / METRICS_FILE)
         display.show(state.share, state.text())
 

@@ -24,6 +24,7 @@ TRUTH = frozenset({"true", "false"})
 SEPARATOR = ", "
 """Between the parts of a list in its text."""
 CATEGORY_SEPARATOR = "|"
+"""Between the categories of an item in a text column."""
 
 
 class UnreadableLabelError(ValueError):

@@ -36,12 +36,11 @@ from recsys_platform.evaluate.report.json_format import to_json
 from recsys_platform.evaluate.report.measured import Competitors
 from recsys_platform.evaluate.workers.answer_log import AnswerLog, AnswerLogs, digest_of
 from recsys_platform.evaluate.workers.pool import threads_per_worker, torch_threads
-from recsys_platform.progress import CountedProgress
+from recsys_platform.progress import PROGRESS_POLL_S, CountedProgress
 
 logger = logging.getLogger(__name__)
 
 COUNTED = {"popularity": Popularity, "co_occurrence": CoOccurrence, "item_knn": ItemNeighbours}
-POLL_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +180,7 @@ def _train_all(names: list[str], work: _Work, logs: Mapping[str, AnswerLog]) -> 
                 name = waiting.pop(0)
                 running[task.remote(name, shared)] = name
             progress.describe("; ".join(_state_of(name, work) for name in running.values()))
-            for done in ray.wait(list(running), timeout=POLL_SECONDS)[0]:
+            for done in ray.wait(list(running), timeout=PROGRESS_POLL_S)[0]:
                 name = running.pop(done)
                 runs[name], seconds = result_of(done)
                 logs[name].add(0, [(0, runs[name])])
