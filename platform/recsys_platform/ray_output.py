@@ -17,7 +17,7 @@ PREEMPTION_WATCHER = r"Actor with class name: 'PreemptionWatcher' .* has constru
 """Ray Train makes this actor with restarts and with arguments in the object store, and Ray's core warns of the two
 together. A lost argument would end the watcher alone, which only tells of nodes about to be taken away. Delete it when
 `PreemptionCallback` makes the actor otherwise."""
-DEREGISTER = r"autoscaling state for deployment .*name='(ingress|keeper)', app='[^']*'\) because it is not registered"
+DEREGISTER = r"autoscaling state for deployment .*name='keeper', app='[^']*'\) because it is not registered"
 """Ray Serve deregisters the autoscaling of each deployment when it starts and ends, also of those with a fixed number
 of replicas, which never had any. Delete it when `ApplicationAutoscalingState.deregister_deployment` is silent."""
 SHUTDOWN = r"Task ServeController\.graceful_shutdown failed\. .* killed by `ray\.kill`"

@@ -116,7 +116,7 @@ def test_the_serve_config_builds_the_application_of_this_project(documents: list
     module, _, name = application["import_path"].partition(":")
     application_node = getattr(importlib.import_module(module), name)(application["args"])
     names = {application_node._bound_deployment.name, *(entry["name"] for entry in application["deployments"])}
-    assert names == {"ingress", "generator"}
+    assert names == {"endpoint"}
 
 
 def test_old_clusters_live_longer_than_the_longest_request(documents: list[Document]) -> None:

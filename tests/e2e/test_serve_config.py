@@ -65,9 +65,9 @@ def test_a_bad_request_to_the_endpoint_of_the_manifest_names_the_field(url: str)
 def test_what_the_manifest_sets_is_what_runs(url: str, document: dict[str, Any]):
     (wanted,) = document["applications"]
     status = serve.status().applications[wanted["name"]]
-    assert (status.status, set(status.deployments)) == ("RUNNING", {"ingress", "generator"})
+    assert (status.status, set(status.deployments)) == ("RUNNING", {"endpoint"})
     details = _get_global_client().get_serve_details()["applications"][wanted["name"]]
-    generator = details["deployments"]["generator"]["deployment_config"]
+    endpoint = details["deployments"]["endpoint"]["deployment_config"]
     assert details["route_prefix"] == wanted["route_prefix"]
-    assert generator["max_replicas_per_node"] == wanted["deployments"][0]["max_replicas_per_node"]
-    assert generator["autoscaling_config"]["max_replicas"] == wanted["args"]["max_replicas"]
+    assert endpoint["max_replicas_per_node"] == wanted["deployments"][0]["max_replicas_per_node"]
+    assert endpoint["autoscaling_config"]["max_replicas"] == wanted["args"]["max_replicas"]

@@ -14,9 +14,9 @@ from ray.serve.schema import ServeDeploySchema
 from recsys_model.bundle import Bundle, write_bundle
 from recsys_model.errors import CheckpointError, ConfigError, DataError
 from recsys_platform.artifacts import Manifest, open_artifact, write_artifact
-from recsys_platform.config.run import RunConfig, ServeConfig, build_config
+from recsys_platform.config.run import RunConfig, build_config
 from recsys_platform.serve.address import check_port, endpoint_url
-from recsys_platform.serve.app import Generator, serve_config
+from recsys_platform.serve.app import serve_config
 from recsys_platform.serve.client import ask
 from recsys_platform.serve.recommender import load_recommender
 from recsys_platform.serve.schemas import RecommendRequest, RecommendResponse
@@ -161,33 +161,6 @@ def test_requests_at_the_same_time_are_answered_each_with_its_own(url: str):
         assert [item["id"] for item in together.json().get("items", [])] == [
             item["id"] for item in single.json().get("items", [])
         ]
-
-
-def test_requests_that_arrive_together_are_decoded_together(url: str, config: RunConfig):
-    class CountingGenerator(Generator):
-        """Keeps the size of every batch."""
-
-        def __init__(self, bundle: str, settings: ServeConfig) -> None:
-            super().__init__(bundle, settings)
-            self._sizes: list[int] = []
-
-        async def _answer_together(self, requests: list[RecommendRequest]) -> list[Any]:
-            self._sizes.append(len(requests))
-            return await super()._answer_together(requests)
-
-        async def batch_sizes(self) -> list[int]:
-            return self._sizes
-
-    settings = dataclasses.replace(config.serve, max_batch_size=4, batch_wait_s=10.0)
-    deployment = serve.deployment(name="counting", max_ongoing_requests=20)(CountingGenerator)
-    handle = serve.run(deployment.bind(str(config.bundle_folder), settings), name="counting", route_prefix=None)
-    try:
-        waiting = [handle.recommend.remote(RecommendRequest(k=1 + number)) for number in range(8)]
-        answers = [response.result(timeout_s=60) for response in waiting]
-        assert [len(answer.items) for answer in answers] == [1, 2, 3, 4, 5, 6, 7, 8]
-        assert handle.batch_sizes.remote().result(timeout_s=60) == [4, 4]
-    finally:
-        serve.delete("counting")
 
 
 def test_a_second_endpoint_on_the_same_port_is_refused_in_words(url: str, config: RunConfig):

@@ -44,13 +44,13 @@ STRAY = [
     "arguments in the object store go out of scope or are lost, the actor restart will fail. See "
     "https://github.com/ray-project/ray/issues/53727 for more details.",
     "WARNING 2026-11-28 08:27:48,943 controller 12404 -- Cannot deregister autoscaling state for deployment "
-    "Deployment(name='ingress', app='recsys') because it is not registered",
+    "Deployment(name='keeper', app='recsys') because it is not registered",
     "Task ServeController.graceful_shutdown failed. There are infinite retries remaining, so the task will be retried. "
     "Error: The actor is dead because it was killed by `ray.kill`.",
 ]
 KEPT = [
     STRAY[0].replace("PreemptionWatcher", "NumberedWorker"),
-    STRAY[1].replace("ingress", "another"),
+    STRAY[1].replace("keeper", "another"),
     STRAY[2].replace("graceful_shutdown", "deploy_applications"),
     STRAY[2].replace("it was killed by `ray.kill`", "its node has died"),
     "WARNING the validation split is small",
@@ -156,9 +156,8 @@ def test_ray_serve_still_warns_of_deployments_without_autoscaling() -> None:
     source = inspect.getsource(autoscaling_state.ApplicationAutoscalingState.deregister_deployment)
     assert "Cannot deregister autoscaling state for deployment {deployment_id} because it is not registered" in source
     args = {"bundle": "/b", "catalog_edits": True}
-    ingress = build_app(args)._bound_deployment
-    keeper = ingress.init_args[1]
-    assert (ingress.name, keeper._bound_deployment.name) == ("ingress", "keeper")
+    keeper = build_app(args)._bound_deployment.init_args[-1]._bound_deployment
+    assert (keeper.name, keeper._deployment_config.autoscaling_config) == ("keeper", None)
 
 
 def test_the_controller_of_ray_serve_still_kills_itself_in_a_call() -> None:

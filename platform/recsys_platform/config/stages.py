@@ -282,20 +282,20 @@ class ServeConfig:
     """Port of the proxy, outside 10002-19999, which Ray keeps for its workers."""
     max_batch_size: int = 8
     """Requests decoded together."""
-    batch_wait_s: float = 0.01
-    """How long a batch waits to fill up."""
+    batch_wait_s: float = 0.0
+    """How long a batch that is not full waits for further requests; those that arrive while one is decoded need no wait."""
     min_replicas: int = 1
-    """Replicas of the generator when idle."""
+    """Replicas when idle."""
     max_replicas: int = 2
-    """Replicas of the generator under load."""
+    """Replicas under load."""
     target_ongoing_requests: int = 8
     """Requests in flight per replica above which the autoscaler adds one."""
     cpus_per_replica: float = 1.0
-    """CPU cores of each generator replica."""
+    """CPU cores of each replica."""
     use_gpu: bool = False
-    """One GPU per generator replica."""
+    """One GPU per replica."""
     max_queued_requests: int = 64
-    """Requests that may wait; further ones are answered 429."""
+    """Requests that may wait in a replica; further ones are answered 429."""
     catalog_edits: bool = False
     """Whether items can be added and removed over HTTP, by whoever reaches the port; kept beside the bundle."""
     start_timeout_s: float = 1800.0

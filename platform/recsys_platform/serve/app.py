@@ -1,4 +1,6 @@
-"""The Ray Serve application: a stateless FastAPI ingress in front of batched generator replicas.
+"""The Ray Serve application: replicas that answer HTTP and hold the model in one process, and the keeper of the catalogue.
+
+A request passes one hop, from the proxy to a replica. The replica forms batches itself (`batching.py`).
 
 Deploy it from Python with `serve.run(build_app({...}))` or from a Serve config file, whose
 `import_path` is `recsys_platform.serve.app:build_app`; `serve_config` writes such a file's content.
@@ -6,7 +8,7 @@ Deploy it from Python with `serve.run(build_app({...}))` or from a Serve config 
 
 import dataclasses
 import importlib.metadata
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,14 +17,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from ray import serve
 from ray.exceptions import RayActorError
-from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
+from ray.serve.exceptions import DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 
 from recsys_model.errors import ConfigError
 from recsys_platform.config.stages import ServeConfig
 from recsys_platform.config.strict import build_section
+from recsys_platform.serve.batching import QueueFullError
 from recsys_platform.serve.generator import Generator, Keeper
-from recsys_platform.serve.health import HealthCheck
 from recsys_platform.serve.item_schemas import EditAnswer, EditNotWritten, EditRequest, ItemsPage, SwapRequest
 from recsys_platform.serve.schemas import Health, Problem, RecommendRequest, RecommendResponse, Rejection
 
@@ -32,7 +34,8 @@ REQUEST_TIMEOUT_S = 120.0
 UPSCALE_DELAY_S = 5.0
 DOWNSCALE_DELAY_S = 120.0
 MAX_CONSTRUCTOR_RETRIES = 3
-INGRESS_CPUS = 0.1
+MAX_OTHER_REQUESTS = 100
+"""Requests beside those for recommendations that a replica takes at a time: health, edits, pages of items."""
 KEEPER_CPUS = 0.1
 MAX_FOLLOWERS = 1000
 PAGE_ITEMS, MAX_PAGE_ITEMS = 100, 10_000
@@ -48,7 +51,7 @@ api = FastAPI(
     description="Recommendations by trie-guided generation: distinct items of the catalogue.",
 )
 _unavailable: dict[int | str, dict[str, Any]] = {
-    503: {"description": "No generator is ready yet; retry after the seconds in `Retry-After`."},
+    503: {"description": "No replica is ready yet; retry after the seconds in `Retry-After`."},
 }
 _overloaded: dict[int | str, dict[str, Any]] = {
     429: {"description": "The queue is full; retry after the seconds in `Retry-After`."},
@@ -75,15 +78,15 @@ def retry_response(status_code: int, reason: str) -> JSONResponse:
     return JSONResponse({"detail": reason}, status_code=status_code, headers={"Retry-After": str(RETRY_AFTER_S)})
 
 
-async def answer_or_unavailable(response: Any) -> Any:
-    """Return the result of a deployment handle's `response`, or a 429 or 503 response if no replica gives one."""
+async def answer_or_unavailable(answer: Awaitable[Any]) -> Any:
+    """Return the answer of the generator or of the keeper, or a 429 or 503 response if there is none."""
     # a Serve replica replaces FastAPI's exception handlers for these errors with its own
     try:
-        return await response
-    except BackPressureError as error:
-        return retry_response(429, f"the endpoint is overloaded: {error.message}")
+        return await answer
+    except QueueFullError as error:
+        return retry_response(429, f"the endpoint is overloaded: {error}")
     except (RayActorError, DeploymentUnavailableError) as error:
-        return retry_response(503, f"the generator was lost: {type(error).__name__}")
+        return retry_response(503, f"the keeper of the catalogue was lost: {type(error).__name__}")
 
 
 def forbidden_response() -> JSONResponse:
@@ -108,13 +111,16 @@ async def refuse_invalid(_: Request, error: RequestValidationError) -> JSONRespo
 
 # `serve.ingress` copies `api` at this line: define exception handlers and helpers of the routes above it
 @serve.ingress(api)
-class Ingress:
-    """Validates requests, passes them to a generator replica and returns its answers over HTTP."""
+class Endpoint:
+    """A replica: validates requests, lets its generator answer them and returns the answers over HTTP."""
 
-    def __init__(self, generator: DeploymentHandle, keeper: DeploymentHandle | None = None) -> None:
-        self._generator = generator
+    def __init__(self, bundle: str, config: ServeConfig, keeper: DeploymentHandle | None = None) -> None:
+        self._generator = Generator(bundle, config, keeper)
         self._keeper = keeper
-        self._health = HealthCheck(lambda: generator.describe.remote())
+
+    async def check_health(self) -> None:
+        """Report healthy once the catalogue is current; Serve waits for this before the first request."""
+        await self._generator.check_health()
 
     @api.post(
         "/v1/recommend",
@@ -124,9 +130,7 @@ class Ingress:
     )
     async def recommend(self, request: Annotated[RecommendRequest, Body()]) -> RecommendResponse | JSONResponse:
         """Return the items with the highest scores for this user, best first."""
-        answer = await answer_or_unavailable(self._generator.recommend.remote(request))
-        if isinstance(answer, RecommendResponse):
-            self._health.note_answer()
+        answer = await answer_or_unavailable(self._generator.recommend(request))
         return rejection_response(answer.detail) if isinstance(answer, Rejection) else answer
 
     @api.post("/v1/items", summary="Add and remove items", response_model=EditAnswer, responses=_editing)
@@ -170,10 +174,9 @@ class Ingress:
         response_model=Health,
         responses=_unavailable,
     )
-    async def healthz(self) -> Health | JSONResponse:
-        """Answer 200 when a generator replica has loaded its model, also while the queue of requests is full."""
-        health = await self._health.answer()
-        return retry_response(503, health) if isinstance(health, str) else health
+    async def healthz(self) -> Health:
+        """Answer 200 when a replica has loaded its model, also while its queue of requests is full."""
+        return await self._generator.describe()
 
 
 def build_app(args: dict[str, Any]) -> serve.Application:
@@ -188,9 +191,8 @@ def build_app(args: dict[str, Any]) -> serve.Application:
         ConfigError: Arguments are missing, unknown or invalid; the message names all of them.
     """
     bundle, config = _read_args(args)
-    max_ongoing_requests = max(2 * config.max_batch_size, config.target_ongoing_requests) + 1
-    generator = serve.deployment(
-        name="generator",
+    endpoint = serve.deployment(
+        name="endpoint",
         ray_actor_options={"num_cpus": config.cpus_per_replica, "num_gpus": 1 if config.use_gpu else 0},
         autoscaling_config={
             "min_replicas": config.min_replicas,
@@ -199,24 +201,15 @@ def build_app(args: dict[str, Any]) -> serve.Application:
             "upscale_delay_s": UPSCALE_DELAY_S,
             "downscale_delay_s": DOWNSCALE_DELAY_S,
         },
-        max_ongoing_requests=max_ongoing_requests,
-        max_queued_requests=config.max_queued_requests,
+        # more than a replica answers and lets wait: it refuses requests itself, and `/healthz` never waits
+        max_ongoing_requests=config.max_batch_size + config.max_queued_requests + MAX_OTHER_REQUESTS,
         max_constructor_retry_count=MAX_CONSTRUCTOR_RETRIES,
-    )(Generator)
-    ingress = serve.deployment(
-        name="ingress",
-        ray_actor_options={"num_cpus": INGRESS_CPUS},
-        # larger than all queues of the generators: they refuse requests, the ingress never does
-        max_ongoing_requests=2 * (config.max_replicas * max_ongoing_requests + config.max_queued_requests),
-    )(Ingress)
-    if not config.catalog_edits:
-        return ingress.bind(generator.bind(bundle, config))
-    keeper = _keeper_of(bundle)
-    return ingress.bind(generator.bind(bundle, config, keeper), keeper)
+    )(Endpoint)
+    return endpoint.bind(bundle, config, *([_keeper_of(bundle)] if config.catalog_edits else []))
 
 
 def _keeper_of(bundle: str) -> serve.Application:
-    """Return the deployment that edits the catalogue: one replica, with one open long-poll per generator."""
+    """Return the deployment that edits the catalogue: one replica, with one open long-poll per endpoint replica."""
     deployment = serve.deployment(
         name="keeper",
         num_replicas=1,

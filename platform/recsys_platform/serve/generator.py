@@ -1,15 +1,18 @@
-"""Generator and Keeper: the Ray Serve deployments behind the ingress. They wrap plain classes."""
+"""Generator: the model of one replica, its batches and the catalogue that it follows. Keeper: the deployment that edits.
+
+Both wrap plain classes.
+"""
 
 import asyncio
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ray import serve
 from ray.serve.handle import DeploymentHandle
 
 from recsys_model.entities.live_catalog import CatalogUpdate
 from recsys_platform.config.stages import ServeConfig
+from recsys_platform.serve.batching import Batcher
 from recsys_platform.serve.item_schemas import EditAnswer, EditNotWritten, EditRequest, ItemsPage, SwapRequest
 from recsys_platform.serve.schemas import Health, RecommendRequest, RecommendResponse, Rejection
 
@@ -21,24 +24,32 @@ EDITS_TIMEOUT_S = 60.0
 
 
 class Generator:
-    """A replica with its own copy of the model; it decodes requests that arrive together as one batch."""
+    """A copy of the model; it decodes requests that arrive while others are decoded as one batch."""
 
     def __init__(self, bundle: str, config: ServeConfig, keeper: DeploymentHandle | None = None) -> None:
         """Load the bundle and, if there is a `keeper`, follow its edits of the catalogue."""
-        # late imports: the ingress imports this module and must not load torch
+        # late imports: the command imports this module and need not load torch
         import torch
 
         from recsys_platform.serve.recommender import load_recommender
 
         torch.set_num_threads(max(1, int(config.cpus_per_replica)))
         self._recommender = load_recommender(Path(bundle), device="cuda" if config.use_gpu else "cpu")
-        batched = serve.batch(max_batch_size=config.max_batch_size, batch_wait_timeout_s=config.batch_wait_s)
-        self._answer = batched(self._answer_together)
+        self._batcher = Batcher(
+            self._recommender.recommend,
+            max_batch_size=config.max_batch_size,
+            max_waiting=config.max_queued_requests,
+            wait_s=config.batch_wait_s,
+        )
         self._follower = None if keeper is None else self._follow(keeper)
 
     async def recommend(self, request: RecommendRequest) -> RecommendResponse | Rejection:
-        """Answer one request, in a batch with requests that arrive at the same time."""
-        return await self._answer(request)
+        """Answer one request, in a batch with requests that wait at the same time.
+
+        Raises:
+            QueueFullError: `max_queued_requests` wait already.
+        """
+        return await self._batcher.ask(request)
 
     async def describe(self) -> Health:
         """Return the loaded model and the size and version of its catalogue."""
@@ -60,10 +71,6 @@ class Generator:
                 return await keeper.update_from.remote(name, version, edit_id, wait)
 
         return CatalogFollower(self._recommender, ask)
-
-    async def _answer_together(self, requests: list[RecommendRequest]) -> list[RecommendResponse | Rejection]:
-        # in a thread: the event loop collects the next batch meanwhile
-        return await asyncio.to_thread(self._recommender.recommend, requests)
 
 
 class Keeper:

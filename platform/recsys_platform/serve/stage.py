@@ -24,7 +24,7 @@ from recsys_platform.capacity import Demand, check_room, room_for
 from recsys_platform.checkpoints import check_scoring
 from recsys_platform.config.run import RunConfig
 from recsys_platform.serve.address import check_port, check_proxy, endpoint_url
-from recsys_platform.serve.app import INGRESS_CPUS, build_app, serve_config
+from recsys_platform.serve.app import KEEPER_CPUS, build_app, serve_config
 from recsys_platform.serve.bundling import run_bundle
 from recsys_platform.serve.neighbours import check_place, read_running_serve
 
@@ -99,17 +99,17 @@ def check_endpoint(config: RunConfig) -> None:
     Raises:
         ConfigError: It never has the resources, or the name, the route or the address is taken.
     """
-    generators = Demand(
+    replicas = Demand(
         setting="serve.min_replicas",
         count=config.serve.min_replicas,
         num_cpus=config.serve.cpus_per_replica,
         num_gpus=int(config.serve.use_gpu),
         way_out="lower serve.cpus_per_replica or serve.min_replicas",
     )
-    num_others = 2 if config.serve.catalog_edits else 1
-    others = Demand(setting="the ingress", count=num_others, num_cpus=INGRESS_CPUS, way_out=generators.way_out)
-    check_room([generators, others])
-    room = room_for(dataclasses.replace(generators, count=config.serve.max_replicas))
+    num_keepers = 1 if config.serve.catalog_edits else 0
+    keeper = Demand(setting="the keeper", count=num_keepers, num_cpus=KEEPER_CPUS, way_out=replicas.way_out)
+    check_room([replicas, keeper] if num_keepers else [replicas])
+    room = room_for(dataclasses.replace(replicas, count=config.serve.max_replicas))
     if room < config.serve.max_replicas:
         logger.warning("serve.max_replicas is %d; the nodes that are up hold %d", config.serve.max_replicas, room)
     running = read_running_serve()

@@ -12,43 +12,32 @@ from recsys_platform.config.stages import ServeConfig
 from recsys_platform.serve.app import build_app, serve_config
 
 
-def deployments(app: serve.Application) -> tuple[serve.Deployment, serve.Deployment]:
-    """The ingress and the generator bound into it."""
-    (generator,) = app._bound_deployment.init_args
-    return app._bound_deployment, generator._bound_deployment
+def endpoint_of(**args: object) -> serve.Deployment:
+    """The deployment that answers requests."""
+    return build_app({"bundle": "/b", **args})._bound_deployment
 
 
-def test_the_generator_is_deployed_as_the_configuration_says():
-    app = build_app(
-        {"bundle": "/b", "max_batch_size": 4, "min_replicas": 2, "max_replicas": 5, "target_ongoing_requests": 3}
-    )
-    ingress, generator = deployments(app)
-    assert (ingress.name, generator.name) == ("ingress", "generator")
-    scaling = generator._deployment_config.autoscaling_config
+def test_the_endpoint_is_deployed_as_the_configuration_says():
+    endpoint = endpoint_of(max_batch_size=4, min_replicas=2, max_replicas=5, target_ongoing_requests=3)
+    assert endpoint.name == "endpoint"
+    scaling = endpoint._deployment_config.autoscaling_config
     assert (scaling.min_replicas, scaling.max_replicas, scaling.target_ongoing_requests) == (2, 5, 3)
-    assert generator._deployment_config.max_queued_requests == 64
-    assert generator.ray_actor_options == {"num_cpus": 1.0, "num_gpus": 0}
+    assert endpoint.ray_actor_options == {"num_cpus": 1.0, "num_gpus": 0}
 
 
-@pytest.mark.parametrize(("batch", "target", "smallest"), [(8, 8, 17), (1, 1, 3), (2, 50, 51)])
-def test_a_replica_takes_enough_requests_to_fill_the_next_batch_and_to_be_scaled_up(
-    batch: int, target: int, smallest: int
-):
-    _, generator = deployments(build_app({"bundle": "/b", "max_batch_size": batch, "target_ongoing_requests": target}))
-    assert generator.max_ongoing_requests == smallest
-
-
-def test_the_ingress_is_never_the_bottleneck():
-    ingress, generator = deployments(build_app({"bundle": "/b", "max_replicas": 3, "max_queued_requests": 10}))
-    assert ingress.max_ongoing_requests > 3 * generator.max_ongoing_requests + 10
+def test_a_replica_takes_more_requests_than_it_lets_wait_so_that_it_refuses_them_itself():
+    endpoint = endpoint_of(max_batch_size=4, max_queued_requests=10)
+    assert endpoint.max_ongoing_requests > 4 + 10
+    # Ray Serve refuses none before they reach a replica
+    assert endpoint._deployment_config.max_queued_requests == -1
 
 
 def test_one_keeper_is_deployed_for_all_where_the_catalogue_may_be_edited():
-    app = build_app({"bundle": "/b", "catalog_edits": True, "max_replicas": 3})
-    generator, keeper = app._bound_deployment.init_args
-    assert generator._bound_deployment.init_args[-1] is keeper
-    assert (keeper._bound_deployment.name, keeper._bound_deployment.num_replicas) == ("keeper", 1)
-    assert keeper._bound_deployment.max_ongoing_requests > 100
+    endpoint = endpoint_of(catalog_edits=True, max_replicas=3)
+    keeper = endpoint.init_args[-1]._bound_deployment
+    assert (keeper.name, keeper.num_replicas) == ("keeper", 1)
+    assert keeper.max_ongoing_requests > 100
+    assert len(endpoint_of().init_args) == len(endpoint.init_args) - 1
 
 
 @pytest.mark.parametrize(
@@ -80,5 +69,4 @@ def test_the_serve_config_is_valid_and_builds_the_same_application():
     settings = {name: value for name, value in dataclasses.asdict(config).items() if name not in elsewhere}
     assert (application["name"], application["route_prefix"]) == ("shop", "/")
     assert application["args"] == {"bundle": "/volume/run/bundle", **settings}
-    _, generator = deployments(build_app(application["args"]))
-    assert generator.ray_actor_options["num_gpus"] == 1
+    assert build_app(application["args"])._bound_deployment.ray_actor_options["num_gpus"] == 1

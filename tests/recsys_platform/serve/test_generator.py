@@ -10,6 +10,8 @@ from recsys_model.errors import CheckpointError
 from recsys_platform.artifacts import open_artifact, write_artifact
 from recsys_platform.config.stages import ServeConfig
 from recsys_platform.serve.app import Generator
+from recsys_platform.serve.batching import QueueFullError
+from recsys_platform.serve.schemas import RecommendRequest, RecommendResponse
 
 
 @pytest.fixture
@@ -31,3 +33,32 @@ def test_a_replica_refuses_a_bundle_that_was_changed(folder: Path):
         file.write(" ")
     with pytest.raises(CheckpointError, match="checksum"):
         Generator(str(folder), ServeConfig())
+
+
+def test_requests_that_arrive_together_are_decoded_together(folder: Path):
+    generator = Generator(str(folder), ServeConfig(max_batch_size=4, batch_wait_s=30.0))
+    decode, sizes = generator._batcher._answer, []
+
+    def count(requests):
+        sizes.append(len(requests))
+        return decode(requests)
+
+    generator._batcher._answer = count
+
+    async def ask_eight():
+        return await asyncio.gather(*(generator.recommend(RecommendRequest(k=1 + number)) for number in range(8)))
+
+    answers = asyncio.run(ask_eight())
+    assert [len(answer.items) for answer in answers] == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert sizes == [4, 4]
+
+
+def test_more_requests_than_may_wait_are_refused(folder: Path):
+    generator = Generator(str(folder), ServeConfig(max_batch_size=1, max_queued_requests=2))
+
+    async def ask_five():
+        requests = [generator.recommend(RecommendRequest(k=1)) for _ in range(5)]
+        return await asyncio.gather(*requests, return_exceptions=True)
+
+    answers = asyncio.run(ask_five())
+    assert [type(answer) for answer in answers] == [RecommendResponse] * 3 + [QueueFullError] * 2
