@@ -1,12 +1,12 @@
 """Measure the overhead of HTTP and Ray Serve per recommendation, and the throughput of real and of empty requests.
 
     python -m tests.benchmarks.serving_overhead [--bundle FOLDER] [--requests 40] [--pairs 5] [--json FILE]
-                                                [--only NAME ...] [--quick]
+                                                [--only NAME ...] [--against CHECKOUT] [--quick]
 
 Ray Serve with its own proxy and behind HAProxy in throughput mode, each compared with plain FastAPI + uvicorn: both
 servers run and get requests in turns. `served p50 - in-process p50` is the overhead of a single request; in between, the
-same recommender answers in this process. With `batch_wait_s` 0.01 (the default), a single request also waits for others
-to share its batch. The default bundle has random weights and 300 generated titles. Starts Ray: about a minute per server.
+same recommender answers in this process. With `batch_wait_s` 0.01, a single request also waits for others to share its
+batch. `--against` compares with the endpoint of another checkout of this project in place of uvicorn. The default bundle has random weights and 300 generated titles. Starts Ray: about a minute per server.
 """
 
 import argparse
@@ -42,15 +42,15 @@ from tests.benchmarks.report import Report
 from tests.e2e.ports import free_port
 
 SERVERS: dict[str, tuple[str, float, dict[str, str]]] = {
-    "ray-proxy": ("ray", 0.01, {}),
-    "ray-proxy-no-wait": ("ray", 0.0, {}),
-    "ray-proxy-throughput": ("ray", 0.01, THROUGHPUT),
-    "ray-proxy-throughput-no-wait": ("ray", 0.0, THROUGHPUT),
-    "ray-haproxy": ("ray", 0.01, HA_PROXY),
-    "ray-haproxy-no-wait": ("ray", 0.0, HA_PROXY),
+    "ray-proxy": ("ray", 0.0, {}),
+    "ray-proxy-wait": ("ray", 0.01, {}),
+    "ray-proxy-throughput": ("ray", 0.0, THROUGHPUT),
+    "ray-haproxy": ("ray", 0.0, HA_PROXY),
 }
 """Name -> server, batch_wait_s, environment."""
 UVICORN = ("uvicorn", 0.0, {})
+OTHER_VERSION = ("ray", 0.01, {})
+"""With the default of versions whose endpoint had an ingress of its own."""
 START_TIMEOUT_S, STOP_TIMEOUT_S, WARM_UP = 240.0, 60.0, 20
 EPHEMERAL_PORTS = 32_768
 NUM_ITEMS, CONNECTIONS, DURATION_S = 300, 16, 2.0
@@ -106,8 +106,13 @@ def open_to_all() -> set[int]:
 
 
 @contextlib.contextmanager
-def running(server: tuple[str, float, dict[str, str]], bundle: Path, port: int) -> Iterator[None]:
-    """Start a server in a process group of its own, wait until it answers, and end the group afterwards."""
+def running(
+    server: tuple[str, float, dict[str, str]], bundle: Path, port: int, checkout: Path | None = None
+) -> Iterator[None]:
+    """Start a server in a process group of its own, wait until it answers, and end the group afterwards.
+
+    `checkout` is the folder of another version of this project, whose server is started.
+    """
     kind, batch_wait_s, environment = server
     log = tempfile.NamedTemporaryFile(prefix=f"overhead-{kind}-", suffix=".log", delete=False)  # noqa: SIM115
     command = [
@@ -120,7 +125,9 @@ def running(server: tuple[str, float, dict[str, str]], bundle: Path, port: int) 
         str(batch_wait_s),
     ]
     variables = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1", **environment}
-    process = subprocess.Popen(command, env=variables, stdout=log, stderr=log, start_new_session=True)
+    if checkout is not None:
+        variables["PYTHONPATH"] = f"{checkout}:{checkout / 'platform'}"
+    process = subprocess.Popen(command, env=variables, stdout=log, stderr=log, start_new_session=True, cwd=checkout)
     try:
         deadline = time.monotonic() + START_TIMEOUT_S
         while not answers(port):
@@ -187,8 +194,8 @@ class Client:
         return 1000 / asyncio.run(requests_per_second(HOST, self._port, request, CONNECTIONS, DURATION_S))
 
 
-def rows_of(name: str, bundle: Path, requests: int, pairs: int) -> Iterator[Row]:
-    """Yield what one way of Ray Serve adds, beside uvicorn."""
+def rows_of(name: str, bundle: Path, requests: int, pairs: int, against: Path | None) -> Iterator[Row]:
+    """Yield what one way of Ray Serve adds, compared with uvicorn or with the endpoint of another checkout."""
     reason = without_ha_proxy() if SERVERS[name][2] is HA_PROXY else None
     if reason is not None:
         print(f"{name} is not measured: {reason}", flush=True)
@@ -196,7 +203,8 @@ def rows_of(name: str, bundle: Path, requests: int, pairs: int) -> Iterator[Row]
     payload, open_before = payload_of(bundle), open_to_all()
     recommender, ports = load_recommender(bundle), (free_port(), free_port())
     in_process(recommender, payload, WARM_UP)
-    with running(UVICORN, bundle, ports[1]), running(SERVERS[name], bundle, ports[0]):
+    other_server = UVICORN if against is None else OTHER_VERSION
+    with running(other_server, bundle, ports[1], against), running(SERVERS[name], bundle, ports[0]):
         # Ray's own processes take ports of the ephemeral range
         opened = sorted(port for port in open_to_all() - open_before if port < EPHEMERAL_PORTS)
         clients = [Client(port, payload) for port in ports]
@@ -214,7 +222,7 @@ def rows_of(name: str, bundle: Path, requests: int, pairs: int) -> Iterator[Row]
     note = (
         f"in process p50 {1000 * statistics.median(bare):.3g} ms; ports opened to all below 32768: {opened or 'none'}"
     )
-    other = "FastAPI + uvicorn"
+    other = "FastAPI + uvicorn" if against is None else f"the endpoint of {against.name}"
     yield Row(
         work=f"{name}: served p50 - in-process p50, one request at a time",
         alternative=other,
@@ -244,6 +252,9 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--only", nargs="+", choices=list(SERVERS), default=list(SERVERS))
     parser.add_argument("--json", type=Path, help="keeps the rows; servers that it has are not measured again")
+    parser.add_argument(
+        "--against", type=Path, help="folder of another version of this project, compared in place of uvicorn"
+    )
     parser.add_argument("--quick", action="store_true", help="the default proxy only, 3 pairs of 30 requests")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -258,7 +269,9 @@ def main() -> None:
             # edits are kept beside the bundle: beside a link to it nothing of the user's is touched
             bundle.symlink_to(options.bundle.resolve(), target_is_directory=True)
         for name in options.only:
-            report.measure(name, lambda name=name: rows_of(name, bundle, options.requests, options.pairs))
+            report.measure(
+                name, lambda name=name: rows_of(name, bundle, options.requests, options.pairs, options.against)
+            )
 
 
 if __name__ == "__main__":
