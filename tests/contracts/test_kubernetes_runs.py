@@ -132,7 +132,7 @@ def test_replicas_of_the_endpoint_fit_on_its_workers(documents: list[Document]) 
     (application,) = serve_config_of(service)["applications"]
     (group,) = cluster_of(service)["workerGroupSpecs"]
     limits = group["template"]["spec"]["containers"][0]["resources"]["limits"]
-    assert application["deployments"] == [{"name": "generator", "max_replicas_per_node": 1}]
+    assert application["deployments"] == [{"name": "endpoint", "max_replicas_per_node": 1}]
     assert application["args"]["max_replicas"] <= group["replicas"]
     assert application["args"].get("cpus_per_replica", 1.0) < float(limits["cpu"])
     assert application["args"].get("use_gpu", False) == ("nvidia.com/gpu" in limits)

@@ -52,7 +52,7 @@ def url(config: RunConfig) -> Iterator[str]:
 
 def replica_names() -> list[str]:
     actors = ray.util.list_named_actors(all_namespaces=True)
-    return [actor["name"] for actor in actors if "#generator#" in actor["name"]]
+    return [actor["name"] for actor in actors if "#endpoint#" in actor["name"]]
 
 
 def versions(url: str, num_requests: int = 12) -> set[int]:
