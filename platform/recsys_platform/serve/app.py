@@ -6,6 +6,7 @@ Deploy it from Python with `serve.run(build_app({...}))` or from a Serve config 
 
 import dataclasses
 import importlib.metadata
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,6 +22,9 @@ from ray.serve.handle import DeploymentHandle
 from recsys_model.errors import ConfigError
 from recsys_platform.config.stages import ServeConfig
 from recsys_platform.config.strict import build_section
+from recsys_platform.serve.gate.access import environment_keys, key_source
+from recsys_platform.serve.gate.build import add_gate
+from recsys_platform.serve.gate.key_file import FixedKeys
 from recsys_platform.serve.generator import Generator, Keeper
 from recsys_platform.serve.health import HealthCheck
 from recsys_platform.serve.item_schemas import EditAnswer, EditNotWritten, EditRequest, ItemsPage, SwapRequest
@@ -111,10 +115,27 @@ async def refuse_invalid(_: Request, error: RequestValidationError) -> JSONRespo
 class Ingress:
     """Validates requests, passes them to a generator replica and returns its answers over HTTP."""
 
-    def __init__(self, generator: DeploymentHandle, keeper: DeploymentHandle | None = None) -> None:
+    app: FastAPI
+    """This replica's copy of `api`, which `serve.ingress` sets."""
+
+    def __init__(
+        self,
+        generator: DeploymentHandle,
+        keeper: DeploymentHandle | None = None,
+        *,
+        config: ServeConfig,
+        keys: FixedKeys | None = None,
+    ) -> None:
+        """Take the handles of the other deployments; `keys` are those of the environment, if there are any."""
         self._generator = generator
         self._keeper = keeper
+        self._config = config
+        self._keys = key_source(config, keys)
         self._health = HealthCheck(lambda: generator.describe.remote())
+
+    def __serve_build_asgi_app__(self) -> FastAPI:
+        """Return the API behind its gate; Ray Serve calls this once, after `__init__`."""
+        return add_gate(self.app, self._config, self._keys)
 
     @api.post(
         "/v1/recommend",
@@ -209,10 +230,11 @@ def build_app(args: dict[str, Any]) -> serve.Application:
         # larger than all queues of the generators: they refuse requests, the ingress never does
         max_ongoing_requests=2 * (config.max_replicas * max_ongoing_requests + config.max_queued_requests),
     )(Ingress)
+    gate = {"config": config, "keys": environment_keys(os.environ)}
     if not config.catalog_edits:
-        return ingress.bind(generator.bind(bundle, config))
+        return ingress.bind(generator.bind(bundle, config), **gate)
     keeper = _keeper_of(bundle)
-    return ingress.bind(generator.bind(bundle, config, keeper), keeper)
+    return ingress.bind(generator.bind(bundle, config, keeper), keeper, **gate)
 
 
 def _keeper_of(bundle: str) -> serve.Application:
@@ -230,6 +252,8 @@ def _keeper_of(bundle: str) -> serve.Application:
 def serve_config(bundle: Path, config: ServeConfig, name: str) -> dict[str, Any]:
     """Return the content of a Serve config file for `serve deploy` and RayService; `name` is that of the application."""
     settings = dataclasses.asdict(config)
+    if config.keys_file is not None:
+        settings["keys_file"] = str(Path(config.keys_file).expanduser().absolute())
     address = {field: settings.pop(field) for field in PROXY_FIELDS}
     for field in (*APPLICATION_FIELDS, *COMMAND_FIELDS):
         del settings[field]
@@ -259,4 +283,7 @@ def _read_args(args: Mapping[str, Any]) -> tuple[str, ServeConfig]:
     if not isinstance(bundle, str) or not Path(bundle).is_absolute():
         raise ConfigError(f"args.bundle must be the absolute path of a bundle artifact, got {bundle!r}")
     settings = {name: value for name, value in args.items() if name != "bundle"}
-    return bundle, build_section(ServeConfig, settings, "args of the Serve application")
+    config = build_section(ServeConfig, settings, "args of the Serve application")
+    if config.keys_file is not None and not Path(config.keys_file).is_absolute():
+        raise ConfigError(f"args.keys_file must be an absolute path, got {config.keys_file!r}")
+    return bundle, config

@@ -1,0 +1,34 @@
+"""Answers that the gate gives itself, in the API's own form: JSON with `detail`."""
+
+from collections.abc import Mapping
+
+from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
+
+REASON = "recsys.refusal"
+"""Key of an ASGI scope under which the reason of a refusal is kept for logs and metrics."""
+
+
+async def refuse(
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    *,
+    status: int,
+    reason: str,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+) -> None:
+    """Answer a request in place of the API.
+
+    Args:
+        scope: ASGI scope of the request.
+        receive: Its ASGI receive.
+        send: Its ASGI send.
+        status: HTTP status.
+        reason: A word for logs and metrics.
+        detail: What the client reads: the rule, and the way out.
+        headers: Further headers.
+    """
+    scope[REASON] = reason
+    await JSONResponse({"detail": detail}, status_code=status, headers=headers)(scope, receive, send)
