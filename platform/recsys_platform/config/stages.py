@@ -301,6 +301,10 @@ class ServeConfig:
     keys_file: str | None = None
     """File of API keys that `recsys keys` writes, read again when it changes. None: the variable RECSYS_KEYS, which may
     hold the content of such a file, or an endpoint without keys, on a loopback address only."""
+    max_body_mb: int = 64
+    """Size of a request's body in 10^6 bytes; a larger one is answered 413."""
+    request_timeout_s: float = 120.0
+    """How long a request may take; one with the header X-Request-Timeout-Ms may take less."""
     protect_docs: bool = False
     """Whether /docs, /redoc, /openapi.json and /metrics need a key as well."""
     cors_origins: tuple[str, ...] = ()
@@ -333,6 +337,11 @@ class ServeConfig:
         require(
             self.max_queued_requests >= 1,
             f"serve.max_queued_requests must be at least 1, got {self.max_queued_requests}",
+        )
+        require(self.max_body_mb >= 1, f"serve.max_body_mb must be at least 1, got {self.max_body_mb}")
+        require(
+            0.001 <= self.request_timeout_s <= 86_400.0,
+            f"serve.request_timeout_s must be in 0.001..86400, got {self.request_timeout_s}",
         )
         for origin in self.cors_origins:
             scheme, separator, rest = origin.partition("://")

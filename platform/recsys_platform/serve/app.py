@@ -4,6 +4,7 @@ Deploy it from Python with `serve.run(build_app({...}))` or from a Serve config 
 `import_path` is `recsys_platform.serve.app:build_app`; `serve_config` writes such a file's content.
 """
 
+import asyncio
 import dataclasses
 import importlib.metadata
 import os
@@ -25,6 +26,7 @@ from recsys_platform.config.strict import build_section
 from recsys_platform.serve.gate.access import environment_keys, key_source
 from recsys_platform.serve.gate.build import add_gate
 from recsys_platform.serve.gate.key_file import FixedKeys
+from recsys_platform.serve.gate.notes import current_notes
 from recsys_platform.serve.generator import Generator, Keeper
 from recsys_platform.serve.health import HealthCheck
 from recsys_platform.serve.item_schemas import EditAnswer, EditNotWritten, EditRequest, ItemsPage, SwapRequest
@@ -32,7 +34,8 @@ from recsys_platform.serve.schemas import Health, Problem, RecommendRequest, Rec
 
 IMPORT_PATH = "recsys_platform.serve.app:build_app"
 RETRY_AFTER_S = 1
-REQUEST_TIMEOUT_S = 120.0
+PROXY_PATIENCE_S = 5.0
+"""How much longer than `serve.request_timeout_s` the proxy waits: the endpoint says first what took so long."""
 UPSCALE_DELAY_S = 5.0
 DOWNSCALE_DELAY_S = 120.0
 MAX_CONSTRUCTOR_RETRIES = 3
@@ -83,7 +86,13 @@ async def answer_or_unavailable(response: Any) -> Any:
     """Return the result of a deployment handle's `response`, or a 429 or 503 response if no replica gives one."""
     # a Serve replica replaces FastAPI's exception handlers for these errors with its own
     try:
-        return await response
+        answer = await response
+        current_notes().note_answer(answer)
+        return answer
+    except asyncio.CancelledError:
+        # Ray Serve would go on: the request would keep its place in the queue and then be decoded for nobody
+        response.cancel()
+        raise
     except BackPressureError as error:
         return retry_response(429, f"the endpoint is overloaded: {error.message}")
     except (RayActorError, DeploymentUnavailableError) as error:
@@ -258,7 +267,7 @@ def serve_config(bundle: Path, config: ServeConfig, name: str) -> dict[str, Any]
     for field in (*APPLICATION_FIELDS, *COMMAND_FIELDS):
         del settings[field]
     return {
-        "http_options": {**address, "request_timeout_s": REQUEST_TIMEOUT_S},
+        "http_options": {**address, "request_timeout_s": config.request_timeout_s + PROXY_PATIENCE_S},
         "applications": [
             {
                 "name": name,

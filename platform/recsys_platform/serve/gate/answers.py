@@ -9,6 +9,11 @@ REASON = "recsys.refusal"
 """Key of an ASGI scope under which the reason of a refusal is kept for logs and metrics."""
 
 
+def set_reason(scope: Scope, reason: str) -> None:
+    """Keep the word by which logs and metrics name why a request was not answered."""
+    scope[REASON] = reason
+
+
 async def refuse(
     scope: Scope,
     receive: Receive,
@@ -30,5 +35,5 @@ async def refuse(
         detail: What the client reads: the rule, and the way out.
         headers: Further headers.
     """
-    scope[REASON] = reason
+    set_reason(scope, reason)
     await JSONResponse({"detail": detail}, status_code=status, headers=headers)(scope, receive, send)
