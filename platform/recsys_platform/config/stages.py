@@ -307,6 +307,10 @@ class ServeConfig:
     """How long a request may take; one with the header X-Request-Timeout-Ms may take less."""
     protect_docs: bool = False
     """Whether /docs, /redoc, /openapi.json and /metrics need a key as well."""
+    request_log: Literal["file", "stderr", "off"] = "file"
+    """Where each request is logged as a JSON line: `requests_*.jsonl` beside the logs of Ray Serve, or standard error."""
+    log_requests: bool = False
+    """Whether the log also holds the bodies of requests, with the users' features and histories."""
     cors_origins: tuple[str, ...] = ()
     """Origins, such as https://shop.example, whose pages may send requests from a browser; `*` stands for all."""
     start_timeout_s: float = 1800.0
@@ -337,6 +341,10 @@ class ServeConfig:
         require(
             self.max_queued_requests >= 1,
             f"serve.max_queued_requests must be at least 1, got {self.max_queued_requests}",
+        )
+        require(
+            not self.log_requests or self.request_log != "off",
+            "serve.log_requests needs a log; set serve.request_log to file or stderr",
         )
         require(self.max_body_mb >= 1, f"serve.max_body_mb must be at least 1, got {self.max_body_mb}")
         require(

@@ -17,6 +17,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from ray import serve
 from ray.exceptions import RayActorError
+
+# Ray has no public name for the folder of its logs; a test of the real endpoint reads the file there
+from ray.serve._private.logging_utils import get_serve_logs_dir
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 
@@ -27,9 +30,11 @@ from recsys_platform.serve.gate.access import environment_keys, key_source
 from recsys_platform.serve.gate.build import add_gate
 from recsys_platform.serve.gate.key_file import FixedKeys
 from recsys_platform.serve.gate.notes import current_notes
+from recsys_platform.serve.gate.request_log import open_request_log
 from recsys_platform.serve.generator import Generator, Keeper
 from recsys_platform.serve.health import HealthCheck
 from recsys_platform.serve.item_schemas import EditAnswer, EditNotWritten, EditRequest, ItemsPage, SwapRequest
+from recsys_platform.serve.ray_metrics import RayMeter
 from recsys_platform.serve.schemas import Health, Problem, RecommendRequest, RecommendResponse, Rejection
 
 IMPORT_PATH = "recsys_platform.serve.app:build_app"
@@ -144,7 +149,14 @@ class Ingress:
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Return the API behind its gate; Ray Serve calls this once, after `__init__`."""
-        return add_gate(self.app, self._config, self._keys)
+        return add_gate(
+            self.app,
+            self._config,
+            self._keys,
+            meter=RayMeter(),
+            log=open_request_log(self._config.request_log, Path(get_serve_logs_dir())),
+            is_behind_serve=True,
+        )
 
     @api.post(
         "/v1/recommend",

@@ -10,7 +10,9 @@ from ray.serve.handle import DeploymentHandle
 
 from recsys_model.entities.live_catalog import CatalogUpdate
 from recsys_platform.config.stages import ServeConfig
+from recsys_platform.serve.batch_meter import BatchMeter
 from recsys_platform.serve.item_schemas import EditAnswer, EditNotWritten, EditRequest, ItemsPage, SwapRequest
+from recsys_platform.serve.ray_metrics import RayMeter
 from recsys_platform.serve.schemas import Health, RecommendRequest, RecommendResponse, Rejection
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ class Generator:
         from recsys_platform.serve.recommender import load_recommender
 
         torch.set_num_threads(max(1, int(config.cpus_per_replica)))
+        self._batches = BatchMeter(RayMeter())
         self._recommender = load_recommender(Path(bundle), device="cuda" if config.use_gpu else "cpu")
         batched = serve.batch(max_batch_size=config.max_batch_size, batch_wait_timeout_s=config.batch_wait_s)
         self._answer = batched(self._answer_together)
@@ -38,7 +41,8 @@ class Generator:
 
     async def recommend(self, request: RecommendRequest) -> RecommendResponse | Rejection:
         """Answer one request, in a batch with requests that arrive at the same time."""
-        return await self._answer(request)
+        with self._batches.waiting(request):
+            return await self._answer(request)
 
     async def describe(self) -> Health:
         """Return the loaded model and the size and version of its catalogue."""
@@ -63,7 +67,10 @@ class Generator:
 
     async def _answer_together(self, requests: list[RecommendRequest]) -> list[RecommendResponse | Rejection]:
         # in a thread: the event loop collects the next batch meanwhile
-        return await asyncio.to_thread(self._recommender.recommend, requests)
+        begun = self._batches.begin(requests)
+        answers = await asyncio.to_thread(self._recommender.recommend, requests)
+        self._batches.end(requests, answers, begun)
+        return answers
 
 
 class Keeper:
