@@ -38,6 +38,10 @@ class BatchMeter:
             if self._arrived.pop(id(request), None) is not None:
                 self._meter.record(WAITING, len(self._arrived))
 
+    def note_catalog(self, version: int) -> None:
+        """Note the version of the catalogue, also of a generator that has nothing to do."""
+        self._meter.record(CATALOG_VERSION, version)
+
     def begin(self, requests: Sequence[RecommendRequest]) -> float:
         """Note that a batch begins; return when."""
         now = self._clock()
@@ -59,4 +63,3 @@ class BatchMeter:
             if isinstance(answer, RecommendResponse):
                 self._meter.record(ITEMS, len(answer.items))
                 self._meter.record(INVALID_ITEMS, count_invalid(request, answer))
-                self._meter.record(CATALOG_VERSION, answer.catalog_version)

@@ -53,6 +53,7 @@ class Generator:
         """Report healthy once all earlier edits are applied; Serve waits for this before the first request."""
         if self._follower is not None:
             await self._follower.wait_until_current(EDITS_TIMEOUT_S)
+        self._batches.note_catalog(self._recommender.catalog_version)
 
     def _follow(self, keeper: DeploymentHandle) -> "CatalogFollower":
         from recsys_platform.serve.catalog_follower import CatalogFollower

@@ -19,9 +19,9 @@ from tests.recsys_platform.serve.gate.meters import KeptMeter
 MODEL = ModelInfo(name="shop", digest="d1", version="1", created="today")
 
 
-def answer(*ids: str, version: int = 0) -> RecommendResponse:
+def answer(*ids: str) -> RecommendResponse:
     items = [RecommendedItem(id=item_id, title=item_id, score=0.0) for item_id in ids]
-    return RecommendResponse(items=items, model=MODEL, catalog_version=version)  # type: ignore[call-arg]
+    return RecommendResponse(items=items, model=MODEL)  # type: ignore[call-arg]
 
 
 def test_a_batch_is_measured_from_the_arrival_of_its_requests_to_its_answers():
@@ -33,7 +33,8 @@ def test_a_batch_is_measured_from_the_arrival_of_its_requests_to_its_answers():
         now = 0.5
         begun = batches.begin([first, second])
         now = 2.0
-        batches.end([first, second], [answer("a", "b", version=3), Rejection(detail=[])], begun)
+        batches.end([first, second], [answer("a", "b"), Rejection(detail=[])], begun)
+    batches.note_catalog(3)
     assert meter.of(QUEUE_SECONDS) == [(0.5, {}), (0.5, {})]
     assert meter.of(BATCH_SIZE) == [(2, {})]
     assert meter.of(DECODE_SECONDS) == [(1.5, {})]

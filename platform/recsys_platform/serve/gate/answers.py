@@ -1,15 +1,31 @@
 """Answers that the gate gives itself, in the API's own form: JSON with `detail`."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
+Reason = Literal[
+    "unauthorized",
+    "forbidden",
+    "rate",
+    "timeout_header",
+    "body",
+    "slow_body",
+    "deadline",
+    "client_gone",
+    "error",
+    "invalid",
+    "queue",
+    "unavailable",
+]
+"""Why a request was refused, given up or failed, in logs and metrics."""
 REASON = "recsys.refusal"
 """Key of an ASGI scope under which the reason of a refusal is kept for logs and metrics."""
 
 
-def set_reason(scope: Scope, reason: str) -> None:
+def set_reason(scope: Scope, reason: Reason) -> None:
     """Keep the word by which logs and metrics name why a request was not answered."""
     scope[REASON] = reason
 
@@ -20,7 +36,7 @@ async def refuse(
     send: Send,
     *,
     status: int,
-    reason: str,
+    reason: Reason,
     detail: str,
     headers: Mapping[str, str] | None = None,
 ) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from recsys_platform.serve.gate.answers import REASON, set_reason
+from recsys_platform.serve.gate.answers import REASON, Reason, set_reason
 from recsys_platform.serve.gate.authorization import KEY_NAME
 from recsys_platform.serve.gate.notes import RequestNotes, begin_notes
 from recsys_platform.serve.gate.request_log import RequestLog
@@ -26,7 +26,7 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 OTHER_METHOD = "OTHER"
 CLIENT_GONE = 499
 """Status in log and metrics of a request whose client did not wait; it is not sent."""
-STATUS_TO_REASON = {422: "invalid", 429: "queue", 503: "unavailable"}
+STATUS_TO_REASON: dict[int, Reason] = {422: "invalid", 429: "queue", 503: "unavailable"}
 """Reasons of refusals by the API itself."""
 MAX_LOGGED_BODY = 10_000
 """Characters of a body in the log."""
@@ -62,6 +62,8 @@ class Observer:
         self._log_bodies = log_bodies
         self._is_behind_serve = is_behind_serve
         self._num_in_flight = 0
+        # from the start: a missing gauge means that the endpoint is gone
+        self._count_in_flight(0)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request and write down what became of it."""
