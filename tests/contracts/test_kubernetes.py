@@ -11,6 +11,7 @@ import pytest
 from packaging.version import Version
 
 from tests.contracts.manifests import (
+    K8S,
     OVERLAYS,
     STAGES,
     Document,
@@ -20,9 +21,12 @@ from tests.contracts.manifests import (
     pods_of,
     raw_documents,
     rendered,
+    serve_config_of,
 )
 
 CORE_VERSION = "1.37"
+KEY_MOUNTS = [{"name": "keys", "mountPath": "/etc/recsys", "readOnly": True}]
+KEY_VOLUMES = [{"name": "keys", "secret": {"secretName": "recsys-keys", "defaultMode": 0o440}}]
 MAX_NAME = {"RayCluster": 53, "RayJob": 47, "RayService": 47}
 
 
@@ -125,8 +129,20 @@ def test_no_pod_runs_as_root_or_holds_a_token_and_all_share_one_volume(documents
                 container["name"] == "ray-job-submitter"
             )
             if container["name"] != "ray-job-submitter":
-                assert container["volumeMounts"] == [{"name": "recsys", "mountPath": "/mnt/recsys"}]
-                assert [volume["persistentVolumeClaim"]["claimName"] for volume in pod["volumes"]] == list(claims)
+                shared, *others = container["volumeMounts"]
+                assert shared == {"name": "recsys", "mountPath": "/mnt/recsys"}
+                claim, *secrets = pod["volumes"]
+                assert [claim["persistentVolumeClaim"]["claimName"]] == list(claims)
+                assert (others, secrets) == (
+                    (KEY_MOUNTS, KEY_VOLUMES) if document["kind"] == "RayService" else ([], [])
+                )
+
+
+def test_the_endpoint_reads_its_keys_from_where_the_secret_is_mounted(documents: list[Document]) -> None:
+    (service,) = of_kind(documents, "RayService")
+    (application,) = serve_config_of(service)["applications"]
+    assert application["args"]["keys_file"] == "/etc/recsys/keys.json"
+    assert "--from-file=keys.json" in (K8S / "README.md").read_text(encoding="utf-8")
 
 
 def test_only_a100_pods_ask_for_gpus_and_they_ask_for_them_right() -> None:

@@ -13,23 +13,29 @@ from ray.serve.schema import ServeDeploySchema
 
 from recsys_model.bundle import Bundle, write_bundle
 from recsys_platform.artifacts import write_artifact
+from recsys_platform.serve.gate.key_file import write_keys
+from recsys_platform.serve.gate.keys import ApiKey, digest_of
 from recsys_platform.serve.stage import stop_application, wait_until_healthy
 from tests.e2e.ports import free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("ray_cluster")]
 
+SECRET = "the key of the shop"
+BEARER = {"Authorization": f"Bearer {SECRET}"}
 MANIFEST = Path(__file__).resolve().parents[2] / "k8s" / "base" / "endpoint.yaml"
 
 
 @pytest.fixture(scope="module")
 def document(tmp_path_factory: pytest.TempPathFactory, shop_bundle: Bundle) -> dict[str, Any]:
-    """The config as the manifest holds it, but for the address and the place of the bundle."""
+    """The config as the manifest holds it, but for the address and the places of bundle and keys."""
     folder = tmp_path_factory.mktemp("runs") / "demo" / "bundle"
     with write_artifact(folder, "bundle", {"name": "demo"}) as (partial, _):
         write_bundle(partial, shop_bundle.model, shop_bundle.tokenizer, shop_bundle.catalog, shop_bundle.settings)
     document = yaml.safe_load(yaml.safe_load(MANIFEST.read_text(encoding="utf-8"))["spec"]["serveConfigV2"])
     document["http_options"].update(host="127.0.0.1", port=free_port())
-    document["applications"][0]["args"]["bundle"] = str(folder)
+    keys = tmp_path_factory.mktemp("secret") / "keys.json"
+    write_keys(keys, [ApiKey(name="shop", sha256=digest_of(SECRET), scopes=("read",))])
+    document["applications"][0]["args"].update(bundle=str(folder), keys_file=str(keys))
     return document
 
 
@@ -48,7 +54,7 @@ def url(document: dict[str, Any]) -> Iterator[str]:
 
 def test_the_endpoint_of_the_manifest_recommends_items_of_the_catalogue_over_http(url: str, shop_bundle: Bundle):
     request = {"user_features": {"city": "Berlin"}, "history": [{"item": "i0"}, {"item": "Stove Fuel"}], "k": 5}
-    response = httpx.post(f"{url}/v1/recommend", json=request, timeout=60.0)
+    response = httpx.post(f"{url}/v1/recommend", json=request, headers=BEARER, timeout=60.0)
     assert response.status_code == 200, response.text
     items = response.json()["items"]
     found = {item["id"] for item in items}
@@ -58,8 +64,23 @@ def test_the_endpoint_of_the_manifest_recommends_items_of_the_catalogue_over_htt
 
 
 def test_a_bad_request_to_the_endpoint_of_the_manifest_names_the_field(url: str):
-    response = httpx.post(f"{url}/v1/recommend", json={"k": "many"}, timeout=60.0)
+    response = httpx.post(f"{url}/v1/recommend", json={"k": "many"}, headers=BEARER, timeout=60.0)
     assert (response.status_code, response.json()["detail"][0]["loc"]) == (422, ["body", "k"])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        ("POST", "/v1/recommend", {}, 401),
+        ("POST", "/v1/recommend", {"Authorization": "Bearer another"}, 401),
+        ("PUT", "/v1/items", BEARER, 403),
+        ("GET", "/healthz", {}, 200),
+    ],
+)
+def test_the_endpoint_of_the_manifest_is_closed_to_all_without_a_key_that_allows_the_request(
+    url: str, method: str, path: str, headers: dict[str, str], status: int
+):
+    assert httpx.request(method, url + path, json={}, headers=headers, timeout=60.0).status_code == status
 
 
 def test_what_the_manifest_sets_is_what_runs(url: str, document: dict[str, Any]):

@@ -91,7 +91,7 @@ def test_two_runs_are_served_side_by_side_each_at_its_own_path(first: str, runs:
     [
         ({}, r"the application 'a' of this cluster answers at / already; .*serve\.route_prefix=/c"),
         ({"name": "a", "route_prefix": "/c"}, "an application 'a' runs on this cluster already"),
-        ({"route_prefix": "/c", "host": "0.0.0.0"}, r"Ray Serve already runs on this cluster at 127\.0\.0\.1:\d+, and"),
+        ({"route_prefix": "/c", "host": "::1"}, r"Ray Serve already runs on this cluster at 127\.0\.0\.1:\d+, and"),
         (
             {"route_prefix": "/c", "cpus_per_replica": 64},
             r"serve\.min_replicas asks for 1 x 64 CPU, but the Ray cluster has 1 node with 4 CPU; lower serve\.cpus",

@@ -172,9 +172,11 @@ def _bundle(options: argparse.Namespace) -> Result:
 
 def _serve(options: argparse.Namespace) -> Result:
     from recsys_platform.cluster import connected
+    from recsys_platform.serve.gate.access import check_access
     from recsys_platform.serve.stage import ensure_bundle, serving
 
     config = _load(options)
+    check_access(config.serve, os.environ)
     bundle = ensure_bundle(config)
     stopped = threading.Event()
     started = time.monotonic()
@@ -200,6 +202,14 @@ def _items(options: argparse.Namespace) -> Result:
 
     result = run_items(options)
     _say(summaries.of_items(result))
+    return result
+
+
+def _keys(options: argparse.Namespace) -> Result:
+    from recsys_platform.cli.keys import describe, run_keys
+
+    result = run_keys(options)
+    _say(describe(result))
     return result
 
 
@@ -264,6 +274,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "serve": _serve,
     "recommend": _recommend,
     "items": _items,
+    "keys": _keys,
     "convert": _convert,
     "semantic-ids": _semantic_ids,
     "audit": _audit,

@@ -7,6 +7,7 @@ from typing import Any, get_args
 from recsys_model.config.text import LanguageCode
 from recsys_platform.cli.ablate import add_ablate_arguments
 from recsys_platform.cli.items import add_items_arguments
+from recsys_platform.cli.keys import add_keys_arguments
 from recsys_platform.cli.new_items import add_new_items_arguments
 from recsys_platform.cli.recommend import add_recommend_arguments
 from recsys_platform.cli.semantic_ids import add_semantic_ids_arguments
@@ -26,6 +27,7 @@ A run is one YAML file. Its stages write and read artifacts under <storage>/<nam
   recsys serve CONFIG      bundle -> HTTP         (Ray Serve)
   recsys recommend         request recommendations from a running endpoint
   recsys items             add, remove and list the items of a running endpoint
+  recsys keys              make and revoke the API keys of an endpoint
   recsys convert GGUF DIR  convert a GGUF file into a folder that loads in a second
   recsys semantic-ids      check a published generative recommender, and recommend with it, without an endpoint
   recsys audit TABLE.csv   find values of HR and NDCG that no ranking can produce
@@ -123,6 +125,8 @@ def _add_endpoint_commands(commands: Any) -> None:
 
 def _add_file_commands(commands: Any) -> None:
     """Add the commands that only read and write files, without Ray."""
+    for action in add_keys_arguments(commands.add_parser("keys", help="make and revoke API keys of an endpoint")):
+        _add_json(action)
     compare = commands.add_parser("compare", help="test whether one of two evaluations is better, user by user")
     compare.add_argument("first", type=Path, metavar="EVALUATION_A", help="folder <storage>/<name>/evaluation of a run")
     compare.add_argument("second", type=Path, metavar="EVALUATION_B", help="folder of the evaluation to compare with")

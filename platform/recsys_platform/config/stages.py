@@ -277,7 +277,7 @@ class ServeConfig:
     route_prefix: str = "/"
     """Path below which the endpoint answers. A cluster has one address, which several applications share by their paths."""
     host: str = "127.0.0.1"
-    """Address that the proxy binds; 0.0.0.0 opens it to the network."""
+    """Address that the proxy binds; 0.0.0.0 opens it to the network, which needs `keys_file`."""
     port: int = 8000
     """Port of the proxy, outside 10002-19999, which Ray keeps for its workers."""
     max_batch_size: int = 8
@@ -297,7 +297,22 @@ class ServeConfig:
     max_queued_requests: int = 64
     """Requests that may wait in a replica; further ones are answered 429."""
     catalog_edits: bool = False
-    """Whether items can be added and removed over HTTP, by whoever reaches the port; kept beside the bundle."""
+    """Whether items can be added and removed over HTTP, by whoever has a key with `edit`; kept beside the bundle."""
+    keys_file: str | None = None
+    """File of API keys that `recsys keys` writes, read again when it changes. None: the variable RECSYS_KEYS, which may
+    hold the content of such a file, or an endpoint without keys, on a loopback address only."""
+    max_body_mb: int = 64
+    """Size of a request's body in 10^6 bytes; a larger one is answered 413."""
+    request_timeout_s: float = 120.0
+    """How long a request may take; one with the header X-Request-Timeout-Ms may take less."""
+    protect_docs: bool = False
+    """Whether /docs, /redoc, /openapi.json and /metrics need a key as well."""
+    request_log: Literal["file", "stderr", "off"] = "file"
+    """Where each request is logged as a JSON line: `requests_*.jsonl` beside the logs of Ray Serve, or standard error."""
+    log_requests: bool = False
+    """Whether the log also holds the bodies of requests, with the users' features and histories."""
+    cors_origins: tuple[str, ...] = ()
+    """Origins, such as https://shop.example, whose pages may send requests from a browser; `*` stands for all."""
     start_timeout_s: float = 1800.0
     """Seconds within which all replicas must have loaded the bundle; nodes that must be added first count as well."""
 
@@ -327,3 +342,19 @@ class ServeConfig:
             self.max_queued_requests >= 1,
             f"serve.max_queued_requests must be at least 1, got {self.max_queued_requests}",
         )
+        require(
+            not self.log_requests or self.request_log != "off",
+            "serve.log_requests needs a log; set serve.request_log to file or stderr",
+        )
+        require(self.max_body_mb >= 1, f"serve.max_body_mb must be at least 1, got {self.max_body_mb}")
+        require(
+            0.001 <= self.request_timeout_s <= 86_400.0,
+            f"serve.request_timeout_s must be in 0.001..86400, got {self.request_timeout_s}",
+        )
+        for origin in self.cors_origins:
+            scheme, separator, rest = origin.partition("://")
+            is_origin = scheme in ("http", "https") and separator != "" and rest != "" and not set(rest) & set("/?#*")
+            require(
+                origin == "*" or is_origin,
+                f"serve.cors_origins must be origins such as https://shop.example, without a path, or *, got {origin!r}",
+            )

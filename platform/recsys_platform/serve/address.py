@@ -1,6 +1,7 @@
 """The address of an endpoint: its URL, and checks before anything is started."""
 
 import errno
+import ipaddress
 import socket
 import time
 from collections.abc import Mapping
@@ -27,6 +28,19 @@ def endpoint_url(host: str, port: int, route_prefix: str = "/") -> str:
     return f"http://{bracketed}:{port}{route_prefix.rstrip('/')}"
 
 
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine can reach an endpoint that binds `host`.
+
+    Example:
+        >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("0.0.0.0"), is_loopback("10.0.0.7")
+        (True, True, False, False)
+    """
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def check_proxy(host: str, environment: Mapping[str, str]) -> None:
     """Refuse HAProxy mode if it would listen on more interfaces than `host`.
 
@@ -41,7 +55,7 @@ def check_proxy(host: str, environment: Mapping[str, str]) -> None:
     ports = " and ".join(environment.get(name, default) for name, default in HAPROXY_PORTS.items())
     raise ConfigError(
         f"{HAPROXY_SWITCH}=1 would open HAProxy's ports {ports} on every interface, but serve.host is {host}; unset it, "
-        "or open the endpoint to the network, behind a firewall, with --set serve.host=0.0.0.0"
+        "or open the endpoint to the network, with keys and behind a firewall, with --set serve.host=0.0.0.0"
     )
 
 

@@ -6,8 +6,10 @@ Deploy it from Python with `serve.run(build_app({...}))` or from a Serve config 
 `import_path` is `recsys_platform.serve.app:build_app`; `serve_config` writes such a file's content.
 """
 
+import asyncio
 import dataclasses
 import importlib.metadata
+import os
 from collections.abc import Awaitable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,20 +19,30 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from ray import serve
 from ray.exceptions import RayActorError
+
+# Ray has no public name for the folder of its logs; a test of the real endpoint reads the file there
+from ray.serve._private.logging_utils import get_serve_logs_dir
 from ray.serve.exceptions import DeploymentUnavailableError
-from ray.serve.handle import DeploymentHandle
+from ray.serve.handle import DeploymentHandle, DeploymentResponse
 
 from recsys_model.errors import ConfigError
 from recsys_platform.config.stages import ServeConfig
 from recsys_platform.config.strict import build_section
 from recsys_platform.serve.batching import QueueFullError
+from recsys_platform.serve.gate.access import environment_keys, key_source
+from recsys_platform.serve.gate.build import add_gate
+from recsys_platform.serve.gate.key_file import FixedKeys
+from recsys_platform.serve.gate.notes import current_notes
+from recsys_platform.serve.gate.request_log import open_request_log
 from recsys_platform.serve.generator import Generator, Keeper
 from recsys_platform.serve.item_schemas import EditAnswer, EditNotWritten, EditRequest, ItemsPage, SwapRequest
+from recsys_platform.serve.ray_metrics import RayMeter
 from recsys_platform.serve.schemas import Health, Problem, RecommendRequest, RecommendResponse, Rejection
 
 IMPORT_PATH = "recsys_platform.serve.app:build_app"
 RETRY_AFTER_S = 1
-REQUEST_TIMEOUT_S = 120.0
+PROXY_PATIENCE_S = 5.0
+"""How much longer than `serve.request_timeout_s` the proxy waits: the endpoint says first what took so long."""
 UPSCALE_DELAY_S = 5.0
 DOWNSCALE_DELAY_S = 120.0
 MAX_CONSTRUCTOR_RETRIES = 3
@@ -82,7 +94,14 @@ async def answer_or_unavailable(answer: Awaitable[Any]) -> Any:
     """Return the answer of the generator or of the keeper, or a 429 or 503 response if there is none."""
     # a Serve replica replaces FastAPI's exception handlers for these errors with its own
     try:
-        return await answer
+        result = await answer
+        current_notes().note_answer(result)
+        return result
+    except asyncio.CancelledError:
+        if isinstance(answer, DeploymentResponse):
+            # Ray Serve would go on: the keeper would answer nobody
+            answer.cancel()
+        raise
     except QueueFullError as error:
         return retry_response(429, f"the endpoint is overloaded: {error}")
     except (RayActorError, DeploymentUnavailableError) as error:
@@ -114,13 +133,37 @@ async def refuse_invalid(_: Request, error: RequestValidationError) -> JSONRespo
 class Endpoint:
     """A replica: validates requests, lets its generator answer them and returns the answers over HTTP."""
 
-    def __init__(self, bundle: str, config: ServeConfig, keeper: DeploymentHandle | None = None) -> None:
+    app: FastAPI
+    """This replica's copy of `api`, which `serve.ingress` sets."""
+
+    def __init__(
+        self,
+        bundle: str,
+        config: ServeConfig,
+        keeper: DeploymentHandle | None = None,
+        *,
+        keys: FixedKeys | None = None,
+    ) -> None:
+        """Load the bundle; `keys` are those of the environment of the command, if there are any."""
         self._generator = Generator(bundle, config, keeper)
         self._keeper = keeper
+        self._config = config
+        self._keys = key_source(config, keys)
 
     async def check_health(self) -> None:
         """Report healthy once the catalogue is current; Serve waits for this before the first request."""
         await self._generator.check_health()
+
+    def __serve_build_asgi_app__(self) -> FastAPI:
+        """Return the API behind its gate; Ray Serve calls this once, after `__init__`."""
+        return add_gate(
+            self.app,
+            self._config,
+            self._keys,
+            meter=RayMeter(),
+            log=open_request_log(self._config.request_log, Path(get_serve_logs_dir())),
+            is_behind_serve=True,
+        )
 
     @api.post(
         "/v1/recommend",
@@ -205,7 +248,8 @@ def build_app(args: dict[str, Any]) -> serve.Application:
         max_ongoing_requests=config.max_batch_size + config.max_queued_requests + MAX_OTHER_REQUESTS,
         max_constructor_retry_count=MAX_CONSTRUCTOR_RETRIES,
     )(Endpoint)
-    return endpoint.bind(bundle, config, *([_keeper_of(bundle)] if config.catalog_edits else []))
+    keepers = [_keeper_of(bundle)] if config.catalog_edits else []
+    return endpoint.bind(bundle, config, *keepers, keys=environment_keys(os.environ))
 
 
 def _keeper_of(bundle: str) -> serve.Application:
@@ -223,11 +267,13 @@ def _keeper_of(bundle: str) -> serve.Application:
 def serve_config(bundle: Path, config: ServeConfig, name: str) -> dict[str, Any]:
     """Return the content of a Serve config file for `serve deploy` and RayService; `name` is that of the application."""
     settings = dataclasses.asdict(config)
+    if config.keys_file is not None:
+        settings["keys_file"] = str(Path(config.keys_file).expanduser().absolute())
     address = {field: settings.pop(field) for field in PROXY_FIELDS}
     for field in (*APPLICATION_FIELDS, *COMMAND_FIELDS):
         del settings[field]
     return {
-        "http_options": {**address, "request_timeout_s": REQUEST_TIMEOUT_S},
+        "http_options": {**address, "request_timeout_s": config.request_timeout_s + PROXY_PATIENCE_S},
         "applications": [
             {
                 "name": name,
@@ -252,4 +298,7 @@ def _read_args(args: Mapping[str, Any]) -> tuple[str, ServeConfig]:
     if not isinstance(bundle, str) or not Path(bundle).is_absolute():
         raise ConfigError(f"args.bundle must be the absolute path of a bundle artifact, got {bundle!r}")
     settings = {name: value for name, value in args.items() if name != "bundle"}
-    return bundle, build_section(ServeConfig, settings, "args of the Serve application")
+    config = build_section(ServeConfig, settings, "args of the Serve application")
+    if config.keys_file is not None and not Path(config.keys_file).is_absolute():
+        raise ConfigError(f"args.keys_file must be an absolute path, got {config.keys_file!r}")
+    return bundle, config

@@ -1,5 +1,6 @@
 """Ask a running endpoint, and say in words what went wrong when it does not answer."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,8 @@ from recsys_model.errors import DataError, RecsysError
 RECOMMEND_PATH = "/v1/recommend"
 ITEMS_PATH = "/v1/items"
 ITEMS_PER_PAGE = 1_000
+KEY_VARIABLE = "RECSYS_KEY"
+"""Environment variable with the API key that requests are sent with; none without it."""
 
 
 def ask(url: str, payload: dict[str, Any], timeout_s: float = 60.0) -> dict[str, Any]:
@@ -64,7 +67,7 @@ def list_items(url: str, timeout_s: float = 60.0) -> Iterator[dict[str, Any]]:
 
 def _send(method: str, url: str, path: str, timeout_s: float, **request: Any) -> dict[str, Any]:
     try:
-        response = httpx.request(method, url.rstrip("/") + path, timeout=timeout_s, **request)
+        response = httpx.request(method, url.rstrip("/") + path, timeout=timeout_s, headers=_headers(), **request)
     except httpx.TimeoutException as error:
         raise RecsysError(f"the endpoint at {url} did not answer within {timeout_s:g} s; raise the timeout") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -73,6 +76,8 @@ def _send(method: str, url: str, path: str, timeout_s: float, **request: Any) ->
         ) from error
     if response.status_code == httpx.codes.UNPROCESSABLE_ENTITY:
         raise DataError("the endpoint refuses the request:\n  " + "\n  ".join(describe_problems(response)))
+    if response.status_code == httpx.codes.UNAUTHORIZED:
+        raise DataError(f"the endpoint at {url} needs a valid API key; set the environment variable {KEY_VARIABLE}")
     if response.status_code == httpx.codes.FORBIDDEN:
         raise DataError(f"the endpoint at {url} refuses the request: {describe_refusal(response)}")
     if response.status_code in (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE):
@@ -81,6 +86,11 @@ def _send(method: str, url: str, path: str, timeout_s: float, **request: Any) ->
     if response.status_code != httpx.codes.OK:
         raise RecsysError(f"the endpoint at {url} answered {response.status_code}: {response.text[:500]}")
     return _read_json(url, response)
+
+
+def _headers() -> dict[str, str]:
+    key = os.environ.get(KEY_VARIABLE)
+    return {"Authorization": f"Bearer {key}"} if key else {}
 
 
 def describe_refusal(response: httpx.Response) -> str:

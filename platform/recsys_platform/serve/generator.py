@@ -12,8 +12,10 @@ from ray.serve.handle import DeploymentHandle
 
 from recsys_model.entities.live_catalog import CatalogUpdate
 from recsys_platform.config.stages import ServeConfig
+from recsys_platform.serve.batch_meter import BatchMeter
 from recsys_platform.serve.batching import Batcher
 from recsys_platform.serve.item_schemas import EditAnswer, EditNotWritten, EditRequest, ItemsPage, SwapRequest
+from recsys_platform.serve.ray_metrics import RayMeter
 from recsys_platform.serve.schemas import Health, RecommendRequest, RecommendResponse, Rejection
 
 if TYPE_CHECKING:
@@ -34,9 +36,10 @@ class Generator:
         from recsys_platform.serve.recommender import load_recommender
 
         torch.set_num_threads(max(1, int(config.cpus_per_replica)))
+        self._batches = BatchMeter(RayMeter())
         self._recommender = load_recommender(Path(bundle), device="cuda" if config.use_gpu else "cpu")
         self._batcher = Batcher(
-            self._recommender.recommend,
+            self._answer_together,
             max_batch_size=config.max_batch_size,
             max_waiting=config.max_queued_requests,
             wait_s=config.batch_wait_s,
@@ -49,7 +52,8 @@ class Generator:
         Raises:
             QueueFullError: `max_queued_requests` wait already.
         """
-        return await self._batcher.ask(request)
+        with self._batches.waiting(request):
+            return await self._batcher.ask(request)
 
     async def describe(self) -> Health:
         """Return the loaded model and the size and version of its catalogue."""
@@ -60,6 +64,7 @@ class Generator:
         """Report healthy once all earlier edits are applied; Serve waits for this before the first request."""
         if self._follower is not None:
             await self._follower.wait_until_current(EDITS_TIMEOUT_S)
+        self._batches.note_catalog(self._recommender.catalog_version)
 
     def _follow(self, keeper: DeploymentHandle) -> "CatalogFollower":
         from recsys_platform.serve.catalog_follower import CatalogFollower
@@ -71,6 +76,12 @@ class Generator:
                 return await keeper.update_from.remote(name, version, edit_id, wait)
 
         return CatalogFollower(self._recommender, ask)
+
+    def _answer_together(self, requests: list[RecommendRequest]) -> list[RecommendResponse | Rejection]:
+        begun = self._batches.begin(requests)
+        answers = self._recommender.recommend(requests)
+        self._batches.end(requests, answers, begun)
+        return answers
 
 
 class Keeper:

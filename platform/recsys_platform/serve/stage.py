@@ -26,6 +26,7 @@ from recsys_platform.config.run import RunConfig
 from recsys_platform.serve.address import check_port, check_proxy, endpoint_url
 from recsys_platform.serve.app import KEEPER_CPUS, build_app, serve_config
 from recsys_platform.serve.bundling import run_bundle
+from recsys_platform.serve.gate.access import check_access
 from recsys_platform.serve.neighbours import check_place, read_running_serve
 
 logger = logging.getLogger(__name__)
@@ -56,11 +57,12 @@ def start_endpoint(config: RunConfig, bundle: Path | None = None) -> str:
     until `stop_endpoint` or the end of the cluster. A start that fails, or that Ctrl-C ends, leaves no application.
 
     Raises:
-        ConfigError: The address cannot be bound; the cluster can never hold the replicas, or has an application of this
-            name or route.
+        ConfigError: The address cannot be bound, or is public and there are no keys; the cluster can never hold the
+            replicas, or has an application of this name or route.
         CheckpointError: Bundle and checkpoint are missing, or one is damaged.
         RecsysError: The application does not become healthy within `serve.start_timeout_s`.
     """
+    check_access(config.serve, os.environ)
     bundle = bundle or ensure_bundle(config)
     check_endpoint(config)
     name = application_name(config)

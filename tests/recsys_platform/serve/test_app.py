@@ -1,6 +1,7 @@
 """The Serve application: arguments, deployment settings and the Serve config file."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,10 @@ from ray.serve.schema import ServeDeploySchema
 
 from recsys_model.errors import ConfigError
 from recsys_platform.config.stages import ServeConfig
-from recsys_platform.serve.app import build_app, serve_config
+from recsys_platform.serve.app import api, build_app, serve_config
+from recsys_platform.serve.gate.key_file import FixedKeys
+from recsys_platform.serve.gate.keys import ApiKey
+from recsys_platform.serve.gate.routes import EDITING, READING
 
 
 def endpoint_of(**args: object) -> serve.Deployment:
@@ -49,6 +53,7 @@ def test_one_keeper_is_deployed_for_all_where_the_catalogue_may_be_edited():
         ({"bundle": "/b", "max_batch": 3}, "max_batch: unknown key"),
         ({"bundle": "/b", "max_batch_size": 0}, "max_batch_size must be at least 1, got 0"),
         ({"bundle": "/b", "max_batch_size": "many"}, "max_batch_size: .*integer"),
+        ({"bundle": "/b", "keys_file": "keys.json"}, "args.keys_file must be an absolute path, got 'keys.json'"),
         ({"bundle": "/b", "port": 8001}, "args.port belongs into http_options"),
         ({"bundle": "/b", "name": "a"}, "args.name belongs into the application in the Serve config"),
         ({"bundle": "/b", "start_timeout_s": 5}, "args.start_timeout_s belongs into the run file of `recsys serve`"),
@@ -57,6 +62,26 @@ def test_one_keeper_is_deployed_for_all_where_the_catalogue_may_be_edited():
 def test_a_wrong_argument_is_named(args: dict, message: str):
     with pytest.raises(ConfigError, match=message):
         build_app(args)
+
+
+def test_the_ingress_gets_the_keys_of_the_environment_by_their_digests(monkeypatch: pytest.MonkeyPatch):
+    digest = "0" * 64
+    monkeypatch.setenv("RECSYS_KEYS", json.dumps({"keys": [{"name": "shop", "sha256": digest, "scopes": ["read"]}]}))
+    endpoint = endpoint_of(protect_docs=True)
+    assert endpoint.init_kwargs["keys"] == FixedKeys((ApiKey(name="shop", sha256=digest, scopes=("read",)),))
+    assert endpoint.init_args[1].protect_docs is True
+
+
+def test_every_route_that_changes_something_is_known_to_the_gate():
+    described = api.openapi()["paths"]
+    writing = {path for path, methods in described.items() if set(methods) - {"get", "head"}}
+    assert writing <= READING | EDITING, "a route that is in neither needs a key with `admin`"
+
+
+def test_a_serve_config_names_the_file_of_keys_by_its_absolute_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    document = serve_config(Path("/b"), ServeConfig(keys_file="keys.json"), "shop")
+    assert document["applications"][0]["args"]["keys_file"] == str(tmp_path / "keys.json")
 
 
 def test_the_serve_config_is_valid_and_builds_the_same_application():
