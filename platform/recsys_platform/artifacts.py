@@ -107,10 +107,13 @@ def open_artifact(folder: Path, kind: ArtifactKind) -> Manifest:
     """Check the folder against its manifest and return the manifest.
 
     Raises:
-        CheckpointError: it is missing, of another kind or schema, or a file is missing or was changed.
+        CheckpointError: it is missing, of another kind or schema, or a file is missing or was changed. A bundle is also
+            refused for a file too many: loading looks for folders, so one that was added would be served.
     """
     manifest = read_manifest(folder, kind)
     _verify_files(folder, manifest)
+    if kind == "bundle":
+        _refuse_other_files(folder, manifest)
     return manifest
 
 
@@ -192,6 +195,16 @@ def _verify_files(folder: Path, manifest: Manifest) -> None:
             raise CheckpointError(f"{folder} is incomplete: {name} is missing")
         if path.stat().st_size != entry["size_bytes"] or sha256_of(path) != entry["sha256"]:
             raise CheckpointError(f"{path} was changed after it was written: its checksum does not fit the manifest")
+
+
+def _refuse_other_files(folder: Path, manifest: Manifest) -> None:
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    others = sorted(names - {*manifest.files, MANIFEST_NAME})
+    if others:
+        raise CheckpointError(
+            f"{folder} has {others[0]}, which its manifest does not list; remove it, or write the bundle anew with "
+            "`recsys bundle --overwrite`"
+        )
 
 
 def _replace(partial: Path, folder: Path) -> None:

@@ -16,7 +16,7 @@ from recsys_platform.serve.gate.answers import Reason
 from recsys_platform.serve.metrics import METRICS, Metric
 from tests.contracts.manifests import K8S
 
-SERVE_LABELS = {"application": "shop", "deployment": "generator", "replica": "shop#generator#1"}
+SERVE_LABELS = {"application": "shop", "deployment": "endpoint", "replica": "shop#endpoint#1"}
 """Labels that Ray Serve adds inside of a replica."""
 LABEL_TO_VALUES = {
     "path": ("/v1/recommend", "/v1/items"),

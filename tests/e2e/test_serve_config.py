@@ -1,20 +1,26 @@
 """The Serve config inside the RayService, deployed for real."""
 
+import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import ray
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 from ray import serve
+from ray.serve._private.logging_utils import get_serve_logs_dir
 from ray.serve.context import _get_global_client
 from ray.serve.schema import ServeDeploySchema
 
 from recsys_model.bundle import Bundle, write_bundle
-from recsys_platform.artifacts import write_artifact
+from recsys_platform.artifacts import open_artifact, write_artifact
 from recsys_platform.serve.gate.key_file import write_keys
 from recsys_platform.serve.gate.keys import ApiKey, digest_of
+from recsys_platform.serve.metrics import DECODE_SECONDS, IN_FLIGHT, ITEMS, REFUSALS, REQUEST_SECONDS, WAITING
 from recsys_platform.serve.stage import stop_application, wait_until_healthy
 from tests.e2e.ports import free_port
 
@@ -92,3 +98,44 @@ def test_what_the_manifest_sets_is_what_runs(url: str, document: dict[str, Any])
     assert details["route_prefix"] == wanted["route_prefix"]
     assert endpoint["max_replicas_per_node"] == wanted["deployments"][0]["max_replicas_per_node"]
     assert endpoint["autoscaling_config"]["max_replicas"] == wanted["args"]["max_replicas"]
+
+
+def test_an_answer_has_the_id_of_its_request_once_and_a_line_in_the_log_beside_those_of_ray(
+    url: str, document: dict[str, Any]
+):
+    headers = BEARER | {"X-Request-Id": "order-17"}
+    answer = httpx.post(f"{url}/v1/recommend", json={"k": 2}, headers=headers, timeout=60.0)
+    assert answer.headers.get_list("X-Request-Id") == ["order-17"]
+    bundle = open_artifact(Path(document["applications"][0]["args"]["bundle"]), "bundle")
+    logs = Path(get_serve_logs_dir()).glob("requests_*.jsonl")
+    lines = [json.loads(line) for log in logs for line in log.read_text(encoding="utf-8").splitlines()]
+    (line,) = [line for line in lines if line["request_id"] == "order-17"]
+    assert (line["status"], line["path"], line["key"]) == (200, "/v1/recommend", "shop")
+    assert (line["model"], line["catalog_version"]) == (bundle.digest, 0)
+
+
+def test_a_request_that_cannot_be_answered_in_time_is_answered_504_and_the_next_one_as_ever(url: str):
+    late = BEARER | {"X-Request-Timeout-Ms": "1"}
+    answer = httpx.post(f"{url}/v1/recommend", json={"k": 2}, headers=late, timeout=60.0)
+    assert (answer.status_code, "1 ms of X-Request-Timeout-Ms" in answer.text) == (504, True)
+    assert httpx.post(f"{url}/v1/recommend", json={"k": 2}, headers=BEARER, timeout=60.0).status_code == 200
+
+
+def test_ray_exports_the_metrics_of_the_endpoint(url: str):
+    assert httpx.post(f"{url}/v1/recommend", json={"k": 2}, headers=BEARER, timeout=60.0).status_code == 200
+    (node,) = ray.nodes()
+    port = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
+    wanted = {f"ray_{metric.name}" for metric in (REQUEST_SECONDS, IN_FLIGHT, REFUSALS, DECODE_SECONDS, WAITING, ITEMS)}
+    deadline = time.monotonic() + 120.0
+    while True:
+        families = {
+            family.name: family for family in text_string_to_metric_families(httpx.get(port, timeout=60.0).text)
+        }
+        if wanted <= set(families) or time.monotonic() > deadline:
+            break
+        time.sleep(2.0)
+    assert wanted - set(families) == set()
+    labels = [sample.labels for sample in families[f"ray_{REQUEST_SECONDS.name}"].samples]
+    assert {("recsys", "endpoint", "/v1/recommend", "200")} <= {
+        (each["application"], each["deployment"], each["path"], each["status"]) for each in labels
+    }

@@ -91,7 +91,7 @@ def retry_response(status_code: int, reason: str) -> JSONResponse:
 
 
 async def answer_or_unavailable(answer: Awaitable[Any]) -> Any:
-    """Return the answer of the generator or of the keeper, or a 429 or 503 response if there is none."""
+    """Return the answer of the replica or of the keeper, or a 429 or 503 response if there is none."""
     # a Serve replica replaces FastAPI's exception handlers for these errors with its own
     try:
         result = await answer

@@ -1,4 +1,4 @@
-"""BatchMeter: measures how requests wait at a generator, how they are decoded together, and what they get."""
+"""BatchMeter: measures how requests wait at a replica, how they are decoded together, and what they get."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +19,7 @@ from recsys_platform.serve.schemas import RecommendRequest, RecommendResponse, R
 
 
 class BatchMeter:
-    """Metrics of one generator. `clock` returns seconds, monotonic."""
+    """Metrics of one replica. `clock` returns seconds, monotonic."""
 
     def __init__(self, meter: Meter, clock: Callable[[], float] = time.perf_counter) -> None:
         self._meter = meter
@@ -39,7 +39,7 @@ class BatchMeter:
                 self._meter.record(WAITING, len(self._arrived))
 
     def note_catalog(self, version: int) -> None:
-        """Note the version of the catalogue, also of a generator that has nothing to do."""
+        """Note the version of the catalogue, also of a replica that has nothing to do."""
         self._meter.record(CATALOG_VERSION, version)
 
     def begin(self, requests: Sequence[RecommendRequest]) -> float:

@@ -1,4 +1,4 @@
-"""CatalogFollower: a background task of a generator replica that applies the edits of the catalogue."""
+"""CatalogFollower: a background task of a replica that applies the edits of the catalogue."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""CatalogKeeper: the single writer of a served catalogue; the generator replicas replicate its edits.
+"""CatalogKeeper: the single writer of a served catalogue; the replicas replicate its edits.
 
 An edit is validated, written to disk and sent to every replica that long-polls. It is answered when all replicas
 have confirmed it. A replica that starts later fetches all edits before it takes requests.

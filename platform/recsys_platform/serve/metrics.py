@@ -55,7 +55,7 @@ REFUSALS = Metric(
 QUEUE_SECONDS = Metric(
     name="recsys_queue_seconds",
     kind="histogram",
-    description="Seconds that a request waits at a generator until its batch is decoded.",
+    description="Seconds that a request waits at a replica until its batch is decoded.",
     buckets=LATENCY_BUCKETS_S,
 )
 DECODE_SECONDS = Metric(
@@ -68,7 +68,7 @@ BATCH_SIZE = Metric(
     name="recsys_batch_size", kind="histogram", description="Requests of a decoded batch.", buckets=BATCH_BUCKETS
 )
 WAITING = Metric(
-    name="recsys_requests_waiting", kind="gauge", description="Requests at a generator whose batch is not decoded yet."
+    name="recsys_requests_waiting", kind="gauge", description="Requests at a replica whose batch is not decoded yet."
 )
 ITEMS = Metric(name="recsys_recommended_items", kind="counter", description="Items of all answers.")
 INVALID_ITEMS = Metric(
@@ -77,7 +77,7 @@ INVALID_ITEMS = Metric(
     description="Items of answers that are there twice, were denied or are more than were asked for; always 0.",
 )
 CATALOG_VERSION = Metric(
-    name="recsys_catalog_version", kind="gauge", description="Version of the catalogue that a generator answers from."
+    name="recsys_catalog_version", kind="gauge", description="Version of the catalogue that a replica answers from."
 )
 METRICS = (
     REQUEST_SECONDS,

@@ -1,5 +1,7 @@
 """RayMeter: sends the metrics of an endpoint to Prometheus through the metrics port of each Ray node."""
 
+from typing import cast
+
 from ray.serve.metrics import Counter, Gauge, Histogram
 
 from recsys_platform.serve.metrics import METRICS, Metric
@@ -25,6 +27,8 @@ class RayMeter:
 
 
 def _instrument_of(metric: Metric) -> Counter | Gauge | Histogram:
+    # Ray annotates a tuple of any length as a tuple of one
+    labels = cast(tuple[str], metric.labels)
     if metric.kind == "histogram":
-        return Histogram(metric.name, metric.description, boundaries=list(metric.buckets), tag_keys=metric.labels)
-    return {"counter": Counter, "gauge": Gauge}[metric.kind](metric.name, metric.description, tag_keys=metric.labels)
+        return Histogram(metric.name, metric.description, boundaries=list(metric.buckets), tag_keys=labels)
+    return {"counter": Counter, "gauge": Gauge}[metric.kind](metric.name, metric.description, tag_keys=labels)

@@ -1,4 +1,4 @@
-"""Rate limits of API keys: one token bucket a key, in the memory of one ingress process."""
+"""Rate limits of API keys: one token bucket a key, in the memory of one replica, so several replicas allow several times the rate."""
 
 import time
 from collections.abc import Callable
