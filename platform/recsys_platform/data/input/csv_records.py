@@ -7,6 +7,7 @@ and the lines below are read on their own.
 """
 
 import csv
+import dataclasses
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from recsys_platform.data.input.layouts import TextLayout, describe_delimiter
 from recsys_platform.data.input.text_lines import Lines, MalformedLine
 
 QUOTE = '"'
+BACKSLASH = "\\"
 MAX_RECORD_LINES = 1000
 """A record of more lines is taken for a quote that nobody closes."""
 QUOTED = re.compile('"[^"]*"')
@@ -43,6 +45,8 @@ def iter_csv(
             yield MalformedLine(f"line {number}, a quote is not closed: {_without_end(line)}")
         elif len(values) != len(header):
             yield MalformedLine(layout.delimiter.join(values))
+        elif values[0] == header[0] and _repeats_header(values, layout, header):
+            yield MalformedLine(f"line {number} repeats the header: {_without_end(line)}")
         else:
             yield {name: value if value != "" else None for name, value in zip(header, values, strict=True)}
 
@@ -77,7 +81,8 @@ def read_header(lines: Lines, layout: TextLayout, where: str) -> list[str]:
 def split_line(line: str, layout: TextLayout, num_values: int | None = None) -> list[str] | None:
     """Return the values of one line; None if a quote is open at its end.
 
-    Quotes that break the rules of CSV belong to the value where the line then has `num_values` values.
+    Where the quotes break the rules of CSV, they may be escaped by a backslash, as Spark and MySQL write them. Otherwise
+    they belong to the value. Both hold only if the line then has `num_values` values.
 
     Example:
         >>> comma = TextLayout()
@@ -91,6 +96,8 @@ def split_line(line: str, layout: TextLayout, num_values: int | None = None) -> 
     try:
         return _parse([text], layout)
     except csv.Error as error:
+        if (escaped := _parse_escaped(text, layout)) is not None and len(escaped) == num_values:
+            return escaped
         if _is_open(error):
             return None
     values = text.split(delimiter)
@@ -103,6 +110,21 @@ def split_line(line: str, layout: TextLayout, num_values: int | None = None) -> 
 def _parse(lines: Sequence[str], layout: TextLayout) -> list[str]:
     """Return the values of the first record by the rules of CSV."""
     return next(csv.reader(lines, delimiter=layout.delimiter, escapechar=layout.escape, strict=True))
+
+
+def _parse_escaped(text: str, layout: TextLayout) -> list[str] | None:
+    """Return the values of a line whose quotes inside values have a backslash before them; None for another line."""
+    if BACKSLASH + QUOTE not in text:
+        return None
+    try:
+        return _parse([text], dataclasses.replace(layout, escape=BACKSLASH))
+    except csv.Error:
+        return None
+
+
+def _repeats_header(values: Sequence[str], layout: TextLayout, header: Sequence[str]) -> bool:
+    """Whether a row is the header of another file that was appended."""
+    return layout.header and len(header) > 1 and [value.strip() for value in values] == list(header)
 
 
 def _read_on(line: str, lines: Lines, layout: TextLayout, header: Sequence[str]) -> list[str] | None:

@@ -7,12 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from recsys_platform.data.input.csv_records import iter_csv, split_line
+from recsys_platform.data.input.csv_records import BACKSLASH, iter_csv, split_line
 from recsys_platform.data.input.json_records import parse_object
 from recsys_platform.data.input.layouts import TextLayout
 from recsys_platform.data.input.text_lines import Lines, MalformedLine
 
-ESCAPE = "\\"
 DELIMITERS = "\t;,"
 """Tried in this order: a header holds the later ones only as part of a name."""
 
@@ -33,7 +32,7 @@ class Dialect:
     def layout(self, keys: Sequence[str] = ()) -> TextLayout:
         """Return how its lines are read, `keys` being the fields of ids and times."""
         # exports with semicolons escape quotes by a backslash
-        escape = ESCAPE if self.delimiter == ";" else None
+        escape = BACKSLASH if self.delimiter == ";" else None
         return TextLayout(
             delimiter=self.delimiter,
             header=self.has_header,
