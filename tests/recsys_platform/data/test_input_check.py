@@ -95,6 +95,37 @@ def test_tables_that_cannot_be_read_are_errors_and_the_others_are_shown(tmp_path
     assert of_check(look).endswith("the data stage would stop; only the first rows were read, and nothing was written")
 
 
+def test_all_files_of_a_table_are_looked_into_and_a_doubt_names_its_file(tmp_path):
+    (tmp_path / "events").mkdir()
+    for part in range(3):
+        bad = "c9,i1,soon\n" if part == 2 else ""
+        (tmp_path / "events" / f"part-{part}.csv").write_text(
+            f"customer,item_id,timestamp\nc{part},i1,157040750{part}\n{bad}"
+        )
+    look = check(tmp_path, interactions={"path": str(tmp_path / "events")})
+    assert look.tables[0].source == f"{tmp_path}/events, csv, `,` between values, the first rows of each of 3 files"
+    assert look.tables[0].columns[0].examples == ("c0", "c1", "c2")
+    assert "interactions: 1 of 4 rows have unparsable_timestamp, the first is row 1 of part-2.csv" in look.doubts[0]
+
+
+def test_files_whose_times_count_different_units_are_an_error(tmp_path):
+    (tmp_path / "events").mkdir()
+    for part, time in enumerate(("1570407501", "1570407501123")):
+        (tmp_path / "events" / f"part-{part}.csv").write_text(f"customer,item_id,timestamp\nc1,i1,{time}\n")
+    look = check(tmp_path, interactions={"path": str(tmp_path / "events")})
+    assert "the files differ in what their times count" in look.errors[0]
+
+
+def test_of_many_files_as_many_are_looked_into_as_is_stated(tmp_path):
+    (tmp_path / "events").mkdir()
+    for part in range(40):
+        rows = "".join(f"c{part},i{row},15704075{row % 60:02}\n" for row in range(80))
+        (tmp_path / "events" / f"part-{part:02}.csv").write_text(f"customer,item_id,timestamp\n{rows}")
+    look = check(tmp_path, items="from_interactions", interactions={"path": str(tmp_path / "events")})
+    assert look.tables[0].source.endswith("the first rows of 16 of 40 files")
+    assert look.tables[0].num_rows == 16 * 62
+
+
 def test_a_label_that_nobody_mentions_is_an_error(tmp_path):
     events = "customer,item_id,timestamp,label\nc1,i1,1,0\nc1,i2,2,1\n"
     assert "input.interactions.where says which rows count, `label == 1`" in check(tmp_path, events=events).errors[0]
