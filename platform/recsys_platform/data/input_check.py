@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from recsys_model.errors import DataError
-from recsys_platform.config.input import InputConfig
+from recsys_platform.config.input import InputConfig, TableConfig
 from recsys_platform.config.run import RunConfig
 from recsys_platform.data.input import contract
 from recsys_platform.data.input.csv_records import describe_layout
@@ -125,7 +125,10 @@ def check_input(config: RunConfig) -> InputLook:
         _look_at_source(source, found)
     else:
         _look_at_tables(settings, found)
-    _judge(found, settings.max_reject_share)
+    interactions = settings.interactions
+    if source is not None and source.counts_seconds:
+        interactions = dataclasses.replace(interactions, time_unit="s")
+    _judge(found, interactions, settings.max_reject_share)
     return InputLook(
         source=why,
         tables=tuple(found.looks),
@@ -135,12 +138,12 @@ def check_input(config: RunConfig) -> InputLook:
     )
 
 
-def _judge(found: _Findings, max_share: float) -> None:
+def _judge(found: _Findings, interactions: TableConfig, max_share: float) -> None:
     """Add what the contract says about the rows."""
     blocks, readings, places = found.blocks, found.readings, defaultdict(lambda: name_row, found.places)
     if "interactions" in blocks:
         notes, doubts = judge_interactions(
-            blocks["interactions"], readings["interactions"], max_share, places["interactions"]
+            blocks["interactions"], readings["interactions"], interactions, max_share, places["interactions"]
         )
         found.notes += notes
         found.doubts += doubts
@@ -208,7 +211,7 @@ def _look_at_source(source: Source, found: _Findings) -> None:
             continue
         try:
             block, left_out = _read_rows(table)
-            reading = _reading_of(name, block)
+            reading = _reading_of(name, block, source)
         except DataError as error:
             found.errors.append(str(error))
             continue
@@ -226,9 +229,9 @@ def _look_at_source(source: Source, found: _Findings) -> None:
         found.whole |= {name} if total < SAMPLE_ROWS else set()
 
 
-def _reading_of(name: str, block: pa.Table) -> Reading:
+def _reading_of(name: str, block: pa.Table, source: Source) -> Reading:
     """Return how the times of an imported table are read."""
-    if name != "interactions":
+    if name != "interactions" or source.counts_seconds:
         return Reading()
     return Reading(times=recognise_times(block["timestamp"].drop_null().to_pylist(), "input.interactions"))
 

@@ -4,16 +4,17 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
-import numpy as np
 import pyarrow as pa
 
+from recsys_platform.config.input import TableConfig
 from recsys_platform.data.input import columns, contract
 from recsys_platform.data.input.arrow import pc
 from recsys_platform.data.input.id_hints import Side, describe_differences
 from recsys_platform.data.input.reading import Reading
 from recsys_platform.data.input.reasons import is_kept
 from recsys_platform.data.input.rejects import Reject
-from recsys_platform.splits import MAX_CALENDAR_S, MIN_CALENDAR_S, moment
+from recsys_platform.data.time_range import doubt_times
+from recsys_platform.splits import moment
 
 Place: TypeAlias = Callable[[int], str]
 """Names a row of the sample for a message."""
@@ -30,7 +31,7 @@ def name_row(row: int) -> str:
 
 
 def judge_interactions(
-    block: pa.Table, reading: Reading, max_share: float, place: Place = name_row
+    block: pa.Table, reading: Reading, config: TableConfig, max_share: float, place: Place = name_row
 ) -> tuple[list[str], list[str]]:
     """Return notes and doubts about the first interactions; items are taken for known."""
     item_ids = pc.drop_null(pc.unique(columns.to_ids(block["item_id"], reading.id_width.get("item_id")).values))
@@ -44,9 +45,8 @@ def judge_interactions(
     if len(times) == 0 or times.max() == times.min():
         return [], doubts
     span = f"interactions: times run from {moment(times.min())} to {moment(times.max())}"
-    if MIN_CALENDAR_S <= np.median(times) <= MAX_CALENDAR_S:
-        return [span], doubts
-    return [], [f"{span}, which are no dates; numbers are read as seconds since 1970", *doubts]
+    doubt = doubt_times(times.min(), times.max(), config)
+    return ([span], doubts) if doubt is None else ([], [doubt, *doubts])
 
 
 def judge_items(block: pa.Table, reading: Reading, max_share: float, place: Place = name_row) -> list[str]:

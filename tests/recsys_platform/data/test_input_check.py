@@ -70,7 +70,10 @@ def test_every_column_is_shown_with_its_role_and_examples(tmp_path):
             {"events": EVENTS + "c1,i1,soon,web\n"},
             "interactions: 1 of 3 rows have unparsable_timestamp, the first is row 2",
         ),
-        ({"events": EVENTS.replace("15704", "20")}, "which are no dates; numbers are read as seconds since 1970"),
+        (
+            {"events": EVENTS.replace("15704", "20")},
+            "times from 1970-01-24 to 1970-01-24: numbers are read as seconds from 1970",
+        ),
         (
             {"users": "user_id,age\nbob,25\n"},
             'rows have a user_id that users lacks, such as "c1", "c2"; users has "bob"',
@@ -136,6 +139,15 @@ def test_items_of_the_interactions_are_shown(tmp_path):
     events = "customer,item_id,timestamp,title\nc1,i1,1570407501,Blue Tent\n"
     look = check(tmp_path, events=events, items="from_interactions")
     assert [column.examples for column in look.tables[1].columns] == [("i1",), ("Blue Tent",)]
+
+
+@pytest.mark.parametrize("name", ["yambda", "p5", "sequences", "lcrec"])
+def test_a_format_whose_times_are_no_dates_says_so_once(tmp_path, name):
+    folder = write_example(tmp_path / "source", name)
+    look = check_input(build_config({"name": "r", "storage": str(tmp_path), "input": {"folder": str(folder)}}))
+    told = [text for text in (*look.notes, *look.doubts) if "stands for seconds" in text or "not dates" in text]
+    assert len(told) == 1
+    assert not any("numbers are read as seconds from 1970" in text for text in look.doubts)
 
 
 def test_a_folder_of_a_published_format_is_shown(tmp_path):

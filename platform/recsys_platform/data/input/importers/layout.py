@@ -94,8 +94,11 @@ def find_parts(
     *,
     keeps_unused_items: bool = False,
     notes: Sequence[str] = (),
+    counts_seconds: bool = False,
 ) -> Source | None:
     """Return the source of a folder whose files have the marks of these parts, None without interactions.
+
+    `counts_seconds` says that the times of the format are seconds from a start of their own.
 
     Raises:
         DataError: a part has several files where the format has one, or `input.*.columns` names a field that they lack.
@@ -112,7 +115,8 @@ def find_parts(
         for table, part in parts.items()
         if part is not None and names[table]
     }
-    has_times = "timestamp" in interactions.layout.columns or "timestamp" in folder.columns.get("interactions", {})
+    has_named_times = "timestamp" in folder.columns.get("interactions", {})
+    has_times = "timestamp" in interactions.layout.columns or has_named_times
     marks = ", ".join(sorted(interactions.marks)) or interactions.pattern
     return Source(
         why=f"{names['interactions'][0]} has {marks}",
@@ -122,6 +126,7 @@ def find_parts(
         users=tables.get("users"),
         keeps_unused_items=keeps_unused_items,
         notes=(*notes, *(() if has_times else (NO_TIMES,))),
+        counts_seconds=not has_times or (counts_seconds and not has_named_times),
         takes_columns=True,
     )
 
