@@ -48,6 +48,9 @@ class BundleSettings:
     """Names of the user features in the training texts."""
     seed: int
     """Seed of the window sampling."""
+    time_format: str | None = None
+    """`strptime` format of the times in the table of interactions, in which requests may write theirs; None: none was
+    named."""
 
     def __post_init__(self) -> None:
         if self.intra_mode not in get_args(IntraMode):

@@ -20,7 +20,11 @@ NUM_HELD_OUT = 2
 MIN_EVENTS_TO_TRAIN = 2
 """Training events of a user that give an example: a target and an event before it."""
 MIN_CALENDAR_S, MAX_CALENDAR_S = 1e8, 2e10
-"""Times between 1973 and 2603; a smaller number is more likely a position in a sequence."""
+"""Between 1973 and 2603 a time is shown as a date: places in a sequence and seconds from a start of their own are smaller.
+
+What the numbers of a table mean is another question, which `values.times` answers by the years from 1990 on. A date before
+these years that is written as such is still shown as one.
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

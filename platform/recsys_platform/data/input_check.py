@@ -1,12 +1,12 @@
 """Look at a sample of a run's tables: what each column is taken for, examples, and every doubt (`recsys data --check`).
 
-Nothing is written and no Ray is started. The first rows of the first file of each table are read and judged by the
+Nothing is written and no Ray is started. The first rows of up to 16 files of each table are read and judged by the
 contract that also judges all rows; a row that it would reject is a doubt.
 """
 
 import dataclasses
 import itertools
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,11 +27,18 @@ from recsys_platform.data.input.labels import find_silent_labels
 from recsys_platform.data.input.open import find_interactions, find_items, find_users
 from recsys_platform.data.input.plain import to_plain_table
 from recsys_platform.data.input.reading import Reading
-from recsys_platform.data.input.sources import MALFORMED, ROW, read_head
-from recsys_platform.data.input.table import Chunk, Table
+from recsys_platform.data.input.sampling import take_sample, with_sampled_times
+from recsys_platform.data.input.sources import MALFORMED, ROW
+from recsys_platform.data.input.table import Table
 from recsys_platform.data.input.text_lines import MalformedLine
-from recsys_platform.data.input.time_sample import with_times
-from recsys_platform.data.sample_doubts import find_id_doubts, judge_interactions, judge_items, judge_users
+from recsys_platform.data.sample_doubts import (
+    Place,
+    find_id_doubts,
+    judge_interactions,
+    judge_items,
+    judge_users,
+    name_row,
+)
 from recsys_platform.values.time_recognition import recognise_times
 
 SAMPLE_ROWS = 1000
@@ -93,6 +100,8 @@ class _Findings:
     looks: list[TableLook] = dataclasses.field(default_factory=list)
     blocks: dict[str, pa.Table] = dataclasses.field(default_factory=dict)
     readings: dict[str, Reading] = dataclasses.field(default_factory=dict)
+    places: dict[str, Place] = dataclasses.field(default_factory=dict)
+    whole: set[str] = dataclasses.field(default_factory=set)
     features: tuple[str, ...] = ()
     notes: list[str] = dataclasses.field(default_factory=list)
     doubts: list[str] = dataclasses.field(default_factory=list)
@@ -116,7 +125,10 @@ def check_input(config: RunConfig) -> InputLook:
         _look_at_source(source, found)
     else:
         _look_at_tables(settings, found)
-    _judge(found, settings.max_reject_share)
+    interactions = settings.interactions
+    if source is not None and source.counts_seconds:
+        interactions = dataclasses.replace(interactions, time_unit="s")
+    _judge(found, interactions, settings.max_reject_share)
     return InputLook(
         source=why,
         tables=tuple(found.looks),
@@ -126,21 +138,24 @@ def check_input(config: RunConfig) -> InputLook:
     )
 
 
-def _judge(found: _Findings, max_share: float) -> None:
+def _judge(found: _Findings, interactions: TableConfig, max_share: float) -> None:
     """Add what the contract says about the rows."""
-    blocks, readings = found.blocks, found.readings
+    blocks, readings, places = found.blocks, found.readings, defaultdict(lambda: name_row, found.places)
     if "interactions" in blocks:
-        notes, doubts = judge_interactions(blocks["interactions"], readings["interactions"], max_share)
+        notes, doubts = judge_interactions(
+            blocks["interactions"], readings["interactions"], interactions, max_share, places["interactions"]
+        )
         found.notes += notes
         found.doubts += doubts
     if "items" in blocks and "title" in blocks["items"].column_names:
-        found.doubts += judge_items(blocks["items"], readings["items"], max_share)
+        found.doubts += judge_items(blocks["items"], readings["items"], max_share, places["items"])
     try:
         if "users" in blocks:
-            found.doubts += judge_users(blocks["users"], found.features, readings["users"], max_share)
+            users = blocks["users"]
+            found.doubts += judge_users(users, found.features, readings["users"], max_share, places["users"])
     except DataError as error:
         found.errors.append(str(error))
-    found.doubts += find_id_doubts(blocks, readings, SAMPLE_ROWS)
+    found.doubts += find_id_doubts(blocks, readings, found.whole)
 
 
 def _look_at_tables(settings: InputConfig, found: _Findings) -> None:
@@ -149,7 +164,7 @@ def _look_at_tables(settings: InputConfig, found: _Findings) -> None:
         return table
 
     finders: dict[str, Callable[[], Table | None]] = {
-        "interactions": lambda: _with_sampled_times(find_interactions(settings), settings.interactions),
+        "interactions": lambda: with_sampled_times(find_interactions(settings), settings.interactions),
         "items": lambda: find_items(settings),
         "users": users,
     }
@@ -162,15 +177,9 @@ def _look_at_tables(settings: InputConfig, found: _Findings) -> None:
             found.errors.append(str(error))
 
 
-def _with_sampled_times(table: Table, config: TableConfig) -> Table:
-    """Return the interactions with the reading of their times, by the beginning of the first file."""
-    group = 0 if table.files.format == "parquet" else None
-    first = Chunk(path=table.files.paths[0], row_group=group, first_row=0, num_rows=0)
-    return with_times(dataclasses.replace(table, chunks=(first,)), config)
-
-
 def _look_at_table(name: str, table: Table, found: _Findings) -> None:
-    block = read_head(table, SAMPLE_ROWS)
+    sample = take_sample(table, SAMPLE_ROWS)
+    block = sample.block
     features = found.features if name == "users" else ()
     columns = [_look_at_column(ours, theirs, block, features) for ours, theirs in table.columns.items()]
     if name == table.files.table:
@@ -180,12 +189,11 @@ def _look_at_table(name: str, table: Table, found: _Findings) -> None:
     if name == "interactions":
         found.errors += [_label_error(label) for label in find_silent_labels(table)]
     layout = f", {describe_layout(table.files.layout)}" if table.files.format == "csv" else ""
-    num_files = len(table.files.paths)
-    files = "" if num_files == 1 else f", the first of {num_files} files"
-    source = f"{table.files.path}, {table.files.format}{layout}{files}"
+    source = ", ".join(filter(None, (table.files.path, f"{table.files.format}{layout}", sample.describe())))
     found.looks.append(TableLook(table=name, source=source, num_rows=block.num_rows, columns=tuple(columns)))
     found.notes += [note for note in table.notes if note not in found.notes]
-    found.blocks[name], found.readings[name] = block, table.reading
+    found.blocks[name], found.readings[name], found.places[name] = block, table.reading, sample.place
+    found.whole |= {name} if sample.is_whole else set()
 
 
 def _label_error(name: str) -> str:
@@ -203,7 +211,7 @@ def _look_at_source(source: Source, found: _Findings) -> None:
             continue
         try:
             block, left_out = _read_rows(table)
-            reading = _reading_of(name, block)
+            reading = _reading_of(name, block, source)
         except DataError as error:
             found.errors.append(str(error))
             continue
@@ -218,11 +226,12 @@ def _look_at_source(source: Source, found: _Findings) -> None:
         look = TableLook(table=name, source=", ".join(source.files), num_rows=block.num_rows, columns=columns)
         found.looks.append(look)
         found.blocks[name], found.readings[name] = block, reading
+        found.whole |= {name} if total < SAMPLE_ROWS else set()
 
 
-def _reading_of(name: str, block: pa.Table) -> Reading:
+def _reading_of(name: str, block: pa.Table, source: Source) -> Reading:
     """Return how the times of an imported table are read."""
-    if name != "interactions":
+    if name != "interactions" or source.counts_seconds:
         return Reading()
     return Reading(times=recognise_times(block["timestamp"].drop_null().to_pylist(), "input.interactions"))
 

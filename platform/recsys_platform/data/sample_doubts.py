@@ -1,19 +1,23 @@
 """Doubts about a sample of the tables: rows that the contract rejects, ids that do not meet, features that are ids."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import TypeAlias
 
-import numpy as np
 import pyarrow as pa
 
+from recsys_platform.config.input import TableConfig
 from recsys_platform.data.input import columns, contract
 from recsys_platform.data.input.arrow import pc
 from recsys_platform.data.input.id_hints import Side, describe_differences
 from recsys_platform.data.input.reading import Reading
 from recsys_platform.data.input.reasons import is_kept
 from recsys_platform.data.input.rejects import Reject
-from recsys_platform.splits import MAX_CALENDAR_S, MIN_CALENDAR_S, moment
+from recsys_platform.data.time_range import doubt_times
+from recsys_platform.splits import moment
 
+Place: TypeAlias = Callable[[int], str]
+"""Names a row of the sample for a message."""
 MIN_USERS = 20
 """Users from which on a feature without equal values is taken for an id."""
 MAX_UNKNOWN_SHARE = 0.1
@@ -21,7 +25,14 @@ NUM_SHOWN = 3
 MAX_CHARACTERS = 200
 
 
-def judge_interactions(block: pa.Table, reading: Reading, max_share: float) -> tuple[list[str], list[str]]:
+def name_row(row: int) -> str:
+    """Return a row of a table of one file for a message."""
+    return f"row {row}"
+
+
+def judge_interactions(
+    block: pa.Table, reading: Reading, config: TableConfig, max_share: float, place: Place = name_row
+) -> tuple[list[str], list[str]]:
     """Return notes and doubts about the first interactions; items are taken for known."""
     item_ids = pc.drop_null(pc.unique(columns.to_ids(block["item_id"], reading.id_width.get("item_id")).values))
     checked = contract.check_interactions(
@@ -30,34 +41,38 @@ def judge_interactions(block: pa.Table, reading: Reading, max_share: float) -> t
     is_bad = checked["reason"].is_valid()
     times = checked["timestamp"].filter(pc.invert(is_bad)).to_numpy()
     rejects = [Reject(**row) for row in checked.filter(is_bad).select(["row", "reason", "values"]).to_pylist()]
-    doubts = list(_describe_rejects("interactions", rejects, block.num_rows, max_share))
+    doubts = list(_describe_rejects("interactions", rejects, block.num_rows, max_share, place))
     if len(times) == 0 or times.max() == times.min():
         return [], doubts
     span = f"interactions: times run from {moment(times.min())} to {moment(times.max())}"
-    if MIN_CALENDAR_S <= np.median(times) <= MAX_CALENDAR_S:
-        return [span], doubts
-    return [], [f"{span}, which are no dates; numbers are read as seconds since 1970", *doubts]
+    doubt = doubt_times(times.min(), times.max(), config)
+    return ([span], doubts) if doubt is None else ([], [doubt, *doubts])
 
 
-def judge_items(block: pa.Table, reading: Reading, max_share: float) -> list[str]:
+def judge_items(block: pa.Table, reading: Reading, max_share: float, place: Place = name_row) -> list[str]:
     """Return doubts about the first items."""
-    return list(_describe_rejects("items", contract.check_items(block, reading).rejects, block.num_rows, max_share))
+    rejects = contract.check_items(block, reading).rejects
+    return list(_describe_rejects("items", rejects, block.num_rows, max_share, place))
 
 
-def judge_users(block: pa.Table, features: Sequence[str], reading: Reading, max_share: float) -> list[str]:
+def judge_users(
+    block: pa.Table, features: Sequence[str], reading: Reading, max_share: float, place: Place = name_row
+) -> list[str]:
     """Return doubts about the first users and their features.
 
     Raises:
         DataError: a feature has no plain values.
     """
     rejects = contract.check_users(block, tuple(features), reading).rejects
-    return [*_find_id_features(block, features), *_describe_rejects("users", rejects, block.num_rows, max_share)]
+    return [*_find_id_features(block, features), *_describe_rejects("users", rejects, block.num_rows, max_share, place)]
 
 
-def find_id_doubts(blocks: Mapping[str, pa.Table], readings: Mapping[str, Reading], sample_rows: int) -> Iterator[str]:
-    """Yield whether ids of the interactions are missing in the other tables, if these were read as a whole."""
+def find_id_doubts(
+    blocks: Mapping[str, pa.Table], readings: Mapping[str, Reading], whole: Collection[str]
+) -> Iterator[str]:
+    """Yield whether ids of the interactions are missing in the other tables, if these were read as a `whole`."""
     for table, name in (("items", "item_id"), ("users", "user_id")):
-        if "interactions" not in blocks or table not in blocks or blocks[table].num_rows >= sample_rows:
+        if "interactions" not in blocks or table not in blocks or table not in whole:
             continue
         known, occurring = (
             pc.drop_null(columns.to_ids(blocks[one][name], readings[one].id_width.get(name)).values)
@@ -83,12 +98,14 @@ def _find_id_features(block: pa.Table, features: Sequence[str]) -> Iterator[str]
             )
 
 
-def _describe_rejects(table: str, rejects: Sequence[Reject], num_rows: int, max_share: float) -> Iterator[str]:
+def _describe_rejects(
+    table: str, rejects: Sequence[Reject], num_rows: int, max_share: float, place: Place
+) -> Iterator[str]:
     counts = Counter(reject.reason for reject in rejects)
     for reason, number in counts.most_common():
         first = next(reject for reject in rejects if reject.reason == reason)
         values = first.values if len(first.values) <= MAX_CHARACTERS else f"{first.values[:MAX_CHARACTERS]}..."
-        yield f"{table}: {number} of {num_rows} rows have {reason}, the first is row {first.row}: {values}"
+        yield f"{table}: {number} of {num_rows} rows have {reason}, the first is {place(first.row)}: {values}"
     if sum(number for reason, number in counts.items() if not is_kept(reason)) > max_share * num_rows:
         yield f"{table}: so many rejected rows stop the data stage (input.max_reject_share {max_share:.1%})"
 

@@ -1,4 +1,4 @@
-"""Say in which years the interactions lie, and warn where that is unlikely."""
+"""Say in which years the interactions lie, and doubt unlikely ones: for the data stage and `recsys data --check`."""
 
 import logging
 import time
@@ -11,10 +11,19 @@ from recsys_platform.values.times import DAY, EARLIEST_LIKELY
 logger = logging.getLogger(__name__)
 
 
-def warn_of_times(
+def warn_of_times(earliest: float, latest: float, config: TableConfig) -> None:
+    """Log the range of all times, as a warning where they are unlikely."""
+    doubt = doubt_times(earliest, latest, config)
+    if doubt is None:
+        logger.info("%s", _describe(earliest, latest))
+    else:
+        logger.warning("%s", doubt)
+
+
+def doubt_times(
     earliest: float, latest: float, config: TableConfig, clock: Callable[[], float] = time.time
 ) -> str | None:
-    """Log the range of all times, as a warning where they are unlikely; return the warning.
+    """Return what is unlikely about the times of the interactions, None if nothing is.
 
     Args:
         earliest: Unix seconds of the first event.
@@ -22,19 +31,17 @@ def warn_of_times(
         config: The interactions; a configured unit or format confirms times before 1990.
         clock: Returns the current time.
     """
-    between = f"input.interactions: times from {to_day(earliest)} to {to_day(latest)}"
+    between = _describe(earliest, latest)
     is_confirmed = config.time_unit != "auto" or config.time_format is not None
     if latest > clock() + DAY:
-        warning = (
-            f"{between}, the last after today; check the column, or set input.interactions.time_unit or time_format"
-        )
-    elif latest < EARLIEST_LIKELY and not is_confirmed:
-        warning = (
+        return f"{between}, the last after today; check the column, or set input.interactions.time_unit or time_format"
+    if latest < EARLIEST_LIKELY and not is_confirmed:
+        return (
             f"{between}: numbers are read as seconds from 1970, which suits times that count from a start of their own; "
             "set input.interactions.time_unit to s if they do, else to their unit"
         )
-    else:
-        logger.info("%s", between)
-        return None
-    logger.warning("%s", warning)
-    return warning
+    return None
+
+
+def _describe(earliest: float, latest: float) -> str:
+    return f"input.interactions: times from {to_day(earliest)} to {to_day(latest)}"

@@ -116,6 +116,7 @@ def trained_settings(config: RunConfig, dataset: Manifest, checkpoint: Manifest)
         trie_temperature=objective.trie_temperature,
         user_features=read_user_features(config.dataset_folder),
         seed=dataset.config["seed"],
+        time_format=dataset.config["input"]["interactions"].get("time_format"),
     )
 
 

@@ -15,9 +15,10 @@ from recsys_model.infilling.prompt import Prompt, build_prompt
 from recsys_model.text.textualize import Behaviour, Textualizer
 from recsys_model.text.tokenizer import SpecialTokens
 from recsys_model.text.windows import sample_history
-from recsys_platform.serve.schemas import HistoryEvent, Problem, RecommendRequest, Rejection
+from recsys_platform.serve.schemas import TIME_RULE, HistoryEvent, Problem, RecommendRequest, Rejection
 from recsys_platform.values.ids import usual_id
 from recsys_platform.values.labels import UnreadableLabelError, canonical_label, canonical_word, label_of, unescape
+from recsys_platform.values.times import parse_time_in
 
 MAX_UNKNOWN_NAMED = 20
 """Maximum number of unknown ids named per list; a list from another shop may have thousands."""
@@ -61,8 +62,12 @@ class RequestReader:
         problems: list[Problem] = []
         self._check_k(request.k, problems)
         features = self._read_features(request.user_features, problems)
-        request_time = self._request_time(request)
-        history = self._read_history(request.history, request_time, problems)
+        times = [
+            self._read_time(["history", index, "time"], event.time, problems)
+            for index, event in enumerate(request.history)
+        ]
+        request_time = self._request_time(self._read_time(["time"], request.time, problems), times)
+        history = self._read_history(request.history, times, request_time, problems)
         denied = self._read_list("deny", request.deny, problems)
         allowed = None if request.allow is None else self._read_list("allow", request.allow, problems)
         if problems:
@@ -108,21 +113,31 @@ class RequestReader:
             problems.append(Problem(loc=["body", *path], msg=message, type="unreadable_value"))
             return None
 
-    def _request_time(self, request: RecommendRequest) -> float:
+    def _read_time(self, path: list[str | int], value: str | float | None, problems: list[Problem]) -> float | None:
+        """Return unix seconds; a text is read as the table of interactions writes times."""
+        try:
+            return None if value is None else parse_time_in(value, self._settings.time_format)
+        except (ValueError, OverflowError) as error:
+            problems.append(Problem(loc=["body", *path], msg=f"{TIME_RULE}: {error}", type="unreadable_time"))
+            return None
+
+    def _request_time(self, given: float | None, times: Sequence[float | None]) -> float:
         """Return the time of the recommendation: the given one, else the later of now and the latest event."""
-        if request.time is not None:
-            return request.time
-        return max([self._clock(), *(event.time for event in request.history if event.time is not None)])
+        return given if given is not None else max([self._clock(), *(time for time in times if time is not None)])
 
     def _read_history(
-        self, events: Sequence[HistoryEvent], request_time: float, problems: list[Problem]
+        self,
+        events: Sequence[HistoryEvent],
+        times: Sequence[float | None],
+        request_time: float,
+        problems: list[Problem],
     ) -> list[Behaviour]:
         """Return the history sorted by time; events with equal times keep their order."""
         behaviours: list[Behaviour] = []
         num_unknown = 0
-        for index, event in enumerate(events):
+        for index, (event, time) in enumerate(zip(events, times, strict=True)):
             loc: list[str | int] = ["body", "history", index]
-            timestamp = request_time if event.time is None else event.time
+            timestamp = request_time if time is None else time
             if timestamp > request_time:
                 message = "must not be after the time of the recommendation"
                 problems.append(Problem(loc=[*loc, "time"], msg=message, type="event_after_time"))

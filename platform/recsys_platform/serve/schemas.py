@@ -6,7 +6,7 @@ Unknown fields, numbers that are not finite and texts beyond the limits are refu
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 
 from recsys_model.config import Scoring
 from recsys_platform.values import times
@@ -16,24 +16,27 @@ MAX_FEATURES = 200
 MAX_TEXT = 2_000
 MAX_CATEGORIES = 50
 MAX_LISTED = 1_000_000
+TIME_RULE = "must be an ISO 8601 time such as 2024-05-01T12:00:00Z, or unix seconds"
 
 
-def parse_time(value: Any) -> float:
-    """Return unix seconds for a number of seconds or a text, which is read as the data stage reads it.
+def check_time(value: Any) -> str | float:
+    """Return unix seconds for a number, and a text unchanged: `RequestReader` knows how the training data write times.
 
     Raises:
-        ValueError: It is neither, may mean several times, or is outside the years 1 to 9999.
+        ValueError: It is neither, a number that may mean several times, or one outside the years 1 to 9999.
 
     Example:
-        >>> parse_time("1970-01-02T00:00:00Z")
-        86400.0
+        >>> check_time(1714521600000), check_time("2024-05-01")
+        (1714521600.0, '2024-05-01')
     """
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise ValueError(f"must be an ISO 8601 text or unix seconds, got {type(value).__name__}")
+    if isinstance(value, str):
+        return _checked_text(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(f"{TIME_RULE}, got {type(value).__name__}")
     try:
         return times.parse_time(value)
     except (ValueError, OverflowError) as error:
-        raise ValueError(f"must be an ISO 8601 time such as 2024-05-01T12:00:00Z, or unix seconds: {error}") from error
+        raise ValueError(f"{TIME_RULE}: {error}") from error
 
 
 def parse_feature(value: Any) -> str | int | float | bool:
@@ -65,8 +68,8 @@ def _checked_text(text: str) -> str:
 
 Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT), AfterValidator(_checked_text)]
 Time = Annotated[
-    float,
-    BeforeValidator(parse_time),
+    str | float,
+    PlainValidator(check_time),
     WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, {"type": "number"}]}),
 ]
 FeatureValue = Annotated[
@@ -90,7 +93,8 @@ class HistoryEvent(StrictModel):
     )
     time: Time | None = Field(
         None,
-        description="Time of the event: ISO 8601 (UTC without a time zone) or unix seconds; "
+        description="Time of the event: ISO 8601 (UTC without a time zone), a text in the `time_format` of the training "
+        "data, or unix seconds; "
         "the default is the time of the recommendation.",
         examples=["2014-05-01T00:00:00Z", 1398902400],
     )

@@ -130,6 +130,40 @@ def parse_time(value: str | float) -> float:
     return seconds
 
 
+def parse_time_in(value: str | float, time_format: str | None) -> float:
+    """Return the unix seconds of one value alone, a text in the format of its table, or as `parse_time` reads it.
+
+    Raises:
+        ValueError: it is no time, or may be two; the format is named.
+
+    Example:
+        >>> parse_time_in("20240105", "%Y%d%m") == parse_time_in("2024-05-01", "%Y%d%m") == parse_time("2024-05-01")
+        True
+    """
+    if time_format is None:
+        return parse_time(value)
+    seconds = _parse_in(str(value).removesuffix(".0"), time_format)
+    if isinstance(value, str) and seconds is not None:
+        return seconds
+    if seconds is not None:
+        raise ValueError(
+            f"{value} may be a time in the format {time_format} or seconds: write it as a text, or in ISO 8601"
+        )
+    if isinstance(value, str) and parse_number(value) is not None:
+        raise ValueError(f"{value} does not have the format {time_format} of the training data")
+    try:
+        return parse_time(value)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"{error}; it does not have the format {time_format} of the training data either") from error
+
+
+def _parse_in(text: str, time_format: str) -> float | None:
+    try:
+        return parse_format(text, time_format)
+    except (ValueError, OverflowError):
+        return None
+
+
 def _parse_lone_number(value: str | float, number: float) -> float:
     calendar = None if isinstance(value, float) else parse_calendar(_digits(str(value)))
     if calendar is not None and isinstance(value, str):

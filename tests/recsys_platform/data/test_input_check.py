@@ -70,7 +70,10 @@ def test_every_column_is_shown_with_its_role_and_examples(tmp_path):
             {"events": EVENTS + "c1,i1,soon,web\n"},
             "interactions: 1 of 3 rows have unparsable_timestamp, the first is row 2",
         ),
-        ({"events": EVENTS.replace("15704", "20")}, "which are no dates; numbers are read as seconds since 1970"),
+        (
+            {"events": EVENTS.replace("15704", "20")},
+            "times from 1970-01-24 to 1970-01-24: numbers are read as seconds from 1970",
+        ),
         (
             {"users": "user_id,age\nbob,25\n"},
             'rows have a user_id that users lacks, such as "c1", "c2"; users has "bob"',
@@ -95,6 +98,37 @@ def test_tables_that_cannot_be_read_are_errors_and_the_others_are_shown(tmp_path
     assert of_check(look).endswith("the data stage would stop; only the first rows were read, and nothing was written")
 
 
+def test_all_files_of_a_table_are_looked_into_and_a_doubt_names_its_file(tmp_path):
+    (tmp_path / "events").mkdir()
+    for part in range(3):
+        bad = "c9,i1,soon\n" if part == 2 else ""
+        (tmp_path / "events" / f"part-{part}.csv").write_text(
+            f"customer,item_id,timestamp\nc{part},i1,157040750{part}\n{bad}"
+        )
+    look = check(tmp_path, interactions={"path": str(tmp_path / "events")})
+    assert look.tables[0].source == f"{tmp_path}/events, csv, `,` between values, the first rows of each of 3 files"
+    assert look.tables[0].columns[0].examples == ("c0", "c1", "c2")
+    assert "interactions: 1 of 4 rows have unparsable_timestamp, the first is row 1 of part-2.csv" in look.doubts[0]
+
+
+def test_files_whose_times_count_different_units_are_an_error(tmp_path):
+    (tmp_path / "events").mkdir()
+    for part, time in enumerate(("1570407501", "1570407501123")):
+        (tmp_path / "events" / f"part-{part}.csv").write_text(f"customer,item_id,timestamp\nc1,i1,{time}\n")
+    look = check(tmp_path, interactions={"path": str(tmp_path / "events")})
+    assert "the files differ in what their times count" in look.errors[0]
+
+
+def test_of_many_files_as_many_are_looked_into_as_is_stated(tmp_path):
+    (tmp_path / "events").mkdir()
+    for part in range(40):
+        rows = "".join(f"c{part},i{row},15704075{row % 60:02}\n" for row in range(80))
+        (tmp_path / "events" / f"part-{part:02}.csv").write_text(f"customer,item_id,timestamp\n{rows}")
+    look = check(tmp_path, items="from_interactions", interactions={"path": str(tmp_path / "events")})
+    assert look.tables[0].source.endswith("the first rows of 16 of 40 files")
+    assert look.tables[0].num_rows == 16 * 62
+
+
 def test_a_label_that_nobody_mentions_is_an_error(tmp_path):
     events = "customer,item_id,timestamp,label\nc1,i1,1,0\nc1,i2,2,1\n"
     assert "input.interactions.where says which rows count, `label == 1`" in check(tmp_path, events=events).errors[0]
@@ -105,6 +139,15 @@ def test_items_of_the_interactions_are_shown(tmp_path):
     events = "customer,item_id,timestamp,title\nc1,i1,1570407501,Blue Tent\n"
     look = check(tmp_path, events=events, items="from_interactions")
     assert [column.examples for column in look.tables[1].columns] == [("i1",), ("Blue Tent",)]
+
+
+@pytest.mark.parametrize("name", ["yambda", "p5", "sequences", "lcrec"])
+def test_a_format_whose_times_are_no_dates_says_so_once(tmp_path, name):
+    folder = write_example(tmp_path / "source", name)
+    look = check_input(build_config({"name": "r", "storage": str(tmp_path), "input": {"folder": str(folder)}}))
+    told = [text for text in (*look.notes, *look.doubts) if "stands for seconds" in text or "not dates" in text]
+    assert len(told) == 1
+    assert not any("numbers are read as seconds from 1970" in text for text in look.doubts)
 
 
 def test_a_folder_of_a_published_format_is_shown(tmp_path):

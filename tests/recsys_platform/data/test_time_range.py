@@ -3,7 +3,7 @@
 import pytest
 
 from recsys_platform.config.input import TableConfig
-from recsys_platform.data.time_range import warn_of_times
+from recsys_platform.data.time_range import doubt_times
 
 NOW = 1_714_521_600.0
 
@@ -20,5 +20,5 @@ NOW = 1_714_521_600.0
     ],
 )
 def test_unlikely_years_are_told(earliest, latest, settings, warning):
-    told = warn_of_times(earliest, latest, TableConfig(path="events", **settings), clock=lambda: NOW)
+    told = doubt_times(earliest, latest, TableConfig(path="events", **settings), clock=lambda: NOW)
     assert (told is None) if warning is None else (told is not None and warning in told)

@@ -306,3 +306,38 @@ def test_an_exact_answer_that_the_limit_ended_says_by_how_much_it_could_be_off(e
     assert answer.certificate.missing is None
     assert answer.certificate.bound is not None
     RecommendResponse.model_validate_json(answer.model_dump_json())
+
+
+def reads_times_in(bundle: Bundle, time_format: str | None) -> Recommender:
+    settings = dataclasses.replace(bundle.settings, time_format=time_format)
+    return Recommender(dataclasses.replace(bundle, settings=settings), INFO, clock=lambda: NOW)
+
+
+def at(time: Any) -> RecommendRequest:
+    return RecommendRequest.model_validate({"history": [{"item": "i0", "time": 0}], "time": time})
+
+
+@pytest.mark.parametrize(
+    ("time_format", "time"),
+    [("%d.%m.%Y %H:%M", "01.05.2024 12:30"), ("%Y%d%m %H:%M", "20240105 12:30"), ("%d.%m.%Y", "2024-05-01T12:30:00Z")],
+)
+def test_a_time_is_read_in_the_format_of_the_training_data(shop_bundle: Bundle, time_format: str, time: str):
+    reader = reads_times_in(shop_bundle, time_format)
+    assert prompt(reader, at(time)) == prompt(reader, at(1714566600))
+
+
+@pytest.mark.parametrize(
+    ("time_format", "time", "reason"),
+    [
+        (None, "01.05.2024", "01.05.2024"),
+        ("%d.%m.%Y", "soon", "the format %d.%m.%Y of the training data"),
+        ("%d.%m.%Y", "20240501", "20240501 does not have the format %d.%m.%Y of the training data"),
+        ("%Y", 2019, "may be a time in the format %Y or seconds"),
+    ],
+)
+def test_a_time_of_another_format_is_refused_at_its_field(
+    shop_bundle: Bundle, time_format: str | None, time: Any, reason: str
+):
+    (problem,) = problems(reads_times_in(shop_bundle, time_format), at(time))
+    assert (problem.loc, problem.type) == (["body", "time"], "unreadable_time")
+    assert reason in problem.msg

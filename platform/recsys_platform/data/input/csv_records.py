@@ -7,6 +7,7 @@ and the lines below are read on their own.
 """
 
 import csv
+import dataclasses
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from recsys_platform.data.input.layouts import TextLayout, describe_delimiter
 from recsys_platform.data.input.text_lines import Lines, MalformedLine
 
 QUOTE = '"'
+BACKSLASH = "\\"
 MAX_RECORD_LINES = 1000
 """A record of more lines is taken for a quote that nobody closes."""
 QUOTED = re.compile('"[^"]*"')
@@ -36,13 +38,15 @@ def iter_csv(
         if not line.strip("\r\n"):
             continue
         number = lines.number
-        values = split_line(line, layout.delimiter, len(header))
+        values = split_line(line, layout, len(header))
         if values is None:
             values = _read_on(line, lines, layout, header)
         if values is None:
             yield MalformedLine(f"line {number}, a quote is not closed: {_without_end(line)}")
         elif len(values) != len(header):
             yield MalformedLine(layout.delimiter.join(values))
+        elif values[0] == header[0] and _repeats_header(values, layout, header):
+            yield MalformedLine(f"line {number} repeats the header: {_without_end(line)}")
         else:
             yield {name: value if value != "" else None for name, value in zip(header, values, strict=True)}
 
@@ -58,10 +62,10 @@ def read_header(lines: Lines, layout: TextLayout, where: str) -> list[str]:
         line = lines.take()
     if line is None:
         raise DataError(f"{where} is empty; {'it needs a header line' if layout.header else 'it needs rows'}")
-    values = split_line(line, layout.delimiter)
+    values = split_line(line, layout)
     while values is None and (more := lines.take()) is not None:
         line += more
-        values = split_line(line, layout.delimiter)
+        values = split_line(line, layout)
     if values is None:
         raise DataError(f"{where}: a quote in the first line is not closed: {line[:200]!r}")
     if not layout.header:
@@ -74,28 +78,53 @@ def read_header(lines: Lines, layout: TextLayout, where: str) -> list[str]:
     return names
 
 
-def split_line(line: str, delimiter: str, num_values: int | None = None) -> list[str] | None:
+def split_line(line: str, layout: TextLayout, num_values: int | None = None) -> list[str] | None:
     """Return the values of one line; None if a quote is open at its end.
 
-    Quotes that break the rules of CSV belong to the value where the line then has `num_values` values.
+    Where the quotes break the rules of CSV, they may be escaped by a backslash, as Spark and MySQL write them. Otherwise
+    they belong to the value. Both hold only if the line then has `num_values` values.
 
     Example:
-        >>> split_line('i1,"Tent, red"', ","), split_line('i1,"Mug', ","), split_line('i1,"Tent" red', ",", 2)
+        >>> comma = TextLayout()
+        >>> split_line('i1,"Tent, red"', comma), split_line('i1,"Mug', comma), split_line('i1,"Tent" red', comma, 2)
         (['i1', 'Tent, red'], None, ['i1', '"Tent" red'])
     """
     text = _without_end(line)
-    if QUOTE not in text or len(delimiter) > 1:
+    delimiter = layout.delimiter
+    if QUOTE not in text or len(delimiter) > 1 or not layout.has_quotes:
         return text.split(delimiter)
     try:
-        return next(csv.reader([text], delimiter=delimiter, strict=True))
+        return _parse([text], layout)
     except csv.Error as error:
+        if (escaped := _parse_escaped(text, layout)) is not None and len(escaped) == num_values:
+            return escaped
         if _is_open(error):
             return None
     values = text.split(delimiter)
     if len(values) == num_values:
         return values
-    rows = list(csv.reader([text + "\n", "next"], delimiter=delimiter))
+    rows = list(csv.reader([text + "\n", "next"], delimiter=delimiter, escapechar=layout.escape))
     return rows[0] if len(rows) == 2 else None
+
+
+def _parse(lines: Sequence[str], layout: TextLayout) -> list[str]:
+    """Return the values of the first record by the rules of CSV."""
+    return next(csv.reader(lines, delimiter=layout.delimiter, escapechar=layout.escape, strict=True))
+
+
+def _parse_escaped(text: str, layout: TextLayout) -> list[str] | None:
+    """Return the values of a line whose quotes inside values have a backslash before them; None for another line."""
+    if BACKSLASH + QUOTE not in text:
+        return None
+    try:
+        return _parse([text], dataclasses.replace(layout, escape=BACKSLASH))
+    except csv.Error:
+        return None
+
+
+def _repeats_header(values: Sequence[str], layout: TextLayout, header: Sequence[str]) -> bool:
+    """Whether a row is the header of another file that was appended."""
+    return layout.header and len(header) > 1 and [value.strip() for value in values] == list(header)
 
 
 def _read_on(line: str, lines: Lines, layout: TextLayout, header: Sequence[str]) -> list[str] | None:
@@ -106,7 +135,7 @@ def _read_on(line: str, lines: Lines, layout: TextLayout, header: Sequence[str])
         if QUOTE not in more:
             continue
         try:
-            values = next(csv.reader(taken, delimiter=layout.delimiter, strict=True))
+            values = _parse(taken, layout)
         except csv.Error as error:
             if _is_open(error):
                 continue

@@ -21,6 +21,10 @@ class TextLayout:
     """How bytes become text."""
     keys: tuple[str, ...] = ()
     """Columns of ids and times, by which a line shows that it is a row (see `csv_records`)."""
+    has_quotes: bool = True
+    """Whether a value may be in double quotes."""
+    escape: str | None = None
+    """What stands before a quote that belongs to the value; None if such quotes are doubled."""
 
 
 def choose_delimiter(lines: Sequence[str], wanted: Collection[str], *, header: bool, ending: str = "") -> str:

@@ -35,16 +35,21 @@ def read_whole(table: Table) -> pa.Table:
     return join_parts(pieces)
 
 
-def read_head(table: Table, num_rows: int) -> pa.Table:
-    """Return the first rows of the first file that count; the table need not be counted.
+def read_head(table: Table, num_rows: int, path: str | None = None) -> pa.Table:
+    """Return the first rows of a file that count, with their numbers in it; the table need not be counted.
+
+    Args:
+        table: The table.
+        num_rows: How many rows, at most.
+        path: The file; None takes the first one.
 
     Raises:
         DataError: the file cannot be read.
     """
-    path = table.files.paths[0]
+    path = table.files.paths[0] if path is None else path
     pieces = [_text_block([], table).append_column(ROW, pa.array([], pa.int64()))]
     first_row = num_found = 0
-    for group in _row_groups_of(table, path):
+    for group in row_groups_of(table, path):
         chunk = Chunk(path=path, row_group=group, first_row=first_row, num_rows=0)
         for piece, counts in _read_pieces(table, chunk, RowCount(), min(num_rows, ROWS_PER_BLOCK)):
             pieces.append(_numbered(piece, counts, first_row, table))
@@ -117,7 +122,12 @@ def _read_pieces(
         raise DataError(f"{where} cannot be read: {error}") from error
 
 
-def _row_groups_of(table: Table, path: str) -> list[int | None]:
+def row_groups_of(table: Table, path: str) -> list[int | None]:
+    """Return the parts of a file that are read on their own: row groups of Parquet; a text file is one, None.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
     if table.files.format != "parquet":
         return [None]
     try:

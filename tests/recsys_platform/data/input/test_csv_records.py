@@ -120,3 +120,20 @@ def test_the_line_numbers_of_a_file_are_those_of_its_lines():
     lines = Lines(["a", "b", "c"])
     taken = list(itertools.takewhile(lambda line: line is not None, iter(lines.take, None)))
     assert (taken, lines.number) == (["a", "b", "c"], 3)
+
+
+def test_quotes_that_a_backslash_escapes_are_read_as_spark_writes_them():
+    assert titles('item_id,title\ni1,"5\\" pipe, \\"blue\\""\ni2,"C:\\"\ni3,a\\"b\n') == [
+        'i1=5" pipe, "blue"',
+        "i2=C:\\",
+        'i3=a\\"b',
+    ]
+
+
+def test_the_header_of_an_appended_file_is_no_row():
+    assert titles("item_id, title\ni1,Tent\nitem_id, title\ni2,Lamp\nitem_id,Lamp\n") == [
+        "i1=Tent",
+        "line 3 repeats the header: item_id, title",
+        "i2=Lamp",
+        "item_id=Lamp",
+    ]

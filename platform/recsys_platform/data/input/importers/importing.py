@@ -97,6 +97,8 @@ def _import(config: RunConfig, name: str, folder: SourceFolder, source: Source) 
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     configs = {table: TableConfig(path=str(target / f"{table}.parquet")) for table in counts.rows}
+    if source.counts_seconds:
+        configs["interactions"] = dataclasses.replace(configs["interactions"], time_unit="s")
     report = InputReport(
         format=name,
         why=source.why,

@@ -24,6 +24,8 @@ NO_TIMES = (
     "the files have no times: an event's place in its sequence stands for seconds, so all are short-term behaviour"
 )
 ROWS_PER_BATCH = 65536
+KEYS = ("user_id", "item_id", "timestamp")
+"""Columns by which a line shows that it is a row."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,8 +94,11 @@ def find_parts(
     *,
     keeps_unused_items: bool = False,
     notes: Sequence[str] = (),
+    counts_seconds: bool = False,
 ) -> Source | None:
     """Return the source of a folder whose files have the marks of these parts, None without interactions.
+
+    `counts_seconds` says that the times of the format are seconds from a start of their own.
 
     Raises:
         DataError: a part has several files where the format has one, or `input.*.columns` names a field that they lack.
@@ -110,7 +115,8 @@ def find_parts(
         for table, part in parts.items()
         if part is not None and names[table]
     }
-    has_times = "timestamp" in interactions.layout.columns or "timestamp" in folder.columns.get("interactions", {})
+    has_named_times = "timestamp" in folder.columns.get("interactions", {})
+    has_times = "timestamp" in interactions.layout.columns or has_named_times
     marks = ", ".join(sorted(interactions.marks)) or interactions.pattern
     return Source(
         why=f"{names['interactions'][0]} has {marks}",
@@ -120,6 +126,7 @@ def find_parts(
         users=tables.get("users"),
         keeps_unused_items=keeps_unused_items,
         notes=(*notes, *(() if has_times else (NO_TIMES,))),
+        counts_seconds=not has_times or (counts_seconds and not has_named_times),
         takes_columns=True,
     )
 
@@ -163,11 +170,16 @@ def with_places(entries: Iterable[Entry]) -> Iterator[Entry]:
         yield entry
 
 
-def read_records(folder: SourceFolder, name: str, dialect: Dialect | None = None) -> Iterator[Record | MalformedLine]:
-    """Yield the records of a file: delimited, Parquet, or lines of objects, by its ending or by the given dialect."""
+def read_records(
+    folder: SourceFolder, name: str, dialect: Dialect | None = None, keys: Sequence[str] = ()
+) -> Iterator[Record | MalformedLine]:
+    """Yield the records of a file: delimited, Parquet, or lines of objects, by its ending or by the given dialect.
+
+    `keys` are the fields of ids and times of a delimited file.
+    """
     ending = ending_of(name)
     if dialect is not None or ending in DELIMITED_ENDINGS:
-        return iter_delimited(folder.read_raw_lines(name), dialect or folder.dialect(name))
+        return iter_delimited(folder.read_raw_lines(name), dialect or folder.dialect(name), keys)
     return _read_parquet(folder, name) if ending == ".parquet" else iter_objects(folder.read_lines(name))
 
 
@@ -181,8 +193,9 @@ def _read_entries(
     folder: SourceFolder, names: Sequence[str], layout: Layout, columns: Mapping[str, Column]
 ) -> Iterator[Entry]:
     sources = [(ours, source.fields[0], source.fields[1:], source.read) for ours, source in columns.items()]
+    keys = [field for ours in KEYS if ours in columns for field in columns[ours].fields]
     for name in names:
-        for record in read_records(folder, name, layout.dialect):
+        for record in read_records(folder, name, layout.dialect, keys):
             if isinstance(record, MalformedLine):
                 yield record
             else:

@@ -53,6 +53,7 @@ def find_p5(folder: SourceFolder) -> Source | None:
         interactions=RowTable(columns=COLUMNS, read=lambda: _read(folder, sequence_files[0], user_ids, item_ids)),
         items=_text_table(folder) if texts else metadata_table(folder, metadata),
         users=None,
+        counts_seconds=True,
         keeps_unused_items=False,
         notes=tuple(
             describe_sequences(

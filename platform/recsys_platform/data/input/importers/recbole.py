@@ -82,6 +82,7 @@ def find_recbole(folder: SourceFolder) -> Source | None:
             *describe_unread(names[0], header, columns, (LABEL, HISTORY)),
             *(describe_unread_items(folder, item_name, item_field) if item_name is not None else ()),
         ),
+        counts_seconds=not has_times,
         takes_columns=True,
     )
 

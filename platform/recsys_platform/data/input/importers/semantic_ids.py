@@ -55,6 +55,7 @@ def find_lcrec(folder: SourceFolder) -> Source | None:
         users=None,
         keeps_unused_items=True,
         notes=(NO_TIMES, *_describe_titles(has_titles=item is not None, has_ids=index is not None, by_id=by_id)),
+        counts_seconds=True,
         takes_columns=True,
     )
 
@@ -85,6 +86,7 @@ def find_minionerec(folder: SourceFolder) -> Source | None:
         users=None,
         keeps_unused_items=True,
         notes=(NO_TIMES, *_describe_titles(has_titles=bool(info), has_ids=bool(info), by_id=by_id)),
+        counts_seconds=True,
         takes_columns=True,
     )
 

@@ -42,6 +42,7 @@ def find_sequences(folder: SourceFolder) -> Source | None:
         interactions=RowTable(columns=COLUMNS, read=lambda: read(folder, names[0])),
         items=None,
         users=None,
+        counts_seconds=True,
         keeps_unused_items=False,
         notes=tuple(describe_sequences(are_numbered=has_numbers(folder, names[0]), has_titles=False)),
     )

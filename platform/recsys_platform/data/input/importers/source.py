@@ -54,5 +54,7 @@ class Source:
     """Whether an item without any interaction belongs to the catalogue."""
     notes: tuple[str, ...] = ()
     """Notes for the user about the reading."""
+    counts_seconds: bool = False
+    """Whether its times are no dates: places in a sequence, or seconds from a start of their own."""
     takes_columns: bool = False
     """Whether the tables follow `SourceFolder.columns`."""

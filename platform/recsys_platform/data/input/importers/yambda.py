@@ -43,7 +43,7 @@ def find_yambda(folder: SourceFolder) -> Source | None:
     pattern = next((wanted for wanted in PREFERRED for name in names if base_name(name) == wanted), EVENTS.pattern)
     part = replace(EVENTS, pattern=pattern, layout=replace(EVENTS.layout, rows=_events))
     notes = ("times are seconds since the data set began, not dates",)
-    return find_parts(folder, part, notes=notes)
+    return find_parts(folder, part, notes=notes, counts_seconds=True)
 
 
 def _events(record: Record) -> Iterator[Record | LeftOut]:
