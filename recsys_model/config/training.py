@@ -5,6 +5,9 @@ from typing import Literal
 
 from recsys_model.config.checks import require
 
+DEFAULT_ALPHA = 16.0
+"""LoRA alpha without a setting."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoraConfig:
@@ -14,8 +17,10 @@ class LoraConfig:
     """False trains all weights, which a small model trained from scratch needs."""
     rank: int = 8
     """Rank of the update, at least 1; the paper searches 2, 4, 8, 16, 32."""
-    alpha: float = 16.0
-    """The update is scaled by alpha / rank."""
+    alpha: float | None = None
+    """The update is scaled by alpha / rank; without `alpha_per_rank` 16 by default."""
+    alpha_per_rank: float | None = None
+    """Sets alpha to this times the rank, so that the scale of the update is the same at every rank; in place of `alpha`."""
     dropout: float = 0.0
     """Dropout on the input of the adapters, 0 to 1."""
     train_position_embeddings: bool = False
@@ -23,8 +28,27 @@ class LoraConfig:
 
     def __post_init__(self) -> None:
         require(self.rank >= 1, f"lora.rank must be at least 1, got {self.rank}")
-        require(self.alpha > 0.0, f"lora.alpha must be above 0, got {self.alpha}")
+        require(
+            self.alpha is None or self.alpha_per_rank is None,
+            f"lora.alpha and lora.alpha_per_rank set the same scale, got {self.alpha} and {self.alpha_per_rank}; "
+            "leave one of them out",
+        )
+        for name in ("alpha", "alpha_per_rank"):
+            value = getattr(self, name)
+            require(value is None or value > 0.0, f"lora.{name} must be above 0, got {value}")
         require(0.0 <= self.dropout < 1.0, f"lora.dropout must be in [0, 1), got {self.dropout}")
+
+    @property
+    def effective_alpha(self) -> float:
+        """The alpha of adapters of this rank.
+
+        Example:
+            >>> LoraConfig(rank=4).effective_alpha, LoraConfig(rank=4, alpha_per_rank=2.0).effective_alpha
+            (16.0, 8.0)
+        """
+        if self.alpha_per_rank is not None:
+            return self.alpha_per_rank * self.rank
+        return DEFAULT_ALPHA if self.alpha is None else self.alpha
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

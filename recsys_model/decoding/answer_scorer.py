@@ -224,7 +224,7 @@ def _check_answers(entry: int, answers: Choices) -> None:
 def expected_value(log_probs: Sequence[float], values: Sequence[float]) -> float:
     """Return the mean of the values under the answers' probabilities, normalised to add up to 1.
 
-    For ratings it minimises the expected squared error; the likeliest answer is a whole number.
+    For ratings it minimises the expected squared error.
 
     Example:
         >>> round(expected_value([-2.0, -2.0], [1.0, 5.0]), 6)
@@ -232,3 +232,13 @@ def expected_value(log_probs: Sequence[float], values: Sequence[float]) -> float
     """
     weights = np.exp(np.asarray(log_probs) - max(log_probs))
     return float(weights @ np.asarray(values) / weights.sum())
+
+
+def most_likely_value(log_probs: Sequence[float], values: Sequence[float]) -> float:
+    """Return the value of the most probable answer, of equally probable ones the first: what greedy generation answers.
+
+    Example:
+        >>> most_likely_value([-2.0, -0.5, -0.5], [1.0, 3.0, 5.0])
+        3.0
+    """
+    return values[int(np.argmax(log_probs))]

@@ -32,5 +32,7 @@ class Answer:
         certificate = self.certificate
         if certificate is not None:
             bound = max(certificate.bound, self.items[k].score)
-            certificate = replace(certificate, bound=bound, missing=max(0.0, bound - self.items[k - 1].score))
+            last = self.items[k - 1].score
+            leaves_tie = not certificate.is_exact and certificate.bound == last
+            certificate = replace(certificate, bound=bound, missing=max(0.0, bound - last), leaves_tie=leaves_tie)
         return Answer(self.items[:k], certificate)

@@ -19,7 +19,7 @@ from torch import Tensor
 from recsys_model.decoding.caps import NO_ITEMS, NOTHING, CappedChoice, Pairs, RankedItems
 from recsys_model.decoding.exact import NODES_TOGETHER, Certificate, Frontier
 from recsys_model.decoding.expansion import Expansion
-from recsys_model.decoding.hypotheses import DEAD, first_beams
+from recsys_model.decoding.hypotheses import DEAD, LAST_INDEX, first_beams, sort_keys
 from recsys_model.decoding.item_lists import ItemLists
 from recsys_model.decoding.item_scores import best_items
 
@@ -42,7 +42,7 @@ class CappedItems:
         self._worst: list[float | None] = [DEAD] * len(choices)
 
     def add(self, request_R: Tensor, score_RM: Tensor, item_RM: Tensor) -> Tensor:
-        """Add items (score `DEAD`: none); return for each of these requests the score that a node must exceed."""
+        """Add items (score `DEAD`: none); return the sort key that a node of each of these requests must exceed."""
         row, column = (score_RM > DEAD).nonzero(as_tuple=True)
         score_X, item_X = (each_RM[row, column].cpu().numpy() for each_RM in (score_RM, item_RM))
         stop_R = torch.searchsorted(row, torch.arange(len(request_R), device=row.device), right=True).tolist()
@@ -53,7 +53,7 @@ class CappedItems:
                 self._pending[request] = self._pending[request].merged(new)
                 self._worst[request] = None
             start = stop
-        return self.lowest_bounds()[request_R]
+        return self.worst_keys()[request_R]
 
     def worst_scores(self) -> Tensor:
         """Return the score of each request's last item if no better one came, `DEAD` if it has too few, [R]."""
@@ -64,11 +64,10 @@ class CappedItems:
                 self._worst[request] = choice.items[-1][1] if choice.is_complete else DEAD
         return torch.tensor(self._worst, device=self._device)
 
-    def lowest_bounds(self) -> Tensor:
-        """Return the score that a node must exceed, `DEAD` if every node may matter, [R]."""
-        worst_R = self.worst_scores()
-        # a node that ties with the last item may hold one with a lower index
-        return torch.nextafter(worst_R, torch.full_like(worst_R, DEAD)).where(self._drops_R, DEAD)
+    def worst_keys(self) -> Tensor:
+        """Return the sort key that a node must exceed; every node that ties with the last item does, [R]."""
+        worst_R = self.worst_scores().where(self._drops_R, DEAD)
+        return sort_keys(worst_R, torch.full_like(worst_R, LAST_INDEX, dtype=torch.int64))
 
     def settle(self, request: int, bound: float = DEAD) -> npt.NDArray[np.int64]:
         """Offer the items above `bound`, which no further item reaches; return the items of groups that became full.
@@ -98,7 +97,7 @@ def capped_best_first(
         beams = frontier.pop(min(NODES_TOGETHER, room), finished.worst_scores()[frontier.requests])
         candidates = expansion.expand(beams)
         expanded_R[beams.requests] += (beams.scores > DEAD).sum(dim=1)
-        frontier.push(candidates, num_slots, finished.lowest_bounds()[beams.requests])
+        frontier.push(candidates, num_slots, finished.worst_keys()[beams.requests])
         num_slots += beams.nodes.shape[1]
         _settle(frontier, finished, expansion)
         bounds, requests = frontier.highest_bounds().tolist(), frontier.requests.tolist()

@@ -18,7 +18,7 @@ from recsys_model.backbones.base import Backbone
 from recsys_model.config import Scoring
 from recsys_model.decoding.cache import BeamCache, PartAEncoder
 from recsys_model.decoding.edges import Edges
-from recsys_model.decoding.hypotheses import DEAD, Beams, Candidates, Finished, FinishedItems, rank_in_group
+from recsys_model.decoding.hypotheses import DEAD, Beams, Candidates, Finished, FinishedItems, rank_in_group, sort_keys
 from recsys_model.decoding.item_lists import ItemFilter, ItemLists
 from recsys_model.decoding.item_scores import ItemScores
 from recsys_model.decoding.prefix_cache import PartACache
@@ -78,7 +78,8 @@ class SearchSpace:
         self.scorer = ChildScorer(model, trie, scoring, temperature)
         self.edges = Edges(model, trie, special.start, scoring)
         self.lists = ItemLists(trie, model.device, num_items)
-        self.first_item_N = torch.from_numpy(trie.items[trie.item_start]).to(model.device, torch.int64)
+        self.lowest_item_N = torch.from_numpy(trie.lowest_items()).to(model.device, torch.int64)
+        """The lowest catalogue index below each node, which decides among nodes with equal scores."""
 
     def encode(self, prompts: Sequence[Prompt]) -> PartAEncoder:
         """Return the keys and values of all prompts.
@@ -150,13 +151,12 @@ class Expansion:
             parent_C = beams.nodes.flatten()[slot_C]
             log_prob_C += self._best_RN[request_C, children.nodes] - self._best_RN[request_C, parent_C]
         score_C = (beams.scores.flatten()[slot_C] + log_prob_C).where(has_item_C, DEAD)
-        candidates = _by_request(score_C, children.nodes, slot_C, beams.nodes.shape)
+        score_RM, node_RM, slot_RM = _by_request(score_C, children.nodes, slot_C, beams.nodes.shape)
         # 3. bound: certain children finish their items; an open child below the k-th best finished item can be dropped
-        certain_RM = edges.is_certain_N[candidates.nodes]
-        items_RM = self._space.first_item_N[candidates.nodes]
-        bound_R = self.finished.add(beams.requests, candidates.scores.where(certain_RM, DEAD), items_RM)
-        open_RM = ~certain_RM & (candidates.scores > bound_R[:, None])
-        return Candidates(candidates.scores.where(open_RM, DEAD), candidates.nodes, candidates.slots)
+        certain_RM, item_RM = edges.is_certain_N[node_RM], self._space.lowest_item_N[node_RM]
+        bound_R = self.finished.add(beams.requests, score_RM.where(certain_RM, DEAD), item_RM)
+        open_RM = ~certain_RM & (sort_keys(score_RM, item_RM) > bound_R[:, None])
+        return Candidates(score_RM.where(open_RM, DEAD), node_RM, slot_RM, item_RM)
 
     def has_item(self, request_X: Tensor, node_X: Tensor) -> Tensor:
         """Return for each pair of request and node whether the request may get at least one item below."""
@@ -219,11 +219,11 @@ class Expansion:
         request_RW = beams.requests[:, None].expand_as(beams.nodes)
         has_item_RW = self._items.has_item(request_RW.flatten(), beams.nodes.flatten()).reshape(beams.nodes.shape)
         score_RW = beams.scores.where(is_leaf_RW & has_item_RW, DEAD)
-        self.finished.add(beams.requests, score_RW, self._space.first_item_N[beams.nodes])
+        self.finished.add(beams.requests, score_RW, self._space.lowest_item_N[beams.nodes])
 
 
-def _by_request(score_C: Tensor, node_C: Tensor, slot_C: Tensor, shape_RW: torch.Size) -> Candidates:
-    """Arrange children, whose slots are ascending, in one row per request."""
+def _by_request(score_C: Tensor, node_C: Tensor, slot_C: Tensor, shape_RW: torch.Size) -> tuple[Tensor, Tensor, Tensor]:
+    """Return scores, nodes and slots of children, whose slots are ascending, in one row per request, [R, M] each."""
     num_requests, num_beams = shape_RW
     request_C = slot_C // num_beams
     rank_C = rank_in_group(request_C, num_requests)
@@ -232,4 +232,4 @@ def _by_request(score_C: Tensor, node_C: Tensor, slot_C: Tensor, shape_RW: torch
     slot_RM[request_C, rank_C] = slot_C % num_beams
     node_RM[request_C, rank_C] = node_C
     score_RM[request_C, rank_C] = score_C
-    return Candidates(score_RM, node_RM, slot_RM)
+    return score_RM, node_RM, slot_RM

@@ -16,7 +16,7 @@ from recsys_model.decoding.exact import Certificate, best_first
 from recsys_model.decoding.expansion import Expansion
 from recsys_model.decoding.explanation import Standing
 from recsys_model.decoding.generator import ALL_NODES, TrieGuidedGenerator
-from recsys_model.decoding.hypotheses import Finished
+from recsys_model.decoding.hypotheses import Finished, sort_keys
 from recsys_model.decoding.prefix_cache import PartACache
 from recsys_model.decoding.queries import ItemQuery, filter_of
 from recsys_model.errors import DataError
@@ -31,22 +31,25 @@ class BetterItems:
     def __init__(self, item: int, score_R: Tensor) -> None:
         self._item = item
         self._score_R = score_R
-        # a node whose bound equals the score may hold an item with a lower index
-        self._lowest_R = torch.nextafter(score_R, torch.full_like(score_R, -torch.inf))
+        self._own_key_R = sort_keys(score_R, torch.full_like(score_R, item, dtype=torch.int64))
         self.num_better_R = torch.zeros(len(score_R), dtype=torch.int64, device=score_R.device)
         """Items with a higher score, or with the same one and a lower index."""
 
     def add(self, request_R: Tensor, score_RM: Tensor, item_RM: Tensor) -> Tensor:
-        """Count items; return for each of these requests the score that a node must exceed."""
+        """Count items; return the sort key that a node of each of these requests must exceed, that of the item."""
         own_R1 = self._score_R[request_R][:, None]
         is_better_RM = (score_RM > own_R1) | ((score_RM == own_R1) & (item_RM < self._item))
         # the item itself may come out a rounding error above its score
         self.num_better_R[request_R] += (is_better_RM & (item_RM != self._item)).sum(dim=1)
-        return self._lowest_R[request_R]
+        return self._own_key_R[request_R]
 
     def worst_scores(self) -> Tensor:
-        """Return the score that a node must exceed, [R]."""
-        return self._lowest_R
+        """Return the score below which no item is better, [R]."""
+        return self._score_R
+
+    def worst_keys(self) -> Tensor:
+        """Return the sort key that a node must exceed, [R]."""
+        return self._own_key_R
 
 
 class ItemRanking:

@@ -19,7 +19,7 @@ from torch import Tensor
 from recsys_model.backbones.base import Backbone, evaluating
 from recsys_model.config import GenerationConfig
 from recsys_model.decoding.cache import BeamCache
-from recsys_model.decoding.hypotheses import DEAD
+from recsys_model.decoding.hypotheses import DEAD, sort_keys
 from recsys_model.decoding.prompts import Starts, check_position_id, encode_prompts
 from recsys_model.decoding.text_beams import GeneratedText, TextSearch
 from recsys_model.entity_head.vectors import ItemVectors
@@ -108,8 +108,12 @@ class TextGenerator:
         return logits_RWV.index_fill(2, self._control_ids, DEAD).log_softmax(dim=-1)
 
     def _best(self, log_prob_RWV: Tensor, score_RW: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return score, beam and token of each request's best 2W continuations, best first, [R, C] each."""
+        """Return score, beam and token of each request's best 2W continuations, best first, [R, C] each.
+
+        Of equal scores the better beam comes first, then the lower token id.
+        """
         vocab_size = log_prob_RWV.shape[2]
         score_RX = (score_RW[:, :, None] + log_prob_RWV).flatten(1)
-        best = score_RX.topk(min(2 * self._config.num_beams, score_RX.shape[1]), dim=1)
-        return best.values.cpu(), (best.indices // vocab_size).cpu(), (best.indices % vocab_size).cpu()
+        key_RX = sort_keys(score_RX, torch.arange(score_RX.shape[1], device=score_RX.device))
+        best_RC = key_RX.topk(min(2 * self._config.num_beams, score_RX.shape[1]), dim=1).indices
+        return score_RX.gather(1, best_RC).cpu(), (best_RC // vocab_size).cpu(), (best_RC % vocab_size).cpu()

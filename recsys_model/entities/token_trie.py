@@ -82,6 +82,16 @@ class TokenTrie:
         is_leaf = self.first_child[node] == self.first_child[node + 1]
         return int(self.items[self.item_start[node]]) if is_leaf else None
 
+    def lowest_items(self) -> IntArray:
+        """Return the lowest catalogue index below each node, [N].
+
+        >>> build_token_trie([(7, 5), (4, 8), (7,)], end=9).lowest_items().tolist()
+        [0, 1, 0, 0, 2]
+        """
+        bounds = np.stack([self.item_start, self.item_end], axis=1).ravel()
+        # one more entry, since the last range may end behind all items
+        return np.minimum.reduceat(np.append(self.items, np.iinfo(np.int32).max), bounds)[::2]
+
     def path(self, node: int) -> list[int]:
         """Return the tokens from the root to the end of a node's label."""
         labels: list[IntArray] = []

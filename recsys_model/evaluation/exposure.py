@@ -22,15 +22,30 @@ HEAD_SHARE = 0.2
 def best_of(key_N: np.ndarray, k: int, excluded: Sequence[int] = ()) -> list[int]:
     """Return the `k` items with the largest sort keys of a `Ranker`, best first, without the excluded ones.
 
+    Of equal keys the lower index comes first.
+
     Example:
-        >>> best_of(np.array([5, 9, 7, 0]), 2, excluded=[1])
-        [2, 0]
+        >>> best_of(np.array([5, 9, 7, 7, 0]), 2, excluded=[1])
+        [2, 3]
     """
     key_N = key_N.copy()
     key_N[list(excluded)] = -1
     num_left = int(np.count_nonzero(key_N >= 0))
-    best = np.argpartition(-key_N, min(k, len(key_N)) - 1)[:k]
-    return [int(item) for item in best[np.argsort(-key_N[best])]][:num_left]
+    return largest_places(key_N, min(k, num_left)).tolist()
+
+
+def largest_places(value_N: np.ndarray, k: int) -> np.ndarray:
+    """Return the places of the `k` largest values, the largest first, of equal values the lower place first.
+
+    Example:
+        >>> largest_places(np.array([0.5, 2.0, 0.5, 0.5]), 3).tolist()
+        [1, 0, 2]
+    """
+    if k < 1:
+        return np.zeros(0, dtype=np.int64)
+    k = min(k, len(value_N))
+    candidates = np.flatnonzero(value_N >= np.partition(value_N, -k)[-k])
+    return candidates[np.argsort(-value_N[candidates], kind="stable")][:k]
 
 
 def count_events(sequences: Sequence[Sequence[int]] | Sequence[np.ndarray], num_items: int) -> np.ndarray:

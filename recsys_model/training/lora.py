@@ -28,7 +28,7 @@ def apply_lora(model: Backbone, config: LoraConfig) -> "PeftModel":
     tables = [*model.new_tables, *(model.position_tables if config.train_position_embeddings else ())]
     peft_config = PeftLoraConfig(
         r=config.rank,
-        lora_alpha=config.alpha,  # pyrefly: ignore[bad-argument-type]
+        lora_alpha=config.effective_alpha,  # pyrefly: ignore[bad-argument-type]
         lora_dropout=config.dropout,
         target_modules=list(model.lora_targets),
         modules_to_save=tables or None,

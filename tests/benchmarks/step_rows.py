@@ -35,6 +35,7 @@ class Step:
         self.model = GLM(geometry).eval()
         self.trie = trie
         self.scorer = ChildScorer(self.model, trie, "trie")
+        self.lowest_item_N = torch.from_numpy(trie.lowest_items()).long()
         self.num_beams = num_beams
         leaves, count = trie.leaves(), NUM_REQUESTS * num_beams
         draws = [
@@ -69,7 +70,8 @@ class Step:
         node_RM[request_C, rank_C] = children.nodes
         score_RM[request_C, rank_C] = score_C
         slot_RM[request_C, rank_C] = children.rows % self.num_beams
-        return best_beams(torch.arange(NUM_REQUESTS), Candidates(score_RM, node_RM, slot_RM), NUM_BEAMS)
+        candidates = Candidates(score_RM, node_RM, slot_RM, self.lowest_item_N[node_RM])
+        return best_beams(torch.arange(NUM_REQUESTS), candidates, NUM_BEAMS)
 
     def check(self, dense_RW: Tensor) -> None:
         """Stop unless the scores are those of the dense way, and every beam chosen is a child of the one it goes on from."""

@@ -262,6 +262,14 @@ def _run_arguments(options: argparse.Namespace) -> list[str]:
     return [str(options.config), *(part for override in options.overrides for part in ("--set", override))]
 
 
+def _link(options: argparse.Namespace) -> Result:
+    from recsys_platform.cli.link import describe_links, link_text
+
+    result = link_text(_load(options), options.text)
+    _say(describe_links(result))
+    return result
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "data": _data,
     "train": _train,
@@ -270,6 +278,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "evaluate": _evaluate,
     "new-items": _new_items,
     "compare": _compare,
+    "link": _link,
     "bundle": _bundle,
     "serve": _serve,
     "recommend": _recommend,

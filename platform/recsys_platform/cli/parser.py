@@ -8,6 +8,7 @@ from recsys_model.config.text import LanguageCode
 from recsys_platform.cli.ablate import add_ablate_arguments
 from recsys_platform.cli.items import add_items_arguments
 from recsys_platform.cli.keys import add_keys_arguments
+from recsys_platform.cli.link import add_link_arguments
 from recsys_platform.cli.new_items import add_new_items_arguments
 from recsys_platform.cli.recommend import add_recommend_arguments
 from recsys_platform.cli.semantic_ids import add_semantic_ids_arguments
@@ -23,6 +24,7 @@ A run is one YAML file. Its stages write and read artifacts under <storage>/<nam
   recsys evaluate CONFIG   checkpoint -> report   (Ray actors)
   recsys new-items CONFIG  measure how items without training events are recommended, over HTTP
   recsys compare A B       test whether one of two evaluations is better, user by user
+  recsys link CONFIG TEXT  show which items of the dataset a free text names
   recsys bundle CONFIG     checkpoint -> bundle
   recsys serve CONFIG      bundle -> HTTP         (Ray Serve)
   recsys recommend         request recommendations from a running endpoint
@@ -108,6 +110,7 @@ def _add_run_commands(commands: Any) -> None:
     add_new_items_arguments(
         _add_stage(commands, "new-items", "measure how items without training events are recommended")
     )
+    add_link_arguments(_add_run_command(commands, "link", "show which items of a dataset a free text names"))
     _add_stage(commands, "bundle", "write all files that serving needs into one folder")
     _add_stage(commands, "serve", "answer HTTP requests until interrupted")
     demo = _add_stage(commands, "demo", "run every stage on the demo shop and request a recommendation")
@@ -163,6 +166,12 @@ def _add_file_commands(commands: Any) -> None:
 
 
 def _add_stage(commands: Any, name: str, help_text: str) -> argparse.ArgumentParser:
+    parser = _add_run_command(commands, name, help_text)
+    parser.add_argument("--overwrite", action="store_true", help="replace the artifact of an earlier run of this stage")
+    return parser
+
+
+def _add_run_command(commands: Any, name: str, help_text: str) -> argparse.ArgumentParser:
     parser = commands.add_parser(name, help=help_text, description=help_text.capitalize() + ".")
     parser.add_argument("config", type=Path, help="YAML file of the run, for example ray_configs/laptop/demo.yaml")
     parser.add_argument(
@@ -173,7 +182,6 @@ def _add_stage(commands: Any, name: str, help_text: str) -> argparse.ArgumentPar
         metavar="KEY=VALUE",
         help="override a setting; repeatable",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace the artifact of an earlier run of this stage")
     _add_json(parser)
     return parser
 

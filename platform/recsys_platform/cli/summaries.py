@@ -123,14 +123,15 @@ def of_comparison(comparison: "Comparison") -> str:
 
 def of_task(entry: "TaskEntry") -> str:
     """Return the metrics of a task on one line: the model's value, then those of the baselines in brackets; and warnings."""
-    from recsys_platform.evaluate.report.wording import MODEL
+    from recsys_platform.evaluate.report.wording import EXPECTED_RATING, MODEL
 
     parts = []
-    for name, measured in entry.metrics.get(MODEL, {}).items():
+    own = MODEL if MODEL in entry.metrics else EXPECTED_RATING
+    for name, measured in entry.metrics.get(own, {}).items():
         baselines = [
             f"{method} {metrics[name].value:.3f}"
             for method, metrics in entry.metrics.items()
-            if method != MODEL and name in metrics
+            if method != own and name in metrics
         ]
         parts.append(f"{name} {measured.value:.3f}" + (f" ({', '.join(baselines)})" if baselines else ""))
     line = f"{entry.task} ({entry.templates}, {entry.num_cases:,} questions): {', '.join(parts) or 'not asked'}"

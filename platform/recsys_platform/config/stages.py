@@ -156,6 +156,9 @@ class TuneConfig:
     """Trials that train at the same time."""
     num_users: int = 500
     """Validation users on which each trial's HR@1 is measured; 0 takes all."""
+    competitors: Literal["catalogue", "candidates"] = "catalogue"
+    """Whom the item has to beat: `catalogue`, every item; `candidates`, the items that a question of the task `candidate`
+    lists (Table 9, whose HR@1 is the point of rank 8 in Figure 3), for which `tasks.candidate_weight` must be above 0."""
 
     def __post_init__(self) -> None:
         require(len(self.ranks) > 0, "tune.ranks must name at least one rank")

@@ -25,6 +25,7 @@ from recsys_model.entity_head.blend_fit import HISTORY_DECAYS, BlendCandidates, 
 from recsys_model.entity_head.co_occurrence import CoOccurrenceCounts, count_co_occurrences
 from recsys_model.entity_head.scorer import load_scorer
 from recsys_model.entity_head.storage import write_blend
+from recsys_model.evaluation.exposure import largest_places
 from recsys_model.infilling.prompt import Prompt, build_prompt
 from recsys_model.text.tokenizer import Tokenizer, load_tokenizer
 from recsys_platform.checkpoints import ENTITIES_FOLDER, load_trained_model
@@ -153,8 +154,7 @@ def _candidates_of(
     case: ValidationCase, score_N: NDArray[np.float32], counts: CoOccurrenceCounts
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
     """Return the candidates of a user, their log-probabilities, and their log-counts for each decay, [D, M]."""
-    num_best = min(NUM_BEST, len(score_N))
-    items = np.argpartition(-score_N, num_best - 1)[:num_best]
+    items = largest_places(score_N, NUM_BEST)
     log_count_DN = np.zeros((len(HISTORY_DECAYS), len(score_N)), dtype=np.float32)
     for log_count_N, decay in zip(log_count_DN, HISTORY_DECAYS, strict=True):
         successors, log_counts = counts.after_history(case.prompt.history, decay)

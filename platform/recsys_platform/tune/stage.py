@@ -16,7 +16,6 @@ from recsys_model.training.lora import check_rank
 from recsys_platform.artifacts import open_artifact, refuse_to_overwrite, write_artifact
 from recsys_platform.capacity import Demand, check_room
 from recsys_platform.config.run import RunConfig, config_to_dict
-from recsys_platform.evaluate.ranking.cases import load_evaluation_data
 from recsys_platform.evaluate.workers.pool import workers_of as workers_of_evaluation
 from recsys_platform.train.model import load_base_geometry, verified_digest, with_precision
 from recsys_platform.train.plan import check_dataset, check_training_settings
@@ -69,6 +68,13 @@ def plan_tune(config: RunConfig, *, overwrite: bool = False) -> TuningPlan:
         f"decoding.scoring {config.decoding.scoring} needs an entity head; set entity.enabled to true, or "
         "decoding.scoring to trie",
     )
+    require(
+        config.tune.competitors == "catalogue"
+        or (config.tasks.template_share > 0 and config.tasks.candidate_weight > 0),
+        "tune.competitors candidates asks the task candidate, which the trials must be trained on; set "
+        "tasks.template_share and tasks.candidate_weight above 0, or tune.competitors to catalogue, got "
+        f"{config.tasks.template_share} and {config.tasks.candidate_weight}",
+    )
     plan = TuningPlan(config=config, overwrite=overwrite)
     refuse_to_overwrite(plan.tune_folder, overwrite=overwrite)
     _refuse_unfinished(plan.search_folder, overwrite=overwrite)
@@ -110,12 +116,11 @@ def execute(plan: TuningPlan) -> dict[str, Any]:
         shutil.rmtree(plan.search_folder)
         raise
     best = best_of(results)
-    num_users = len(load_evaluation_data(config.dataset_folder, "valid", config.tune.num_users, config.seed).cases)
     settings = config_to_dict(config)
     with write_artifact(plan.tune_folder, "tune", settings, plan.parents, overwrite=overwrite) as (folder, counts):
-        write_tables(folder, results, num_users)
+        write_tables(folder, results, config.tune.competitors)
         draw_plot(folder / PLOT_FILE, results)
-        counts.update({"best_rank": best.rank, "users": num_users})
+        counts.update({"best_rank": best.rank, "users": best.num_users})
     shutil.rmtree(plan.search_folder)
     logger.info("best LoRA rank %d with HR@1 %.4f", best.rank, best.hr_at_1)
     return {

@@ -4,17 +4,12 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import ray.tune
 from ray.tune.integration.ray_train import TuneReportCallback
 
-from recsys_model.evaluation.intervals import Estimate, bootstrap_mean
-from recsys_model.evaluation.metrics import hit_gains, rank_in
 from recsys_platform.config.run import RunConfig
-from recsys_platform.evaluate.ranking.cases import load_evaluation_data
-from recsys_platform.evaluate.ranking.workers import recommend_for_all
-from recsys_platform.evaluate.workers.model import WorkerSettings
 from recsys_platform.train.stage import run_train
+from recsys_platform.tune.measuring import measure_hit_rate
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,8 +18,12 @@ class RankResult:
 
     rank: int
     """Rank of the adapters."""
+    alpha: float
+    """LoRA alpha; the update is scaled by alpha / rank."""
     num_trainable_parameters: int
     """Parameters of the adapters."""
+    num_users: int
+    """Validation users."""
     hr_at_1: float
     """Share of the validation users whose item came first."""
     hr_at_1_low: float
@@ -41,9 +40,11 @@ def run_trial(space: dict[str, Any], *, config: RunConfig, folder: str) -> None:
     """Train and measure with `space["rank"]`, and report a `RankResult` to Ray Tune."""
     trial = trial_config(config, space["rank"], Path(folder))
     trained = run_train(trial, callbacks=[TuneReportCallback()])
-    hit_rate = measure_hit_rate(trial)
+    hit_rate, num_users = measure_hit_rate(trial)
     result = RankResult(
         rank=space["rank"],
+        alpha=trial.lora.effective_alpha,
+        num_users=num_users,
         num_trainable_parameters=trained["num_trainable_parameters"],
         hr_at_1=hit_rate.value,
         hr_at_1_low=hit_rate.low,
@@ -63,16 +64,3 @@ def trial_config(config: RunConfig, rank: int, folder: Path) -> RunConfig:
         dataset=str(config.dataset_folder),
         lora=dataclasses.replace(config.lora, rank=rank),
     )
-
-
-def measure_hit_rate(config: RunConfig) -> Estimate:
-    """Return HR@1 of a run's checkpoint on `tune.num_users` validation users, against the whole catalogue."""
-    evaluate = config.evaluate
-    cases = load_evaluation_data(config.dataset_folder, "valid", config.tune.num_users, config.seed).cases
-    settings = WorkerSettings.of(config, config.objective)
-    spread = {"num_workers": evaluate.num_workers, "batch_size": evaluate.batch_size}
-    ranked_cases = recommend_for_all(cases, settings, k=1, **spread)
-    ranks = np.array(
-        [rank_in(ranked.items, case.target_item) for ranked, case in zip(ranked_cases, cases, strict=True)]
-    )
-    return bootstrap_mean(hit_gains(ranks, 1), num_samples=evaluate.bootstrap_samples, seed=config.seed)

@@ -91,6 +91,32 @@ def test_one_mask_serves_a_whole_batch_and_two_by_two_tokens_are_no_lengths() ->
     assert visible_from_published(torch.tensor([[1], [0]]), 2, 2)[1].tolist() == [[True, False], [True, True]]
 
 
+def test_without_a_mask_glm_is_causal_and_chatglm_sees_what_precedes_the_answer() -> None:
+    ids, positions = torch.tensor([[5, 7, 6, 8]]), torch.tensor([[[0, 1, 1, 1], [0, 0, 1, 2]]])
+    for name, length in (("glm", 0), ("chatglm", 2)):
+        model = tiny_backbone(name).eval()
+        with torch.no_grad():
+            torch.testing.assert_close(
+                published_logits(model, ids, positions), published_logits(model, ids, positions, torch.tensor([length]))
+            )
+
+
+def test_a_mask_of_two_dimensions_hides_padding_in_every_family() -> None:
+    mask = torch.tensor([[1, 1, 0], [0, 1, 1]])
+    assert visible_from_published(mask, 2, 3).int().tolist() == [
+        [[1, 0, 0], [1, 1, 0], [1, 1, 1]],
+        [[1, 0, 0], [0, 1, 0], [0, 1, 1]],
+    ]
+    ids, positions = torch.tensor([[5, 7, 6, 8]]), torch.tensor([[[0, 1, 1, 1], [0, 0, 1, 2]]])
+    padded = torch.tensor([[3, 5, 7, 6, 8]]), torch.tensor([[[0, 0, 1, 1, 1], [0, 0, 0, 1, 2]]])
+    for name in ("glm", "chatglm"):
+        model = tiny_backbone(name).eval()
+        with torch.no_grad():
+            alone = published_logits(model, ids, positions)
+            beside_padding = published_logits(model, *padded, torch.tensor([[0, 1, 1, 1, 1]]))
+        torch.testing.assert_close(beside_padding[:, 1:], alone, atol=1e-5, rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("name", "positions", "mask", "problem"),
     [
@@ -99,7 +125,7 @@ def test_one_mask_serves_a_whole_batch_and_two_by_two_tokens_are_no_lengths() ->
             "glm",
             (1, 2, 3),
             (1, 3, 3),
-            r"must hold 1 lengths of part A or be \[B, 1, T, T\] with T = 3, got \(1, 3, 3\)",
+            r"must hold 1 lengths of part A or be \[B, T\] or \[B, 1, T, T\] with T = 3, got \(1, 3, 3\)",
         ),
         ("llama prefix", (1, 2, 3), (1,), "must have inter and intra positions, got a causal decoder"),
     ],

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from recsys_model.decoding.hypotheses import DEAD, Beams, Candidates, FinishedItems
+from recsys_model.decoding.hypotheses import DEAD, Beams, Candidates, FinishedItems, sort_keys
 from recsys_model.decoding.item_lists import ItemLists
 from recsys_model.entities.token_trie import build_token_trie
 
@@ -15,6 +15,10 @@ class Tree:
 
     def __init__(self, sequences, steps, num_requests):
         self.trie = build_token_trie(sequences, end=9)
+        below = [
+            self.trie.items[start:end] for start, end in zip(self.trie.item_start, self.trie.item_end, strict=True)
+        ]
+        self.lowest_item_N = torch.tensor([min(items) for items in below])
         self.lists = ItemLists(self.trie, CPU)
         self.device = CPU
         self.finished: FinishedItems | None = None
@@ -56,6 +60,7 @@ class Tree:
         )
         score_RM = torch.tensor(self.scores)[node_RM].where(is_child_RM & allowed_RM, DEAD)
         is_leaf_RM = torch.from_numpy(np.diff(self.trie.first_child) == 0)[node_RM]
-        item_RM = torch.from_numpy(self.trie.items[self.trie.item_start]).long()[node_RM]
+        item_RM = self.lowest_item_N[node_RM]
         bound_R = self.finished.add(beams.requests, score_RM.where(is_leaf_RM, DEAD), item_RM)
-        return Candidates(score_RM.where(~is_leaf_RM & (score_RM > bound_R[:, None]), DEAD), node_RM, slot_RM)
+        is_open_RM = ~is_leaf_RM & (sort_keys(score_RM, item_RM) > bound_R[:, None])
+        return Candidates(score_RM.where(is_open_RM, DEAD), node_RM, slot_RM, item_RM)

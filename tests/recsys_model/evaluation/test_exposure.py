@@ -77,3 +77,11 @@ def test_the_best_items_are_the_head_of_the_whole_order(sequences, history, k, e
         order = sorted((item for item in range(7) if item not in excluded), key=lambda item: -keys[item])
 
         assert best_of(keys, k, sorted(excluded)) == order[:k]
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=12), st.integers(1, 14), st.data())
+def test_the_best_items_of_equal_keys_come_by_index_at_every_k(keys, k, data):
+    excluded = data.draw(st.sets(st.integers(0, len(keys) - 1)))
+    left = [item for item in range(len(keys)) if item not in excluded]
+    expected = sorted(left, key=lambda item: (-keys[item], item))
+    assert best_of(np.array(keys), k, list(excluded)) == expected[:k]

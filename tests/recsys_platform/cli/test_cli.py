@@ -18,7 +18,17 @@ STAGES = ("data", "train", "tune", "ablate", "evaluate", "new-items", "bundle", 
 
 @pytest.mark.parametrize(
     "command",
-    [*STAGES, "recommend", "demo-shop", "audit", "convert", "compare", "semantic-ids check", "semantic-ids recommend"],
+    [
+        *STAGES,
+        "recommend",
+        "demo-shop",
+        "link",
+        "audit",
+        "convert",
+        "compare",
+        "semantic-ids check",
+        "semantic-ids recommend",
+    ],
 )
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:

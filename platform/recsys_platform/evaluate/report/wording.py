@@ -13,6 +13,10 @@ UNKNOWN = "-"
 MODEL = "recsysllm"
 """Name of the evaluated model among the methods."""
 MODEL_TITLE = "RecSysLLM"
+EXPECTED_RATING = "expected_rating"
+"""Task method: the mean of the ratings 1 to 5 under the model's probabilities."""
+MOST_LIKELY_RATING = "most_likely_rating"
+"""Task method: the rating that the model holds most probable."""
 BEST_REACHABLE = "best_reachable"
 """Method that ranks by the demo shop's own probabilities."""
 TAKEN = "taken"
@@ -45,6 +49,8 @@ METHOD_TITLES: dict[str, str] = {
 """Maps a method of a ranking to its title, in the order of the tables."""
 TASK_METHOD_TITLES: dict[str, str] = {
     MODEL: MODEL_TITLE,
+    EXPECTED_RATING: f"{MODEL_TITLE}, expected rating",
+    MOST_LIKELY_RATING: f"{MODEL_TITLE}, most likely rating",
     "item_mean": "mean rating of the item",
     "mean_rating": "mean rating",
     "co_occurrence": METHOD_TITLES["co_occurrence"],
@@ -64,7 +70,7 @@ def titles_of(methods: Iterable[str]) -> dict[str, str]:
 
     Example:
         >>> list(titles_of(["popularity", "recsysllm", "unheard_of"]))[:3]
-        ['recsysllm', 'popularity', 'item_mean']
+        ['recsysllm', 'popularity', 'expected_rating']
     """
     ranked = set(methods)
     return {method: title for method, title in METHOD_TITLES.items() if method in ranked} | TASK_METHOD_TITLES

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from recsys_model.entities.catalog import Catalog
+from recsys_model.errors import DataError
 from recsys_model.evaluation.baselines import CoOccurrence, Popularity
 from recsys_model.text.language import LANGUAGES, Language
 from recsys_model.text.tasks import TASKS
@@ -98,6 +99,32 @@ def evaluate_tasks(
     return TaskEvaluation(entries=entries, answered=answered, catalog=catalog, language=language)
 
 
+def ask_in_seen_words(
+    config: RunConfig, task: str, checkpoint: Manifest, ranking: WorkerSettings, catalog: Catalog
+) -> AnsweredCases:
+    """Return the answered questions of one task in seen words; Ray must be initialised.
+
+    Raises:
+        CheckpointError: the dataset was made without tasks.
+        DataError: no user can be asked, or the catalogue is too small for the candidates of a question.
+    """
+    language = LANGUAGES[load_text_config(config.dataset_folder).language]
+    draw = _draw_users(config, [task])
+    cases = [
+        case
+        for case in _build_cases(config, checkpoint, [task], draw, len(catalog.items), language)
+        if case.templates == "seen"
+    ]
+    answers = _answer(config, cases, ranking, catalog, None)
+    answered = _complete(list(zip(cases, answers, strict=True))).answered
+    if not answered:
+        raise DataError(
+            f"no user of the {config.evaluate.split} split can be asked the task {task}, {len(cases)} questions were too "
+            "long for a text; lower tasks.num_candidates or raise text.max_tokens"
+        )
+    return answered
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
     """The questions of one task in one kind of words."""
@@ -143,7 +170,7 @@ def _answer(
     cases: Sequence[TaskCase],
     ranking: WorkerSettings,
     catalog: Catalog,
-    partial_answers: AnswerLogs,
+    partial_answers: AnswerLogs | None,
 ) -> list[TaskAnswer | None]:
     return answer_all(
         cases,
@@ -151,7 +178,7 @@ def _answer(
         catalog,
         num_workers=config.evaluate.num_workers,
         batch_size=config.evaluate.batch_size,
-        log=partial_answers.log("tasks", encode_answer, decode_answer),
+        log=None if partial_answers is None else partial_answers.log("tasks", encode_answer, decode_answer),
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from recsys_model.config.text import LanguageCode
-from recsys_model.decoding.answer_scorer import expected_value
+from recsys_model.decoding.answer_scorer import expected_value, most_likely_value
 from recsys_model.evaluation.baselines import CoOccurrence, Popularity, Ranker, rank_targets
 from recsys_model.evaluation.intervals import Estimate
 from recsys_model.evaluation.metrics import METRIC_NAMES, measure, rank_in
@@ -24,7 +24,12 @@ from recsys_model.evaluation.texts import measure_texts
 from recsys_model.evaluation.yes_no import measure_accuracy, measure_auc
 from recsys_model.text.task_facts import TaskFacts, fold
 from recsys_model.text.tasks import CHOICES, TASKS
-from recsys_platform.evaluate.report.wording import MODEL, TASK_METHOD_TITLES
+from recsys_platform.evaluate.report.wording import (
+    EXPECTED_RATING,
+    MODEL,
+    MOST_LIKELY_RATING,
+    TASK_METHOD_TITLES,
+)
 from recsys_platform.evaluate.tasks.answers import TaskAnswer
 from recsys_platform.evaluate.tasks.baselines import TrainingAnswers
 from recsys_platform.evaluate.tasks.cases import TaskCase
@@ -101,7 +106,8 @@ class TaskMeter:
         true_U = np.array([case.facts.rating for case, _ in answered])
         training = self._training.answers
         predicted = {
-            MODEL: [rating_of(answer) for _, answer in answered],
+            EXPECTED_RATING: [rating_of(answer) for _, answer in answered],
+            MOST_LIKELY_RATING: [most_likely_rating_of(answer) for _, answer in answered],
             "item_mean": [training.item_mean(target_of(case.facts)) for case, _ in answered],
             "mean_rating": [training.mean_rating()] * len(answered),
         }
@@ -188,6 +194,11 @@ def _with_effective_order(metrics: TaskMetrics, order: int) -> TaskMetrics:
 def rating_of(answer: TaskAnswer) -> float:
     """Return the expected rating."""
     return expected_value(answer.scores, RATINGS)
+
+
+def most_likely_rating_of(answer: TaskAnswer) -> float:
+    """Return the rating with the highest probability."""
+    return most_likely_value(answer.scores, RATINGS)
 
 
 def log_odds(answer: TaskAnswer) -> float:

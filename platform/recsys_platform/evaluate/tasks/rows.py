@@ -15,6 +15,7 @@ from recsys_platform.evaluate.tasks.cases import TaskCase
 from recsys_platform.evaluate.tasks.metrics import (
     AnsweredCases,
     log_odds,
+    most_likely_rating_of,
     rank_of_answer,
     rating_of,
     target_of,
@@ -36,6 +37,7 @@ TASK_ROW_SCHEMA = pa.schema(
         ("truth", pa.large_string()),
         ("answer", pa.large_string()),
         ("prediction", pa.float64()),
+        ("most_likely_rating", pa.float64()),
         ("rank", pa.int32()),
         ("items", pa.list_(pa.int32())),
     ]
@@ -53,6 +55,8 @@ class ReadAnswer:
     """What the model answered."""
     prediction: float | None = None
     """The expected rating, 1 to 5, or the log-odds of yes; None for other tasks."""
+    most_likely_rating: float | None = None
+    """The rating with the highest probability, 1 to 5; None for other tasks."""
     rank: int | None = None
     """Rank of the target, 0 where it did not come back; None where no items are ranked."""
     items: list[int] | None = None
@@ -94,8 +98,7 @@ def _row(case: TaskCase, answer: TaskAnswer, catalog: Catalog, language: Languag
 def _read(case: TaskCase, answer: TaskAnswer, catalog: Catalog, language: Language) -> ReadAnswer:
     kind = TASKS[case.task].answer
     if kind == "rating":
-        rating = rating_of(answer)
-        return ReadAnswer(truth=f"{case.facts.rating:g}", answer=f"{rating:.2f}", prediction=rating)
+        return _read_rating(case, answer)
     if kind == "yes_no":
         yes, no = language.choices["yes_no"]
         odds = log_odds(answer)
@@ -109,12 +112,22 @@ def _read(case: TaskCase, answer: TaskAnswer, catalog: Catalog, language: Langua
     return ReadAnswer(truth=truth_text(case.facts, kind), answer=answer.text)
 
 
+def _read_rating(case: TaskCase, answer: TaskAnswer) -> ReadAnswer:
+    expected, most_likely = rating_of(answer), most_likely_rating_of(answer)
+    return ReadAnswer(
+        truth=f"{case.facts.rating:g}",
+        answer=f"{expected:.2f} (expected), {most_likely:g} (most likely)",
+        prediction=expected,
+        most_likely_rating=most_likely,
+    )
+
+
 def _best_items(case: TaskCase, answer: TaskAnswer) -> list[int]:
-    """Return the items that came back, or the candidates, best first."""
+    """Return the items that came back, or the candidates, best first; of equal scores the lower index comes first."""
     if not case.facts.candidates:
         return list(answer.items)
-    order = np.argsort(-np.array(answer.scores), kind="stable")
-    return [case.facts.candidates[place] for place in order]
+    scored = zip(answer.scores, case.facts.candidates, strict=True)
+    return [item for _, item in sorted(scored, key=lambda pair: (-pair[0], pair[1]))]
 
 
 def _title(catalog: Catalog, item: int) -> str:

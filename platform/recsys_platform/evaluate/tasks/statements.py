@@ -67,7 +67,9 @@ def _answers(
     """Return the statements on the model's answers and on the baselines."""
     if kind.answer == "rating":
         return [
-            "The prediction is the expected value of the ratings 1 to 5 under the model's exact probabilities.",
+            "Expected rating: the mean of the ratings 1 to 5 under the model's exact probabilities. Most likely rating: the "
+            "one with the highest probability, which is what generation without sampling answers. The mean has the smaller "
+            "RMSE where the probabilities are right; the paper does not say which of the two it measures.",
             "The baselines use the ratings of training examples: their mean, and the mean of the item, shrunk "
             f"towards the overall mean with the weight of {PRIOR_RATINGS:g} ratings.",
         ]

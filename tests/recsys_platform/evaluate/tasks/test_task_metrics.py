@@ -45,7 +45,7 @@ def log(*probabilities: float) -> tuple[float, ...]:
     return tuple(math.log(value) for value in probabilities)
 
 
-def test_a_rating_is_the_expected_value_and_is_measured_against_what_the_user_gave():
+def test_a_rating_is_the_expected_or_the_most_likely_value_and_both_are_measured_against_what_the_user_gave():
     certain = TaskAnswer(question="", scores=log(0.01, 0.01, 0.01, 0.01, 0.96))
     torn = TaskAnswer(question="", scores=log(0.5, 0.0001, 0.0001, 0.0001, 0.4997))
     answered = [
@@ -57,8 +57,10 @@ def test_a_rating_is_the_expected_value_and_is_measured_against_what_the_user_ga
     found = measured(answered, training_facts=trained)
 
     errors = [0.01 + 0.02 + 0.03 + 0.04 + 4.8 - 4.5, 0.5 + 0.0009 + 2.4985 - 1.0]
-    assert found["recsysllm"]["mae"] == pytest.approx(sum(map(abs, errors)) / 2)
-    assert found["recsysllm"]["rmse"] == pytest.approx(math.sqrt(sum(error**2 for error in errors) / 2))
+    assert found["expected_rating"]["mae"] == pytest.approx(sum(map(abs, errors)) / 2)
+    assert found["expected_rating"]["rmse"] == pytest.approx(math.sqrt(sum(error**2 for error in errors) / 2))
+    assert found["most_likely_rating"] == {"rmse": pytest.approx(math.sqrt(0.25 / 2)), "mae": pytest.approx(0.5 / 2)}
+    assert set(found) == {"expected_rating", "most_likely_rating", "item_mean", "mean_rating"}
     assert found["mean_rating"]["mae"] == pytest.approx((1.0 + 2.5) / 2)
     assert found["item_mean"]["mae"] == pytest.approx((4.5 - (5 + 5 * 3.5) / 6 + 2.5) / 2)
 
