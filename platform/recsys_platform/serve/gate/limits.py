@@ -35,7 +35,7 @@ class RequestLimits:
         self._request_timeout_s = request_timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer it 400, 408, 413 or 504."""
+        """Pass a request on, or answer it 400, 413 or 504."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -122,4 +122,5 @@ async def _refuse_late(scope: Scope, receive: Receive, send: _Sending, deadline:
         await refuse(scope, receive, send, status=504, reason="deadline", detail=detail)
     else:
         detail = f"no answer within {deadline.source}: the body of the request had not arrived"
-        await refuse(scope, receive, send, status=408, reason="slow_body", detail=detail)
+        # not 408: behind a proxy, its hop may have taken the time, and clients send a 408 again by themselves
+        await refuse(scope, receive, send, status=504, reason="slow_body", detail=detail)
