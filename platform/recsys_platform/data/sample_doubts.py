@@ -18,6 +18,8 @@ from recsys_platform.splits import moment
 
 Place: TypeAlias = Callable[[int], str]
 """Names a row of the sample for a message."""
+PLACEHOLDERS = frozenset({"#N/A", "<NA>", "N/A", "NA", "NULL", "NaT", "None", "\\N", "null", "undefined"})
+"""What programs write for a missing value; an id may be called so too."""
 MIN_USERS = 20
 """Users from which on a feature without equal values is taken for an id."""
 MAX_UNKNOWN_SHARE = 0.1
@@ -42,6 +44,8 @@ def judge_interactions(
     times = checked["timestamp"].filter(pc.invert(is_bad)).to_numpy()
     rejects = [Reject(**row) for row in checked.filter(is_bad).select(["row", "reason", "values"]).to_pylist()]
     doubts = list(_describe_rejects("interactions", rejects, block.num_rows, max_share, place))
+    for name in ("user_id", "item_id"):
+        doubts += _doubt_ids(block[name], name)
     if len(times) == 0 or times.max() == times.min():
         return [], doubts
     span = f"interactions: times run from {moment(times.min())} to {moment(times.max())}"
@@ -86,6 +90,22 @@ def find_id_doubts(
                 f"interactions: {len(unknown)} of {len(occurring)} rows have a {name} that {table} lacks, such as "
                 f"{_first_values(unknown)}; {table} has {_first_values(known)}{''.join(f'. {hint}' for hint in hints)}"
             )
+
+
+def _doubt_ids(column: pa.ChunkedArray, name: str) -> Iterator[str]:
+    """Yield whether ids of the interactions stand for a missing one, or are another's but for blanks around them."""
+    ids: Counter[str] = Counter(columns.to_ids(column).values.drop_null().to_pylist())
+    for text in sorted(PLACEHOLDERS & set(ids)):
+        yield (
+            f"interactions: {ids[text]} of {len(column)} rows have the {name} {text}, which programs write for a missing "
+            f"value; input.interactions.where, such as `{name} != {text}`, leaves them out"
+        )
+    padded = [text for text in ids if text != text.strip()]
+    if padded:
+        yield (
+            f"interactions: {len(padded)} of {len(ids)} different values of {name} have blanks around them, such as "
+            f"{padded[0]!r}, and are other ids than those without; write them without blanks"
+        )
 
 
 def _find_id_features(block: pa.Table, features: Sequence[str]) -> Iterator[str]:

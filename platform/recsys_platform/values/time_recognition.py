@@ -12,6 +12,7 @@ from recsys_platform.values.times import (
     EARLIEST_LIKELY,
     LATEST_LIKELY,
     MAX_SECONDS,
+    UNIT_SECONDS,
     NumberKind,
     TimeReading,
     count_calendar,
@@ -20,6 +21,8 @@ from recsys_platform.values.times import (
 )
 
 DATE_WITH_SEPARATORS = re.compile(r"\d{1,2}([/.-])\d{1,2}\1(\d{4}|\d\d)(?: (\d{1,2}:\d\d(:\d\d)?)( [AaPp][Mm])?)?")
+TICKS_PER_SECOND, SECONDS_BEFORE_1970 = 1e7, 62_135_596_800
+"""Of the ticks of .NET, which count from the year 1."""
 MOST = 0.9
 """Share of the values that must be dates for a column of dates; the others become rejects."""
 
@@ -62,9 +65,21 @@ def _recognise_numbers(values: Sequence[str], setting: str) -> tuple[NumberKind,
     units = Counter(unit_of(number) for number in numbers)
     unit, count = units.most_common(1)[0]
     if unit is not None and count > len(values) / 2:
+        if unit == "ns":
+            _refuse_ticks(values, numbers, setting)
         return unit, True
     _refuse_unlikely(values, numbers, setting)
     return "s", False
+
+
+def _refuse_ticks(values: Sequence[str], numbers: Sequence[float], setting: str) -> None:
+    """Raise if nanoseconds of 1990 may be ticks of .NET, which are a hundred of them and count from the year 1."""
+    seconds = [number / TICKS_PER_SECOND - SECONDS_BEFORE_1970 for number in numbers]
+    if min(seconds) >= EARLIEST_LIKELY and max(seconds) < LATEST_LIKELY:
+        raise DataError(
+            f"{setting}: times such as {values[0]} may be ticks of .NET ({to_day(seconds[0])}) or nanoseconds "
+            f"({to_day(numbers[0] / UNIT_SECONDS['ns'])}); write ticks as unix seconds, or set {setting}.time_unit to ns"
+        )
 
 
 def _refuse_unlikely(values: Sequence[str], numbers: Sequence[float], setting: str) -> None:

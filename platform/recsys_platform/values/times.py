@@ -25,6 +25,10 @@ MAX_SECONDS = 1e11
 NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
 
 
+SCIENTIFIC = re.compile(r"\s*[+-]?\d(?:\.(\d+))?[eE]\+(\d+)\s*")
+"""How spreadsheets and NumPy write long numbers that they round; Java writes exact ones without the sign."""
+
+
 class OutOfRangeError(ValueError):
     """A number that is no likely time in the unit of its column."""
 
@@ -64,6 +68,19 @@ class TimeReading:
         if seconds is None:
             raise OutOfRangeError(text)
         return seconds
+
+    def is_rounded(self, text: str) -> bool:
+        """Whether the digits of a number in scientific notation say less than its second.
+
+        Example:
+            >>> [TimeReading(numbers="ms").is_rounded(text) for text in ("1.71452E+12", "1.714521600123e+12")]
+            [True, False]
+        """
+        match = SCIENTIFIC.fullmatch(text)
+        if match is None or self.is_format_of_all or self.numbers not in UNIT_SECONDS:
+            return False
+        last_digit = 10.0 ** (int(match[2]) - len(match[1] or ""))
+        return last_digit > UNIT_SECONDS[self.numbers]
 
     def scale(self, value: float) -> float:
         """Return the unix seconds of a number that is no date.

@@ -71,6 +71,14 @@ def test_every_column_is_shown_with_its_role_and_examples(tmp_path):
             "interactions: 1 of 3 rows have unparsable_timestamp, the first is row 2",
         ),
         (
+            {"events": EVENTS + "NULL,i1,1570407503,web\n"},
+            "1 of 3 rows have the user_id NULL, which programs write for a missing value; input.interactions.where",
+        ),
+        (
+            {"events": EVENTS + "c1 ,i1,1570407503,web\n"},
+            "1 of 3 different values of user_id have blanks around them, such as 'c1 '",
+        ),
+        (
             {"events": EVENTS.replace("15704", "20")},
             "times from 1970-01-24 to 1970-01-24: numbers are read as seconds from 1970",
         ),

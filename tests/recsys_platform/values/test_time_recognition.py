@@ -88,3 +88,9 @@ def test_a_lone_number_counts_seconds_unless_it_may_be_a_date():
 def test_what_is_no_time_is_refused(value):
     with pytest.raises(ValueError, match=r"."):
         parse_time(value)
+
+
+def test_ticks_of_dot_net_are_not_taken_for_nanoseconds_of_1990():
+    with pytest.raises(DataError, match=r"may be ticks of .NET \(2024-05-01\) or nanoseconds \(1990-03-27\)"):
+        recognise_times(["638501184000000000", "638501184010000000"], "input.interactions")
+    assert recognise_times(["1714521600000000000"], "input.interactions").numbers == "ns"

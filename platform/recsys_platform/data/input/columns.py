@@ -16,6 +16,7 @@ from recsys_platform.data.input.arrow import Mask, flatten, pc, to_mask
 from recsys_platform.data.input.written import as_written
 from recsys_platform.values.ids import SCIENTIFIC, WHOLE_WITH_POINT, InexactIdError, canonical_id
 from recsys_platform.values.labels import (
+    MISSING,
     UnreadableLabelError,
     canonical_categories,
     canonical_label,
@@ -73,14 +74,15 @@ class Categories:
 
 
 def to_ids(column: pa.Array | pa.ChunkedArray, width: int | None = None) -> Ids:
-    """Return ids as texts: whole floats without their `.0`, blank texts as null.
+    """Return ids as texts: whole floats without their `.0`, blank texts and NaN as null.
 
     Args:
         column: A plain column.
         width: Number of digits; numbers with fewer get zeros in front.
     """
     texts = as_written(column)
-    texts = pc.if_else(pc.equal(pc.utf8_trim_whitespace(texts), ""), pa.scalar(None, pa.string()), texts)
+    is_missing = pc.is_in(pc.utf8_trim_whitespace(texts), value_set=pa.array(sorted(MISSING)))
+    texts = pc.if_else(is_missing, pa.scalar(None, pa.string()), texts)
     is_float = _matches(texts, SCIENTIFIC) | _matches(texts, WHOLE_WITH_POINT)
     is_rounded = np.zeros(len(texts), dtype=bool)
     if is_float.any():

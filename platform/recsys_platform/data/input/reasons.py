@@ -13,7 +13,7 @@ REASON_TO_WAY_OUT = {
     "inexact_id": "these ids went through a float, which rounds them: write ids as text or as integers",
     "unparsable_timestamp": "set {setting}.time_format, such as '%m/%d/%Y %H:%M'",
     "timestamp_out_of_range": "set {setting}.time_unit to s, ms, us, ns or days (of a spreadsheet)",
-    "inexact_timestamp": "float32 holds times to two minutes: write times as float64, integers or timestamps",
+    "inexact_timestamp": "a float32 holds times to two minutes, a spreadsheet shows six digits: write times as integers or timestamps",
     "unknown_item": "no row of the items table has these ids: compare how both tables write them, or set input.catalog to "
     "interactions",
     "duplicate_id": "one row of an id is kept, the first",

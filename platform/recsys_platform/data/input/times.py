@@ -36,7 +36,7 @@ class Times:
     is_out_of_range: Mask
     """A number was given that is no likely time in the unit of its column."""
     is_inexact: Mask
-    """The type of the column has rounded the time, so that the order of events is lost."""
+    """The type of the column, or a spreadsheet, has rounded the time, so that the order of events is lost."""
 
 
 def to_times(column: pa.Array | pa.ChunkedArray, reading: TimeReading) -> Times:
@@ -81,20 +81,21 @@ def _scale(array: pa.Array, reading: TimeReading) -> Times:
 def _parse(texts: pa.Array, reading: TimeReading) -> Times:
     """Read each distinct text once."""
 
-    def parse(text: str) -> tuple[float, bool]:
+    def parse(text: str) -> tuple[float, bool, bool]:
         if not text.strip() or text.strip().lower() == "nan":
-            return np.nan, False
+            return np.nan, False, False
         try:
-            return reading.parse(text), False
+            return reading.parse(text), False, reading.is_rounded(text)
         except OutOfRangeError:
-            return np.nan, True
+            return np.nan, True, False
 
-    parsed, is_bad, indices = parse_dictionary(texts, parse, (np.nan, False), ValueError)
-    seconds = np.array([value for value, _ in parsed], dtype=np.float64)[indices]
-    is_out_of_range = np.array([is_far for _, is_far in parsed], dtype=bool)[indices]
+    parsed, is_bad, indices = parse_dictionary(texts, parse, (np.nan, False, False), ValueError)
+    seconds = np.array([value for value, _, _ in parsed], dtype=np.float64)[indices]
+    is_out_of_range = np.array([is_far for _, is_far, _ in parsed], dtype=bool)[indices]
+    is_inexact = np.array([is_rounded for _, _, is_rounded in parsed], dtype=bool)[indices]
     is_unparsable = is_bad[indices]
     is_null = np.isnan(seconds) & ~is_unparsable & ~is_out_of_range
-    return Times(seconds, is_null, is_unparsable, is_out_of_range, np.zeros(len(seconds), dtype=bool))
+    return Times(seconds, is_null, is_unparsable, is_out_of_range, is_inexact)
 
 
 def _from_seconds(seconds: npt.NDArray[np.float64]) -> Times:

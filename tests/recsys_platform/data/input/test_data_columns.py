@@ -121,3 +121,12 @@ def test_categories_come_as_lists_or_as_text(value, expected):
 def test_objects_are_no_categories():
     categories = columns.to_categories(pa.array(['[{"name": "A"}]', '{"a": 1}']))
     assert (categories.names, categories.is_unreadable.tolist()) == ([(), ()], [True, True])
+
+
+def test_an_id_that_is_not_a_number_is_missing_as_text_too():
+    assert columns.to_ids(chunked(["nan", " NaN ", "None", "Nan Goldin"], pa.string())).values.to_pylist() == [
+        None,
+        None,
+        "None",
+        "Nan Goldin",
+    ]

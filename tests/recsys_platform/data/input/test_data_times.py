@@ -97,3 +97,10 @@ def test_seconds_that_a_float32_rounds_are_marked_and_small_ones_are_exact():
     times = read([1577880000.0, 16777215.0, 5.1, None], pa.float32())
     assert times.is_inexact.tolist() == [True, False, False, False]
     assert times.values.tolist()[1:3] == [16777215.0, 5.1]
+
+
+def test_a_time_that_a_spreadsheet_has_rounded_is_inexact():
+    texts = ["1.71452E+09", "1.714521600E+09", "1.7145216E9", "1714521600"]
+    times = read(texts, pa.string())
+    assert times.is_inexact.tolist() == [True, False, False, False]
+    assert times.values[1:].tolist() == [1714521600.0] * 3
