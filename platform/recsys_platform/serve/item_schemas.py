@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from recsys_model.entities.edit_requests import NewItem
-from recsys_platform.serve.schemas import MAX_CATEGORIES, MAX_LISTED, StrictModel, Text
+from recsys_platform.serve.schemas import MAX_CATEGORIES, MAX_LISTED, FeatureValue, StrictModel, Text
 from recsys_platform.values.ids import canonical_id
 from recsys_platform.values.labels import canonical_label, canonical_word, unescape
 
@@ -14,6 +14,8 @@ ItemId = Annotated[Text, AfterValidator(canonical_id)]
 Title = Annotated[Text, AfterValidator(unescape)]
 Brand = Annotated[Text, AfterValidator(canonical_label)]
 Category = Annotated[Text, AfterValidator(canonical_word)]
+Cell = FeatureValue | Annotated[list[Text], Field(max_length=MAX_CATEGORIES)]
+MAX_COLUMNS = 200
 
 
 class ItemFields(StrictModel):
@@ -32,10 +34,23 @@ class ItemFields(StrictModel):
         description="From coarse to fine; the last one distinguishes items with equal titles.",
     )
 
+    columns: dict[Text, Cell] = Field(
+        {},
+        max_length=MAX_COLUMNS,
+        description="Values in the columns of the items table that `rules` may name: a text, a number, true/false, or a "
+        "list of texts. The columns `brand` and `categories` take the fields of these names. A column without a value "
+        "keeps the one that an item with this id has, if it comes back with the same title.",
+        examples=[{"price": 19.9}],
+    )
+
     def to_new_item(self) -> NewItem:
         """Return the item in the form that `recsys_model` takes."""
         return NewItem(
-            item_id=self.id, title=self.title, brand=self.brand, categories=tuple(filter(None, self.categories))
+            item_id=self.id,
+            title=self.title,
+            brand=self.brand,
+            categories=tuple(filter(None, self.categories)),
+            columns=self.columns,
         )
 
 

@@ -65,6 +65,7 @@ class Recommender:
                 bundle.settings.decoding,
                 bundle.scorer,
                 bundle.settings.trie_temperature,
+                bundle.columns,
             ),
         )
 
@@ -72,6 +73,11 @@ class Recommender:
     def num_items(self) -> int:
         """Number of items that can be recommended."""
         return len(self._served.catalog)
+
+    @property
+    def generator(self) -> TrieGuidedGenerator:
+        """The search over the present version of the catalogue."""
+        return self._served.generator
 
     @property
     def catalog_version(self) -> int:
@@ -96,13 +102,15 @@ class Recommender:
         started = time.perf_counter()
         old = self._served
         catalog = (live_catalog(self._bundle.catalog) if update.anew else old.catalog).edited(update.edits)
-        if not update.anew and not any(edit.added for edit in update.edits):
+        if not update.anew and not any(edit.added or edit.cells for edit in update.edits):
             removed = [index for index in old.catalog.present() if not catalog.has(index)]
             self._served = replace(old, generator=old.generator.hiding(removed))
+        base = self._bundle.columns
+        columns = None if base is None else base.edited(catalog.cells, len(catalog.items))
         served = ServedCatalog(
             catalog=catalog,
             textualizer=old.textualizer.of_catalog(catalog),
-            generator=old.generator.of_items(catalog.items, catalog.present()),
+            generator=old.generator.of_items(catalog.items, catalog.present(), columns),
         )
         # the index is shared with the old version: only this thread may extend it, and only once the edit is valid
         catalog.references.prepare()
