@@ -103,6 +103,10 @@ class ItemColumns:
             raise DataError(f"rules: there is no column {name!r}; {self._known()}")
         return column
 
+    def values(self, item: int) -> dict[str, float | list[str] | None]:
+        """Return the value of an item in each column: a number, None without one, or its texts."""
+        return {name: column.value(item) for name, column in self._columns.items()}
+
     def check_cell(self, name: str, cell: object) -> None:
         """Raise `DataError` if there is no such column, or a value does not fit it."""
         column = self.column(name)

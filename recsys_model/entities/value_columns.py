@@ -7,6 +7,7 @@ Shape suffixes: N = catalogue indices, X = values of all items, V = different va
 """
 
 import difflib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -114,6 +115,11 @@ class NumberColumn:
         """Return this column with the items of another one behind."""
         return NumberColumn(self.name, np.concatenate([self.numbers, other.numbers]))
 
+    def value(self, item: int) -> float | None:
+        """Return the number of an item, None if it has none."""
+        number = float(self.numbers[item])
+        return None if math.isnan(number) else number
+
     def rows(self, row_N: npt.NDArray[np.int64]) -> "NumberColumn":
         """Return the column of some items; one may come several times."""
         return NumberColumn(self.name, self.numbers[row_N])
@@ -174,6 +180,10 @@ class TextColumn:
         starts = np.concatenate([self.groups.starts, self.groups.starts[-1] + other.groups.starts[1:]])
         codes = np.concatenate([self.groups.codes, code_V[other.groups.codes]])
         return TextColumn(self.name, ItemGroups(starts, codes), list(text_to_code))
+
+    def value(self, item: int) -> list[str]:
+        """Return the texts of an item."""
+        return [self.texts[code] for code in self.groups.of(item)]
 
     def rows(self, row_N: npt.NDArray[np.int64]) -> "TextColumn":
         """Return the column of some items; one may come several times. Texts that no item has are dropped."""

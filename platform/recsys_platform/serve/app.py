@@ -4,31 +4,40 @@ Deploy it from Python with `serve.run(build_app({...}))` or from a Serve config 
 `import_path` is `recsys_platform.serve.app:build_app`; `serve_config` writes such a file's content.
 """
 
-import dataclasses
 import importlib.metadata
-from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import Body, FastAPI, Query, Request
+from fastapi import Body, FastAPI, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 from ray import serve
-from ray.exceptions import RayActorError
-from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 
-from recsys_model.errors import ConfigError
-from recsys_platform.config.stages import ServeConfig
-from recsys_platform.config.strict import build_section
+from recsys_platform.serve.batch import NDJSON, BatchLine, BatchRequest, answer_lines
+from recsys_platform.serve.catalog_schemas import MAX_MATCHES, ItemDetails, ItemMatches, ServedModel, ServedModels
+from recsys_platform.serve.deploy_config import read_args
+from recsys_platform.serve.deploy_config import serve_config as serve_config
+from recsys_platform.serve.fields import MAX_TEXT
 from recsys_platform.serve.generator import Generator, Keeper
 from recsys_platform.serve.health import HealthCheck
-from recsys_platform.serve.item_schemas import EditAnswer, EditNotWritten, EditRequest, ItemsPage, SwapRequest
-from recsys_platform.serve.schemas import Health, Problem, RecommendRequest, RecommendResponse, Rejection
+from recsys_platform.serve.item_schemas import EditAnswer, EditRequest, ItemsPage, SwapRequest
+from recsys_platform.serve.responses import (
+    EDITING,
+    MISSING,
+    OVERLOADED,
+    REJECTING,
+    UNAVAILABLE,
+    answer_or_unavailable,
+    edit_response,
+    forbidden_response,
+    not_found_response,
+    rejected_or,
+    rejection_response,
+    retry_response,
+)
+from recsys_platform.serve.schemas import Health, Problem, RecommendRequest, RecommendResponse
+from recsys_platform.serve.scoring_schemas import ExplainRequest, ExplainResponse, RankRequest, RankResponse
 
-IMPORT_PATH = "recsys_platform.serve.app:build_app"
-RETRY_AFTER_S = 1
-REQUEST_TIMEOUT_S = 120.0
 UPSCALE_DELAY_S = 5.0
 DOWNSCALE_DELAY_S = 120.0
 MAX_CONSTRUCTOR_RETRIES = 3
@@ -36,66 +45,12 @@ INGRESS_CPUS = 0.1
 KEEPER_CPUS = 0.1
 MAX_FOLLOWERS = 1000
 PAGE_ITEMS, MAX_PAGE_ITEMS = 100, 10_000
-PROXY_FIELDS = ("host", "port")
-APPLICATION_FIELDS = ("name", "route_prefix")
-COMMAND_FIELDS = ("start_timeout_s",)
-"""Settings of `recsys serve` that the application does not read."""
-EDITS_ARE_OFF = "this endpoint's catalogue cannot be edited; serve it with --set serve.catalog_edits=true"
 
 api = FastAPI(
     title="RecSysLLM on Ray",
     version=importlib.metadata.version("recsysllm-on-ray"),
     description="Recommendations by trie-guided generation: distinct items of the catalogue.",
 )
-_unavailable: dict[int | str, dict[str, Any]] = {
-    503: {"description": "No generator is ready yet; retry after the seconds in `Retry-After`."},
-}
-_overloaded: dict[int | str, dict[str, Any]] = {
-    429: {"description": "The queue is full; retry after the seconds in `Retry-After`."},
-    **_unavailable,
-}
-_rejecting: dict[int | str, dict[str, Any]] = {
-    422: {"model": Rejection, "description": "The invalid fields, each with the rule that it breaks."},
-    **_overloaded,
-}
-_editing: dict[int | str, dict[str, Any]] = {
-    403: {"description": "This endpoint does not allow edits; the answer names the setting that allows them."},
-    **_rejecting,
-    507: {"model": EditNotWritten, "description": "The edit could not be written to disk and was not made."},
-}
-
-
-def rejection_response(problems: Sequence[Problem]) -> JSONResponse:
-    """Return the 422 response that lists all problems."""
-    return JSONResponse(Rejection(detail=list(problems)).model_dump(), status_code=422)
-
-
-def retry_response(status_code: int, reason: str) -> JSONResponse:
-    """Return a 429 or 503 response that tells the client when to retry."""
-    return JSONResponse({"detail": reason}, status_code=status_code, headers={"Retry-After": str(RETRY_AFTER_S)})
-
-
-async def answer_or_unavailable(response: Any) -> Any:
-    """Return the result of a deployment handle's `response`, or a 429 or 503 response if no replica gives one."""
-    # a Serve replica replaces FastAPI's exception handlers for these errors with its own
-    try:
-        return await response
-    except BackPressureError as error:
-        return retry_response(429, f"the endpoint is overloaded: {error.message}")
-    except (RayActorError, DeploymentUnavailableError) as error:
-        return retry_response(503, f"the generator was lost: {type(error).__name__}")
-
-
-def forbidden_response() -> JSONResponse:
-    """Return the 403 response of an endpoint without catalogue edits."""
-    return JSONResponse({"detail": EDITS_ARE_OFF}, status_code=403)
-
-
-def edit_response(answer: Any) -> Any:
-    """Return the answer to an edit, or the 422 or 507 response if it was refused."""
-    if isinstance(answer, EditNotWritten):
-        return JSONResponse(answer.model_dump(), status_code=507)
-    return rejection_response(answer.detail) if isinstance(answer, Rejection) else answer
 
 
 @api.exception_handler(RequestValidationError)
@@ -120,16 +75,52 @@ class Ingress:
         "/v1/recommend",
         summary="Recommend items to one user",
         response_model=RecommendResponse,
-        responses=_rejecting,
+        responses=REJECTING,
     )
     async def recommend(self, request: Annotated[RecommendRequest, Body()]) -> RecommendResponse | JSONResponse:
         """Return the items with the highest scores for this user, best first."""
-        answer = await answer_or_unavailable(self._generator.recommend.remote(request))
-        if isinstance(answer, RecommendResponse):
-            self._health.note_answer()
-        return rejection_response(answer.detail) if isinstance(answer, Rejection) else answer
+        return rejected_or(await self._recommend(request))
 
-    @api.post("/v1/items", summary="Add and remove items", response_model=EditAnswer, responses=_editing)
+    @api.post(
+        "/v1/recommend:batch",
+        summary="Recommend items to many users",
+        response_class=StreamingResponse,
+        responses={
+            200: {
+                "content": {NDJSON: {"schema": BatchLine.model_json_schema()}},
+                "description": "One line per request.",
+            },
+            422: REJECTING[422],
+        },
+    )
+    async def recommend_batch(self, batch: Annotated[BatchRequest, Body()]) -> StreamingResponse:
+        """Answer in lines of JSON, in the order of the requests, each as soon as it is there.
+
+        An invalid request has a line with its problems, and changes no other.
+        """
+        return StreamingResponse(answer_lines(batch.requests, self._recommend), media_type=NDJSON)
+
+    @api.post(
+        "/v1/rank",
+        summary="Rank given candidates for one user",
+        response_model=RankResponse,
+        responses=REJECTING,
+    )
+    async def rank(self, request: Annotated[RankRequest, Body()]) -> RankResponse | JSONResponse:
+        """Return all candidates with their exact scores, best first."""
+        return rejected_or(await answer_or_unavailable(self._generator.rank.remote(request)))
+
+    @api.post(
+        "/v1/explain",
+        summary="Explain the score of an item for one user",
+        response_model=ExplainResponse,
+        responses=REJECTING,
+    )
+    async def explain(self, request: Annotated[ExplainRequest, Body()]) -> ExplainResponse | JSONResponse:
+        """Return the walk through the item trie, the parts of the score, and the rank without each event."""
+        return rejected_or(await answer_or_unavailable(self._generator.explain.remote(request)))
+
+    @api.post("/v1/items", summary="Add and remove items", response_model=EditAnswer, responses=EDITING)
     async def edit_items(self, request: Annotated[EditRequest, Body()]) -> EditAnswer | JSONResponse:
         """Edit the catalogue on all replicas as one step.
 
@@ -141,7 +132,7 @@ class Ingress:
             return forbidden_response()
         return edit_response(await answer_or_unavailable(self._keeper.edit.remote(request)))
 
-    @api.put("/v1/items", summary="Replace the whole catalogue", response_model=EditAnswer, responses=_editing)
+    @api.put("/v1/items", summary="Replace the whole catalogue", response_model=EditAnswer, responses=EDITING)
     async def swap_items(self, request: Annotated[SwapRequest, Body()]) -> EditAnswer | JSONResponse:
         """Replace the catalogue by exactly these items as one step; texts are made unique as in the data stage."""
         if self._keeper is None:
@@ -152,7 +143,7 @@ class Ingress:
         "/v1/items",
         summary="List the catalogue",
         response_model=ItemsPage,
-        responses={code: answer for code, answer in _editing.items() if code != 507},
+        responses={code: answer for code, answer in EDITING.items() if code != 507},
     )
     async def list_items(
         self,
@@ -165,15 +156,67 @@ class Ingress:
         return await answer_or_unavailable(self._keeper.page.remote(after, limit))
 
     @api.get(
+        "/v1/items:search",
+        summary="Find items by title",
+        response_model=ItemMatches,
+        responses=REJECTING,
+    )
+    async def search_items(
+        self,
+        title: Annotated[
+            str,
+            Query(
+                min_length=1,
+                max_length=MAX_TEXT,
+                description="A title, a part of it, or an id.",
+                examples=["camping stove"],
+            ),
+        ],
+        limit: Annotated[int, Query(ge=1, le=MAX_MATCHES, description="Maximum number of items.")] = 10,
+    ) -> ItemMatches | JSONResponse:
+        """Return the items that the text means exactly, then those that resemble it."""
+        return await answer_or_unavailable(self._generator.search_items.remote(title, limit))
+
+    @api.get("/v1/items/{item_id:path}", summary="Look up an item", response_model=ItemDetails, responses=MISSING)
+    async def get_item(
+        self, item_id: Annotated[str, Path(max_length=MAX_TEXT, description="Item id.", examples=["B0009RF9DW"])]
+    ) -> ItemDetails | JSONResponse:
+        """Return an item of the catalogue with its values in the columns that rules may name, also a removed one."""
+        item = await answer_or_unavailable(self._generator.item.remote(item_id))
+        return (
+            not_found_response(f"no item has the id {item_id!r}; GET /v1/items:search?title=... finds ids")
+            if item is None
+            else item
+        )
+
+    @api.get("/v1/models", summary="What is served?", response_model=ServedModels, responses=OVERLOADED)
+    async def list_models(self) -> ServedModels | JSONResponse:
+        """Return the served model, and what its requests may say: largest k, user features, columns for rules."""
+        model = await answer_or_unavailable(self._generator.describe_model.remote())
+        return ServedModels(models=[model]) if isinstance(model, ServedModel) else model
+
+    @api.get("/readyz", summary="Can a request be answered now?", response_model=Health, responses=UNAVAILABLE)
+    async def readyz(self) -> Health | JSONResponse:
+        """Answer 200 when a generator replica takes requests: its model is loaded and its queue has room."""
+        ready = await answer_or_unavailable(self._generator.describe.remote())
+        return ready if isinstance(ready, Health) else retry_response(503, "no generator takes requests now")
+
+    @api.get(
         "/healthz",
         summary="Is a model loaded?",
         response_model=Health,
-        responses=_unavailable,
+        responses=UNAVAILABLE,
     )
     async def healthz(self) -> Health | JSONResponse:
         """Answer 200 when a generator replica has loaded its model, also while the queue of requests is full."""
         health = await self._health.answer()
         return retry_response(503, health) if isinstance(health, str) else health
+
+    async def _recommend(self, request: RecommendRequest) -> Any:
+        answer = await answer_or_unavailable(self._generator.recommend.remote(request))
+        if isinstance(answer, RecommendResponse):
+            self._health.note_answer()
+        return answer
 
 
 def build_app(args: dict[str, Any]) -> serve.Application:
@@ -187,7 +230,7 @@ def build_app(args: dict[str, Any]) -> serve.Application:
     Raises:
         ConfigError: Arguments are missing, unknown or invalid; the message names all of them.
     """
-    bundle, config = _read_args(args)
+    bundle, config = read_args(args)
     max_ongoing_requests = max(2 * config.max_batch_size, config.target_ongoing_requests) + 1
     generator = serve.deployment(
         name="generator",
@@ -225,38 +268,3 @@ def _keeper_of(bundle: str) -> serve.Application:
         max_constructor_retry_count=MAX_CONSTRUCTOR_RETRIES,
     )(Keeper)
     return deployment.bind(bundle)
-
-
-def serve_config(bundle: Path, config: ServeConfig, name: str) -> dict[str, Any]:
-    """Return the content of a Serve config file for `serve deploy` and RayService; `name` is that of the application."""
-    settings = dataclasses.asdict(config)
-    address = {field: settings.pop(field) for field in PROXY_FIELDS}
-    for field in (*APPLICATION_FIELDS, *COMMAND_FIELDS):
-        del settings[field]
-    return {
-        "http_options": {**address, "request_timeout_s": REQUEST_TIMEOUT_S},
-        "applications": [
-            {
-                "name": name,
-                "route_prefix": config.route_prefix,
-                "import_path": IMPORT_PATH,
-                "args": {"bundle": str(bundle), **settings},
-            }
-        ],
-    }
-
-
-def _read_args(args: Mapping[str, Any]) -> tuple[str, ServeConfig]:
-    bundle = args.get("bundle")
-    for fields, place in (
-        (PROXY_FIELDS, "http_options of the Serve config"),
-        (APPLICATION_FIELDS, "the application in the Serve config"),
-        (COMMAND_FIELDS, "the run file of `recsys serve`"),
-    ):
-        misplaced = [name for name in fields if name in args]
-        if misplaced:
-            raise ConfigError(f"args.{misplaced[0]} belongs into {place}, not into its args")
-    if not isinstance(bundle, str) or not Path(bundle).is_absolute():
-        raise ConfigError(f"args.bundle must be the absolute path of a bundle artifact, got {bundle!r}")
-    settings = {name: value for name, value in args.items() if name != "bundle"}
-    return bundle, build_section(ServeConfig, settings, "args of the Serve application")

@@ -10,8 +10,10 @@ from ray.serve.handle import DeploymentHandle
 
 from recsys_model.entities.live_catalog import CatalogUpdate
 from recsys_platform.config.stages import ServeConfig
+from recsys_platform.serve.catalog_schemas import ItemDetails, ItemMatches, ServedModel
 from recsys_platform.serve.item_schemas import EditAnswer, EditNotWritten, EditRequest, ItemsPage, SwapRequest
 from recsys_platform.serve.schemas import Health, RecommendRequest, RecommendResponse, Rejection
+from recsys_platform.serve.scoring_schemas import ExplainRequest, ExplainResponse, RankRequest, RankResponse
 
 if TYPE_CHECKING:
     from recsys_platform.serve.catalog_follower import CatalogFollower
@@ -34,11 +36,35 @@ class Generator:
         self._recommender = load_recommender(Path(bundle), device="cuda" if config.use_gpu else "cpu")
         batched = serve.batch(max_batch_size=config.max_batch_size, batch_wait_timeout_s=config.batch_wait_s)
         self._answer = batched(self._answer_together)
+        # one thread at a time uses the model and its prefix cache
+        self._model_lock = asyncio.Lock()
         self._follower = None if keeper is None else self._follow(keeper)
 
     async def recommend(self, request: RecommendRequest) -> RecommendResponse | Rejection:
         """Answer one request, in a batch with requests that arrive at the same time."""
         return await self._answer(request)
+
+    async def rank(self, request: RankRequest) -> RankResponse | Rejection:
+        """Rank given candidates."""
+        async with self._model_lock:
+            return await asyncio.to_thread(self._recommender.rank, request)
+
+    async def explain(self, request: ExplainRequest) -> ExplainResponse | Rejection:
+        """Explain the score of an item."""
+        async with self._model_lock:
+            return await asyncio.to_thread(self._recommender.explain, request)
+
+    async def item(self, item_id: str) -> ItemDetails | None:
+        """Return an item of the catalogue, None if the id is unknown."""
+        return self._recommender.item(item_id)
+
+    async def search_items(self, title: str, limit: int) -> ItemMatches:
+        """Return the items that a text means or resembles."""
+        return await asyncio.to_thread(self._recommender.search_items, title, limit)
+
+    async def describe_model(self) -> ServedModel:
+        """Return the model, and what its requests may say."""
+        return self._recommender.describe()
 
     async def describe(self) -> Health:
         """Return the loaded model and the size and version of its catalogue."""
@@ -63,7 +89,8 @@ class Generator:
 
     async def _answer_together(self, requests: list[RecommendRequest]) -> list[RecommendResponse | Rejection]:
         # in a thread: the event loop collects the next batch meanwhile
-        return await asyncio.to_thread(self._recommender.recommend, requests)
+        async with self._model_lock:
+            return await asyncio.to_thread(self._recommender.recommend, requests)
 
 
 class Keeper:
