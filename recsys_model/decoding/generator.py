@@ -8,6 +8,7 @@ Shape suffixes: R = requests.
 
 import copy
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -118,6 +119,14 @@ class TrieGuidedGenerator:
             temperature=self._temperature,
         )
         check_position_id(self._model, other._space.edges.largest_intra_id, "the longest item")
+        return other
+
+    def with_exact(self, exact: bool) -> "TrieGuidedGenerator":
+        """Return a generator that searches exactly, or by beams; everything else is shared."""
+        if exact == self._config.exact:
+            return self
+        other = copy.copy(self)
+        other._config = replace(self._config, exact=exact)
         return other
 
     def hiding(self, items: Collection[int]) -> "TrieGuidedGenerator":

@@ -3,13 +3,15 @@
 Unique texts and tokens are decided here, once. Replicas of the catalogue only apply the edit.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from recsys_model.entities.catalog import CatalogItem, EntityEncoder, encode_words, texts_of_fields
+from recsys_model.entities.item_columns import ItemColumns
 from recsys_model.entities.live_catalog import CatalogEdit, LiveCatalog, Tokens
 from recsys_model.entities.unique_texts import is_text_of, make_unique_texts, texts_of_newcomer
+from recsys_model.errors import DataError
 
 Path = tuple[str | int, ...]
 
@@ -26,6 +28,8 @@ class NewItem:
     """Distinguishes items with the same title."""
     categories: tuple[str, ...] = ()
     """Coarse to fine; the last one distinguishes items with the same title."""
+    columns: Mapping[str, object] = field(default_factory=dict)
+    """Column of the items table -> value, for rules; brand and categories are values of the columns of these names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +51,18 @@ def resolve_edit(
     encoder: EntityEncoder,
     max_tokens: int,
     fields: Sequence[str] = (),
+    columns: ItemColumns | None = None,
 ) -> CatalogEdit | list[EditProblem]:
     """Return the edit that removes and adds these items, or all its problems.
 
     The texts of items that stay do not change; a new item with a taken title is distinguished by brand, category or id.
     An item that comes back with the title it had, and no other brand or category, gets its text and index back.
-    `max_tokens` is the longest item that the model can generate; `fields` make the vectors of its entity head.
+    `max_tokens` is the longest item that the model can generate; `fields` make the vectors of its entity head; `columns`
+    are those that rules may name.
     """
     removed = set(remove)
     problems = _removal_problems(catalog, remove)
+    problems += _column_problems("add", add, columns)
     problems += _id_problems("add", add, lambda name: name not in removed and catalog.index_of(name) is not None)
     freed = {catalog.index_of(item_id) for item_id in removed}
     added: dict[Tokens, CatalogItem] = {}
@@ -72,7 +79,8 @@ def resolve_edit(
             added[new_item.token_ids] = new_item
     if not problems and len(catalog) + len(added) == len(removed):
         problems.append(EditProblem(("remove",), "must leave at least 1 item in the catalogue", "empty_catalog"))
-    return problems or CatalogEdit(removed=tuple(remove), added=tuple(added.values()))
+    cells = _cells_of(add, columns)
+    return problems or CatalogEdit(removed=tuple(remove), added=tuple(added.values()), cells=cells)
 
 
 def resolve_swap(
@@ -81,12 +89,13 @@ def resolve_swap(
     encoder: EntityEncoder,
     max_tokens: int,
     fields: Sequence[str] = (),
+    columns: ItemColumns | None = None,
 ) -> CatalogEdit | list[EditProblem]:
     """Return the edit after which exactly these items are present, or all its problems.
 
-    Texts are made unique as for a new data set; the edit leaves out unchanged items.
+    Texts are made unique as for a new data set; the edit leaves out unchanged items, but sets their values in `columns`.
     """
-    problems = _id_problems("items", items, lambda _: False)
+    problems = [*_column_problems("items", items, columns), *_id_problems("items", items, lambda _: False)]
     if not items:
         problems.append(EditProblem(("items",), "must hold at least 1 item", "empty_catalog"))
     if problems:
@@ -102,6 +111,7 @@ def resolve_swap(
     edit = CatalogEdit(
         removed=tuple(item_id for item_id in removed if item_id not in unchanged),
         added=tuple(item for item in wanted if item.item_id not in unchanged),
+        cells=_cells_of(items, columns),
     )
     return problems or edit
 
@@ -133,6 +143,29 @@ def _id_problems(name: str, items: Sequence[NewItem], is_taken: Callable[[str], 
             problems.append(EditProblem((name, place, "id"), message, "duplicate_id"))
         seen.add(item.item_id)
     return problems
+
+
+def _column_problems(name: str, items: Sequence[NewItem], columns: ItemColumns | None) -> list[EditProblem]:
+    problems: list[EditProblem] = []
+    for place, item in enumerate(items):
+        for column, value in item.columns.items():
+            where = (name, place, "columns", column)
+            try:
+                (ItemColumns({}, 0) if columns is None else columns).check_cell(column, value)
+            except DataError as error:
+                problems.append(EditProblem(where, str(error), "wrong_column"))
+    return problems
+
+
+def _cells_of(items: Sequence[NewItem], columns: ItemColumns | None) -> tuple[tuple[str, Mapping[str, object]], ...]:
+    """Return id and values of each item that has some; the columns brand and categories take those of the item."""
+    kinds = {} if columns is None else columns.kinds
+    rows = []
+    for item in items:
+        fields = {"brand": item.brand, "categories": list(item.categories) or None}
+        texts = {name: text for name, text in fields.items() if text is not None and kinds.get(name) == "text"}
+        rows.append((item.item_id, {**texts, **item.columns}))
+    return tuple((item_id, cells) for item_id, cells in rows if cells)
 
 
 def _as_before(catalog: LiveCatalog, item: NewItem, is_free: Callable[[Tokens], bool]) -> CatalogItem | None:

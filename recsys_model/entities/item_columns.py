@@ -61,6 +61,57 @@ class ItemColumns:
             columns[name] = joined_columns(column if has_values else _empty(column, new.kind), new)
         return ItemColumns(columns, self.num_items + num_added)
 
+    def edited(self, cells: Mapping[int, Mapping[str, object]], num_items: int) -> "ItemColumns":
+        """Return the columns of a catalogue of `num_items` items, in which some items have other values.
+
+        Args:
+            cells: Catalogue index -> column -> value. Other columns keep the value of the item; a further item has none.
+            num_items: At least as many items as these columns have.
+
+        Raises:
+            DataError: a column is unknown, or a value does not fit it.
+
+        Example:
+            >>> columns = build_columns({"price": [5, 7]}, num_items=2).edited({0: {"price": 9}}, num_items=3)
+            >>> from recsys_model.entities.rules import NumberRange
+            >>> columns.mask(Rules(where=(NumberRange(column="price", at_least=7),))).tolist()
+            [True, True, False]
+        """
+        items = sorted(cells)
+        names = dict.fromkeys(name for item in items for name in cells[item])
+        # the row behind those of the edited items has no values
+        rows = {name: [*(cells[item].get(name) for item in items), None] for name in names}
+        longer = self.extended(rows, len(items) + 1)
+        columns = {}
+        for name, column in longer._columns.items():
+            row_N = np.full(num_items, self.num_items + len(items), dtype=np.int64)
+            row_N[: self.num_items] = np.arange(self.num_items)
+            for place, item in enumerate(items):
+                if name in cells[item]:
+                    row_N[item] = self.num_items + place
+            columns[name] = column.rows(row_N)
+        return ItemColumns(columns, num_items)
+
+    def column(self, name: str) -> ValueColumn:
+        """Return a column.
+
+        Raises:
+            DataError: there is no such column.
+        """
+        column = self._columns.get(name)
+        if column is None:
+            raise DataError(f"rules: there is no column {name!r}; {self._known()}")
+        return column
+
+    def values(self, item: int) -> dict[str, float | list[str] | None]:
+        """Return the value of an item in each column: a number, None without one, or its texts."""
+        return {name: column.value(item) for name, column in self._columns.items()}
+
+    def check_cell(self, name: str, cell: object) -> None:
+        """Raise `DataError` if there is no such column, or a value does not fit it."""
+        column = self.column(name)
+        _read_column(name, [cell], column.kind if len(column.groups.codes) else None)
+
     def check(self, rules: Rules) -> None:
         """Raise `DataError` if rules name an unknown column or value, or compare a text with a number."""
         self.mask(rules)
@@ -86,7 +137,7 @@ class ItemColumns:
         Raises:
             DataError: there is no such column.
         """
-        return self._column(column).groups
+        return self.column(column).groups
 
     def _listed(self, name: str, items: Sequence[int]) -> Mask:
         index_X = np.array(items, dtype=np.int64)
@@ -100,15 +151,9 @@ class ItemColumns:
         return listed_N
 
     def _compile(self, condition: Condition) -> Mask:
-        mask_N = self._column(condition.column).mask(condition)
+        mask_N = self.column(condition.column).mask(condition)
         mask_N.flags.writeable = False
         return mask_N
-
-    def _column(self, name: str) -> ValueColumn:
-        column = self._columns.get(name)
-        if column is None:
-            raise DataError(f"rules: there is no column {name!r}; {self._known()}")
-        return column
 
     def _known(self) -> str:
         described = ", ".join(f"{name} ({kind})" for name, kind in self.kinds.items())

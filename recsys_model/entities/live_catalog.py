@@ -23,6 +23,8 @@ class CatalogEdit:
     """Item ids."""
     added: tuple[CatalogItem, ...] = ()
     """Items with their unique texts and tokens; one that was there before, in every field, gets its index back."""
+    cells: tuple[tuple[str, Mapping[str, object]], ...] = ()
+    """Ids of items that are present afterwards, and their values in columns of the items table."""
     edit_id: str = ""
     """Identifies the edit among others that lead to the same version; may be empty."""
 
@@ -53,6 +55,8 @@ class LiveCatalog:
     """Token ids of every item that is present -> its catalogue index."""
     references: ReferenceIndex
     """Finds items by id, title or text."""
+    cells: Mapping[int, Mapping[str, object]]
+    """Catalogue index -> column of the items table -> value, where edits have set one."""
 
     def __len__(self) -> int:
         return len(self.tokens_to_index)
@@ -88,7 +92,8 @@ class LiveCatalog:
         """Return the version after these edits.
 
         Raises:
-            DataError: an item to be removed is not present, or the id or the tokens of an added one are taken.
+            DataError: an item to be removed is not present, the id or the tokens of an added one are taken, or an
+                item with values is not present.
         """
         draft = _Draft(self)
         edits = list(edits)
@@ -97,6 +102,8 @@ class LiveCatalog:
                 draft.remove(item_id)
             for item in edit.added:
                 draft.add(item)
+            for item_id, cells in edit.cells:
+                draft.set_cells(item_id, cells)
         return draft.finish(self.version + len(edits), edits[-1].edit_id if edits else self.edit_id)
 
 
@@ -118,6 +125,7 @@ def live_catalog(catalog: Catalog) -> LiveCatalog:
         references=ReferenceIndex(
             [item.item_id for item in items], [item.title for item in items], [item.text for item in items]
         ),
+        cells={},
     )
 
 
@@ -129,6 +137,7 @@ class _Draft:
         self._items = list(old.items)
         self._tokens_to_index = dict(old.tokens_to_index)
         self._new_id_to_index: dict[str, int] = {}
+        self._cells = dict(old.cells)
 
     def remove(self, item_id: str) -> None:
         index = self._index_of(item_id)
@@ -149,6 +158,12 @@ class _Draft:
         self._new_id_to_index.pop(item.item_id, None)
         self._new_id_to_index[item.item_id] = index
 
+    def set_cells(self, item_id: str, cells: Mapping[str, object]) -> None:
+        index = self._index_of(item_id)
+        if index is None:
+            raise DataError(f"only an item of the catalogue can have values in columns, got {item_id!r}")
+        self._cells[index] = {**self._cells.get(index, {}), **cells}
+
     def finish(self, version: int, edit_id: str) -> LiveCatalog:
         num_old = len(self._old.items)
         added = self._items[num_old:]
@@ -167,6 +182,7 @@ class _Draft:
             attributes=self._old.attributes,
             tokens_to_index=self._tokens_to_index,
             references=references,
+            cells=self._cells,
         )
 
     def _last_index_of(self, item_id: str) -> int | None:

@@ -78,6 +78,15 @@ class ReferenceIndex:
         advice = self._advice(folded) if suggest else GENERAL_ADVICE
         raise DataError(f"no item has the id or title {reference!r}; {advice}")
 
+    def search(self, reference: str, limit: int) -> list[int]:
+        """Return up to `limit` catalogue indices: items with this id, title or text, then similar ones that are present."""
+        folded = fold_whitespace(reference)
+        exact = [self._item_id_to_index.get(reference), *self._title_to_indices.get(folded, [])]
+        exact.append(self._text_to_index.get(folded))
+        similar = self._suggestions.closest(folded, self._item_ids, self._texts, self._removed, limit, 0.0)
+        indices = [index for index in exact if index is not None and index not in self._removed]
+        return list(dict.fromkeys([*indices, *similar]))[:limit]
+
     def prepare(self) -> None:
         """Index the suggestions ahead of time, so that the first unknown reference does not wait for it."""
         self._suggestions.extend(self._item_ids, self._texts)

@@ -22,7 +22,7 @@ _UNSPACED_RUN = re.compile(f"[{UNSPACED}]+")
 MAX_CANDIDATES = 50
 """Ids, and texts, that are compared letter by letter."""
 MAX_SUGGESTIONS = 3
-"""Items suggested."""
+"""Items suggested in an error."""
 MAX_OTHER_CHARACTERS = 2
 """Characters in which a suggested id may differ, at the same length."""
 MAX_SHARING = 50_000
@@ -43,10 +43,18 @@ class Suggestions:
         self._word_to_indices: dict[str, list[int]] = defaultdict(list)
         self._length_to_ids: dict[int, tuple[NDArray[np.int64], NDArray[np.uint32]]] = {}
 
-    def closest(self, reference: str, item_ids: Sequence[str], texts: Sequence[str], removed: Set[int]) -> list[int]:
-        """Return the indices of up to `MAX_SUGGESTIONS` items whose id or text resembles `reference`, best first.
+    def closest(
+        self,
+        reference: str,
+        item_ids: Sequence[str],
+        texts: Sequence[str],
+        removed: Set[int],
+        limit: int = MAX_SUGGESTIONS,
+        similarity: float = 0.3,
+    ) -> list[int]:
+        """Return the indices of up to `limit` items whose id or text resembles `reference`, best first.
 
-        From call to call ids and texts may only grow, or be shorter again by some of the last.
+        A text of less `similarity`, from 0 to 1, is none of them although it shares words. From call to call ids and texts may only grow, or be shorter again by some of the last.
         """
         self.extend(item_ids, texts)
         like = [index for index in self._ids_like(reference) if index < len(item_ids) and index not in removed]
@@ -54,9 +62,9 @@ class Suggestions:
         ids = difflib.get_close_matches(reference, id_to_index, n=1, cutoff=0.8)
         sharing = [index for index in self._sharing_words(reference) if index < len(texts) and index not in removed]
         text_to_index = {_folded(texts[index]): index for index in sharing[:MAX_CANDIDATES]}
-        close = difflib.get_close_matches(_folded(reference), text_to_index, n=MAX_SUGGESTIONS, cutoff=0.3)
+        close = difflib.get_close_matches(_folded(reference), text_to_index, n=limit, cutoff=similarity)
         indices = [id_to_index[item_id] for item_id in ids] + [text_to_index[text] for text in close]
-        return list(dict.fromkeys(indices))[:MAX_SUGGESTIONS]
+        return list(dict.fromkeys(indices))[:limit]
 
     def extend(self, item_ids: Sequence[str], texts: Sequence[str]) -> None:
         """Index the ids and texts that are not indexed yet."""

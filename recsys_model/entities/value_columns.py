@@ -7,6 +7,7 @@ Shape suffixes: N = catalogue indices, X = values of all items, V = different va
 """
 
 import difflib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -44,6 +45,12 @@ class ItemGroups:
         start_X = self.starts[index_X]
         size_X = self.starts[index_X + 1] - start_X
         return self.codes[ranges(start_X, size_X)].tolist(), size_X.tolist()
+
+    def rows(self, row_N: npt.NDArray[np.int64]) -> "ItemGroups":
+        """Return the groups of some items as those of items 0, 1, ...; one may come several times."""
+        size_N = self.starts[row_N + 1] - self.starts[row_N]
+        starts = np.concatenate([[0], np.cumsum(size_N)]).astype(np.int64)
+        return ItemGroups(starts, self.codes[ranges(self.starts[row_N], size_N)])
 
     def members(self, groups: Sequence[int]) -> npt.NDArray[np.int64]:
         """Return the items of some groups; one that is in several comes several times."""
@@ -108,6 +115,15 @@ class NumberColumn:
         """Return this column with the items of another one behind."""
         return NumberColumn(self.name, np.concatenate([self.numbers, other.numbers]))
 
+    def value(self, item: int) -> float | None:
+        """Return the number of an item, None if it has none."""
+        number = float(self.numbers[item])
+        return None if math.isnan(number) else number
+
+    def rows(self, row_N: npt.NDArray[np.int64]) -> "NumberColumn":
+        """Return the column of some items; one may come several times."""
+        return NumberColumn(self.name, self.numbers[row_N])
+
     def _in_range(self, condition: NumberRange) -> Mask:
         # NaN compares false, but a range without a lower bound would not compare it
         met_N = ~np.isnan(self.numbers)
@@ -164,6 +180,18 @@ class TextColumn:
         starts = np.concatenate([self.groups.starts, self.groups.starts[-1] + other.groups.starts[1:]])
         codes = np.concatenate([self.groups.codes, code_V[other.groups.codes]])
         return TextColumn(self.name, ItemGroups(starts, codes), list(text_to_code))
+
+    def value(self, item: int) -> list[str]:
+        """Return the texts of an item."""
+        return [self.texts[code] for code in self.groups.of(item)]
+
+    def rows(self, row_N: npt.NDArray[np.int64]) -> "TextColumn":
+        """Return the column of some items; one may come several times. Texts that no item has are dropped."""
+        groups = self.groups.rows(row_N)
+        used_V, codes = np.unique(groups.codes, return_inverse=True)
+        return TextColumn(
+            self.name, ItemGroups(groups.starts, codes.astype(np.int32)), [self.texts[code] for code in used_V.tolist()]
+        )
 
     def _code_of(self, value: object) -> int:
         if not isinstance(value, str):

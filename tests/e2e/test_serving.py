@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -92,7 +93,7 @@ def test_http_gives_what_the_recommender_gives_without_ray(url: str, config: Run
 @pytest.mark.parametrize(
     ("request_json", "loc"),
     [
-        ({"history": [HISTORY[0], {"item": "Red Tant", "time": 0}]}, ["body", "history", 1, "item"]),
+        ({"history": [HISTORY[0], {"item": "Red Tant", "time": 0}], "strict": True}, ["body", "history", 1, "item"]),
         ({"k": 0}, ["body", "k"]),
         ({"k": 11}, ["body", "k"]),
         ({"user_features": {"hat": "red"}}, ["body", "user_features", "hat"]),
@@ -121,18 +122,39 @@ def test_what_cannot_be_written_as_json_again_is_still_answered_422(url: str, bo
 
 def test_the_client_turns_a_refusal_into_words(url: str):
     with pytest.raises(DataError, match=r"history\.0\.item: .*Red Tent"):
-        ask(url, {"history": [{"item": "Red Tant"}]})
+        ask(url, {"history": [{"item": "Red Tant"}], "strict": True})
 
 
 def test_openapi_teaches_the_interface(url: str):
     document = httpx.get(f"{url}/openapi.json", timeout=30.0).json()
-    assert set(document["paths"]) == {"/v1/recommend", "/v1/items", "/healthz"}
+    assert {"/v1/recommend", "/v1/recommend:batch", "/v1/rank", "/v1/explain", "/v1/items", "/healthz"} <= set(
+        document["paths"]
+    )
     assert set(document["paths"]["/v1/recommend"]["post"]["responses"]) == {"200", "422", "429", "503"}
     assert set(document["paths"]["/healthz"]["get"]["responses"]) == {"200", "503"}
     request = document["components"]["schemas"]["RecommendRequest"]
-    assert set(request["properties"]) == {"user_features", "history", "k", "exclude_seen", "deny", "allow", "time"}
+    assert {"user_features", "history", "k", "exclude_seen", "deny", "allow", "time", "rules"} <= set(
+        request["properties"]
+    )
     assert all(field["description"] for field in request["properties"].values())
     assert httpx.get(f"{url}/docs", timeout=30.0).status_code == 200
+
+
+def test_candidates_are_ranked_items_explained_and_batches_streamed(url: str):
+    ranked = httpx.post(f"{url}/v1/rank", json={"history": HISTORY, "candidates": ["i1", "i2"]}, timeout=60.0).json()
+    best = ranked["items"][0]
+    why = httpx.post(f"{url}/v1/explain", json={"history": HISTORY, "item": best["id"]}, timeout=60.0).json()
+    assert why["score"] == pytest.approx(best["score"], abs=1e-4)
+    assert len(why["events"]) == 2
+    requests = [{"history": HISTORY, "k": 2}, {"k": 0}, {"k": 3}] * 30
+    with httpx.stream("POST", f"{url}/v1/recommend:batch", json={"requests": requests}, timeout=60.0) as response:
+        lines = [json.loads(line) for line in response.iter_lines()]
+    assert [(line["index"], line["status"]) for line in lines] == [
+        (index, 422 if index % 3 == 1 else 200) for index in range(90)
+    ]
+    assert httpx.get(f"{url}/readyz", timeout=30.0).status_code == 200
+    assert httpx.get(f"{url}/v1/items/nothing", timeout=30.0).status_code == 404
+    assert [each["items"] for each in httpx.get(f"{url}/v1/models", timeout=30.0).json()["models"]] == [8]
 
 
 async def many(url: str, payloads: list[dict[str, Any]]) -> list[httpx.Response]:
@@ -153,7 +175,7 @@ def test_requests_at_the_same_time_are_answered_each_with_its_own(url: str):
     payloads: list[dict[str, Any]] = [
         {"history": [{"item": f"i{number % 8}"}], "k": 1 + number % 7, "time": 0} for number in range(24)
     ]
-    payloads[5] = {"history": [{"item": "nothing"}]}
+    payloads[5] = {"history": [{"item": "nothing"}], "strict": True}
     responses = asyncio.run(many(url, payloads))
     alone = [post(url, json=payload) for payload in payloads[:8]]
     assert [response.status_code for response in responses] == [422 if place == 5 else 200 for place in range(24)]

@@ -192,7 +192,7 @@ def _serve(options: argparse.Namespace) -> Result:
 def _recommend(options: argparse.Namespace) -> Result:
     from recsys_platform.serve.client import ask
 
-    answer = ask(options.url, build_payload(options), options.timeout_s)
+    answer = ask(options.url, {**build_payload(options), "strict": True}, options.timeout_s)
     _say(summaries.of_answer(answer))
     return answer
 

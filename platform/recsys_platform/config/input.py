@@ -122,6 +122,9 @@ class InputConfig:
     """What is in `folder`; `auto` goes by its files. docs/formats.md describes the formats."""
     user_features: tuple[str, ...] | None = None
     """Feature columns of `users` to tell the model; none given takes all of them."""
+    item_columns: tuple[str, ...] = ()
+    """Further columns of `items`, numbers or texts, that rules of a request may name. Brand, categories and price always
+    can be named, if `items` has them."""
     catalog: Literal["items", "interactions"] = "items"
     """`items`: every row of the items table, and interactions with other items are rejected; `interactions`: the items
     that occur there, without title where the items table has no row of them."""
@@ -138,6 +141,10 @@ class InputConfig:
             table = getattr(self, name)
             order = table.order if isinstance(table, TableConfig) else "time"
             require(order == "time", f"input.{name}.order orders interactions; set input.interactions.order instead")
+        require(
+            not self.item_columns or isinstance(self.items, TableConfig),
+            "input.item_columns names columns of input.items, which is from_interactions; make a table of the items",
+        )
         require(
             0.0 <= self.max_reject_share <= 1.0,
             f"input.max_reject_share must be in [0, 1], got {self.max_reject_share}",

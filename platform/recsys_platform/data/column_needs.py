@@ -4,16 +4,22 @@ import dataclasses
 import logging
 
 from recsys_model.errors import DataError
-from recsys_model.text.task_sampling import trained_families
 from recsys_platform.config.run import RunConfig
 from recsys_platform.data.input import contract
-from recsys_platform.data.input.open import FROM_INTERACTIONS, Tables, open_interactions, open_items, open_users
+from recsys_platform.data.input.open import (
+    FROM_INTERACTIONS,
+    Tables,
+    further_item_columns,
+    open_interactions,
+    open_items,
+    open_users,
+)
 from recsys_platform.data.input.tables import CountParts, count_in_turn
 from recsys_platform.data.task_needs import check_columns
 
 logger = logging.getLogger(__name__)
 
-USED_ITEM_COLUMNS = (*contract.ITEM_REQUIRED, "brand", "categories")
+USED_ITEM_COLUMNS = (*contract.ITEM_REQUIRED, "brand", "categories", "price")
 
 
 def open_tables(config: RunConfig, count_parts: CountParts = count_in_turn) -> Tables:
@@ -34,7 +40,8 @@ def open_tables(config: RunConfig, count_parts: CountParts = count_in_turn) -> T
                 f"text.behaviour_fields names {name}, but input.{table.files.table}.path {table.files.path} has no "
                 f"such column; map it in input.{table.files.table}.columns or take {name} out"
             )
-    wanted = {*USED_ITEM_COLUMNS, *(("price",) if trained_families(config.tasks) else ()), *item_fields(config)}
+    item_columns = further_item_columns(config.input)
+    wanted = {*USED_ITEM_COLUMNS, *item_fields(config), *item_columns}
     for name in item_fields(config):
         if name not in items.columns:
             logger.warning(
@@ -51,6 +58,7 @@ def open_tables(config: RunConfig, count_parts: CountParts = count_in_turn) -> T
         items=dataclasses.replace(items, columns=used),
         users=users,
         features=features,
+        item_columns=item_columns,
         items_from_interactions=config.input.items == FROM_INTERACTIONS,
     )
 

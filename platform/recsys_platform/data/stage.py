@@ -18,6 +18,7 @@ from typing import Any
 
 import ray
 
+from recsys_model.entities.stored_columns import write_columns
 from recsys_model.errors import DataError
 from recsys_model.text.language import LANGUAGES
 from recsys_model.text.task_sampling import trained_families
@@ -32,6 +33,7 @@ from recsys_platform.data.input.importers.importing import resolve_input
 from recsys_platform.data.input.occurring import find_item_ids, read_occurring_items, restrict_items
 from recsys_platform.data.input.open import Tables, read_items, read_users
 from recsys_platform.data.input.rejects import build_reject_table, summarize
+from recsys_platform.data.item_columns import build_item_columns
 from recsys_platform.data.leak_search import find_leaks
 from recsys_platform.data.leaks import refuse_leaks
 from recsys_platform.data.new_item_requests import RequestSettings, write_new_items
@@ -202,13 +204,14 @@ def _survey_reviews(config: RunConfig, sequences: ray.data.Dataset, dataset_spli
 def _write_vocabulary(
     config: RunConfig, tables: Tables, items: Items, users: Users, folder: Path, reviews: Reviews | None
 ) -> Vocabulary:
-    """Write tokenizer, catalogue, settings and the rejects of items and users; for tasks, the facts about items."""
+    """Write tokenizer, catalogue, columns for rules, settings and the rejects of items and users; for tasks, the facts about items."""
     texts = () if reviews is None else iter_task_texts(LANGUAGES[config.text.language], reviews, items)
     vocabulary = build_vocabulary(config, items, users, tables.features, texts)
     if reviews is not None:
         write_item_facts(folder, items.categories, items.brands, items.prices)
     vocabulary.tokenizer.write(folder / TOKENIZER_FOLDER)
     vocabulary.catalog.write(folder)
+    write_columns(folder, build_item_columns(items))
     settings = {"user_features": list(tables.features)}
     (folder / SETTINGS_NAME).write_text(json.dumps(settings, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     for name, rejects in (("items", items.rejects), ("users", users.rejects)):

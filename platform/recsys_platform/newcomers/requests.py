@@ -100,6 +100,7 @@ def _build_visit(row: Mapping[str, Any], k: int, fields: tuple[str, ...], *, exc
         "k": k,
         "exclude_seen": exclude_seen,
         "time": row["time"],
+        "strict": True,
     }
     num_seen = len({event["item"] for event in history}) if exclude_seen else 0
     return Visit(

@@ -48,6 +48,12 @@ class Batcher(Generic[QueryT, AnswerT]):
         """Queries that no batch has taken yet."""
         return len(self._waiting)
 
+    def check_room(self) -> None:
+        """Raise `QueueFullError` if a query would be refused now."""
+        room = self._max_waiting + (0 if self._is_answering else self._max_batch_size)
+        if len(self._waiting) >= room:
+            raise QueueFullError(f"{len(self._waiting)} requests wait already, at most {self._max_waiting} may")
+
     async def ask(self, query: QueryT) -> AnswerT:
         """Return the answer to a query. A caller that is cancelled frees its place in the queue.
 
@@ -55,9 +61,7 @@ class Batcher(Generic[QueryT, AnswerT]):
             QueueFullError: `max_waiting` queries wait already.
             Exception: what `answer` raises for this query alone.
         """
-        room = self._max_waiting + (0 if self._is_answering else self._max_batch_size)
-        if len(self._waiting) >= room:
-            raise QueueFullError(f"{len(self._waiting)} requests wait already, at most {self._max_waiting} may")
+        self.check_room()
         future = asyncio.get_running_loop().create_future()
         self._waiting[future] = query
         if len(self._waiting) >= self._max_batch_size:

@@ -11,6 +11,7 @@ from recsys_model.backbones.checkpoint import load_model
 from recsys_model.bundle import Bundle, BundleSettings, load_bundle, write_bundle
 from recsys_model.config import TextConfig, WindowConfig, settings_from_dict
 from recsys_model.entities.catalog import load_catalog
+from recsys_model.entities.stored_columns import load_columns
 from recsys_model.entity_head.scorer import load_scorer
 from recsys_model.errors import CheckpointError
 from recsys_model.text.tokenizer import load_tokenizer
@@ -81,7 +82,8 @@ def _write(folder: Path, config: RunConfig, settings: BundleSettings) -> dict[st
     if stored.base is not None:
         del model
         model = load_model(stored.base, dtype=stored.dtype, mask=stored.mask)
-    write_bundle(folder, model, tokenizer, catalog, settings, stored.dtype, scorer, stored.adapter)
+    columns = load_columns(config.dataset_folder, len(catalog.items))
+    write_bundle(folder, model, tokenizer, catalog, settings, stored.dtype, scorer, stored.adapter, columns)
     del model
     bundle = load_bundle(folder, dtype=torch.float32)
     check_same_weights(weights, fingerprint(bundle))

@@ -58,7 +58,8 @@ class EditLog:
             [item.item_id, item.title, item.text, list(item.token_ids), list(item.field_token_ids)]
             for item in edit.added
         ]
-        append_json_line(self._path, {"id": edit.edit_id, "removed": edit.removed, "added": added})
+        cells = {"cells": dict(edit.cells)} if edit.cells else {}
+        append_json_line(self._path, {"id": edit.edit_id, "removed": edit.removed, "added": added, **cells})
 
     def _edit(self, number: int, line: bytes) -> CatalogEdit:
         try:
@@ -69,9 +70,12 @@ class EditLog:
                 for item_id, title, text, tokens, *fields in document["added"]
             )
             return CatalogEdit(
-                removed=tuple(document["removed"]), added=tuple(added), edit_id=str(document.get("id", ""))
+                removed=tuple(document["removed"]),
+                added=tuple(added),
+                cells=tuple((str(item_id), dict(cells)) for item_id, cells in document.get("cells", {}).items()),
+                edit_id=str(document.get("id", "")),
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise CheckpointError(
                 f"{self._path}:{number} is not an edit of a catalogue: {error!r}; restore the file, or move it away to "
                 "serve the bundle without edits"

@@ -4,9 +4,12 @@ Both wrap plain classes.
 """
 
 import asyncio
+import threading
 import uuid
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ray.serve.handle import DeploymentHandle
 
@@ -14,9 +17,11 @@ from recsys_model.entities.live_catalog import CatalogUpdate
 from recsys_platform.config.stages import ServeConfig
 from recsys_platform.serve.batch_meter import BatchMeter
 from recsys_platform.serve.batching import Batcher
+from recsys_platform.serve.catalog_schemas import ItemDetails, ItemMatches, ServedModel
 from recsys_platform.serve.item_schemas import EditAnswer, EditNotWritten, EditRequest, ItemsPage, SwapRequest
 from recsys_platform.serve.ray_metrics import RayMeter
 from recsys_platform.serve.schemas import Health, RecommendRequest, RecommendResponse, Rejection
+from recsys_platform.serve.scoring_schemas import ExplainRequest, ExplainResponse, RankRequest, RankResponse
 
 if TYPE_CHECKING:
     from recsys_platform.serve.catalog_follower import CatalogFollower
@@ -44,6 +49,11 @@ class Generator:
             max_waiting=config.max_queued_requests,
             wait_s=config.batch_wait_s,
         )
+        self._others: Batcher[Callable[[], Any], Any] = Batcher(
+            self._call, max_batch_size=1, max_waiting=config.max_queued_requests
+        )
+        self._model_lock = threading.Lock()
+        """One thread at a time uses the model and its prefix cache."""
         self._follower = None if keeper is None else self._follow(keeper)
 
     async def recommend(self, request: RecommendRequest) -> RecommendResponse | Rejection:
@@ -54,6 +64,35 @@ class Generator:
         """
         with self._batches.waiting(request):
             return await self._batcher.ask(request)
+
+    async def rank(self, request: RankRequest) -> RankResponse | Rejection:
+        """Rank given candidates; errors as in `recommend`."""
+        return await self._others.ask(partial(self._recommender.rank, request))
+
+    async def explain(self, request: ExplainRequest) -> ExplainResponse | Rejection:
+        """Explain the score of an item; errors as in `recommend`."""
+        return await self._others.ask(partial(self._recommender.explain, request))
+
+    async def item(self, item_id: str) -> ItemDetails | None:
+        """Return an item of the catalogue, None if the id is unknown."""
+        return self._recommender.item(item_id)
+
+    async def search_items(self, title: str, limit: int) -> ItemMatches:
+        """Return the items that a text means or resembles."""
+        return await asyncio.to_thread(self._recommender.search_items, title, limit)
+
+    async def describe_model(self) -> ServedModel:
+        """Return the model, and what its requests may say."""
+        return self._recommender.describe()
+
+    async def ready(self) -> Health:
+        """Return the same as `describe` if a request would be taken now.
+
+        Raises:
+            QueueFullError: `max_queued_requests` wait already.
+        """
+        self._batcher.check_room()
+        return await self.describe()
 
     async def describe(self) -> Health:
         """Return the loaded model and the size and version of its catalogue."""
@@ -79,9 +118,14 @@ class Generator:
 
     def _answer_together(self, requests: list[RecommendRequest]) -> list[RecommendResponse | Rejection]:
         begun = self._batches.begin(requests)
-        answers = self._recommender.recommend(requests)
+        with self._model_lock:
+            answers = self._recommender.recommend(requests)
         self._batches.end(requests, answers, begun)
         return answers
+
+    def _call(self, calls: list[Callable[[], Any]]) -> list[Any]:
+        with self._model_lock:
+            return [call() for call in calls]
 
 
 class Keeper:

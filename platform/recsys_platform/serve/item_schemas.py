@@ -1,11 +1,12 @@
 """Requests and answers of `/v1/items`, the catalogue edits; FastAPI generates OpenAPI from these classes."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from recsys_model.entities.edit_requests import NewItem
-from recsys_platform.serve.schemas import MAX_CATEGORIES, MAX_LISTED, StrictModel, Text
+from recsys_platform.serve.fields import MAX_CATEGORIES, FeatureValue, StrictModel, Text
+from recsys_platform.serve.schemas import MAX_LISTED
 from recsys_platform.values.ids import canonical_id
 from recsys_platform.values.labels import canonical_label, canonical_word, unescape
 
@@ -14,6 +15,15 @@ ItemId = Annotated[Text, AfterValidator(canonical_id)]
 Title = Annotated[Text, AfterValidator(unescape)]
 Brand = Annotated[Text, AfterValidator(canonical_label)]
 Category = Annotated[Text, AfterValidator(canonical_word)]
+Cell = FeatureValue | Annotated[list[Text], Field(max_length=MAX_CATEGORIES)]
+MAX_COLUMNS = 200
+ITEM_EXAMPLE: dict[str, Any] = {
+    "id": "B0009RF9DW",
+    "title": "Camping Stove, 2 burners",
+    "brand": "Acme",
+    "categories": ["Camping", "Stoves"],
+    "columns": {"price": 19.9},
+}
 
 
 class ItemFields(StrictModel):
@@ -32,11 +42,31 @@ class ItemFields(StrictModel):
         description="From coarse to fine; the last one distinguishes items with equal titles.",
     )
 
+    columns: dict[Text, Cell] = Field(
+        {},
+        max_length=MAX_COLUMNS,
+        description="Values in the columns of the items table that `rules` may name: a text, a number, true/false, or a "
+        "list of texts. The columns `brand` and `categories` take the fields of these names. A column without a value "
+        "keeps the one that an item with this id has, if it comes back with the same title.",
+        examples=[{"price": 19.9}],
+    )
+
     def to_new_item(self) -> NewItem:
         """Return the item in the form that `recsys_model` takes."""
         return NewItem(
-            item_id=self.id, title=self.title, brand=self.brand, categories=tuple(filter(None, self.categories))
+            item_id=self.id,
+            title=self.title,
+            brand=self.brand,
+            categories=tuple(filter(None, self.categories)),
+            columns={name: _as_in_tables(value) for name, value in self.columns.items()},
         )
+
+
+def _as_in_tables(value: Any) -> Any:
+    """Return a value of a column with its texts as the data stage writes them."""
+    if isinstance(value, list):
+        return list(filter(None, map(canonical_word, value)))
+    return canonical_word(value) if isinstance(value, str) else value
 
 
 PostedItems = Annotated[list[ItemFields], Field(max_length=MAX_LISTED)]
@@ -44,6 +74,12 @@ PostedItems = Annotated[list[ItemFields], Field(max_length=MAX_LISTED)]
 
 class EditRequest(StrictModel):
     """Items to add and to remove as one step: no request sees only a part of it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"add": [ITEM_EXAMPLE], "remove": ["B000142FVW"]}, {"remove": ["B000142FVW", "B000B5YPKO"]}]
+        }
+    )
 
     add: PostedItems = Field([], description="Items to add. To replace an item, remove its id in the same edit.")
     remove: list[ItemId] = Field(
@@ -59,6 +95,8 @@ class EditRequest(StrictModel):
 
 class SwapRequest(StrictModel):
     """All items of the new catalogue."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"items": [ITEM_EXAMPLE]}]})
 
     items: PostedItems = Field(min_length=1, description="Unchanged items of the old catalogue keep their entries.")
 

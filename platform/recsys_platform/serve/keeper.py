@@ -18,7 +18,9 @@ from recsys_model.bundle import load_settings
 from recsys_model.config.folders import ENTITIES_FOLDER, TOKENIZER_FOLDER
 from recsys_model.entities.catalog import Catalog, EntityEncoder, load_catalog
 from recsys_model.entities.edit_requests import EditProblem, resolve_edit, resolve_swap
+from recsys_model.entities.item_columns import ItemColumns
 from recsys_model.entities.live_catalog import CatalogEdit, CatalogUpdate, LiveCatalog, live_catalog
+from recsys_model.entities.stored_columns import load_columns
 from recsys_model.entity_head.storage import load_head_config
 from recsys_model.text.textualize import NUM_FRAME_TOKENS
 from recsys_model.text.tokenizer import load_tokenizer
@@ -68,6 +70,7 @@ class CatalogKeeper:
         log: EditLog,
         clock: Callable[[], float],
         fields: Sequence[str] = (),
+        columns: ItemColumns | None = None,
     ) -> None:
         """Apply the edits of `log` to the bundle's catalogue.
 
@@ -78,6 +81,7 @@ class CatalogKeeper:
             log: The edit log of the bundle.
             clock: Returns seconds, monotonic.
             fields: Item fields whose tokens the entity head needs.
+            columns: Columns of the bundle that rules may name.
 
         Raises:
             CheckpointError: The log is damaged.
@@ -86,6 +90,7 @@ class CatalogKeeper:
         self._encoder = encoder
         self._max_tokens = max_tokens
         self._fields = fields
+        self._columns = columns
         self._log = log
         self._clock = clock
         self._edits = log.read()
@@ -100,14 +105,16 @@ class CatalogKeeper:
         """Add and remove items."""
         add = [item.to_new_item() for item in request.add]
         return await self._apply(
-            lambda catalog: resolve_edit(catalog, add, request.remove, self._encoder, self._max_tokens, self._fields)
+            lambda catalog: resolve_edit(
+                catalog, add, request.remove, self._encoder, self._max_tokens, self._fields, self._columns
+            )
         )
 
     async def swap(self, request: SwapRequest) -> EditAnswer | Rejection | EditNotWritten:
         """Replace the whole catalogue by the items of the request."""
         items = [item.to_new_item() for item in request.items]
         return await self._apply(
-            lambda catalog: resolve_swap(catalog, items, self._encoder, self._max_tokens, self._fields)
+            lambda catalog: resolve_swap(catalog, items, self._encoder, self._max_tokens, self._fields, self._columns)
         )
 
     async def update_from(self, replica: str, version: int, edit_id: str, wait: bool) -> CatalogUpdate:
@@ -162,7 +169,7 @@ class CatalogKeeper:
             edit = await asyncio.to_thread(resolve, self._catalog)
             if isinstance(edit, list):
                 return Rejection(detail=[_problem(each) for each in edit])
-            if edit.added or edit.removed:
+            if edit.added or edit.removed or edit.cells:
                 edit = dataclasses.replace(edit, edit_id=uuid.uuid4().hex)
                 try:
                     catalog = await asyncio.to_thread(self._write, edit)
@@ -220,7 +227,9 @@ def load_keeper(bundle: Path, clock: Callable[[], float] = time.monotonic) -> Ca
     head = bundle / ENTITIES_FOLDER
     fields = load_head_config(head).fields if head.is_dir() else ()
     log = EditLog(log_path(bundle, manifest.digest))
-    return CatalogKeeper(load_catalog(bundle), tokenizer, max_tokens, log, clock, fields)
+    catalog = load_catalog(bundle)
+    columns = load_columns(bundle, len(catalog.items))
+    return CatalogKeeper(catalog, tokenizer, max_tokens, log, clock, fields, columns)
 
 
 def _problem(problem: EditProblem) -> Problem:

@@ -8,16 +8,23 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from recsys_model.bundle import Bundle, load_bundle
 from recsys_model.decoding.answers import Answer
 from recsys_model.decoding.exact import Certificate
+from recsys_model.decoding.explainer import Explainer
 from recsys_model.decoding.generator import TrieGuidedGenerator
-from recsys_model.entities.live_catalog import CatalogUpdate, LiveCatalog, live_catalog
+from recsys_model.entities.live_catalog import CatalogUpdate, live_catalog
 from recsys_model.text.textualize import Textualizer
 from recsys_platform.artifacts import Manifest, open_artifact
+from recsys_platform.serve.catalog_schemas import ItemDetails, ItemMatches, ServedModel
+from recsys_platform.serve.explaining import explain_item, with_explanations
+from recsys_platform.serve.generating import generate
+from recsys_platform.serve.item_lookup import item_details, matching_items
+from recsys_platform.serve.ranking import rank_candidates
 from recsys_platform.serve.request_reader import Query, RequestReader
 from recsys_platform.serve.schemas import (
     ExactnessCertificate,
@@ -27,20 +34,10 @@ from recsys_platform.serve.schemas import (
     RecommendResponse,
     Rejection,
 )
+from recsys_platform.serve.scoring_schemas import ExplainRequest, ExplainResponse, RankRequest, RankResponse
+from recsys_platform.serve.served_catalog import ServedCatalog
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ServedCatalog:
-    """One version of the catalogue and everything built from it; an edit replaces the whole object."""
-
-    catalog: LiveCatalog
-    """Resolves item ids and titles."""
-    textualizer: Textualizer
-    """Writes histories of its items as text."""
-    generator: TrieGuidedGenerator
-    """Searches the items that are not removed."""
 
 
 class Recommender:
@@ -65,6 +62,7 @@ class Recommender:
                 bundle.settings.decoding,
                 bundle.scorer,
                 bundle.settings.trie_temperature,
+                bundle.columns,
             ),
         )
 
@@ -72,6 +70,11 @@ class Recommender:
     def num_items(self) -> int:
         """Number of items that can be recommended."""
         return len(self._served.catalog)
+
+    @property
+    def generator(self) -> TrieGuidedGenerator:
+        """The search over the present version of the catalogue."""
+        return self._served.generator
 
     @property
     def catalog_version(self) -> int:
@@ -96,13 +99,15 @@ class Recommender:
         started = time.perf_counter()
         old = self._served
         catalog = (live_catalog(self._bundle.catalog) if update.anew else old.catalog).edited(update.edits)
-        if not update.anew and not any(edit.added for edit in update.edits):
+        if not update.anew and not any(edit.added or edit.cells for edit in update.edits):
             removed = [index for index in old.catalog.present() if not catalog.has(index)]
             self._served = replace(old, generator=old.generator.hiding(removed))
+        base = self._bundle.columns
+        columns = None if base is None else base.edited(catalog.cells, len(catalog.items))
         served = ServedCatalog(
             catalog=catalog,
             textualizer=old.textualizer.of_catalog(catalog),
-            generator=old.generator.of_items(catalog.items, catalog.present()),
+            generator=old.generator.of_items(catalog.items, catalog.present(), columns),
         )
         # the index is shared with the old version: only this thread may extend it, and only once the edit is valid
         catalog.references.prepare()
@@ -116,10 +121,45 @@ class Recommender:
         reader = self._reader(served)
         queries_or_rejections = [reader.read(request) for request in requests]
         queries = [each for each in queries_or_rejections if isinstance(each, Query)]
-        answers = iter(_generate(served, queries))
+        answers = iter(generate(served.generator, queries))
         return [
-            self._respond(served, next(answers)) if isinstance(each, Query) else each for each in queries_or_rejections
+            self._respond(served, each, next(answers)) if isinstance(each, Query) else each
+            for each in queries_or_rejections
         ]
+
+    def rank(self, request: RankRequest) -> RankResponse | Rejection:
+        """Return all candidates of a request with their scores, best first, or all of its problems."""
+        served = self._served
+        fields = rank_candidates(served, self._reader(served), request)
+        return fields if isinstance(fields, Rejection) else RankResponse(**self._common(served), **fields)
+
+    def explain(self, request: ExplainRequest) -> ExplainResponse | Rejection:
+        """Return why an item has its score for a user, or all problems of the request."""
+        served = self._served
+        fields = explain_item(served, self._explainer(served), self._reader(served), request)
+        return fields if isinstance(fields, Rejection) else ExplainResponse(**self._common(served), **fields)
+
+    def item(self, item_id: str) -> ItemDetails | None:
+        """Return an item of the catalogue, also a removed one; None if the id is unknown."""
+        return item_details(self._served, item_id)
+
+    def search_items(self, title: str, limit: int) -> ItemMatches:
+        """Return up to `limit` items that the text means or resembles."""
+        return matching_items(self._served, title, limit)
+
+    def describe(self) -> ServedModel:
+        """Return the model, and what its requests may say."""
+        settings = self._bundle.settings
+        return ServedModel(
+            model=self.info,
+            items=self.num_items,
+            catalog_version=self.catalog_version,
+            scoring=settings.decoding.scoring,
+            exact=settings.decoding.exact,
+            max_k=settings.decoding.num_beams,
+            user_features=list(settings.user_features),
+            columns=self.generator.columns.kinds,
+        )
 
     def read(self, request: RecommendRequest) -> Query | Rejection:
         """Return the query of a valid request, or a rejection that lists all of its problems."""
@@ -127,21 +167,44 @@ class Recommender:
 
     def _reader(self, served: ServedCatalog) -> RequestReader:
         bundle = self._bundle
-        return RequestReader(bundle.settings, bundle.tokenizer.special, served.textualizer, served.catalog, self._clock)
+        return RequestReader(
+            bundle.settings,
+            bundle.tokenizer.special,
+            served.textualizer,
+            served.catalog,
+            served.generator.columns,
+            self._clock,
+        )
 
-    def _respond(self, served: ServedCatalog, answer: Answer) -> RecommendResponse:
-        scored_items = [(served.catalog.items[each.item], each.score) for each in answer.items]
-        # an item without a title is shown with the text that the model generates for it
+    def _explainer(self, served: ServedCatalog) -> Explainer:
+        return Explainer(served.generator, self._bundle.tokenizer.decode)
+
+    def _common(self, served: ServedCatalog) -> dict[str, Any]:
+        """Return the fields that all answers with scores have."""
+        return {
+            "scoring": self._bundle.settings.decoding.scoring,
+            "model": self.info,
+            "catalog_version": served.catalog.version,
+        }
+
+    def _respond(self, served: ServedCatalog, query: Query, answer: Answer) -> RecommendResponse:
+        indices = [each.item for each in answer.items]
         items = [
-            RecommendedItem(id=item.item_id, title=item.title or item.text, score=score) for item, score in scored_items
+            RecommendedItem(
+                id=served.catalog.items[each.item].item_id, title=served.title_of(each.item), score=each.score
+            )
+            for each in answer.items
         ]
+        prompt = None
+        if query.explain:
+            items, prompt = with_explanations(self._explainer(served), query, items, indices)
         certificate = None if answer.certificate is None else _certificate_of(answer.certificate)
         return RecommendResponse(
             items=items,
             certificate=certificate,
-            scoring=self._bundle.settings.decoding.scoring,
-            model=self.info,
-            catalog_version=served.catalog.version,
+            prompt=prompt,
+            unknown_items=list(query.user.unknown),
+            **self._common(served),
         )
 
 
@@ -171,16 +234,3 @@ def _certificate_of(certificate: Certificate) -> ExactnessCertificate:
     return ExactnessCertificate(
         exact=certificate.is_exact, bound=bound, missing=missing, expanded=certificate.num_expanded
     )
-
-
-def _generate(served: ServedCatalog, queries: Sequence[Query]) -> list[Answer]:
-    """Decode all queries as one batch; each answer has at most the query's `k` items."""
-    if not queries:
-        return []
-    answers = served.generator.search(
-        [query.prompt for query in queries],
-        max(query.k for query in queries),
-        [query.excluded for query in queries],
-        [query.allowed for query in queries],
-    )
-    return [answer.first(query.k) for answer, query in zip(answers, queries, strict=True)]

@@ -5,17 +5,30 @@ windows, and write features and behaviours as the text of the prompt.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from recsys_model.bundle import BundleSettings
+from recsys_model.entities.item_columns import ItemColumns
 from recsys_model.entities.live_catalog import LiveCatalog
+from recsys_model.entities.rules import Rules
 from recsys_model.errors import DataError
 from recsys_model.infilling.prompt import Prompt, build_prompt
-from recsys_model.text.textualize import Behaviour, Textualizer
+from recsys_model.text.textualize import Behaviour, Textualizer, TokenizedText
 from recsys_model.text.tokenizer import SpecialTokens
 from recsys_model.text.windows import sample_history
-from recsys_platform.serve.schemas import TIME_RULE, HistoryEvent, Problem, RecommendRequest, Rejection
+from recsys_platform.serve.fields import TIME_RULE
+from recsys_platform.serve.rule_reader import read_rules
+from recsys_platform.serve.schemas import (
+    MAX_EXPLAINED,
+    HistoryEvent,
+    Problem,
+    RecommendRequest,
+    Rejection,
+    SelectionFields,
+    UnknownItem,
+    UserFields,
+)
 from recsys_platform.values.ids import usual_id
 from recsys_platform.values.labels import UnreadableLabelError, canonical_label, canonical_word, label_of, unescape
 from recsys_platform.values.times import parse_time_in
@@ -26,18 +39,38 @@ MAX_SUGGESTED = 5
 """Maximum number of unknown history items with suggestions; a history from another shop may have thousands."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReadUser:
+    """A user's features and history in the form that the model takes."""
+
+    text: TokenizedText
+    """The text of the prompt."""
+    prompt: Prompt
+    """The corrupted text; its last blank is filled with an item."""
+    seen: frozenset[int]
+    """Catalogue indices of the items of the history, and of the entries that replace them."""
+    unknown: tuple[UnknownItem, ...]
+    """Events that were left out."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Query:
     """A valid request in the form that the generator takes."""
 
-    prompt: Prompt
-    """The corrupted text; its last blank is filled with an item."""
-    k: int
-    """Number of items to return."""
+    user: ReadUser
+    """The user."""
     excluded: frozenset[int]
     """Catalogue indices that must not be recommended."""
     allowed: frozenset[int] | None
     """Catalogue indices that may be recommended; None allows all."""
+    rules: Rules | None
+    """Conditions and caps; None allows all."""
+    k: int = 1
+    """Number of items to return."""
+    exact: bool = False
+    """Whether the search is exact."""
+    explain: bool = False
+    """Whether the answer explains its items."""
 
 
 class RequestReader:
@@ -49,40 +82,74 @@ class RequestReader:
         special: SpecialTokens,
         textualizer: Textualizer,
         catalog: LiveCatalog,
+        columns: ItemColumns,
         clock: Callable[[], float],
     ) -> None:
         self._settings = settings
         self._special = special
         self._textualizer = textualizer
         self._catalog = catalog
+        self._columns = columns
         self._clock = clock
 
     def read(self, request: RecommendRequest) -> Query | Rejection:
         """Return the query of a valid request, or a rejection that lists all of its problems."""
         problems: list[Problem] = []
-        self._check_k(request.k, problems)
+        self._check_k(request, problems)
+        query = self.read_selection(request, problems)
+        if query is None:
+            return Rejection(detail=problems)
+        exact = self._settings.decoding.exact if request.exact is None else request.exact
+        return replace(query, k=request.k, exact=exact, explain=request.explain)
+
+    def read_selection(self, request: SelectionFields, problems: list[Problem]) -> Query | None:
+        """Return the user and the items that they may get, None after adding to `problems`."""
+        user = self.read_user(request, problems)
+        denied = self._read_list("deny", request.deny, problems)
+        allowed = None if request.allow is None else self._read_list("allow", request.allow, problems)
+        rules = None if request.rules is None else read_rules(request.rules, self._columns, problems)
+        if problems or user is None:
+            return None
+        seen = user.seen if request.exclude_seen else frozenset()
+        return Query(user=user, excluded=seen | denied, allowed=allowed, rules=rules)
+
+    def read_user(self, request: UserFields, problems: list[Problem]) -> ReadUser | None:
+        """Return the user of a request, None after adding to `problems`."""
         features = self._read_features(request.user_features, problems)
         times = [
             self._read_time(["history", index, "time"], event.time, problems)
             for index, event in enumerate(request.history)
         ]
         request_time = self._request_time(self._read_time(["time"], request.time, problems), times)
-        history = self._read_history(request.history, times, request_time, problems)
-        denied = self._read_list("deny", request.deny, problems)
-        allowed = None if request.allow is None else self._read_list("allow", request.allow, problems)
+        unknown: list[UnknownItem] = []
+        history = self._read_history(request, times, request_time, problems, unknown)
         if problems:
-            return Rejection(detail=problems)
+            return None
         try:
             text = self._textualizer.build(features, self._sample(history, request_time), None)
         except DataError as error:
-            return Rejection(detail=[Problem(loc=["body"], msg=str(error), type="text_not_possible")])
-        settings = self._settings
-        prompt = build_prompt(text, self._special, settings.intra_mode, layout=settings.history_layout)
-        seen = self._seen_items(history) if request.exclude_seen else frozenset()
-        return Query(prompt, request.k, seen | denied, allowed)
+            problems.append(Problem(loc=["body"], msg=str(error), type="text_not_possible"))
+            return None
+        return ReadUser(text=text, prompt=self.prompt_of(text), seen=self._seen_items(history), unknown=tuple(unknown))
 
-    def _check_k(self, k: int, problems: list[Problem]) -> None:
-        largest = self._settings.decoding.num_beams
+    def prompt_of(self, text: TokenizedText) -> Prompt:
+        """Return the prompt of a text."""
+        settings = self._settings
+        return build_prompt(text, self._special, settings.intra_mode, layout=settings.history_layout)
+
+    def find(self, reference: str, *, suggest: bool = True) -> int:
+        """Return the catalogue index of an item id or title, also of a removed item.
+
+        Raises:
+            DataError: nothing fits, or several items have this title; with `suggest` it names similar items.
+        """
+        return self._catalog.find(self._known_as(reference), suggest=suggest)
+
+    def _check_k(self, request: RecommendRequest, problems: list[Problem]) -> None:
+        k, largest = request.k, self._settings.decoding.num_beams
+        if request.explain and MAX_EXPLAINED < k <= largest:
+            message = f"must be at most {MAX_EXPLAINED} with explain, got {k}"
+            problems.append(Problem(loc=["body", "k"], msg=message, type="less_than_equal"))
         if k > largest:
             message = f"must be at most {largest}, the number of beams of this model, got {k}"
             problems.append(Problem(loc=["body", "k"], msg=message, type="less_than_equal"))
@@ -127,25 +194,26 @@ class RequestReader:
 
     def _read_history(
         self,
-        events: Sequence[HistoryEvent],
+        request: UserFields,
         times: Sequence[float | None],
         request_time: float,
         problems: list[Problem],
+        unknown: list[UnknownItem],
     ) -> list[Behaviour]:
-        """Return the history sorted by time; events with equal times keep their order."""
+        """Return the history sorted by time, without unknown items; events with equal times keep their order."""
         behaviours: list[Behaviour] = []
-        num_unknown = 0
-        for index, (event, time) in enumerate(zip(events, times, strict=True)):
+        for index, (event, time) in enumerate(zip(request.history, times, strict=True)):
             loc: list[str | int] = ["body", "history", index]
             timestamp = request_time if time is None else time
             if timestamp > request_time:
                 message = "must not be after the time of the recommendation"
                 problems.append(Problem(loc=[*loc, "time"], msg=message, type="event_after_time"))
             try:
-                item = self._catalog.find(self._known_as(event.item), suggest=num_unknown < MAX_SUGGESTED)
+                item = self.find(event.item, suggest=request.strict and len(unknown) < MAX_SUGGESTED)
             except DataError as error:
-                num_unknown += 1
-                problems.append(Problem(loc=[*loc, "item"], msg=str(error), type="unknown_item"))
+                unknown.append(UnknownItem(index=index, item=event.item))
+                if request.strict:
+                    problems.append(Problem(loc=[*loc, "item"], msg=str(error), type="unknown_item"))
                 continue
             behaviours.append(
                 Behaviour(

@@ -1,88 +1,25 @@
-"""Requests and answers of `/v1/recommend` and `/healthz`; FastAPI generates OpenAPI from these classes.
+"""Requests and answers of `/v1/recommend` and `/healthz`; FastAPI generates OpenAPI from these classes."""
 
-Unknown fields, numbers that are not finite and texts beyond the limits are refused; the error names the field.
-"""
+from typing import Any, Literal
 
-import math
-from typing import Annotated, Any, Literal
-
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import ConfigDict, Field
 
 from recsys_model.config import Scoring
-from recsys_platform.values import times
+from recsys_platform.serve.explain_schemas import ItemExplanation, PromptToken
+from recsys_platform.serve.fields import MAX_CATEGORIES as MAX_CATEGORIES
+from recsys_platform.serve.fields import MAX_TEXT as MAX_TEXT
+from recsys_platform.serve.fields import FeatureValue, StrictModel, Text, Time
+from recsys_platform.serve.rules_schemas import RulesFields
 
 MAX_HISTORY = 10_000
 MAX_FEATURES = 200
-MAX_TEXT = 2_000
-MAX_CATEGORIES = 50
 MAX_LISTED = 1_000_000
-TIME_RULE = "must be an ISO 8601 time such as 2024-05-01T12:00:00Z, or unix seconds"
-
-
-def check_time(value: Any) -> str | float:
-    """Return unix seconds for a number, and a text unchanged: `RequestReader` knows how the training data write times.
-
-    Raises:
-        ValueError: It is neither, a number that may mean several times, or one outside the years 1 to 9999.
-
-    Example:
-        >>> check_time(1714521600000), check_time("2024-05-01")
-        (1714521600.0, '2024-05-01')
-    """
-    if isinstance(value, str):
-        return _checked_text(value)
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ValueError(f"{TIME_RULE}, got {type(value).__name__}")
-    try:
-        return times.parse_time(value)
-    except (ValueError, OverflowError) as error:
-        raise ValueError(f"{TIME_RULE}: {error}") from error
-
-
-def parse_feature(value: Any) -> str | int | float | bool:
-    """Return a user feature unchanged: a text, a finite number or true/false.
-
-    Raises:
-        ValueError: It is anything else, or a text of more than `MAX_TEXT` characters.
-    """
-    if isinstance(value, str):
-        return _checked_text(value)
-    if not isinstance(value, (bool, int, float)):
-        raise ValueError("must be a text, a number or true/false; omit an unknown feature")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError("must be a finite number")
-    return value
-
-
-def _checked_text(text: str) -> str:
-    if not text.strip():
-        raise ValueError("must not be blank; omit an unknown value")
-    if len(text) > MAX_TEXT:
-        raise ValueError(f"must have at most {MAX_TEXT} characters, got {len(text)}")
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise ValueError("must be valid Unicode, without lone surrogates") from error
-    return text
-
-
-Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT), AfterValidator(_checked_text)]
-Time = Annotated[
-    str | float,
-    PlainValidator(check_time),
-    WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, {"type": "number"}]}),
-]
-FeatureValue = Annotated[
-    str | int | float | bool,
-    PlainValidator(parse_feature),
-    WithJsonSchema({"anyOf": [{"type": "string", "maxLength": MAX_TEXT}, {"type": "number"}, {"type": "boolean"}]}),
-]
-
-
-class StrictModel(BaseModel):
-    """A model that refuses unknown fields."""
-
-    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+MAX_EXPLAINED = 20
+"""Items that one answer explains: each costs a pass of the model over its tokens."""
+USER_EXAMPLE: dict[str, Any] = {
+    "user_features": {"city": "Berlin"},
+    "history": [{"item": "B0009RF9DW", "time": "2014-05-01T00:00:00Z"}],
+}
 
 
 class HistoryEvent(StrictModel):
@@ -107,8 +44,8 @@ class HistoryEvent(StrictModel):
     )
 
 
-class RecommendRequest(StrictModel):
-    """A user's features and history, and which items may be recommended."""
+class UserFields(StrictModel):
+    """A user's features and history."""
 
     user_features: dict[Text, FeatureValue] = Field(
         {},
@@ -121,9 +58,21 @@ class RecommendRequest(StrictModel):
         max_length=MAX_HISTORY,
         description="The user's events, empty for a new user. They are sorted by time; equal times keep their order.",
     )
-    k: int = Field(
-        10, ge=1, strict=True, description="Number of items to return, at most the number of beams of the model."
+    time: Time | None = Field(
+        None,
+        description="Time of the recommendation, at which the time windows of the history end; "
+        "the default is now. No event of the history may be after it.",
     )
+    strict: bool = Field(
+        False,
+        description="Refuse a request that names unknown items in its history, each with the items that might be meant. "
+        "Otherwise the other events answer, and `unknown_items` of the answer names those that were left out.",
+    )
+
+
+class SelectionFields(UserFields):
+    """A user, and which items may be recommended to them."""
+
     exclude_seen: bool = Field(True, description="Never recommend an item of the history.")
     deny: list[Text] = Field(
         [],
@@ -139,10 +88,44 @@ class RecommendRequest(StrictModel):
         "the default is the whole catalogue. `deny` and `exclude_seen` still apply.",
         examples=[["B000142FVW", "B000B5YPKO"]],
     )
-    time: Time | None = Field(
+    rules: RulesFields | None = Field(
         None,
-        description="Time of the recommendation, at which the time windows of the history end; "
-        "the default is now. No event of the history may be after it.",
+        description="Conditions on columns of the items table, and caps per value of a column. They act inside the search: "
+        "the answer has the best k items under the rules.",
+    )
+
+
+class RecommendRequest(SelectionFields):
+    """A user's features and history, and which items may be recommended."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {**USER_EXAMPLE, "k": 5},
+                {
+                    **USER_EXAMPLE,
+                    "rules": {
+                        "where": [{"column": "price", "at_most": 50}, {"column": "brand", "none_of": ["Acme"]}],
+                        "caps": [{"column": "brand", "at_most": 2}],
+                    },
+                    "exact": True,
+                },
+            ]
+        }
+    )
+
+    k: int = Field(
+        10, ge=1, strict=True, description="Number of items to return, at most the number of beams of the model."
+    )
+    exact: bool | None = Field(
+        None,
+        description="Search for the items with the highest scores, proven by the `certificate` of the answer, in place of "
+        "beam search; the default is `decoding.exact` of the bundle. An exact search may take longer.",
+    )
+    explain: bool = Field(
+        False,
+        description="Add to each item why it has its score; for at most "
+        f"{MAX_EXPLAINED} items. `/v1/explain` also asks what each event contributes.",
     )
 
 
@@ -152,6 +135,14 @@ class RecommendedItem(StrictModel):
     id: str = Field(description="Item id of the catalogue.")
     title: str = Field(description="Title in the catalogue.")
     score: float = Field(description="Higher is better; `scoring` of the answer defines it.")
+    explanation: ItemExplanation | None = Field(None, description="Why it has this score; null without `explain`.")
+
+
+class UnknownItem(StrictModel):
+    """An event whose item is unknown, or whose title several items share."""
+
+    index: int = Field(description="Its place in the history of the request.")
+    item: str = Field(description="What the request named.")
 
 
 class ModelInfo(StrictModel):
@@ -164,7 +155,7 @@ class ModelInfo(StrictModel):
 
 
 class ExactnessCertificate(StrictModel):
-    """What a search with `decoding.exact` proves about the items outside the answer."""
+    """What an exact search proves about the items outside the answer."""
 
     exact: bool = Field(description="Whether the answer is proven to have the items with the highest scores.")
     bound: float | None = Field(
@@ -177,15 +168,11 @@ class ExactnessCertificate(StrictModel):
     expanded: int = Field(description="Number of expanded nodes of the item trie.")
 
 
-class RecommendResponse(StrictModel):
-    """Distinct items of the catalogue, best first."""
+class ScoredAnswer(StrictModel):
+    """What answers with scores have in common."""
 
-    items: list[RecommendedItem] = Field(
-        description="At most k items; fewer only if the lists allow no more, "
-        "or `decoding.max_expansions` ended an exact search."
-    )
-    certificate: ExactnessCertificate | None = Field(
-        None, description="Of a search with `decoding.exact`; null for beam search."
+    unknown_items: list[UnknownItem] = Field(
+        [], description="Events of the history that were left out, since their item is unknown."
     )
     scoring: Scoring = Field(
         "trie",
@@ -197,6 +184,19 @@ class RecommendResponse(StrictModel):
     model: ModelInfo = Field(description="The model that answered.")
     catalog_version: int = Field(
         0, description="Version of the catalogue behind the scores: the number of edits since the bundle."
+    )
+
+
+class RecommendResponse(ScoredAnswer):
+    """Distinct items of the catalogue, best first."""
+
+    items: list[RecommendedItem] = Field(
+        description="At most k items; fewer only if lists and rules allow no more, "
+        "or `decoding.max_expansions` ended an exact search."
+    )
+    certificate: ExactnessCertificate | None = Field(None, description="Of an exact search; null for beam search.")
+    prompt: list[PromptToken] | None = Field(
+        None, description="With `explain`: what the model reads before it generates an item, token by token."
     )
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from recsys_model.entities.catalog import Catalog, CatalogItem
 from recsys_model.entities.edit_requests import NewItem, resolve_edit, resolve_swap
+from recsys_model.entities.item_columns import build_columns
 from recsys_model.entities.live_catalog import CatalogEdit, live_catalog
 
 
@@ -147,3 +148,38 @@ def test_an_item_whose_text_was_taken_while_it_was_gone_is_told_apart():
     without = shop.edited([edit([new("c", "Comb")], ["a"], catalog=shop)])
     back = without.edited([edit([new("a", "Comb")], catalog=without)])
     assert [back.items[index].text for index in back.present()] == ["Tent", "Comb", "Comb (a)"]
+
+
+COLUMNS = build_columns({"brand": ["Ada", None], "price": [5, 7]}, 2)
+
+
+def priced(item_id: str, title: str, brand: str | None = None, **columns: object) -> NewItem:
+    return NewItem(item_id=item_id, title=title, brand=brand, columns=columns)
+
+
+def test_an_added_item_has_its_values_and_its_brand_in_the_columns_of_the_catalogue():
+    made = resolve_edit(SHOP, [priced("c", "Hat", "Birch", price=9)], [], Letters(), 12, (), COLUMNS)
+    assert made.cells == (("c", {"brand": "Birch", "price": 9}),)
+    later = SHOP.edited([made])
+    assert later.cells == {2: {"brand": "Birch", "price": 9}}
+    again = later.edited([CatalogEdit(removed=("c",)), CatalogEdit(added=made.added, cells=(("c", {"price": 3}),))])
+    assert again.cells == {2: {"brand": "Birch", "price": 3}}
+
+
+def test_a_value_that_fits_no_column_is_named():
+    add = [priced("c", "Hat", price="dear"), priced("d", "Cap", colour="red")]
+    problems = resolve_edit(SHOP, add, [], Letters(), 12, (), COLUMNS)
+    assert kinds(problems) == [
+        ("add", 0, "columns", "price", "wrong_column"),
+        ("add", 1, "columns", "colour", "wrong_column"),
+    ]
+    assert "the columns are brand (text), price (number)" in problems[1].message
+
+
+def test_a_catalogue_without_columns_takes_no_values():
+    assert kinds(edit([priced("c", "Hat", price=1)])) == [("add", 0, "columns", "price", "wrong_column")]
+
+
+def test_a_swap_sets_values_of_items_that_stay():
+    made = resolve_swap(SHOP, [priced("a", "Comb", price=6), priced("b", "Tent")], Letters(), 12, (), COLUMNS)
+    assert made == CatalogEdit(cells=(("a", {"price": 6}),))

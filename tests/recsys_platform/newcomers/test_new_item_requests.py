@@ -51,6 +51,7 @@ def test_a_visit_asks_what_the_endpoint_understands(tmp_path: Path):
         "k": 10,
         "exclude_seen": True,
         "time": 3.0,
+        "strict": True,
     }
     assert (of_new.target_item, of_new.num_seen, other.target_item) == ("n1", 1, "b")
     RecommendRequest.model_validate(of_new.payload)

@@ -11,7 +11,7 @@ from recsys_model.errors import CheckpointError
 from recsys_platform.serve.edit_log import EditLog
 
 FIRST = CatalogEdit(removed=("a", "b\n"), added=(CatalogItem("c", "Zelt  „rot“", "Zelt „rot“", (5, 6)),))
-SECOND = CatalogEdit(removed=("c",), edit_id="5e")
+SECOND = CatalogEdit(removed=("c",), edit_id="5e", cells=(("a", {"price": 5, "tags": ["x"]}),))
 
 
 def test_edits_come_back_in_their_order(tmp_path: Path):

@@ -7,7 +7,9 @@ import pytest
 from recsys_model.bundle import Bundle
 from recsys_model.decoding.generator import TrieGuidedGenerator
 from recsys_model.entities.catalog import Catalog, CatalogItem
+from recsys_model.entities.item_columns import build_columns
 from recsys_model.entities.live_catalog import CatalogEdit, CatalogUpdate
+from recsys_model.entities.rules import NumberRange, Rules
 from recsys_model.errors import ConfigError
 from recsys_platform.serve.recommender import Recommender
 from recsys_platform.serve.schemas import ModelInfo, RecommendRequest, RecommendResponse
@@ -144,3 +146,15 @@ def test_a_seen_item_stays_out_where_the_history_names_it_by_the_title_that_it_h
     recommender.follow(CatalogUpdate(edits=[renamed]))
     assert "i3" not in scores(ask(recommender, title))
     assert "i3" in scores(ask(recommender, title, exclude_seen=False))
+
+
+def test_items_that_are_added_have_their_values_in_the_columns_of_the_catalogue(shop_bundle: Bundle):
+    columns = build_columns({"price": [5, 6, 7, 8, 9, 10, 11, 12]}, 8)
+    priced = Recommender(dataclasses.replace(shop_bundle, columns=columns), INFO, clock=lambda: 0.0)
+    stove = new_item(shop_bundle, "i8", "Red Stove")
+    priced.follow(
+        CatalogUpdate(edits=[CatalogEdit(added=(stove,), cells=(("i8", {"price": 100}), ("i0", {"price": 90})))])
+    )
+    found = priced.generator.columns.mask(Rules(where=(NumberRange(column="price", at_least=12),)))
+    assert found is not None
+    assert found.tolist() == [True, *[False] * 6, True, True]

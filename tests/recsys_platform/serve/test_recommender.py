@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys_model.bundle import Bundle
+from recsys_model.entities.item_columns import build_columns
 from recsys_model.infilling.prompt import build_prompt
 from recsys_model.text.textualize import Behaviour, Textualizer
 from recsys_model.text.windows import sample_history
@@ -100,19 +101,19 @@ def test_an_item_without_a_title_is_answered_with_the_text_that_stands_for_it(
 
 
 def test_an_unknown_item_is_named_by_its_place_with_what_might_be_meant(recommender: Recommender):
-    (problem,) = problems(recommender, request("i0", "Red Tant"))
+    (problem,) = problems(recommender, request("i0", "Red Tant", strict=True))
     assert (problem.loc, problem.type) == (["body", "history", 1, "item"], "unknown_item")
     assert "Red Tent" in problem.msg
 
 
 def test_of_a_history_of_another_shop_every_item_is_named_and_others_suggested_for_the_first(recommender: Recommender):
-    refused = problems(recommender, request(*[f"Red Tents {number}" for number in range(500)]))
+    refused = problems(recommender, request(*[f"Red Tents {number}" for number in range(500)], strict=True))
     assert [problem.loc[2] for problem in refused] == list(range(500))
     assert [number for number, problem in enumerate(refused) if "closest: " in problem.msg] == [0, 1, 2, 3, 4]
 
 
 def test_a_title_that_two_items_share_is_refused(recommender: Recommender):
-    (problem,) = problems(recommender, request("Lamp"))
+    (problem,) = problems(recommender, request("Lamp", strict=True))
     assert problem.loc == ["body", "history", 0, "item"]
     assert "i5" in problem.msg
     assert "i6" in problem.msg
@@ -132,7 +133,7 @@ def test_more_items_than_beams_are_refused_at_k(recommender: Recommender):
 
 
 def test_all_problems_of_a_request_are_reported_at_once(recommender: Recommender):
-    recommend_request = request("nothing", "i0", "nowhere", k=100, user_features={"x": 1}, time=0.0)
+    recommend_request = request("nothing", "i0", "nowhere", k=100, user_features={"x": 1}, time=0.0, strict=True)
     assert [problem.loc[1:] for problem in problems(recommender, recommend_request)] == [
         ["k"],
         ["user_features", "x"],
@@ -146,7 +147,7 @@ def test_all_problems_of_a_request_are_reported_at_once(recommender: Recommender
 
 def test_a_bad_request_does_not_touch_the_others_of_its_batch(recommender: Recommender):
     first, second = request("i0", "i1", k=2), request("i4", k=6, exclude_seen=False)
-    answers = recommender.recommend([first, request("nothing"), second])
+    answers = recommender.recommend([first, request("nothing", strict=True), second])
     assert isinstance(answers[1], Rejection)
     for answer, alone in ((answers[0], good(recommender, first)), (answers[2], good(recommender, second))):
         assert isinstance(answer, RecommendResponse)
@@ -188,7 +189,7 @@ def test_a_request_becomes_the_prompt_that_training_makes_of_the_same_user(
     recommend_request = RecommendRequest.model_validate(
         {"user_features": {"city": "Berlin", "age": 25}, "history": events, "time": NOW}
     )
-    built = prompt(recommender, recommend_request).prompt
+    built = prompt(recommender, recommend_request).user.prompt
     expected = expected_prompt(shop_bundle, {"age": "25", "city": "Berlin"}, history, NOW)
     assert (built.token_ids, built.intra_position_ids) == expected
 
@@ -198,14 +199,14 @@ def test_the_windows_are_measured_back_from_the_time_of_the_request(recommender:
     events = [{"item": f"i{index}", "time": index * DAY} for index in range(8)]
     recommend_request = RecommendRequest.model_validate({"history": events, "time": 7.5 * DAY})
     texts = [shop_bundle.catalog.items[index].text for index in (0, 5, 6, 7)]
-    history_text = shop_bundle.tokenizer.decode(prompt(recommender, recommend_request).prompt.token_ids)
+    history_text = shop_bundle.tokenizer.decode(prompt(recommender, recommend_request).user.prompt.token_ids)
     assert history_text == "History:" + "".join(f" {text}." for text in texts)
 
 
 def test_events_may_come_in_any_order_and_ties_keep_the_order_given(recommender: Recommender):
     def read(*events: tuple[str, float]) -> list[int]:
         history = [{"item": item, "time": time} for item, time in events]
-        return prompt(recommender, RecommendRequest.model_validate({"history": history})).prompt.token_ids
+        return prompt(recommender, RecommendRequest.model_validate({"history": history})).user.prompt.token_ids
 
     in_order = read(("i0", 1.0), ("i1", 2.0), ("i2", 2.0))
     assert read(("i1", 2.0), ("i2", 2.0), ("i0", 1.0)) == in_order
@@ -341,3 +342,97 @@ def test_a_time_of_another_format_is_refused_at_its_field(
     (problem,) = problems(reads_times_in(shop_bundle, time_format), at(time))
     assert (problem.loc, problem.type) == (["body", "time"], "unreadable_time")
     assert reason in problem.msg
+
+
+def test_unknown_items_are_left_out_of_the_history_and_named(recommender: Recommender):
+    some = good(recommender, request("Lamp", "i0", "nothing", "i3"))
+    events = [{"item": "i0", "time": NOW - 3 * DAY}, {"item": "i3", "time": NOW - DAY}]
+    assert some.items == good(recommender, RecommendRequest.model_validate({"history": events, "k": 3})).items
+    assert [(each.index, each.item) for each in some.unknown_items] == [(0, "Lamp"), (2, "nothing")]
+
+
+def test_a_history_of_unknown_items_alone_is_answered_from_the_features(recommender: Recommender):
+    features = {"user_features": {"city": "Berlin"}}
+    assert good(recommender, request("nothing", **features)).items == good(recommender, request(**features)).items
+
+
+BRANDS = ["Cairn", "Cairn", "Birch", "Birch", "Cairn", None, "Alder", "Alder"]
+PRICES = [10, 20, 30, 40, 50, 60, None, 80]
+
+
+@pytest.fixture(scope="module")
+def priced(shop_bundle: Bundle) -> Recommender:
+    """Items with a brand and a price each."""
+    columns = build_columns({"brand": BRANDS, "price": PRICES}, 8)
+    return Recommender(dataclasses.replace(shop_bundle, columns=columns), INFO, clock=lambda: NOW)
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_rules_act_inside_the_search(priced: Recommender, exact: bool):
+    ranked = ids(good(priced, request(k=8)))
+    where = [{"column": "price", "at_least": 20, "below": 80}, {"column": "brand", "none_of": ["Birch"]}]
+    answer = good(priced, request(k=8, exact=exact, rules={"where": where}))
+    assert ids(answer) == [item for item in ranked if item in ("i1", "i4", "i5")]
+    capped = good(priced, request(k=8, exact=exact, rules={"caps": [{"column": "brand", "at_most": 1}]}))
+    left, taken = [], set()
+    for item in ranked:
+        brand = BRANDS[int(item[1:])]
+        if brand is None or brand not in taken:
+            left.append(item)
+            taken.add(brand)
+    assert ids(capped) == left
+    assert (capped.certificate is not None) == exact
+
+
+def test_each_request_of_a_batch_has_its_own_rules_and_search(priced: Recommender):
+    requests = [
+        request("i0", k=2),
+        request("i0", k=4, exact=True),
+        request("i0", k=3, rules={"where": [{"column": "brand", "one_of": ["Birch", "Alder"]}]}),
+    ]
+    together = priced.recommend(requests)
+    for answer, alone in zip(together, [good(priced, each) for each in requests], strict=True):
+        assert isinstance(answer, RecommendResponse)
+        assert ids(answer) == ids(alone)
+        assert (answer.certificate is None) == (alone.certificate is None)
+
+
+def test_every_wrong_rule_is_named_at_its_place_with_what_the_column_holds(priced: Recommender):
+    where = [
+        {"column": "brand", "at_most": 5},
+        {"column": "price", "at_most": 5},
+        {"column": "colour", "one_of": ["red"]},
+        {"column": "price", "one_of": ["dear"]},
+        {"column": "brand", "one_of": ["Cairm"]},
+    ]
+    refused = problems(priced, request(rules={"where": where, "caps": [{"column": "size", "at_most": 1}]}))
+    assert [problem.loc for problem in refused] == [
+        *(["body", "rules", "where", index] for index in (0, 2, 3, 4)),
+        ["body", "rules", "caps", 0],
+    ]
+    assert "column 'brand' holds texts, which have no range" in refused[0].msg
+    assert "the columns are brand (text), price (number)" in refused[1].msg
+    assert "column 'price' holds numbers" in refused[2].msg
+    assert "did you mean 'Cairn'?" in refused[3].msg
+
+
+def test_a_bundle_without_columns_refuses_rules_and_names_the_way_out(recommender: Recommender):
+    (problem,) = problems(recommender, request(rules={"where": [{"column": "price", "at_most": 5}]}))
+    assert (problem.loc, problem.type) == (["body", "rules"], "no_columns")
+    assert "input.item_columns" in problem.msg
+    assert good(recommender, request(rules={})).items == good(recommender, request()).items
+
+
+def test_an_explained_answer_has_the_parts_of_each_score_and_the_tokens_of_the_prompt(
+    recommender: Recommender, shop_bundle: Bundle
+):
+    answer = good(recommender, request("i0", explain=True))
+    assert answer.items[0].explanation is not None
+    for item in answer.items:
+        assert item.explanation is not None
+        assert sum(part.contribution for part in item.explanation.parts) == pytest.approx(item.score, abs=1e-4)
+        assert sum(token.log_prob for token in item.explanation.tokens) == pytest.approx(item.score, abs=1e-4)
+    tokens = prompt(recommender, request("i0")).user.prompt.token_ids
+    assert answer.prompt is not None
+    assert [token.token_id for token in answer.prompt][: len(tokens)] == tokens
+    assert good(recommender, request("i0")).items[0].explanation is None

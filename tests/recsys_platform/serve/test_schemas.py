@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from recsys_model.entities.edit_requests import NewItem
+from recsys_platform.serve.fields import MAX_TEXT
 from recsys_platform.serve.item_schemas import ItemFields
-from recsys_platform.serve.schemas import MAX_HISTORY, MAX_TEXT, RecommendRequest
+from recsys_platform.serve.schemas import MAX_HISTORY, RecommendRequest
 from recsys_platform.values.times import parse_time_in
 
 
@@ -23,8 +24,9 @@ def wrong(document: Any) -> dict[tuple[str | int, ...], str]:
 
 def test_an_empty_request_takes_the_defaults():
     request = RecommendRequest.model_validate({})
-    lists = {"exclude_seen": True, "deny": [], "allow": None}
-    assert request.model_dump() == {"user_features": {}, "history": [], "k": 10, **lists, "time": None}
+    lists = {"exclude_seen": True, "deny": [], "allow": None, "rules": None}
+    user = {"user_features": {}, "history": [], "time": None, "strict": False}
+    assert request.model_dump() == {**user, "k": 10, **lists, "exact": None, "explain": False}
 
 
 @pytest.mark.parametrize(
@@ -90,6 +92,19 @@ def test_any_time_survives_writing_it_as_iso_8601(moment: Any):
         ({"history": [{"item": "a"}] * (MAX_HISTORY + 1)}, {("history",): "too_long"}),
         ({"k": 0}, {("k",): "greater_than_equal"}),
         ({"k": 2.5}, {("k",): "int_type"}),
+        ({"rules": {"where": [{"column": "price"}]}}, {("rules", "where", 0): "value_error"}),
+        ({"rules": {"where": [{"column": "price", "max": 5}]}}, {("rules", "where", 0): "value_error"}),
+        ({"rules": {"where": [{"column": "price", "above": 5, "below": 5}]}}, {("rules", "where", 0): "value_error"}),
+        (
+            {"rules": {"where": [{"column": "price", "above": float("nan")}]}},
+            {("rules", "where", 0, "above"): "finite_number"},
+        ),
+        ({"rules": {"where": [{"column": "brand", "one_of": []}]}}, {("rules", "where", 0, "one_of"): "too_short"}),
+        (
+            {"rules": {"caps": [{"column": "brand", "at_most": 0}]}},
+            {("rules", "caps", 0, "at_most"): "greater_than_equal"},
+        ),
+        ({"rules": {"caps": [{"column": "brand", "at_most": 1}] * 2}}, {("rules",): "value_error"}),
         ({"top": 3}, {("top",): "extra_forbidden"}),
         ({"user_features": {"age": None}}, {("user_features", "age"): "value_error"}),
         ({"user_features": {"age": float("inf")}}, {("user_features", "age"): "value_error"}),
@@ -112,5 +127,5 @@ def test_feature_values_keep_their_type():
 
 def test_openapi_describes_every_field():
     document = RecommendRequest.model_json_schema()
-    for schema in (document, document["$defs"]["HistoryEvent"]):
+    for schema in (document, *document["$defs"].values()):
         assert all(field.get("description") for field in schema["properties"].values())

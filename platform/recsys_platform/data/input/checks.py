@@ -38,6 +38,11 @@ def categories_of(table: pa.Table) -> columns.Categories:
     return columns.to_categories(_column_of(table, "categories"))
 
 
+def values_of(table: pa.Table, name: str) -> columns.Categories:
+    """Return the values of a column for rules; all empty if the table lacks it."""
+    return columns.to_values(_column_of(table, name))
+
+
 def _column_of(table: pa.Table, name: str) -> pa.Array | pa.ChunkedArray:
     return table[name] if name in table.column_names else pa.nulls(table.num_rows, pa.string())
 

@@ -21,6 +21,7 @@ from recsys_platform.values.labels import (
     canonical_categories,
     canonical_label,
     canonical_price,
+    canonical_word,
     unescape,
 )
 from recsys_platform.values.lists import parse_nested
@@ -125,6 +126,11 @@ def to_categories(column: pa.Array | pa.ChunkedArray) -> Categories:
     return Categories(*parse_distinct(as_written(column), canonical_categories, (), UnreadableLabelError))
 
 
+def to_values(column: pa.Array | pa.ChunkedArray) -> Categories:
+    """Return the values of each row for rules: the parts of a list, else the one word, in which `|` stays."""
+    return Categories(*parse_distinct(as_written(column), _parse_values, (), UnreadableLabelError))
+
+
 def to_prose(column: pa.Array | pa.ChunkedArray) -> list[str | None]:
     """Return titles, descriptions and reviews as they are, HTML entities decoded; None for blank ones."""
     return parse_distinct(as_written(column), lambda text: unescape(text).strip() or None, None, ValueError)[0]
@@ -158,6 +164,13 @@ def parse_dictionary(
             bad.append(True)
     indices = encoded.indices.fill_null(len(parsed)).to_numpy(zero_copy_only=False)
     return [*parsed, missing], np.array([*bad, False], dtype=bool), indices
+
+
+def _parse_values(text: str) -> tuple[str, ...]:
+    if text.lstrip()[:1] in ("[", "{"):
+        return canonical_categories(text)
+    word = canonical_word(text)
+    return () if word is None else (word,)
 
 
 def _parse_number(text: str) -> float:

@@ -26,6 +26,7 @@ from recsys_platform.data.input.checks import (
     prices_of,
     prose_of,
     refuse_unreadable,
+    values_of,
 )
 from recsys_platform.data.input.reading import Reading
 from recsys_platform.data.input.reasons import EMPTY_TITLE, UNREADABLE
@@ -76,6 +77,8 @@ class Items:
     """Prices as text, where known."""
     descriptions: list[str | None] = field(default_factory=list)
     """Descriptions, if known and requested."""
+    columns: dict[str, list[tuple[str, ...]]] = field(default_factory=dict)
+    """Column for rules -> the values of each item."""
     rejects: list[Reject] = field(default_factory=list)
     """Rows that were left out, and those without a title, which stay."""
 
@@ -88,6 +91,7 @@ class Items:
             categories=[self.categories[place] for place in places],
             prices=[self.prices[place] for place in places],
             descriptions=[self.descriptions[place] for place in places],
+            columns={name: [values[place] for place in places] for name, values in self.columns.items()},
         )
 
 
@@ -160,8 +164,11 @@ def check_interactions(
     return checked
 
 
-def check_items(table: pa.Table, reading: Reading | None = None) -> Items:
-    """Check the items; one without a title is reported and kept, since it gets a substitute text."""
+def check_items(table: pa.Table, reading: Reading | None = None, item_columns: Sequence[str] = ()) -> Items:
+    """Check the items; one without a title is reported and kept, since it gets a substitute text.
+
+    `item_columns` are further columns that rules may name.
+    """
     verdict = Verdict(table.num_rows)
     item_ids = check_unique_ids(table, "item_id", reading or Reading(), verdict)
     titles, descriptions = prose_of(table, "title"), prose_of(table, "description")
@@ -172,6 +179,8 @@ def check_items(table: pa.Table, reading: Reading | None = None) -> Items:
         UNREADABLE["price"]: prices.is_unreadable,
         UNREADABLE["categories"]: categories.is_unreadable,
     }
+    name_to_values = {name: values_of(table, name) for name in item_columns}
+    notes |= {f"{UNREADABLE['column']}_{name}": values.is_unreadable for name, values in name_to_values.items()}
     items = Items(rejects=sorted([*verdict.list_rejects(table), *list_notes(table, verdict, notes)]))
     for index in np.flatnonzero(verdict.is_accepted):
         items.item_ids.append(item_ids[index])
@@ -180,6 +189,8 @@ def check_items(table: pa.Table, reading: Reading | None = None) -> Items:
         items.categories.append(categories.names[index])
         items.prices.append(prices.texts[index])
         items.descriptions.append(descriptions[index])
+    accepted = np.flatnonzero(verdict.is_accepted).tolist()
+    items.columns = {name: [values.names[index] for index in accepted] for name, values in name_to_values.items()}
     return items
 
 

@@ -75,6 +75,7 @@ def restrict_items(items: Items, item_ids: set[str]) -> tuple[Items, int, int]:
         categories=[items.categories[index] for index in kept] + [()] * len(added),
         prices=[items.prices[index] for index in kept] + [None] * len(added),
         descriptions=[items.descriptions[index] for index in kept] + [None] * len(added),
+        columns={name: [values[index] for index in kept] + [()] * len(added) for name, values in items.columns.items()},
         rejects=items.rejects,
     )
     return restricted, len(items.item_ids) - len(kept), len(added)

@@ -36,6 +36,8 @@ class Tables:
     """Id and features, if there is such a table."""
     features: tuple[str, ...]
     """The feature columns of `users` in the texts of the model."""
+    item_columns: tuple[str, ...] = ()
+    """Columns of `items` for rules, next to those of the contract."""
     items_from_interactions: bool = False
     """Whether there is no table of items."""
 
@@ -90,11 +92,29 @@ def find_items(settings: InputConfig) -> Table:
         DataError: the table or one of its required columns is missing.
     """
     if isinstance(settings.items, TableConfig):
-        return find_table("items", settings.items, contract.ITEM_REQUIRED, contract.ITEM_OPTIONAL)[0]
+        return _with_item_columns(settings, settings.items)
     config = settings.interactions
     mapped = {ours: theirs for ours, theirs in config.columns.items() if ours in ("item_id", *ITEM_COLUMNS)}
     of_items = dataclasses.replace(config, columns=mapped, order="time")
     return find_table("interactions", of_items, ("item_id",), ITEM_COLUMNS)[0]
+
+
+def _with_item_columns(settings: InputConfig, config: TableConfig) -> Table:
+    """Return the items table with the columns of `input.item_columns`."""
+    further = further_item_columns(settings)
+    table, found = find_table("items", config, contract.ITEM_REQUIRED, (*contract.ITEM_OPTIONAL, *further))
+    lacking = [name for name in further if name not in table.columns]
+    if lacking:
+        raise DataError(
+            f"input.item_columns names {lacking}, but {table.files.where} has no such column; it has {sorted(found.names)}"
+        )
+    return table
+
+
+def further_item_columns(settings: InputConfig) -> tuple[str, ...]:
+    """Return the columns of `input.item_columns` that are none of the contract, each once."""
+    known = (*contract.ITEM_REQUIRED, *contract.ITEM_OPTIONAL)
+    return tuple(dict.fromkeys(name for name in settings.item_columns if name not in known))
 
 
 def open_users(settings: InputConfig, count_parts: CountParts = count_in_turn) -> tuple[Table | None, tuple[str, ...]]:
@@ -149,7 +169,7 @@ def read_items(tables: Tables, max_reject_share: float) -> Items:
     Raises:
         DataError: too many rejects, or no accepted row.
     """
-    items = contract.check_items(read_whole(tables.items), tables.items.reading)
+    items = contract.check_items(read_whole(tables.items), tables.items.reading, tables.item_columns)
     _check_rejects("items", items.rejects, tables.items, max_reject_share)
     check_all_rows(tables.items, len(items.item_ids), summarize(items.rejects).counts)
     if not items.item_ids:

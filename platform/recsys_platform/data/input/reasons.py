@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 EMPTY_TITLE = "empty_title"
-UNREADABLE = {name: f"unreadable_{name}" for name in ("action", "brand", "price", "categories", "feature")}
+UNREADABLE = {name: f"unreadable_{name}" for name in ("action", "brand", "price", "categories", "feature", "column")}
 """Column -> the reason of a value without a plain text."""
-_KEPT = (EMPTY_TITLE, UNREADABLE["brand"], UNREADABLE["price"], UNREADABLE["categories"], UNREADABLE["feature"])
+_KEPT = (EMPTY_TITLE, *(reason for name, reason in UNREADABLE.items() if name != "action"))
 _FIELD = "name a field of the object in {setting}.columns, or a list of names in place of it"
 REASON_TO_WAY_OUT = {
     "malformed_line": "these lines have another number of fields than the header, or are no JSON objects",

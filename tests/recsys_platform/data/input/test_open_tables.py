@@ -10,6 +10,7 @@ import pytest
 
 from recsys_model.errors import DataError
 from recsys_platform.config.input import InputConfig, TableConfig
+from recsys_platform.data.input.contract import check_items
 from recsys_platform.data.input.open import find_users, open_interactions, open_items, open_users
 from recsys_platform.data.input.sources import read_whole
 
@@ -118,3 +119,23 @@ def test_items_of_the_interactions_are_read_with_their_texts(tmp_path):
     assert dict(open_items(both).columns) == {"item_id": "sku", "title": "name"}
     with pytest.raises(DataError, match=r"columns: \['title'\] are not columns of the contract"):
         open_interactions(settings(tmp_path, interactions=config))
+
+
+def test_columns_for_rules_are_those_that_are_named_and_must_exist(tmp_path):
+    items = write(
+        tmp_path / "items.csv", "item_id,title,price,stock,tags,other\na,Tent,5,1.0,\"['x', 'y|z']\",o\nb,Lamp,,,{},o\n"
+    )
+    table = open_items(settings(tmp_path, items=items, item_columns=("stock", "price", "tags")))
+    assert sorted(table.columns) == ["item_id", "price", "stock", "tags", "title"]
+    checked = check_items(read_whole(table), table.reading, ("stock", "tags"))
+    assert checked.columns == {"stock": [("1",), ()], "tags": [("x", "y|z"), ()]}
+    assert [(reject.row, reject.reason) for reject in checked.rejects] == [(1, "unreadable_column_tags")]
+    with pytest.raises(DataError, match=r"input.item_columns names \['colour'\], but .*items.csv"):
+        open_items(settings(tmp_path, items=items, item_columns=("colour",)))
+
+
+def test_columns_for_rules_need_a_table_of_items(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"input.item_columns names columns of input.items, which is from_interactions"
+    ):
+        settings(tmp_path, items="from_interactions", item_columns=("stock",))
