@@ -7,7 +7,6 @@ from typing import Any
 from fastapi.responses import JSONResponse
 from ray.exceptions import RayActorError
 from ray.serve.exceptions import DeploymentUnavailableError
-from ray.serve.handle import DeploymentResponse
 
 from recsys_platform.serve.batching import QueueFullError
 from recsys_platform.serve.gate.notes import current_notes
@@ -57,9 +56,10 @@ async def answer_or_unavailable(answer: Awaitable[Any]) -> Any:
         current_notes().note_answer(result)
         return result
     except asyncio.CancelledError:
-        if isinstance(answer, DeploymentResponse):
-            # Ray Serve would go on: the keeper would answer nobody
-            answer.cancel()
+        # cancelling the task alone would leave the call to the keeper running, for nobody
+        cancel = getattr(answer, "cancel", None)
+        if cancel is not None:
+            cancel()
         raise
     except QueueFullError as error:
         return retry_response(429, f"the endpoint is overloaded: {error}")

@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse, StreamingResponse
 
-from recsys_platform.serve.app import answer_or_unavailable
+from recsys_platform.serve.responses import answer_or_unavailable
 from tests.recsys_platform.serve.gate.gates import ask, ask_all, gated, small_api
 
 MB = 1_000_000
@@ -191,7 +191,7 @@ def test_a_client_that_goes_away_while_it_sends_is_not_answered():
     assert asyncio.run(messages_of(gated(small_api()), receive=receive)) == []
 
 
-def test_a_request_that_is_given_up_leaves_the_queue_of_ray_serve():
+def test_a_call_of_another_deployment_that_is_given_up_is_cancelled():
     class Response:
         """A response of a deployment handle that never comes."""
 
