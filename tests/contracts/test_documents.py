@@ -1,19 +1,25 @@
 """What the documents show is run, and what they point at is there."""
 
+import dataclasses
 import re
 from collections import Counter
 from itertools import chain
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
+import yaml
 
 from recsys_model.evaluation.audit_table import audit_file
+from recsys_platform.config.run import RunConfig, build_config
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md")})
 GUIDES = [ROOT / name for name in ("ARCHITECTURE.md", "CONTRIBUTING.md", "docs/decisions.md")]
 FOLDERS = ("recsys_model", "platform", "tests", "ray_configs", "docs", "k8s", "findings")
 SOURCE_ENDINGS = (".py", ".toml", ".yaml", ".md", ".sh")
+ENDINGS = (*SOURCE_ENDINGS, ".csv", ".json")
+TABLES_OF_A_RUN = {"interactions": {"path": "a.csv"}, "items": {"path": "b.csv"}}
 NOT_OURS = {"streaming_split", "user_config", "platform/__init__.py"}
 """Names of libraries, and the file that must not be there."""
 FENCED_CODE = re.compile(r"^```.*?^```$", re.M | re.S)
@@ -85,7 +91,11 @@ def test_the_document_lists_exactly_the_impossible_rows_with_their_bounds() -> N
     listed = [
         [cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()[4:] if line.startswith("| ")
     ]
-    rows = [row for row in audit_file(ROOT / "tests/recsys_model/evaluation/paper_tables.csv").rows if row.broken]
+    rows = [
+        row
+        for row in audit_file(ROOT / "platform/recsys_platform/evaluate/report/paper_rankings.csv").rows
+        if row.broken
+    ]
     expected = []
     for row in rows:
         broken = row.broken
@@ -100,3 +110,23 @@ def test_the_files_that_the_comparison_names_exist() -> None:
     folders = (ROOT, ROOT / "recsys_model", ROOT / "tests/recsys_model", ROOT / "ray_configs")
     missing = [n for n in names if not any([*folder.glob(n), *folder.glob(f"*/{n}")] for folder in folders)]
     assert missing == []
+
+
+def test_the_modules_and_settings_that_the_comparison_names_exist() -> None:
+    quoted = set(re.findall(r"`([^`\n]+)`", (ROOT / "docs/paper-vs-ours.md").read_text()))
+    settings = {text for text in quoted if re.fullmatch(r"[a-z_]+\.[a-z_]+(?:: [^`]+)?", text) and "/" not in text}
+    sections = get_type_hints(RunConfig)
+    values = [text.removeprefix("{").partition(": ") for text in settings if not text.endswith(ENDINGS)]
+    assert len(values) >= 10
+    for name, _, value in values:
+        section, _, key = name.partition(".")
+        known = {field.name for field in dataclasses.fields(sections[section])}
+        assert key in known, name
+        if value:
+            build_config({"name": "x", "input": TABLES_OF_A_RUN, section: {key: yaml.safe_load(value)}})
+    folders = [ROOT, ROOT / "recsys_model", ROOT / "tests/recsys_model", ROOT / "platform"]
+    modules = {text for text in quoted if text.endswith("/")}
+    assert [text for text in modules if not any((folder / text).is_dir() for folder in folders)] == []
+    names = {text for text in quoted if re.fullmatch(r"[A-Z][A-Za-z_]+", text)}
+    sources = "\n".join(path.read_text() for path in (ROOT / "recsys_model").rglob("*.py"))
+    assert [name for name in names if not re.search(rf"^(?:class )?{name}\b", sources, re.M)] == []

@@ -13,7 +13,7 @@ from recsys_platform.splits import new_item_statements_of
 if TYPE_CHECKING:  # Ray and torch take seconds to import: each command imports only its own stage
     from recsys_platform.data.input_check import InputLook
     from recsys_platform.evaluate.report.comparison import Comparison
-    from recsys_platform.evaluate.report.content import TaskEntry
+    from recsys_platform.evaluate.report.content import Report, TaskEntry
     from recsys_platform.evaluate.stage import EvaluationResult
 
 Result = dict[str, Any]
@@ -106,7 +106,26 @@ def of_evaluation(result: "EvaluationResult") -> str:
     table = format_table(ranking.metrics)
     difference = format_difference(ranking.differences[0])
     tasks = "".join(f"\n{of_task(entry)}" for entry in result.report.tasks)
-    return f"{result.protocol}\n\n{table}\n\n{difference}{tasks}\nreport: {result.folder / 'report.html'}"
+    paper = "".join(f"\n\n{text}" for text in of_paper_tables(result.report))
+    return f"{result.protocol}\n\n{table}\n\n{difference}{tasks}{paper}\nreport: {result.folder / 'report.html'}"
+
+
+def of_paper_tables(report: "Report") -> list[str]:
+    """Return each table of the paper that a report makes, with the printed rows of the paper's own model."""
+    from recsys_platform.display_width import align
+    from recsys_platform.evaluate.report.paper_tables import TABLES, compared_table, faults_of
+
+    texts = []
+    for paper in TABLES:
+        table = compared_table(report, paper, only_model=True)
+        if table is not None:
+            lines = [
+                table.caption,
+                align([list(table.head), *map(list, table.rows)]),
+                *faults_of(paper, only_model=True),
+            ]
+            texts.append("\n".join(lines))
+    return texts
 
 
 def of_new_items(result: Result) -> str:

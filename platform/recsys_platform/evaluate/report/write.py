@@ -16,6 +16,7 @@ from recsys_platform.evaluate.report.document import Document
 from recsys_platform.evaluate.report.html_page import Image, render_html
 from recsys_platform.evaluate.report.json_format import write_json
 from recsys_platform.evaluate.report.markdown import render_markdown
+from recsys_platform.evaluate.report.paper_tables import paper_section
 from recsys_platform.evaluate.report.plot_fonts import describe_unshown
 from recsys_platform.evaluate.report.plots import draw_plots
 from recsys_platform.evaluate.report.ranking_sections import protocol_section, ranking_section, summary_section
@@ -32,6 +33,7 @@ _SECTIONS = (
     ranking_section,
     baseline_section,
     task_section,
+    paper_section,
     exposure_section,
     groups_section,
     training_section,

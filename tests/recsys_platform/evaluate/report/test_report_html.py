@@ -34,6 +34,7 @@ def test_the_sections_come_in_the_agreed_order_and_the_contents_lead_to_each(pag
         "#ranking",
         "#baselines",
         "#task-families",
+        "#tables-of-the-paper",
         "#coverage-and-popularity-bias",
         "#hit-rates-of-groups",
         "#training",

@@ -29,7 +29,7 @@ def test_all_tables_have_as_many_cells_in_every_line():
     text = render_markdown(build_document(tiny_report()), "plots")
 
     tables = tables_of(text)
-    assert len(tables) == 8
+    assert len(tables) == 9
     for table in tables:
         assert re.fullmatch(r"\|(---\|)+", table[1])
         assert len({len(cells_of(line)) for line in table}) == 1
