@@ -1,24 +1,21 @@
 """The HTTP API in process: the ingress in front of a recommender without Ray, and its OpenAPI document."""
 
-import asyncio
 import dataclasses
 import json
-from collections.abc import Awaitable, Callable, Iterator
-from types import SimpleNamespace
+from collections.abc import Iterator
 from typing import Any
 
 import jsonschema
 import pytest
 from fastapi.testclient import TestClient
-from ray import serve
 from ray.serve.exceptions import BackPressureError
 
 from recsys_model.bundle import Bundle
 from recsys_model.entities.item_columns import build_columns
 from recsys_platform.serve import app
-from recsys_platform.serve.health import HealthCheck
 from recsys_platform.serve.recommender import Recommender
 from recsys_platform.serve.schemas import Health, ModelInfo
+from tests.recsys_platform.serve.in_process import Handle, Remote, client_of
 
 INFO = ModelInfo(name="shop", digest="d" * 64, version="0", created="2024-01-01T00:00:00+00:00")
 PATHS = {
@@ -35,27 +32,6 @@ PATHS = {
 }
 
 
-class Remote:
-    """A method of a deployment handle."""
-
-    def __init__(self, call: Callable[..., Any]) -> None:
-        self._call = call
-
-    def remote(self, *arguments: Any) -> Awaitable[Any]:
-        return asyncio.to_thread(self._call, *arguments)
-
-
-class Handle:
-    """A deployment handle of one generator, in this process."""
-
-    def __init__(self, recommender: Recommender) -> None:
-        self.recommend = Remote(lambda request: recommender.recommend([request])[0])
-        self.rank, self.explain = Remote(recommender.rank), Remote(recommender.explain)
-        self.item, self.search_items = Remote(recommender.item), Remote(recommender.search_items)
-        self.describe_model = Remote(recommender.describe)
-        self.describe = Remote(lambda: Health(model=recommender.info, items=recommender.num_items))
-
-
 @pytest.fixture(scope="module")
 def handle(shop_bundle: Bundle) -> Handle:
     columns = build_columns({"price": [1, 2, 3, 4, 5, 6, 7, None], "brand": ["Acme", *["Birch"] * 7]}, 8)
@@ -64,12 +40,7 @@ def handle(shop_bundle: Bundle) -> Handle:
 
 @pytest.fixture
 def client(handle: Handle, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
-    """A client of the ingress; Ray gives routes their instance by the context of the replica."""
-    ingress = object.__new__(app.Ingress.__bases__[0])
-    ingress._generator, ingress._keeper = handle, None
-    ingress._health = HealthCheck(lambda: handle.describe.remote())
-    monkeypatch.setattr(serve, "get_replica_context", lambda: SimpleNamespace(servable_object=ingress))
-    with TestClient(app.api, raise_server_exceptions=False) as opened:
+    with client_of(handle, monkeypatch) as opened:
         yield opened
 
 
