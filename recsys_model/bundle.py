@@ -1,4 +1,4 @@
-"""The serving bundle: one folder with weights, tokenizer, catalogue and settings; safetensors, JSON and Parquet, no pickle.
+"""The serving bundle: one folder with weights, tokenizer, catalogue and settings; safetensors and JSON, no pickle.
 
 The weights are whole, or those of a base model with a LoRA adapter next to them, which is merged in float32 whenever the
 bundle is loaded: a base of 16 bits then keeps its size, and an update that is smaller than the rounding of 16 bits is kept.
@@ -20,7 +20,6 @@ from recsys_model.config import DecodingConfig, HistoryLayout, TextConfig, Windo
 from recsys_model.config.folders import ADAPTER_FOLDER, ENTITIES_FOLDER, TOKENIZER_FOLDER, WEIGHTS_FOLDER
 from recsys_model.entities.catalog import Catalog, load_catalog
 from recsys_model.entities.item_columns import ItemColumns
-from recsys_model.entities.stored_columns import load_columns, write_columns
 from recsys_model.entity_head.scorer import EntityScorer, load_scorer, write_scorer
 from recsys_model.entity_head.storage import write_item_ids
 from recsys_model.errors import CheckpointError, ConfigError, DataError
@@ -69,7 +68,7 @@ class Bundle:
     settings: BundleSettings
     scorer: EntityScorer | None = None
     columns: ItemColumns | None = None
-    """Columns of the items table that rules may name; None in a bundle without any."""
+    """Columns of the items table that rules may name, if there are any; whoever serves the bundle reads them."""
 
 
 def write_bundle(
@@ -81,7 +80,6 @@ def write_bundle(
     dtype: torch.dtype | None = None,
     scorer: EntityScorer | None = None,
     adapter: Path | None = None,
-    columns: ItemColumns | None = None,
 ) -> None:
     """Write everything that serving needs into `folder`, which is created.
 
@@ -94,7 +92,6 @@ def write_bundle(
         dtype: Type to write the weights in; None keeps theirs.
         scorer: The entity head, whose tables stay as they are: its scores are computed in float32.
         adapter: PEFT folder to copy.
-        columns: The columns of the items table that rules may name.
 
     Raises:
         CheckpointError: model, tokenizer and settings do not fit each other.
@@ -106,8 +103,6 @@ def write_bundle(
         shutil.copytree(adapter, folder / ADAPTER_FOLDER)
     tokenizer.write(folder / TOKENIZER_FOLDER)
     catalog.write(folder)
-    if columns is not None:
-        write_columns(folder, columns)
     if scorer is not None:
         write_scorer(folder / ENTITIES_FOLDER, scorer)
         write_item_ids(folder / ENTITIES_FOLDER, [item.item_id for item in catalog.items[: scorer.head.num_items]])
@@ -128,13 +123,12 @@ def load_bundle(folder: Path, *, device: str = "cpu", dtype: torch.dtype | None 
     tokenizer = load_tokenizer(folder / TOKENIZER_FOLDER)
     try:
         catalog = load_catalog(folder)
-        columns = load_columns(folder, len(catalog.items))
     except DataError as error:
         raise CheckpointError(f"{folder} holds no bundle: {error}") from error
     _check_fit(model, tokenizer, settings, str(folder))
     model = model.to(device).eval()
     scorer = load_scorer(folder / ENTITIES_FOLDER, model, catalog.items)
-    return Bundle(model=model, tokenizer=tokenizer, catalog=catalog, settings=settings, scorer=scorer, columns=columns)
+    return Bundle(model=model, tokenizer=tokenizer, catalog=catalog, settings=settings, scorer=scorer)
 
 
 def _load_weights(folder: Path, dtype: torch.dtype) -> Backbone:

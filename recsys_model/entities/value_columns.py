@@ -186,12 +186,8 @@ class TextColumn:
         return [self.texts[code] for code in self.groups.of(item)]
 
     def rows(self, row_N: npt.NDArray[np.int64]) -> "TextColumn":
-        """Return the column of some items; one may come several times. Texts that no item has are dropped."""
-        groups = self.groups.rows(row_N)
-        used_V, codes = np.unique(groups.codes, return_inverse=True)
-        return TextColumn(
-            self.name, ItemGroups(groups.starts, codes.astype(np.int32)), [self.texts[code] for code in used_V.tolist()]
-        )
+        """Return the column of some items; one may come several times. All texts stay known."""
+        return TextColumn(self.name, self.groups.rows(row_N), self.texts)
 
     def _code_of(self, value: object) -> int:
         if not isinstance(value, str):

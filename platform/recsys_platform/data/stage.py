@@ -18,7 +18,6 @@ from typing import Any
 
 import ray
 
-from recsys_model.entities.stored_columns import write_columns
 from recsys_model.errors import DataError
 from recsys_model.text.language import LANGUAGES
 from recsys_model.text.task_sampling import trained_families
@@ -51,6 +50,7 @@ from recsys_platform.data.unknown_ids import warn_of_added_items
 from recsys_platform.data.vocabulary import Vocabulary, build_vocabulary, cut_titles
 from recsys_platform.data.writing import BucketWriter, Shared, write_table
 from recsys_platform.file_names import TOKENIZER_FOLDER
+from recsys_platform.item_columns_file import write_columns
 from recsys_platform.splits import DatasetSplit
 from recsys_platform.task_columns import write_item_facts
 

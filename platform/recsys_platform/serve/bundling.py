@@ -11,7 +11,6 @@ from recsys_model.backbones.checkpoint import load_model
 from recsys_model.bundle import Bundle, BundleSettings, load_bundle, write_bundle
 from recsys_model.config import TextConfig, WindowConfig, settings_from_dict
 from recsys_model.entities.catalog import load_catalog
-from recsys_model.entities.stored_columns import load_columns
 from recsys_model.entity_head.scorer import load_scorer
 from recsys_model.errors import CheckpointError
 from recsys_model.text.tokenizer import load_tokenizer
@@ -25,6 +24,7 @@ from recsys_platform.artifacts import (
 from recsys_platform.checkpoints import ENTITIES_FOLDER, check_scoring, load_trained_model, trained_objective
 from recsys_platform.config.run import RunConfig, config_to_dict
 from recsys_platform.file_names import TOKENIZER_FOLDER
+from recsys_platform.item_columns_file import load_columns, write_columns
 from recsys_platform.serve.bundle_check import check_same_weights, fingerprint, largest_difference, recommend
 from recsys_platform.serve.bundle_weights import choose_weights, folder_size_bytes
 
@@ -83,7 +83,9 @@ def _write(folder: Path, config: RunConfig, settings: BundleSettings) -> dict[st
         del model
         model = load_model(stored.base, dtype=stored.dtype, mask=stored.mask)
     columns = load_columns(config.dataset_folder, len(catalog.items))
-    write_bundle(folder, model, tokenizer, catalog, settings, stored.dtype, scorer, stored.adapter, columns)
+    write_bundle(folder, model, tokenizer, catalog, settings, stored.dtype, scorer, stored.adapter)
+    if columns is not None:
+        write_columns(folder, columns)
     del model
     bundle = load_bundle(folder, dtype=torch.float32)
     check_same_weights(weights, fingerprint(bundle))

@@ -20,11 +20,11 @@ from recsys_model.entities.catalog import Catalog, EntityEncoder, load_catalog
 from recsys_model.entities.edit_requests import EditProblem, resolve_edit, resolve_swap
 from recsys_model.entities.item_columns import ItemColumns
 from recsys_model.entities.live_catalog import CatalogEdit, CatalogUpdate, LiveCatalog, live_catalog
-from recsys_model.entities.stored_columns import load_columns
 from recsys_model.entity_head.storage import load_head_config
 from recsys_model.text.textualize import NUM_FRAME_TOKENS
 from recsys_model.text.tokenizer import load_tokenizer
 from recsys_platform.artifacts import open_artifact
+from recsys_platform.item_columns_file import load_columns
 from recsys_platform.serve.edit_log import EditLog, log_path
 from recsys_platform.serve.item_schemas import (
     EditAnswer,

@@ -20,6 +20,7 @@ from recsys_model.decoding.generator import TrieGuidedGenerator
 from recsys_model.entities.live_catalog import CatalogUpdate, live_catalog
 from recsys_model.text.textualize import Textualizer
 from recsys_platform.artifacts import Manifest, open_artifact
+from recsys_platform.item_columns_file import load_columns
 from recsys_platform.serve.catalog_schemas import ItemDetails, ItemMatches, ServedModel
 from recsys_platform.serve.explaining import explain_item, with_explanations
 from recsys_platform.serve.generating import generate
@@ -215,7 +216,9 @@ def load_recommender(folder: Path, device: str = "cpu") -> Recommender:
         CheckpointError: The artifact is missing, incomplete or was changed.
     """
     manifest = open_artifact(folder, "bundle")
-    return Recommender(load_bundle(folder, device=device), describe_model(manifest))
+    bundle = load_bundle(folder, device=device)
+    columns = load_columns(folder, len(bundle.catalog.items))
+    return Recommender(replace(bundle, columns=columns), describe_model(manifest))
 
 
 def describe_model(manifest: Manifest) -> ModelInfo:

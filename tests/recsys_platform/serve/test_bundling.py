@@ -12,12 +12,16 @@ import torch
 from recsys_model.backbones.checkpoint import load_model, write_adapter, write_model
 from recsys_model.bundle import Bundle, load_bundle, write_bundle
 from recsys_model.config import LoraConfig
+from recsys_model.entities.item_columns import build_columns
 from recsys_model.errors import CheckpointError, ConfigError
 from recsys_model.training.lora import apply_lora
 from recsys_platform.artifacts import open_artifact, write_artifact
 from recsys_platform.checkpoints import folder_digest
 from recsys_platform.config.run import RunConfig, build_config, config_to_dict
+from recsys_platform.item_columns_file import COLUMNS_NAME, write_columns
 from recsys_platform.serve.bundling import run_bundle
+from recsys_platform.serve.recommender import load_recommender
+from recsys_platform.serve.schemas import RecommendRequest, RecommendResponse
 from recsys_platform.serve.stage import ensure_bundle
 
 
@@ -67,6 +71,24 @@ def test_a_bundle_holds_the_trained_weights_and_the_settings_of_the_training(tmp
         "dataset": open_artifact(now.dataset_folder, "dataset").digest,
         "checkpoint": open_artifact(now.checkpoint_folder, "checkpoint").digest,
     }
+
+
+def test_the_endpoint_applies_rules_to_the_columns_that_the_dataset_keeps(tmp_path: Path, shop_bundle: Bundle):
+    config = run(tmp_path)
+    with write_artifact(config.dataset_folder, "dataset", config_to_dict(config)) as (folder, _):
+        shop_bundle.tokenizer.write(folder / "tokenizer")
+        shop_bundle.catalog.write(folder)
+        (folder / "settings.json").write_text(json.dumps({"user_features": []}))
+        write_columns(folder, build_columns({"price": [1, 2, 3, 4, 5, 6, 7, None]}, 8))
+    write_checkpoint(config, shop_bundle, open_artifact(config.dataset_folder, "dataset").digest)
+    run_bundle(config)
+    request = {"k": 8, "rules": {"where": [{"column": "price", "above": 5}]}}
+    (answer,) = load_recommender(config.bundle_folder).recommend([RecommendRequest.model_validate(request)])
+    assert isinstance(answer, RecommendResponse)
+    assert sorted(item.id for item in answer.items) == ["i5", "i6"]
+    (config.bundle_folder / COLUMNS_NAME).write_bytes(b"PAR1")
+    with pytest.raises(CheckpointError, match=r"item_columns\.parquet"):
+        load_recommender(config.bundle_folder)
 
 
 def test_an_adapter_is_merged_into_the_weights(tmp_path: Path, shop_bundle: Bundle):

@@ -3,21 +3,19 @@
 import dataclasses
 import json
 from collections.abc import Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import jsonschema
 import pytest
 from fastapi.testclient import TestClient
-from ray import serve
 
 from recsys_model.bundle import Bundle
 from recsys_model.entities.item_columns import build_columns
 from recsys_platform.serve import app
 from recsys_platform.serve.batching import QueueFullError
 from recsys_platform.serve.recommender import Recommender
-from recsys_platform.serve.schemas import Health, ModelInfo, RecommendRequest
-from recsys_platform.serve.scoring_schemas import ExplainRequest, RankRequest
+from recsys_platform.serve.schemas import Health, ModelInfo
+from tests.recsys_platform.serve.in_process import InProcess, client_of
 
 INFO = ModelInfo(name="shop", digest="d" * 64, version="0", created="2024-01-01T00:00:00+00:00")
 PATHS = {
@@ -34,37 +32,6 @@ PATHS = {
 }
 
 
-class InProcess:
-    """A generator without Ray: it answers each request alone."""
-
-    def __init__(self, recommender: Recommender) -> None:
-        self._recommender = recommender
-
-    async def recommend(self, request: RecommendRequest) -> Any:
-        return self._recommender.recommend([request])[0]
-
-    async def rank(self, request: RankRequest) -> Any:
-        return self._recommender.rank(request)
-
-    async def explain(self, request: ExplainRequest) -> Any:
-        return self._recommender.explain(request)
-
-    async def item(self, item_id: str) -> Any:
-        return self._recommender.item(item_id)
-
-    async def search_items(self, title: str, limit: int) -> Any:
-        return self._recommender.search_items(title, limit)
-
-    async def describe_model(self) -> Any:
-        return self._recommender.describe()
-
-    async def describe(self) -> Health:
-        return Health(model=self._recommender.info, items=self._recommender.num_items)
-
-    async def ready(self) -> Health:
-        return await self.describe()
-
-
 @pytest.fixture(scope="module")
 def generator(shop_bundle: Bundle) -> InProcess:
     columns = build_columns({"price": [1, 2, 3, 4, 5, 6, 7, None], "brand": ["Acme", *["Birch"] * 7]}, 8)
@@ -73,11 +40,7 @@ def generator(shop_bundle: Bundle) -> InProcess:
 
 @pytest.fixture
 def client(generator: InProcess, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
-    """A client of the endpoint; Ray gives routes their instance by the context of the replica."""
-    endpoint = object.__new__(app.Endpoint.__bases__[0])
-    endpoint._generator, endpoint._keeper = generator, None
-    monkeypatch.setattr(serve, "get_replica_context", lambda: SimpleNamespace(servable_object=endpoint))
-    with TestClient(app.api, raise_server_exceptions=False) as opened:
+    with client_of(generator, monkeypatch) as opened:
         yield opened
 
 

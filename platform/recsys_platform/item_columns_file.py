@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from recsys_model.entities.item_columns import ItemColumns, build_columns
 from recsys_model.entities.value_columns import NumberColumn, ValueColumn
-from recsys_model.errors import DataError
+from recsys_model.errors import CheckpointError, DataError
 
 COLUMNS_NAME = "item_columns.parquet"
 
@@ -25,7 +25,7 @@ def load_columns(folder: Path, num_items: int) -> ItemColumns | None:
     """Return what `write_columns` wrote, None where there is no such file.
 
     Raises:
-        DataError: the file cannot be read, or has another number of items.
+        CheckpointError: the file cannot be read, or has another number of items.
     """
     path = folder / COLUMNS_NAME
     if not path.is_file():
@@ -34,7 +34,9 @@ def load_columns(folder: Path, num_items: int) -> ItemColumns | None:
         table = pq.read_table(path)
         return build_columns({name: table[name].to_pylist() for name in table.column_names}, num_items)
     except (pa.ArrowException, OSError, DataError) as error:
-        raise DataError(f"{path} does not hold the columns of {num_items} items: {error}; write it again") from error
+        raise CheckpointError(
+            f"{path} does not hold the columns of {num_items} items: {error}; run the stage that wrote it again"
+        ) from error
 
 
 def _to_arrow(column: ValueColumn) -> pa.Array:
