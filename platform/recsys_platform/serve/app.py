@@ -20,7 +20,7 @@ from ray.serve._private.logging_utils import get_serve_logs_dir
 from ray.serve.handle import DeploymentHandle
 
 from recsys_platform.config.stages import ServeConfig
-from recsys_platform.serve.batch import NDJSON, BatchLine, BatchRequest, answer_lines
+from recsys_platform.serve.batch import NDJSON, BatchRequest, answer_lines, line_schema
 from recsys_platform.serve.catalog_schemas import MAX_MATCHES, ItemDetails, ItemMatches, ServedModel, ServedModels
 from recsys_platform.serve.deploy_config import read_args
 from recsys_platform.serve.deploy_config import serve_config as serve_config
@@ -126,7 +126,7 @@ class Endpoint:
         response_class=StreamingResponse,
         responses={
             200: {
-                "content": {NDJSON: {"schema": BatchLine.model_json_schema()}},
+                "content": {NDJSON: {"schema": line_schema()}},
                 "description": "One line per request.",
             },
             422: REJECTING[422],

@@ -59,6 +59,12 @@ class BatchLine(StrictModel):
     )
 
 
+def line_schema() -> dict[str, Any]:
+    """Return the schema of a line for OpenAPI; the other classes are components of the document."""
+    schema = BatchLine.model_json_schema(ref_template="#/components/schemas/{model}", mode="serialization")
+    return {name: content for name, content in schema.items() if name != "$defs"}
+
+
 Answer = Callable[[RecommendRequest], Awaitable[BaseModel | JSONResponse]]
 """Answers one request: a `RecommendResponse`, a `Rejection`, or a response that says why there is no answer now."""
 

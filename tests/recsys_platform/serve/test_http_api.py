@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -65,6 +66,12 @@ def test_every_path_is_documented(document: dict[str, Any]):
             assert operation["summary"]
             assert operation["description"]
             assert "200" in operation["responses"]
+
+
+def test_every_reference_leads_to_a_component(document: dict[str, Any]):
+    references = set(re.findall(r'"\$ref": "([^"]+)"', json.dumps(document)))
+    assert references <= {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+    assert "#/components/schemas/RecommendResponse" in references
 
 
 def test_every_request_body_has_examples_which_fit_its_schema_and_are_answered(
@@ -131,7 +138,7 @@ def test_a_batch_is_answered_in_lines_that_fit_their_schema(document: dict[str, 
     assert [(line["index"], line["status"]) for line in lines] == [(0, 200), (1, 422), (2, 422)]
     schema = document["paths"]["/v1/recommend:batch"]["post"]["responses"]["200"]["content"]["application/x-ndjson"]
     for line in lines:
-        jsonschema.validate(line, schema["schema"])
+        jsonschema.validate(line, {**schema["schema"], "components": document["components"]})
     assert client.post("/v1/recommend:batch", json={"requests": [{}] * 1001}).status_code == 422
 
 
