@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,9 @@ from recsys_platform.artifacts import open_artifact, write_artifact
 from recsys_platform.config.stages import ServeConfig
 from recsys_platform.serve.app import Generator
 from recsys_platform.serve.batching import QueueFullError
+from recsys_platform.serve.catalog_schemas import ItemDetails, ItemMatches, ServedModel
 from recsys_platform.serve.schemas import RecommendRequest, RecommendResponse
+from recsys_platform.serve.scoring_schemas import ExplainRequest, ExplainResponse, RankRequest, RankResponse
 
 
 @pytest.fixture
@@ -62,3 +65,32 @@ def test_more_requests_than_may_wait_are_refused(folder: Path):
 
     answers = asyncio.run(ask_five())
     assert [type(answer) for answer in answers] == [RecommendResponse] * 3 + [QueueFullError] * 2
+
+
+def test_a_replica_ranks_explains_and_looks_up_while_it_answers(folder: Path):
+    async def ask() -> Any:
+        generator = Generator(str(folder), ServeConfig())
+        user = {"history": [{"item": "i0"}]}
+        return await asyncio.gather(
+            generator.recommend(RecommendRequest.model_validate({**user, "k": 7})),
+            generator.rank(RankRequest.model_validate({**user, "candidates": ["i1", "i2"]})),
+            generator.explain(ExplainRequest.model_validate({**user, "item": "i1"})),
+            generator.item("i1"),
+            generator.search_items("Red Tent", 2),
+            generator.describe_model(),
+        )
+
+    answer, ranked, why, item, found, model = asyncio.run(ask())
+    assert isinstance(answer, RecommendResponse)
+    assert isinstance(ranked, RankResponse)
+    assert isinstance(why, ExplainResponse)
+    scores = {each.id: each.score for each in answer.items}
+    assert {each.id: each.score for each in ranked.items} == pytest.approx(
+        {name: scores[name] for name in ("i1", "i2")}, abs=1e-4
+    )
+    assert why.score == pytest.approx(scores["i1"], abs=1e-4)
+    assert isinstance(item, ItemDetails)
+    assert isinstance(found, ItemMatches)
+    assert item.title == found.items[1].title == "Red Tent Pole"
+    assert isinstance(model, ServedModel)
+    assert model.model == answer.model
