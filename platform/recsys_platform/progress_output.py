@@ -6,6 +6,7 @@ Other lines that are written meanwhile, such as warnings of workers, appear abov
 import contextlib
 import io
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from typing import Protocol, TextIO
@@ -37,7 +38,11 @@ class Bar:
         self._stream = stream
         # a bar that leaves itself would be drawn on the row of the bar below it
         form = f"{_plain(title)} ..."
-        self._tqdm = tqdm(total=1.0, file=stream, bar_format=form, dynamic_ncols=True, leave=False)
+        has_columns = _has_columns(stream)
+        self._tqdm = tqdm(total=1.0, file=stream, bar_format=form, dynamic_ncols=has_columns, leave=False)
+        if not has_columns:
+            # of a terminal that says it has no columns, as that of `script` does, tqdm takes -1, and cuts the text
+            self._tqdm.ncols = None
 
     def draw(self, share: float | None, text: str) -> None:
         """Draw the bar anew."""
@@ -50,6 +55,14 @@ class Bar:
         last = str(self._tqdm)
         self._tqdm.close()
         tqdm.write(last, file=self._stream)
+
+
+def _has_columns(stream: TextIO) -> bool:
+    """Whether a stream is a terminal of a known width."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns > 0
+    except (OSError, ValueError):
+        return False
 
 
 class Lines:

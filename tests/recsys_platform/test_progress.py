@@ -1,9 +1,14 @@
 """Progress of a long step: a bar on a terminal, a log line every half minute elsewhere, with a clock set by hand."""
 
 import contextlib
+import fcntl
 import io
 import logging
+import os
+import pty
+import struct
 import sys
+import termios
 
 import pytest
 
@@ -104,6 +109,23 @@ def test_a_terminal_gets_one_bar_that_is_drawn_over_and_no_log_line(
     assert states[-1].strip() == "answering {all}: 100%|##########| 4 of 4 users in 8 s"
     assert terminal.getvalue().count("\n") == 1
     assert caplog.messages == []
+
+
+@pytest.mark.parametrize("columns", [0, 100])
+def test_a_terminal_of_any_width_shows_the_whole_text(clock: Clock, columns: int) -> None:
+    reading, writing = pty.openpty()
+    fcntl.ioctl(writing, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    with os.fdopen(writing, "w", encoding="utf-8") as terminal:
+        with ProgressDisplay("finding", stream=terminal, clock=clock) as display:
+            clock.now_s += 40.0
+            display.show(None, "40 s")
+        terminal.write("end")
+        terminal.flush()
+        shown = ""
+        while not shown.endswith("end"):
+            shown += os.read(reading, 10_000).decode()
+    os.close(reading)
+    assert "finding: 40 s" in [state.strip() for state in shown.split("\r")]
 
 
 def test_a_state_whose_share_is_unknown_has_no_percentage(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
