@@ -9,7 +9,6 @@ column, meets every `NoneOf`, and is limited by no cap.
 
 import math
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from recsys_model.errors import DataError
@@ -53,11 +52,11 @@ class NumberRange:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class OneOf:
-    """The item has at least one of these values; one value is equality.
+class _ValueCondition:
+    """A condition on the values of a column.
 
     Raises:
-        DataError: there is no value.
+        DataError: there is no value, or one is neither a text nor a finite number.
     """
 
     column: str
@@ -65,23 +64,23 @@ class OneOf:
     """Texts, compared with blanks folded and in Unicode's composed form, or numbers."""
 
     def __post_init__(self) -> None:
-        _check_values(self.column, self.values)
+        if isinstance(self.values, str) or not self.values:
+            raise DataError(f"where: a condition on column {self.column!r} needs a list of values, got {self.values!r}")
+        for value in self.values:
+            if not isinstance(value, str) and not _is_finite(value):
+                raise DataError(
+                    f"where: values of column {self.column!r} must be texts or finite numbers, got {value!r}"
+                )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class NoneOf:
-    """The item has none of these values.
+class OneOf(_ValueCondition):
+    """The item has at least one of these values; one value is equality."""
 
-    Raises:
-        DataError: there is no value.
-    """
 
-    column: str
-    values: tuple[Value, ...]
-    """As in `OneOf`."""
-
-    def __post_init__(self) -> None:
-        _check_values(self.column, self.values)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NoneOf(_ValueCondition):
+    """The item has none of these values."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -164,11 +163,3 @@ def _is_finite(value: object) -> bool:
     """Whether a value is an int or float that fits into a float, and no bool."""
     # integers of any size are compared exactly, so none overflows
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
-
-
-def _check_values(column: str, values: Sequence[Value]) -> None:
-    if isinstance(values, str) or not values:
-        raise DataError(f"where: a condition on column {column!r} needs a list of values, got {values!r}")
-    for value in values:
-        if not isinstance(value, str) and not _is_finite(value):
-            raise DataError(f"where: values of column {column!r} must be texts or finite numbers, got {value!r}")

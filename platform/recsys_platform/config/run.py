@@ -27,14 +27,8 @@ from recsys_model.entity_config import EntityConfig
 from recsys_model.errors import ConfigError
 from recsys_platform.config.input import DataConfig, InputConfig, TableConfig, TokenizerConfig
 from recsys_platform.config.paths import Paths, absolute
-from recsys_platform.config.stages import (
-    BundleConfig,
-    EvaluateConfig,
-    ModelConfig,
-    ServeConfig,
-    TrainConfig,
-    TuneConfig,
-)
+from recsys_platform.config.serve import ServeConfig
+from recsys_platform.config.stages import BundleConfig, EvaluateConfig, ModelConfig, TrainConfig, TuneConfig
 from recsys_platform.config.strict import apply_override, build_section
 
 IMPORTED = ("interactions", "items")

@@ -19,7 +19,7 @@ from ray import serve
 from ray.serve._private.logging_utils import get_serve_logs_dir
 from ray.serve.handle import DeploymentHandle
 
-from recsys_platform.config.stages import ServeConfig
+from recsys_platform.config.serve import ServeConfig
 from recsys_platform.serve.batch import NDJSON, BatchRequest, answer_lines, line_schema
 from recsys_platform.serve.catalog_schemas import MAX_MATCHES, ItemDetails, ItemMatches, ServedModel, ServedModels
 from recsys_platform.serve.deploy_config import read_args

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from recsys_model.errors import ConfigError
-from recsys_platform.config.stages import ServeConfig
+from recsys_platform.config.serve import ServeConfig
 from recsys_platform.config.strict import build_section
 
 IMPORT_PATH = "recsys_platform.serve.app:build_app"

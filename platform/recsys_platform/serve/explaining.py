@@ -3,6 +3,7 @@
 from typing import Any
 
 from recsys_model.decoding.explainer import Explainer
+from recsys_model.decoding.queries import build_queries
 from recsys_model.errors import DataError
 from recsys_platform.serve.explain_schemas import ItemExplanation, PromptToken
 from recsys_platform.serve.request_reader import Query, RequestReader
@@ -85,6 +86,7 @@ def _read_item(
 
 
 def _is_allowed(served: ServedCatalog, query: Query, index: int) -> bool:
-    mask = None if query.rules is None else served.generator.columns.mask(query.rules)
-    is_listed = index not in query.excluded and (query.allowed is None or index in query.allowed)
-    return is_listed and (mask is None or bool(mask[index]))
+    (item_query,) = build_queries(
+        [query.user.prompt], [query.excluded], [query.allowed], [query.rules], served.generator.columns
+    )
+    return item_query.allows(index)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ray.serve.handle import DeploymentHandle
 
 from recsys_model.entities.live_catalog import CatalogUpdate
-from recsys_platform.config.stages import ServeConfig
+from recsys_platform.config.serve import ServeConfig
 from recsys_platform.serve.batch_meter import BatchMeter
 from recsys_platform.serve.batching import Batcher
 from recsys_platform.serve.catalog_schemas import ItemDetails, ItemMatches, ServedModel

@@ -6,7 +6,7 @@ from ray import serve
 from ray.serve.schema import ApplicationStatus, ServeInstanceDetails
 
 from recsys_model.config import require
-from recsys_platform.config.stages import ServeConfig
+from recsys_platform.config.serve import ServeConfig
 
 STOPPED = (ApplicationStatus.DEPLOY_FAILED, ApplicationStatus.DELETING)
 """Statuses in which an application answers nothing."""

@@ -1,7 +1,6 @@
 """`decoding.scoring: blend` against adding up three scores for every item, and what its certificate claims."""
 
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,7 +9,7 @@ from recsys_model.decoding.generator import TrieGuidedGenerator
 from recsys_model.entity_config import BlendWeights
 from recsys_model.errors import ConfigError
 from tests.recsys_model.backbones.tiny_backbones import NAMES, tiny_backbone
-from tests.recsys_model.decoding.tiny_decoding import SPECIAL, make_model
+from tests.recsys_model.decoding.tiny_decoding import SPECIAL
 from tests.recsys_model.decoding.tiny_entities import (
     best,
     catalog_of,
@@ -19,13 +18,8 @@ from tests.recsys_model.decoding.tiny_entities import (
     scorer_of,
     scores_by_hand,
 )
+from tests.recsys_model.decoding.tiny_models import MODELS, TITLES
 
-MODELS = [make_model(seed) for seed in range(3)]
-FLAT = make_model(3)
-with torch.no_grad():
-    FLAT.word_embeddings.weight.zero_()  # all tokens are alike: items of equal branches tie
-MODELS.append(FLAT)
-TITLES = st.lists(st.lists(st.integers(0, 4), min_size=1, max_size=4).map(tuple), min_size=1, max_size=14, unique=True)
 WEIGHTS = st.builds(
     BlendWeights,
     token=st.sampled_from([0.1, 1.0, 3.0]),

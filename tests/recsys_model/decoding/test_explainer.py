@@ -18,7 +18,7 @@ from recsys_model.infilling.positions import PositionAutomaton
 from recsys_model.infilling.prompt import build_prompt
 from recsys_model.text.textualize import ATTRIBUTE, TokenizedText
 from tests.recsys_model.backbones.tiny_backbones import NAMES, tiny_backbone
-from tests.recsys_model.decoding.test_rules import FEW, FLAT, MODELS, TABLE
+from tests.recsys_model.decoding.test_rules import FEW, TABLE
 from tests.recsys_model.decoding.tiny_decoding import SPECIAL, next_logits
 from tests.recsys_model.decoding.tiny_entities import (
     ATTRIBUTE_TOKENS,
@@ -29,6 +29,7 @@ from tests.recsys_model.decoding.tiny_entities import (
     scorer_of,
     scores_by_hand,
 )
+from tests.recsys_model.decoding.tiny_models import FLAT, MODELS
 
 BLEND = BlendWeights(token=0.4, entity=1.0, co_occurrence=0.5, history_decay=0.6)
 PAIRS = {(3, 0): 4, (3, 6): 1, (0, 3): 2, (7, 2): 9}

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +14,7 @@ from recsys_model.entities.item_columns import build_columns
 from recsys_model.entities.rules import Cap, NumberRange, OneOf, Rules
 from recsys_model.entity_config import BlendWeights
 from recsys_model.errors import DataError
-from tests.recsys_model.decoding.tiny_decoding import SPECIAL, make_model
+from tests.recsys_model.decoding.tiny_decoding import SPECIAL
 from tests.recsys_model.decoding.tiny_entities import (
     catalog_of,
     head_of,
@@ -24,14 +23,9 @@ from tests.recsys_model.decoding.tiny_entities import (
     scores_by_hand,
     token_scores_by_hand,
 )
+from tests.recsys_model.decoding.tiny_models import MODELS, TITLES
 from tests.recsys_model.decoding.tiny_rules import Table, fits, greedy, is_allowed, rules_of, tables
 
-MODELS = [make_model(seed) for seed in range(3)]
-FLAT = make_model(3)
-with torch.no_grad():
-    FLAT.word_embeddings.weight.zero_()  # all tokens are alike: items of equal branches tie
-MODELS.append(FLAT)
-TITLES = st.lists(st.lists(st.integers(0, 4), min_size=1, max_size=4).map(tuple), min_size=1, max_size=14, unique=True)
 MANY = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=4).map(tuple), min_size=12, max_size=24, unique=True)
 WEIGHTS = st.builds(
     BlendWeights,

@@ -9,7 +9,7 @@ from ray import serve
 from ray.serve.schema import ServeDeploySchema
 
 from recsys_model.errors import ConfigError
-from recsys_platform.config.stages import ServeConfig
+from recsys_platform.config.serve import ServeConfig
 from recsys_platform.serve.app import api, build_app, serve_config
 from recsys_platform.serve.gate.key_file import FixedKeys
 from recsys_platform.serve.gate.keys import ApiKey

@@ -9,7 +9,7 @@ import pytest
 from recsys_model.bundle import Bundle, write_bundle
 from recsys_model.errors import CheckpointError
 from recsys_platform.artifacts import open_artifact, write_artifact
-from recsys_platform.config.stages import ServeConfig
+from recsys_platform.config.serve import ServeConfig
 from recsys_platform.serve.app import Generator
 from recsys_platform.serve.batching import QueueFullError
 from recsys_platform.serve.catalog_schemas import ItemDetails, ItemMatches, ServedModel

@@ -6,7 +6,7 @@ import pytest
 
 from recsys_model.errors import ConfigError
 from recsys_platform.config.run import build_config, config_to_dict
-from recsys_platform.config.stages import ServeConfig
+from recsys_platform.config.serve import ServeConfig
 from recsys_platform.serve.address import endpoint_url
 from recsys_platform.serve.neighbours import RunningApplication, RunningServe, check_place
 from recsys_platform.serve.stage import application_name

@@ -35,7 +35,7 @@ def test_a_lost_worker_is_worth_another_start_though_another_one_raises_an_error
 
 
 def test_errors_of_other_libraries_are_worth_another_start():
-    EndAtFaults().after_exception(run_context=None, worker_exceptions={0: RuntimeError("CUDA error: unknown")})
+    assert fault_of({0: RuntimeError("CUDA error: unknown")}) is None
 
 
 def test_ray_starts_the_workers_again_after_their_own_errors_and_not_after_what_the_callback_raises():

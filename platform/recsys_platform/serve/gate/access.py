@@ -5,7 +5,7 @@ from pathlib import Path
 
 from recsys_model.config import require
 from recsys_model.errors import ConfigError
-from recsys_platform.config.stages import ServeConfig
+from recsys_platform.config.serve import ServeConfig
 from recsys_platform.serve.address import is_loopback
 from recsys_platform.serve.gate.key_file import CREATE, KEYS_VARIABLE, FixedKeys, KeySource, WatchedKeyFile, parse_keys
 

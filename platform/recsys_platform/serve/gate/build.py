@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from recsys_platform.config.stages import ServeConfig
+from recsys_platform.config.serve import ServeConfig
 from recsys_platform.serve.gate.authorization import KeyGuard
 from recsys_platform.serve.gate.key_file import KeySource
 from recsys_platform.serve.gate.limits import TIMEOUT_HEADER, RequestLimits

@@ -12,7 +12,7 @@ OTHER = "other"
 """Stands for every path that the API does not have: logs and metrics must not grow with what clients make up."""
 HEALTH = frozenset({"/healthz", "/readyz"})
 """Open to all: a load balancer has no key."""
-DOCS = frozenset({"/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json", "/metrics"})
+DOCS = frozenset({"/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"})
 """Open unless `serve.protect_docs`."""
 READING = frozenset(
     {"/v1/recommend", "/v1/recommend:batch", "/v1/rank", "/v1/rate", "/v1/explain", "/v1/summarize", "/v1/items:search"}

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 from fastapi import FastAPI, Request
 
-from recsys_platform.config.stages import ServeConfig
+from recsys_platform.config.serve import ServeConfig
 from recsys_platform.serve.gate.build import add_gate
 from recsys_platform.serve.gate.key_file import FixedKeys, KeySource
 from recsys_platform.serve.gate.keys import ApiKey, Scope, digest_of

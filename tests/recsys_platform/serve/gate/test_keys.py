@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from recsys_model.errors import ConfigError
 from recsys_platform.cli import main
-from recsys_platform.config.stages import ServeConfig
+from recsys_platform.config.serve import ServeConfig
 from recsys_platform.serve.gate.access import check_access
 from recsys_platform.serve.gate.key_file import read_keys, write_keys
 from recsys_platform.serve.gate.keys import digest_of, find_key, new_secret

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from recsys_platform.config.stages import ServeConfig
+from recsys_platform.config.serve import ServeConfig
 from recsys_platform.serve.gate.build import add_gate
 from recsys_platform.serve.gate.notes import current_notes
 from recsys_platform.serve.gate.request_log import open_request_log
